@@ -1,0 +1,38 @@
+// Opens MODEL.peer: footer, manifest and CPU features are checked before any of its code is mapped.
+#pragma once
+
+#include "Manifest.h"
+
+namespace peer::runtime {
+
+/// The function behind an entry: one pointer per argument descriptor, then one to the results' descriptors.
+using EntryFunction = void (*)(void **args);
+
+/// A loaded artifact. Its code stays mapped while the object lives.
+class Artifact {
+public:
+  /// Fails with one sentence on anything but an intact artifact for a device and CPU that this machine has.
+  static Result<std::shared_ptr<Artifact>> open(const std::string &path);
+  ~Artifact();
+  Artifact(const Artifact &) = delete;
+  Artifact &operator=(const Artifact &) = delete;
+
+  const std::string &path() const { return file; }
+  const Manifest &manifest() const { return description; }
+  EntryFunction function(const Entry &entry) const;
+
+private:
+  Artifact() = default;
+  std::string file;
+  Manifest description;
+  void *handle = nullptr;
+  std::map<std::string, EntryFunction, std::less<>> functions; // by entry name
+};
+
+/// Reads footer and manifest, without loading code: works for artifacts of any device and CPU.
+Result<Manifest> readManifest(const std::string &path);
+
+/// The CPU features out of `needed` (LLVM's names) that this machine lacks or that the runtime does not know.
+std::vector<std::string> missingCpuFeatures(const std::vector<std::string> &needed);
+
+} // namespace peer::runtime

@@ -1,0 +1,36 @@
+// Timing of compiled entries, beside the memory bandwidth that the same process can stream.
+#pragma once
+
+#include "Session.h"
+
+namespace peer::runtime {
+
+struct KernelTiming {
+  std::string name;
+  double medianUs = 0, minUs = 0; // per call
+  double bytes = 0, flops = 0;    // per call, from the manifest
+  double gbPerSecond() const { return medianUs > 0 ? bytes / medianUs * 1e-3 : 0; }
+  double gflopPerSecond() const { return medianUs > 0 ? flops / medianUs * 1e-3 : 0; }
+};
+
+struct BenchResult {
+  std::string entry;
+  int64_t tokens = 0;
+  int64_t repeats = 0;
+  double medianUs = 0, minUs = 0;
+  double streamGbPerSecond = 0;
+  uint64_t peakBytes = 0; // most memory that compiled code held at once
+  std::vector<KernelTiming> kernels;
+};
+
+/// Read bandwidth in GB/s (1e9 bytes) of all OpenMP threads together, summing a buffer of 512 MiB (or less where memory is short): the best of several passes.
+Result<double> measureStreamBandwidth();
+
+/// Calls an entry once to warm up, then `repeats` times with profiling on.
+/// Kernel times within a call are summed by kernel; the median and minimum are over the calls.
+Result<BenchResult> benchEntry(Session &session, const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars, int64_t repeats);
+
+/// Inputs for an entry at T = tokens from a fixed seed: standard normal floats, integers uniform in the argument's range.
+Result<TensorMap> randomInputs(const Entry &entry, int64_t tokens, uint64_t seed);
+
+} // namespace peer::runtime

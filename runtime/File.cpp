@@ -1,0 +1,143 @@
+#include "File.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace peer::runtime {
+
+namespace {
+Status failure(const char *verb, const std::string &path, int error) { return Status::error("cannot ", verb, " ", path, ": ", std::strerror(error)); }
+
+std::string directoryOf(const std::string &path) {
+  size_t slash = path.rfind('/');
+  if (slash == std::string::npos)
+    return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+} // namespace
+
+Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string &path) {
+  std::shared_ptr<MappedFile> file(new MappedFile);
+  file->path = path;
+  // O_NONBLOCK: opening a pipe nobody writes to must not hang before the check below refuses it.
+  file->descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file->descriptor < 0)
+    return failure("open", path, errno);
+  struct stat info {};
+  if (fstat(file->descriptor, &info) != 0)
+    return failure("read", path, errno);
+  if (!S_ISREG(info.st_mode))
+    return Status::error("cannot read ", path, ": it is ", S_ISDIR(info.st_mode) ? "a directory" : "not a regular file");
+  file->length = static_cast<uint64_t>(info.st_size);
+  if (file->length > 0) {
+    void *start = mmap(nullptr, file->length, PROT_READ, MAP_PRIVATE, file->descriptor, 0);
+    if (start == MAP_FAILED)
+      return failure("read", path, errno);
+    file->start = start;
+  }
+  return file;
+}
+
+MappedFile::~MappedFile() {
+  if (start)
+    munmap(start, length);
+  if (descriptor >= 0)
+    close(descriptor);
+}
+
+Status MappedFile::read(uint64_t offset, void *destination, uint64_t bytes) const {
+  char *next = static_cast<char *>(destination);
+  while (bytes > 0) {
+    ssize_t got = pread(descriptor, next, std::min<uint64_t>(bytes, uint64_t{1} << 30), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got < 0)
+      return failure("read", path, errno);
+    if (got == 0)
+      return Status::error("cannot read ", path, ": it became shorter while it was being read");
+    next += got;
+    offset += static_cast<uint64_t>(got);
+    bytes -= static_cast<uint64_t>(got);
+  }
+  return {};
+}
+
+Result<std::string> readFile(const std::string &path) {
+  PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
+  std::string contents(file->size(), '\0');
+  PEER_TRY(file->read(0, contents.data(), contents.size()));
+  return contents;
+}
+
+Result<AtomicFile> AtomicFile::create(const std::string &path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
+    return Status::error("cannot write ", path, ": it is a directory");
+  AtomicFile file;
+  file.path = path;
+  file.temporary = path + ".tmp.XXXXXX";
+  file.descriptor = mkostemp(file.temporary.data(), O_CLOEXEC);
+  if (file.descriptor < 0) {
+    file.temporary.clear();
+    return failure("write", path, errno);
+  }
+  // mkostemp makes files for the owner alone; results are for whom the umask says.
+  mode_t mask = umask(0);
+  umask(mask);
+  fchmod(file.descriptor, 0666 & ~mask);
+  return file;
+}
+
+AtomicFile::AtomicFile(AtomicFile &&other) noexcept
+    : path(std::move(other.path)), temporary(std::exchange(other.temporary, {})), descriptor(std::exchange(other.descriptor, -1)) {}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor >= 0)
+    close(descriptor);
+  if (!temporary.empty())
+    unlink(temporary.c_str());
+}
+
+Status AtomicFile::write(const void *data, uint64_t bytes) {
+  const char *next = static_cast<const char *>(data);
+  while (bytes > 0) {
+    ssize_t put = ::write(descriptor, next, std::min<uint64_t>(bytes, uint64_t{1} << 30));
+    if (put < 0 && errno == EINTR)
+      continue;
+    if (put < 0)
+      return failure("write", path, errno);
+    next += put;
+    bytes -= static_cast<uint64_t>(put);
+  }
+  return {};
+}
+
+Status AtomicFile::commit() {
+  if (fsync(descriptor) != 0)
+    return failure("write", path, errno);
+  if (close(std::exchange(descriptor, -1)) != 0)
+    return failure("write", path, errno);
+  if (rename(temporary.c_str(), path.c_str()) != 0)
+    return failure("write", path, errno);
+  temporary.clear();
+  // The rename lasts through a power cut only once the directory is on disk too.
+  int directory = ::open(directoryOf(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory >= 0) {
+    fsync(directory);
+    close(directory);
+  }
+  return {};
+}
+
+Status writeFile(const std::string &path, std::string_view contents) {
+  PEER_TRY_ASSIGN(AtomicFile file, AtomicFile::create(path));
+  PEER_TRY(file.write(contents));
+  return file.commit();
+}
+
+} // namespace peer::runtime

@@ -1,0 +1,46 @@
+// Counter-based random numbers: element i of a stream depends on the stream's key and i alone, so tables fill in parallel and
+// come out the same at any number of threads.
+#pragma once
+
+#include "Manifest.h"
+
+namespace peer::runtime {
+
+/// The finaliser of splitmix64: a bijection that spreads every input bit over all output bits.
+inline uint64_t mix64(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+/// FNV-1a, 64 bits.
+inline constexpr uint64_t kFnvStart = 0xcbf29ce484222325ull;
+inline uint64_t fnv1a(const void *data, size_t bytes, uint64_t hash = kFnvStart) {
+  const auto *p = static_cast<const unsigned char *>(data);
+  for (size_t i = 0; i < bytes; ++i)
+    hash = (hash ^ p[i]) * 0x100000001b3ull;
+  return hash;
+}
+
+/// A stream named by a seed and a text.
+class RandomStream {
+public:
+  RandomStream(uint64_t seed, std::string_view name) : key(mix64(seed + 0x9e3779b97f4a7c15ull) ^ mix64(fnv1a(name.data(), name.size()))) {}
+
+  /// 64 random bits of position i.
+  uint64_t bits(uint64_t i) const { return mix64(key + (i + 1) * 0x9e3779b97f4a7c15ull); }
+
+  /// Uniform in [0, 1).
+  double uniform(uint64_t i) const { return static_cast<double>(bits(i) >> 11) * 0x1p-53; }
+
+private:
+  uint64_t key;
+};
+
+/// Fills a tensor of a floating type by an initialiser; integers only take constants.
+Status fillRandom(Tensor &tensor, const Init &init, const RandomStream &stream);
+
+/// Fills an integer tensor uniformly in [low, high).
+Status fillUniformIntegers(Tensor &tensor, int64_t low, int64_t high, const RandomStream &stream);
+
+} // namespace peer::runtime

@@ -1,0 +1,57 @@
+// safetensors files: read with every claim of the header checked, written atomically and in one pass.
+#pragma once
+
+#include "File.h"
+#include "Tensor.h"
+
+namespace peer::runtime {
+
+using Metadata = std::map<std::string, std::string, std::less<>>;
+
+/// One tensor of a file; `begin` and `end` are byte offsets into its data section.
+struct TensorInfo {
+  DType dtype;
+  Shape shape;
+  uint64_t begin, end;
+};
+
+/// An open safetensors file. Opening reads and checks the header only.
+class SafetensorsFile {
+public:
+  /// Fails with one sentence on any header that is not exactly right: truncated, not JSON, duplicate names, unknown dtype, sizes that do not match,
+  /// offsets that overlap, leave gaps, or reach beyond the file.
+  static Result<SafetensorsFile> open(const std::string &path);
+
+  const std::string &path() const { return name; }
+  const std::map<std::string, TensorInfo, std::less<>> &tensors() const { return infos; }
+  const Metadata &metadata() const { return meta; }
+  bool contains(std::string_view tensor) const { return infos.find(tensor) != infos.end(); }
+
+  /// Reads one tensor into new memory; an error where the file has none of that name.
+  Result<Tensor> read(std::string_view tensor) const;
+
+  /// Reads one tensor into `target`; an error, naming expected and got, where dtype or shape differ.
+  Status readInto(std::string_view tensor, Tensor &target) const;
+
+private:
+  std::string name;
+  std::shared_ptr<MappedFile> file;
+  uint64_t dataStart = 0;
+  std::map<std::string, TensorInfo, std::less<>> infos;
+  Metadata meta;
+};
+
+/// All tensors of a file.
+Result<TensorMap> readSafetensors(const std::string &path);
+
+/// A tensor to be written under a name.
+struct NamedTensor {
+  std::string name;
+  const Tensor *tensor;
+};
+
+/// Writes a file atomically (see AtomicFile). Names must differ.
+Status writeSafetensors(const std::string &path, const std::vector<NamedTensor> &tensors, const Metadata &metadata = {});
+Status writeSafetensors(const std::string &path, const TensorMap &tensors, const Metadata &metadata = {});
+
+} // namespace peer::runtime
