@@ -76,11 +76,17 @@ Result<std::string> readFile(const std::string &path) {
 
 Result<AtomicFile> AtomicFile::create(const std::string &path) {
   struct stat info {};
-  if (stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
-    return Status::error("cannot write ", path, ": it is a directory");
+  // Renaming over a device or a pipe would replace it.
+  if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    return Status::error("cannot write ", path, ": it is ", S_ISDIR(info.st_mode) ? "a directory" : "not a regular file");
   AtomicFile file;
   file.path = path;
-  file.temporary = path + ".tmp.XXXXXX";
+  // Through a symbolic link the file it points to is written, as an ordinary open() would do.
+  if (char *target = realpath(path.c_str(), nullptr)) {
+    file.path = target;
+    std::free(target);
+  }
+  file.temporary = file.path + ".tmp.XXXXXX";
   file.descriptor = mkostemp(file.temporary.data(), O_CLOEXEC);
   if (file.descriptor < 0) {
     file.temporary.clear();

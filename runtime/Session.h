@@ -23,7 +23,7 @@ public:
   Result<const Entry *> entry(std::string_view name) const { return manifest().requireEntry(name, path()); }
 
   /// Fills all parameters by their initialisers. The same seed gives the same values at any thread count.
-  /// Fails, saying how much is needed, where parameters and the states of all entries do not fit in memory.
+  /// Fails, saying how much is needed, where they do not fit in memory.
   Status initParameters(uint64_t seed);
 
   /// Loads all parameters from a file. Names, dtypes and shapes must match exactly; every other tensor in the file is an error,
@@ -44,7 +44,8 @@ public:
   TensorMap &usage() { return usageTensors; }
   const TensorMap &usage() const { return usageTensors; }
 
-  /// Allocates (as zeros) the states and usage tensors of an entry that are not there yet.
+  /// Allocates (as zeros) the states and usage tensors of an entry that are not there yet. Fails, saying how much is needed, where they and the
+  /// parameters still to come do not fit in memory: called before initParameters or loadParameters, it checks the sum of both before touching any.
   Status prepare(const Entry &entry);
 
   /// Sets all states, or all usage tensors, to zero.
@@ -65,7 +66,6 @@ public:
 
 private:
   Status allocateParameters();
-  Status checkTableMemory() const;
 
   std::shared_ptr<Artifact> loaded;
   TensorMap parameterTensors, stateTensors, usageTensors;

@@ -1,0 +1,104 @@
+#include "Artifact.h"
+
+#include "File.h"
+#include "Random.h"
+
+#include <cstring>
+#include <dlfcn.h>
+
+namespace peer::runtime {
+
+namespace {
+constexpr char kMagic[8] = {'P', 'E', 'E', 'R', 'A', 'R', 'T', '\0'};
+constexpr uint32_t kVersion = 1;
+
+/// The last bytes of the file, little endian as this machine is.
+struct Footer {
+  char magic[8];
+  uint32_t version, zero32;
+  uint64_t objectBytes, manifestBytes, checksum, zero64;
+};
+static_assert(sizeof(Footer) == 48);
+
+Result<Manifest> readManifestOf(const MappedFile &file, const std::string &path) {
+  Footer footer{};
+  if (file.size() == 0)
+    return Status::error(path, " is empty");
+  bool object = file.size() >= 4 && std::memcmp(file.data(), "\x7f" "ELF", 4) == 0;
+  if (file.size() >= sizeof footer)
+    PEER_TRY(file.read(file.size() - sizeof footer, &footer, sizeof footer));
+  if (std::memcmp(footer.magic, kMagic, sizeof kMagic) != 0)
+    return object ? Status::error(path, " is truncated, or not a peer artifact: it does not end with an artifact's footer")
+                  : Status::error(path, " is not a peer artifact");
+  if (footer.version != kVersion)
+    return Status::error(path, " has artifact format ", footer.version, ", and this runtime reads format ", kVersion, "; compile the model again");
+  uint64_t body = file.size() - sizeof footer;
+  if (footer.objectBytes > body || footer.manifestBytes != body - footer.objectBytes)
+    return Status::error(path, " is damaged: its footer speaks of ", footer.objectBytes, " + ", footer.manifestBytes, " bytes, and it has ", body);
+  std::string contents(body, '\0');
+  PEER_TRY(file.read(0, contents.data(), body));
+  if (fnv1a(contents.data(), body) != footer.checksum)
+    return Status::error(path, " is damaged: its checksum does not match its contents");
+  return parseManifest(std::string_view(contents).substr(footer.objectBytes), path);
+}
+
+Status checkTarget(const Manifest &manifest, const std::string &path) {
+  if (manifest.device != "cpu")
+    return Status::error(path, " was compiled for the device '", manifest.device, "', and this runtime has: cpu");
+  std::vector<std::string> missing = missingCpuFeatures(manifest.features);
+  if (missing.empty())
+    return {};
+  std::string list;
+  for (const std::string &feature : missing)
+    list += (list.empty() ? "" : ", ") + feature;
+  return Status::error(path, " was compiled for CPU features this machine lacks: ", list);
+}
+
+/// Compiled code finds its hooks by name in the global scope. A program that itself was loaded with dlopen, or that loaded this library so,
+/// would otherwise keep them out of sight.
+void promoteThisLibrary() {
+  static const bool done = [] {
+    Dl_info info{};
+    if (dladdr(reinterpret_cast<void *>(&promoteThisLibrary), &info) && info.dli_fname)
+      dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL);
+    return true;
+  }();
+  (void)done;
+}
+} // namespace
+
+Result<Manifest> readManifest(const std::string &path) {
+  PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
+  return readManifestOf(*file, path);
+}
+
+Result<std::shared_ptr<Artifact>> Artifact::open(const std::string &path) {
+  std::shared_ptr<Artifact> artifact(new Artifact);
+  artifact->file = path;
+  PEER_TRY_ASSIGN(artifact->description, readManifest(path));
+  PEER_TRY(checkTarget(artifact->description, path));
+  promoteThisLibrary();
+  // Without a slash dlopen would search the library path instead of the directory we are in.
+  std::string file = path.find('/') == std::string::npos ? "./" + path : path;
+  artifact->handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!artifact->handle) {
+    const char *why = dlerror();
+    return Status::error("cannot load the code of ", path, ": ", why ? why : "unknown reason");
+  }
+  for (const Entry &entry : artifact->description.entries) {
+    void *address = dlsym(artifact->handle, entry.symbol.c_str());
+    if (!address)
+      return Status::error(path, " is damaged: the code of entry \"", entry.name, "\" (symbol ", entry.symbol, ") is missing");
+    artifact->functions[entry.name] = reinterpret_cast<EntryFunction>(address);
+  }
+  return artifact;
+}
+
+Artifact::~Artifact() {
+  if (handle)
+    dlclose(handle);
+}
+
+EntryFunction Artifact::function(const Entry &entry) const { return functions.find(entry.name)->second; }
+
+} // namespace peer::runtime

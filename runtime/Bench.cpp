@@ -1,0 +1,119 @@
+#include "Bench.h"
+
+#include "Allocator.h"
+#include "Profile.h"
+#include "Random.h"
+
+#include <algorithm>
+
+namespace peer::runtime {
+
+namespace {
+double medianOf(std::vector<double> values) {
+  if (values.empty())
+    return 0;
+  std::sort(values.begin(), values.end());
+  size_t middle = values.size() / 2;
+  return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+double minimumOf(const std::vector<double> &values) { return values.empty() ? 0 : *std::min_element(values.begin(), values.end()); }
+
+/// Time per kernel of one call: each mark ends the kernel before it.
+std::vector<double> kernelTimes(const std::vector<ProfileMark> &marks, int64_t end, size_t kernels) {
+  std::vector<double> us(kernels, 0.0);
+  for (size_t i = 0; i < marks.size(); ++i) {
+    int64_t kernel = marks[i].kernel;
+    int64_t stop = i + 1 < marks.size() ? marks[i + 1].nanoseconds : end;
+    if (kernel >= 0 && static_cast<size_t>(kernel) < kernels)
+      us[static_cast<size_t>(kernel)] += static_cast<double>(stop - marks[i].nanoseconds) * 1e-3;
+  }
+  return us;
+}
+} // namespace
+
+Result<double> measureStreamBandwidth() {
+  constexpr int64_t most = int64_t{512} << 20, least = int64_t{256} << 20;
+  int64_t bytes = availableMemory() > 3 * static_cast<uint64_t>(most) ? most : least;
+  PEER_TRY_ASSIGN(Tensor buffer, Tensor::zeros(DType::F32, {bytes / 4}, "the buffer to measure memory bandwidth with"));
+  float *data = buffer.as<float>().data();
+  int64_t count = buffer.elements();
+  // Written by the threads that read it later, so that each reads from its own memory node; untouched pages would all be one page of zeros.
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < count; ++i)
+    data[i] = 1.0f;
+  double best = 0;
+  volatile float sink = 0;
+  for (int pass = 0; pass < 8; ++pass) {
+    float sum = 0;
+    int64_t start = nowNanoseconds();
+#pragma omp parallel for simd schedule(static) reduction(+ : sum)
+    for (int64_t i = 0; i < count; ++i)
+      sum += data[i];
+    double seconds = static_cast<double>(nowNanoseconds() - start) * 1e-9;
+    sink = sink + sum;
+    best = std::max(best, static_cast<double>(bytes) / seconds * 1e-9);
+  }
+  return best;
+}
+
+Result<BenchResult> benchEntry(Session &session, const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars, int64_t repeats) {
+  BenchResult result;
+  result.entry = entry.name;
+  result.repeats = repeats;
+  PEER_TRY_ASSIGN(result.tokens, session.checkInputs(entry, inputs));
+  size_t kernels = entry.kernels.size();
+  std::vector<double> totals;
+  std::vector<std::vector<double>> perKernel(kernels);
+  resetAllocatorPeak();
+  for (int64_t repeat = -1; repeat < repeats; ++repeat) {
+    ProfileRecording recording;
+    int64_t start = nowNanoseconds();
+    Result<TensorMap> outputs = session.call(entry, inputs, scalars);
+    int64_t end = nowNanoseconds();
+    if (!outputs.ok())
+      return outputs.status();
+    if (repeat < 0)
+      continue; // the warm-up
+    totals.push_back(static_cast<double>(end - start) * 1e-3);
+    std::vector<double> times = kernelTimes(recording.marks, end, kernels);
+    for (size_t kernel = 0; kernel < kernels; ++kernel)
+      perKernel[kernel].push_back(times[kernel]);
+  }
+  result.peakBytes = allocatorUsage().peak;
+  result.medianUs = medianOf(totals);
+  result.minUs = minimumOf(totals);
+  for (size_t kernel = 0; kernel < kernels; ++kernel) {
+    const KernelInfo &info = entry.kernels[kernel];
+    result.kernels.push_back({info.name, medianOf(perKernel[kernel]), minimumOf(perKernel[kernel]), info.bytesAt(result.tokens), info.flopsAt(result.tokens)});
+  }
+  PEER_TRY_ASSIGN(result.streamGbPerSecond, measureStreamBandwidth());
+  return result;
+}
+
+Result<TensorMap> randomInputs(const Entry &entry, int64_t tokens, uint64_t seed) {
+  TensorMap inputs;
+  for (const Argument &argument : entry.arguments) {
+    if (argument.role != Role::Input)
+      continue;
+    Shape shape = argument.shape;
+    std::replace(shape.begin(), shape.end(), kDynamic, tokens);
+    PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(argument.dtype, std::move(shape), concat("input \"", argument.name, "\"")));
+    RandomStream stream(seed, argument.name);
+    if (isInteger(argument.dtype)) {
+      std::array<int64_t, 2> range = argument.range.value_or(std::array<int64_t, 2>{0, 2});
+      if (range[0] >= range[1])
+        return Status::error("entry \"", entry.name, "\": input \"", argument.name, "\" has the empty range [", range[0], ", ", range[1], ")");
+      PEER_TRY(fillUniformIntegers(tensor, range[0], range[1], stream));
+    } else {
+      Init init;
+      init.kind = Init::Kind::Normal;
+      init.std = 1;
+      PEER_TRY(fillRandom(tensor, init, stream));
+    }
+    inputs.emplace(argument.name, std::move(tensor));
+  }
+  return inputs;
+}
+
+} // namespace peer::runtime

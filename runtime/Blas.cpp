@@ -1,0 +1,103 @@
+#include "Blas.h"
+
+#include "Allocator.h"
+#include "Hooks.h"
+
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
+#include <dlfcn.h>
+#include <mutex>
+
+namespace peer::runtime {
+
+namespace {
+// CBLAS's own constants and signatures; its header would bring a link-time dependency's macros for nothing else.
+constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112;
+using Sgemm = void (*)(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
+using Sgemv = void (*)(int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
+
+struct Blas {
+  Sgemm sgemm = nullptr;
+  Sgemv sgemv = nullptr;
+  std::string core;
+  Status status;
+};
+
+/// The kernels to ask for. OpenBLAS 0.3.21 takes AMD's newer families for Haswell, at half of what their AVX-512 units do.
+const char *bestCore() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    return "SkylakeX";
+#endif
+  return nullptr;
+}
+
+Blas open() {
+  Blas blas;
+  const char *variable = "OPENBLAS_CORETYPE";
+  const char *core = std::getenv(variable) ? nullptr : bestCore();
+  if (core)
+    setenv(variable, core, 0);
+  void *handle = dlopen(PEER_OPENBLAS_PATH, RTLD_NOW | RTLD_LOCAL);
+  if (!handle)
+    handle = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+  // The choice is ours, not our child processes'.
+  if (core)
+    unsetenv(variable);
+  if (!handle) {
+    blas.status = Status::error("cannot load OpenBLAS (Debian: libopenblas0-serial): ", dlerror());
+    return blas;
+  }
+  blas.sgemm = reinterpret_cast<Sgemm>(dlsym(handle, "cblas_sgemm"));
+  blas.sgemv = reinterpret_cast<Sgemv>(dlsym(handle, "cblas_sgemv"));
+  if (!blas.sgemm || !blas.sgemv)
+    blas.status = Status::error("the OpenBLAS found has no cblas_sgemm");
+  if (auto name = reinterpret_cast<char *(*)()>(dlsym(handle, "openblas_get_corename")))
+    blas.core = name();
+  // A threaded flavour must not start threads of its own: products are called from OpenMP's.
+  if (auto threads = reinterpret_cast<void (*)(int)>(dlsym(handle, "openblas_set_num_threads")))
+    threads(1);
+  return blas;
+}
+
+const Blas &blas() {
+  static const Blas instance = open();
+  return instance;
+}
+} // namespace
+
+Status loadBlas() { return blas().status; }
+std::string blasCore() { return blas().core; }
+
+} // namespace peer::runtime
+
+using namespace peer::runtime;
+
+void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
+                   float beta, float *c, int64_t ldc) {
+  if (m <= 0 || n <= 0)
+    return;
+  if (k <= 0) {
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j)
+        c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
+    return;
+  }
+  const Blas &library = blas();
+  if (!library.status.ok())
+    failInCompiledCode(library.status.message());
+  if (std::max({m, n, k, lda, ldb, ldc}) > INT_MAX)
+    failInCompiledCode(concat("a matrix product of ", m, " x ", n, " x ", k, " is too large for the BLAS, which counts in 32 bits"));
+  auto i32 = [](int64_t value) { return static_cast<int>(value); };
+  // Vectors: gemm would copy the whole matrix into its packed form first.
+  if (m == 1)
+    library.sgemv(kRowMajor, transB ? kNoTrans : kTrans, i32(transB ? n : k), i32(transB ? k : n), alpha, b, i32(ldb), a, i32(transA ? lda : 1), beta, c, 1);
+  else if (n == 1)
+    library.sgemv(kRowMajor, transA ? kTrans : kNoTrans, i32(transA ? k : m), i32(transA ? m : k), alpha, a, i32(lda), b, i32(transB ? 1 : ldb), beta, c,
+                  i32(ldc));
+  else
+    library.sgemm(kRowMajor, transA ? kTrans : kNoTrans, transB ? kTrans : kNoTrans, i32(m), i32(n), i32(k), alpha, a, i32(lda), b, i32(ldb), beta, c, i32(ldc));
+}

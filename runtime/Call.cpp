@@ -1,0 +1,215 @@
+// Session::call: checks that every argument is what the compiled code expects, then the call itself.
+#include "Allocator.h"
+#include "Session.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace peer::runtime {
+
+namespace {
+/// A memref descriptor: allocated, aligned, offset, sizes, strides.
+size_t descriptorWords(size_t rank) { return 3 + 2 * rank; }
+
+void writeDescriptor(int64_t *words, void *data, const Shape &shape) {
+  words[0] = words[1] = reinterpret_cast<int64_t>(data);
+  words[2] = 0;
+  int64_t stride = 1;
+  for (size_t i = shape.size(); i-- > 0;) {
+    words[3 + i] = shape[i];
+    words[3 + shape.size() + i] = stride;
+    stride *= shape[i];
+  }
+}
+
+Shape withTokens(Shape shape, int64_t tokens) {
+  std::replace(shape.begin(), shape.end(), kDynamic, tokens);
+  return shape;
+}
+
+std::string inputNames(const Entry &entry) {
+  std::string names;
+  for (const Argument &argument : entry.arguments)
+    if (argument.role == Role::Input)
+      names += (names.empty() ? "" : ", ") + argument.name;
+  return names.empty() ? "none" : names;
+}
+
+template <typename T>
+Status checkRangeOf(const Entry &entry, const Argument &argument, const Tensor &tensor) {
+  auto [low, high] = *argument.range;
+  std::span<const T> values = tensor.as<T>();
+  for (size_t i = 0; i < values.size(); ++i)
+    if (std::cmp_less(values[i], low) || std::cmp_greater_equal(values[i], high))
+      return Status::error("entry \"", entry.name, "\": input \"", argument.name, "\" holds ", +values[i], " at position ", i, ", expected values in [", low,
+                           ", ", high, ")");
+  return {};
+}
+
+Status checkRange(const Entry &entry, const Argument &argument, const Tensor &tensor) {
+  switch (tensor.dtype()) {
+  case DType::I64: return checkRangeOf<int64_t>(entry, argument, tensor);
+  case DType::I32: return checkRangeOf<int32_t>(entry, argument, tensor);
+  case DType::I16: return checkRangeOf<int16_t>(entry, argument, tensor);
+  case DType::I8: return checkRangeOf<int8_t>(entry, argument, tensor);
+  case DType::U64: return checkRangeOf<uint64_t>(entry, argument, tensor);
+  case DType::U32: return checkRangeOf<uint32_t>(entry, argument, tensor);
+  case DType::U16: return checkRangeOf<uint16_t>(entry, argument, tensor);
+  case DType::U8:
+  case DType::Bool: return checkRangeOf<uint8_t>(entry, argument, tensor);
+  default: return {};
+  }
+}
+
+/// The memory of the scalar arguments of one call.
+union ScalarValue {
+  float f32;
+  double f64;
+  int32_t i32;
+  int64_t i64;
+};
+
+Result<ScalarValue> scalarValue(const Entry &entry, const Argument &argument, const ScalarMap &scalars) {
+  auto found = scalars.find(argument.name);
+  if (found == scalars.end())
+    return Status::error("entry \"", entry.name, "\" takes the scalar \"", argument.name, "\", which was not given");
+  double value = found->second;
+  ScalarValue result{};
+  if (isInteger(argument.dtype)) {
+    // 2^63 itself is no int64, though the nearest double to the largest one.
+    double limit = argument.dtype == DType::I32 ? 0x1p31 : 0x1p63;
+    if (!(std::trunc(value) == value && value >= -limit && value < limit))
+      return Status::error("entry \"", entry.name, "\": scalar \"", argument.name, "\" is ", value, ", expected an ", dtypeName(argument.dtype));
+    if (argument.range && (value < static_cast<double>((*argument.range)[0]) || value >= static_cast<double>((*argument.range)[1])))
+      return Status::error("entry \"", entry.name, "\": scalar \"", argument.name, "\" is ", value, ", expected a value in [", (*argument.range)[0], ", ",
+                           (*argument.range)[1], ")");
+  }
+  switch (argument.dtype) {
+  case DType::F64: result.f64 = value; break;
+  case DType::I32: result.i32 = static_cast<int32_t>(value); break;
+  case DType::I64: result.i64 = static_cast<int64_t>(value); break;
+  default: result.f32 = static_cast<float>(value); break;
+  }
+  return result;
+}
+
+/// Wraps the buffers that the compiled code returned. `words` are the results' descriptors.
+Result<TensorMap> takeResults(const Entry &entry, const int64_t *words, int64_t tokens) {
+  TensorMap results;
+  std::map<void *, std::shared_ptr<void>> owners; // two results may share one buffer
+  Status wrong;
+  for (const ResultInfo &info : entry.results) {
+    void *allocated = reinterpret_cast<void *>(words[0]);
+    std::shared_ptr<void> &owner = owners[allocated];
+    if (!owner && allocated)
+      owner = std::shared_ptr<void>(allocated, releaseBlock);
+    Shape expected = withTokens(info.shape, tokens), got(words + 3, words + 3 + info.shape.size());
+    if (got != expected)
+      wrong = Status::error("entry \"", entry.name, "\": result \"", info.name, "\" has shape ", shapeText(got), ", and the manifest says ", shapeText(expected));
+    char *data = reinterpret_cast<char *>(words[1]) + words[2] * static_cast<int64_t>(dtypeSize(info.dtype));
+    results.emplace(info.name, Tensor::wrap(info.dtype, std::move(got), data, owner));
+    words += descriptorWords(info.shape.size());
+  }
+  if (!wrong.ok())
+    return wrong;
+  return results;
+}
+} // namespace
+
+Result<int64_t> Session::checkInputs(const Entry &entry, const TensorMap &inputs) const {
+  auto fail = [&](const auto &...what) { return Status::error("entry \"", entry.name, "\": ", what...); };
+  for (const auto &[name, tensor] : inputs) {
+    const Argument *argument = entry.findArgument(name);
+    if (!argument || argument->role != Role::Input)
+      return fail("it has no input \"", name, "\" (its inputs: ", inputNames(entry), ")");
+  }
+  int64_t tokens = -1;
+  const std::string *source = nullptr;
+  for (const Argument &argument : entry.arguments) {
+    if (argument.role != Role::Input)
+      continue;
+    auto found = inputs.find(argument.name);
+    if (found == inputs.end())
+      return fail("the input \"", argument.name, "\" (", typeText(argument.dtype, argument.shape), ") is missing");
+    const Tensor &tensor = found->second;
+    bool fits = tensor.dtype() == argument.dtype && tensor.rank() == static_cast<int64_t>(argument.shape.size());
+    for (size_t i = 0; fits && i < argument.shape.size(); ++i)
+      fits = argument.shape[i] == kDynamic || argument.shape[i] == tensor.shape()[i];
+    if (!fits)
+      return fail("input \"", argument.name, "\" is ", typeText(tensor.dtype(), tensor.shape()), ", expected ", typeText(argument.dtype, argument.shape));
+    for (size_t i = 0; i < argument.shape.size(); ++i) {
+      if (argument.shape[i] != kDynamic)
+        continue;
+      int64_t size = tensor.shape()[i];
+      if (tokens >= 0 && size != tokens)
+        return fail("T is ", tokens, " by input \"", *source, "\", but ", size, " by input \"", argument.name, "\"");
+      tokens = size;
+      source = &argument.name;
+    }
+    if (argument.range)
+      PEER_TRY(checkRange(entry, argument, tensor));
+  }
+  if (tokens > 0 && tokens % entry.multipleOf != 0)
+    return fail("T is ", tokens, " by input \"", *source, "\", expected a multiple of ", entry.multipleOf);
+  return std::max<int64_t>(tokens, 0);
+}
+
+Result<TensorMap> Session::call(std::string_view name, const TensorMap &inputs, const ScalarMap &scalars) {
+  PEER_TRY_ASSIGN(const Entry *found, entry(name));
+  return call(*found, inputs, scalars);
+}
+
+Result<TensorMap> Session::call(const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars) {
+  PEER_TRY_ASSIGN(int64_t tokens, checkInputs(entry, inputs));
+  for (const auto &[name, value] : scalars)
+    if (const Argument *argument = entry.findArgument(name); !argument || argument->role != Role::Scalar)
+      return Status::error("entry \"", entry.name, "\": it has no scalar \"", name, "\"");
+  PEER_TRY(prepare(entry));
+
+  size_t count = entry.arguments.size(), words = 0, resultWords = 0;
+  for (const Argument &argument : entry.arguments)
+    words += descriptorWords(argument.shape.size());
+  for (const ResultInfo &result : entry.results)
+    resultWords += descriptorWords(result.shape.size());
+  std::vector<int64_t> descriptors(words + resultWords + 1);
+  std::vector<ScalarValue> values(count);
+  std::vector<void *> arguments(count + 1);
+  int64_t *next = descriptors.data();
+  for (size_t i = 0; i < count; ++i) {
+    const Argument &argument = entry.arguments[i];
+    void *data = nullptr;
+    switch (argument.role) {
+    case Role::Input:
+      // The descriptor is not const, but only arguments marked `updated` are written, and inputs are not.
+      data = const_cast<void *>(inputs.find(argument.name)->second.data());
+      break;
+    case Role::Parameter:
+      if (!parameterTensors.contains(argument.name))
+        return Status::error("entry \"", entry.name, "\" of ", path(), " needs parameters, and none were loaded or initialised");
+      data = parameterTensors.find(argument.name)->second.data();
+      break;
+    case Role::State:
+      data = stateTensors.find(argument.name)->second.data();
+      break;
+    case Role::Usage:
+      data = usageTensors.find(argument.name)->second.data();
+      break;
+    case Role::Scalar: {
+      PEER_TRY_ASSIGN(values[i], scalarValue(entry, argument, scalars));
+      data = &values[i];
+      break;
+    }
+    }
+    writeDescriptor(next, data, withTokens(argument.shape, tokens));
+    arguments[i] = next;
+    next += descriptorWords(argument.shape.size());
+  }
+  arguments[count] = next;
+  std::string message;
+  if (!runGuarded(loaded->function(entry), arguments.data(), message))
+    return Status::error("entry \"", entry.name, "\" of ", path(), ": ", message);
+  return takeResults(entry, next, tokens);
+}
+
+} // namespace peer::runtime

@@ -1,0 +1,44 @@
+#include "Hooks.h"
+
+#include "Allocator.h"
+#include "Profile.h"
+
+#include <atomic>
+#include <chrono>
+
+namespace peer::runtime {
+
+namespace {
+std::atomic<ProfileRecording *> active{nullptr};
+thread_local bool recordingThread = false;
+} // namespace
+
+int64_t nowNanoseconds() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+ProfileRecording::ProfileRecording() {
+  marks.reserve(4096);
+  recordingThread = true;
+  active.store(this, std::memory_order_relaxed);
+}
+
+ProfileRecording::~ProfileRecording() {
+  active.store(nullptr, std::memory_order_relaxed);
+  recordingThread = false;
+}
+
+} // namespace peer::runtime
+
+using namespace peer::runtime;
+
+void *_mlir_memref_to_llvm_alloc(size_t bytes) { return allocateBlock(bytes); }
+void *_mlir_memref_to_llvm_aligned_alloc(size_t alignment, size_t bytes) { return allocateBlock(bytes, alignment); }
+void _mlir_memref_to_llvm_free(void *pointer) { releaseBlock(pointer); }
+
+void peer_rt_mark(int64_t kernel) {
+  ProfileRecording *recording = active.load(std::memory_order_relaxed);
+  if (!recording || !recordingThread) [[likely]]
+    return;
+  recording->marks.push_back({kernel, nowNanoseconds()});
+}

@@ -1,0 +1,272 @@
+// The manifest from JSON. Everything that later code relies on is checked here, once.
+#include "Manifest.h"
+
+#include <climits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace peer::runtime {
+
+using nlohmann::json;
+
+namespace {
+/// Walks the JSON and remembers where it is, so that an error can say so. Errors are thrown and caught within parseManifest.
+class Reader {
+public:
+  explicit Reader(std::string where) : where(std::move(where)) {}
+
+  struct Error {
+    std::string message;
+  };
+
+  template <typename... Args>
+  [[noreturn]] void fail(const Args &...args) const {
+    throw Error{concat(where, ": ", args...)};
+  }
+
+  Reader at(std::string_view inner) const { return Reader(concat(where, ", ", inner)); }
+
+  const json &field(const json &object, const char *key) const {
+    if (!object.is_object() || !object.contains(key))
+      fail("\"", key, "\" is missing");
+    return object[key];
+  }
+  std::string text(const json &object, const char *key) const {
+    const json &value = field(object, key);
+    if (!value.is_string())
+      fail("\"", key, "\" must be a string");
+    return value.get<std::string>();
+  }
+  double number(const json &object, const char *key) const {
+    const json &value = field(object, key);
+    if (!value.is_number())
+      fail("\"", key, "\" must be a number");
+    return value.get<double>();
+  }
+  bool flag(const json &object, const char *key, bool absent) const {
+    if (!object.contains(key))
+      return absent;
+    if (!object[key].is_boolean())
+      fail("\"", key, "\" must be true or false");
+    return object[key].get<bool>();
+  }
+  const json &array(const json &object, const char *key) const {
+    const json &value = field(object, key);
+    if (!value.is_array())
+      fail("\"", key, "\" must be an array");
+    return value;
+  }
+  DType dtype(const json &object) const {
+    std::string name = text(object, "dtype");
+    if (std::optional<DType> dtype = parseDType(name))
+      return *dtype;
+    fail("\"", name, "\" is no known dtype");
+  }
+  Shape shape(const json &object, bool mayBeDynamic) const {
+    Shape shape;
+    Shape smallest;
+    for (const json &size : array(object, "shape")) {
+      if (size.is_string() && size.get_ref<const std::string &>() == "T" && mayBeDynamic)
+        shape.push_back(kDynamic);
+      else if (size.is_number_unsigned() && size.get<uint64_t>() <= INT64_MAX)
+        shape.push_back(size.get<int64_t>());
+      else
+        fail("\"shape\" must hold non-negative integers", mayBeDynamic ? " or \"T\"" : "");
+      smallest.push_back(std::max<int64_t>(shape.back(), 1));
+    }
+    if (!byteCount(DType::F64, smallest).ok())
+      fail("shape ", shapeText(shape), " is too large");
+    return shape;
+  }
+  template <typename T>
+  std::array<T, 2> pair(const json &object, const char *key) const {
+    const json &value = field(object, key);
+    bool good = value.is_array() && value.size() == 2;
+    for (size_t i = 0; good && i < 2; ++i)
+      good = std::is_integral_v<T> ? value[i].is_number_integer() : value[i].is_number();
+    if (!good)
+      fail("\"", key, "\" must be two ", std::is_integral_v<T> ? "integers" : "numbers");
+    return {value[0].get<T>(), value[1].get<T>()};
+  }
+
+private:
+  std::string where;
+};
+
+Init parseInit(const Reader &reader, const json &value) {
+  Init init;
+  std::string kind = reader.text(value, "kind");
+  if (kind == "normal") {
+    init.kind = Init::Kind::Normal;
+    init.mean = reader.number(value, "mean");
+    init.std = reader.number(value, "std");
+  } else if (kind == "uniform") {
+    init.kind = Init::Kind::Uniform;
+    init.low = reader.number(value, "low");
+    init.high = reader.number(value, "high");
+  } else if (kind == "constant") {
+    init.kind = Init::Kind::Constant;
+    init.value = reader.number(value, "value");
+  } else {
+    reader.fail("init kind \"", kind, "\" is none of normal, uniform, constant");
+  }
+  return init;
+}
+
+Parameter parseParameter(const Reader &outer, const json &value) {
+  Parameter parameter;
+  parameter.name = outer.text(value, "name");
+  Reader reader = outer.at(concat("parameter \"", parameter.name, "\""));
+  parameter.dtype = reader.dtype(value);
+  parameter.shape = reader.shape(value, false);
+  parameter.group = value.contains("group") ? reader.text(value, "group") : "default";
+  parameter.trainable = reader.flag(value, "trainable", true);
+  parameter.init = parseInit(reader, reader.field(value, "init"));
+  if (parameter.init.kind != Init::Kind::Constant && isInteger(parameter.dtype))
+    reader.fail("integers can only be initialised by a constant");
+  return parameter;
+}
+
+template <typename Enum, size_t N>
+Enum parseEnum(const Reader &reader, const json &value, const char *key, std::string_view (*nameOf)(Enum), const Enum (&all)[N]) {
+  std::string name = reader.text(value, key);
+  for (Enum candidate : all)
+    if (nameOf(candidate) == name)
+      return candidate;
+  reader.fail("\"", name, "\" is no known ", key);
+}
+
+Argument parseArgument(const Reader &outer, const json &value, bool dynamic) {
+  static constexpr Role roles[] = {Role::Input, Role::Parameter, Role::State, Role::Usage, Role::Scalar};
+  Argument argument;
+  argument.name = outer.text(value, "name");
+  Reader reader = outer.at(concat("argument \"", argument.name, "\""));
+  argument.role = parseEnum<Role>(reader, value, "role", roleName, roles);
+  argument.dtype = reader.dtype(value);
+  argument.shape = reader.shape(value, dynamic && argument.role == Role::Input);
+  if (argument.role == Role::Scalar && !argument.shape.empty())
+    reader.fail("a scalar must have the shape []");
+  if (argument.role == Role::Scalar && argument.dtype != DType::F32 && argument.dtype != DType::F64 && argument.dtype != DType::I32 &&
+      argument.dtype != DType::I64)
+    reader.fail("a scalar must be f32, f64, i32 or i64");
+  if (value.contains("range"))
+    argument.range = reader.pair<int64_t>(value, "range");
+  if (argument.range && !isInteger(argument.dtype))
+    reader.fail("only integers have a range");
+  if (value.contains("grid"))
+    argument.grid = reader.pair<int64_t>(value, "grid");
+  argument.updated = reader.flag(value, "updated", false);
+  return argument;
+}
+
+Entry parseEntry(const Reader &outer, const json &value) {
+  static constexpr EntryKind kinds[] = {EntryKind::Forward, EntryKind::Gradient, EntryKind::Loss, EntryKind::Train, EntryKind::Prefill, EntryKind::Decode};
+  Entry entry;
+  entry.name = outer.text(value, "name");
+  Reader reader = outer.at(concat("entry \"", entry.name, "\""));
+  entry.symbol = reader.text(value, "symbol");
+  entry.kind = parseEnum<EntryKind>(reader, value, "kind", entryKindName, kinds);
+  entry.of = value.contains("of") ? reader.text(value, "of") : "";
+  if (value.contains("dims") && value["dims"].is_object() && value["dims"].contains("T")) {
+    const json &tokens = value["dims"]["T"];
+    entry.dynamic = true;
+    if (tokens.is_object() && tokens.contains("multiple_of")) {
+      const json &multiple = tokens["multiple_of"];
+      if (!multiple.is_number_unsigned() || multiple.get<uint64_t>() < 1 || multiple.get<uint64_t>() > INT32_MAX)
+        reader.fail("\"multiple_of\" must be a positive integer");
+      entry.multipleOf = multiple.get<int64_t>();
+    }
+  }
+  std::set<std::string> names;
+  bool hasT = false;
+  for (const json &item : reader.array(value, "arguments")) {
+    entry.arguments.push_back(parseArgument(reader, item, entry.dynamic));
+    const Argument &argument = entry.arguments.back();
+    // A usage tensor is named after the parameter it counts, so the two may share a name.
+    if (!names.insert(concat(argument.role == Role::Usage ? "usage " : "", argument.name)).second)
+      reader.fail("argument \"", argument.name, "\" appears twice");
+    hasT |= std::find(argument.shape.begin(), argument.shape.end(), kDynamic) != argument.shape.end();
+  }
+  if (entry.dynamic && !hasT)
+    reader.fail("no input has the dimension T, so it cannot be known");
+  for (const json &item : reader.array(value, "results")) {
+    ResultInfo result{reader.text(item, "name"), reader.dtype(item), reader.shape(item, entry.dynamic)};
+    if (entry.findResult(result.name))
+      reader.fail("result \"", result.name, "\" appears twice");
+    entry.results.push_back(std::move(result));
+  }
+  if (value.contains("kernels"))
+    for (const json &item : reader.array(value, "kernels"))
+      entry.kernels.push_back({reader.text(item, "name"), reader.pair<double>(item, "bytes"), reader.pair<double>(item, "flops")});
+  return entry;
+}
+
+/// What must hold between the parts: every parameter argument is declared with the same type, states agree between entries, names differ.
+void checkTogether(const Reader &reader, const Manifest &manifest) {
+  std::set<std::string> parameters, entries;
+  for (const Parameter &parameter : manifest.parameters)
+    if (!parameters.insert(parameter.name).second)
+      reader.fail("parameter \"", parameter.name, "\" appears twice");
+  std::map<std::pair<Role, std::string>, const Argument *> kept;
+  for (const Entry &entry : manifest.entries) {
+    if (!entries.insert(entry.name).second)
+      reader.fail("entry \"", entry.name, "\" appears twice");
+    for (const Argument &argument : entry.arguments) {
+      auto disagrees = [&](DType dtype, const Shape &shape) {
+        if (argument.dtype != dtype || argument.shape != shape)
+          reader.fail("entry \"", entry.name, "\", argument \"", argument.name, "\" is ", typeText(argument.dtype, argument.shape), ", but elsewhere ",
+                      typeText(dtype, shape));
+      };
+      if (argument.role == Role::Parameter) {
+        const Parameter *parameter = manifest.findParameter(argument.name);
+        if (!parameter)
+          reader.fail("entry \"", entry.name, "\" takes the parameter \"", argument.name, "\", which is not declared");
+        disagrees(parameter->dtype, parameter->shape);
+      } else if (argument.role == Role::State || argument.role == Role::Usage) {
+        const Argument *first = kept.emplace(std::pair(argument.role, argument.name), &argument).first->second;
+        disagrees(first->dtype, first->shape);
+      }
+    }
+  }
+}
+
+Manifest parseAll(const Reader &reader, const json &root) {
+  Manifest manifest;
+  const json &format = reader.field(root, "format");
+  if (!format.is_number_integer() || format.get<int64_t>() != kManifestFormat)
+    reader.fail("it has format ", format.dump(), ", and this runtime reads format ", kManifestFormat);
+  manifest.compiler = root.contains("compiler") ? reader.text(root, "compiler") : "";
+  manifest.model = root.contains("model") ? reader.text(root, "model") : "";
+  const json &target = reader.field(root, "target");
+  manifest.device = reader.text(target, "device");
+  manifest.cpu = target.contains("cpu") ? reader.text(target, "cpu") : "";
+  if (target.contains("features"))
+    for (const json &feature : reader.array(target, "features")) {
+      if (!feature.is_string())
+        reader.fail("\"features\" must be strings");
+      manifest.features.push_back(feature.get<std::string>());
+    }
+  for (const json &item : reader.array(root, "parameters"))
+    manifest.parameters.push_back(parseParameter(reader, item));
+  if (root.contains("groups"))
+    for (const json &item : reader.array(root, "groups"))
+      manifest.groups.push_back({reader.text(item, "name"), reader.text(item, "optimizer"), reader.number(item, "learning_rate"), reader.flag(item, "lazy", false)});
+  for (const json &item : reader.array(root, "entries"))
+    manifest.entries.push_back(parseEntry(reader, item));
+  checkTogether(reader, manifest);
+  return manifest;
+}
+} // namespace
+
+Result<Manifest> parseManifest(std::string_view text, const std::string &path) {
+  Reader reader(concat(path, ": the manifest is damaged"));
+  try {
+    return parseAll(reader, json::parse(text));
+  } catch (const Reader::Error &error) {
+    return Status::error(error.message);
+  } catch (const json::exception &) {
+    return Status::error(path, ": the manifest is damaged: it is not valid JSON");
+  }
+}
+
+} // namespace peer::runtime
