@@ -1,0 +1,43 @@
+// Learning-rate schedules.
+
+#include "Schedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace peer::runtime {
+
+double Schedule::factor(int64_t step) const {
+  if (step < warmup)
+    return static_cast<double>(step) / static_cast<double>(warmup);
+  if (kind == ScheduleKind::Constant || steps <= warmup)
+    return 1.0;
+  // The decay starts at the peak, which the last warm-up step (or, without one, the first step) has.
+  int64_t start = std::max<int64_t>(warmup, 1);
+  double span = static_cast<double>(std::max<int64_t>(steps - start, 1));
+  double done = std::clamp(static_cast<double>(step - start) / span, 0.0, 1.0);
+  double left = kind == ScheduleKind::Linear ? 1.0 - done : 0.5 * (1.0 + std::cos(std::numbers::pi * done));
+  return kFloor + (1.0 - kFloor) * left;
+}
+
+std::optional<ScheduleKind> parseScheduleKind(std::string_view name) {
+  for (ScheduleKind kind : {ScheduleKind::Constant, ScheduleKind::Linear, ScheduleKind::Cosine})
+    if (toString(kind) == name)
+      return kind;
+  return std::nullopt;
+}
+
+std::string_view toString(ScheduleKind kind) {
+  switch (kind) {
+  case ScheduleKind::Constant:
+    return "constant";
+  case ScheduleKind::Linear:
+    return "linear";
+  case ScheduleKind::Cosine:
+    return "cosine";
+  }
+  return "constant";
+}
+
+} // namespace peer::runtime

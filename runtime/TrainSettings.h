@@ -1,0 +1,53 @@
+// The settings of a training run: what the command line, the manifest's defaults and the data come down to.
+#pragma once
+
+#include "Data.h"
+#include "Manifest.h"
+#include "Schedule.h"
+
+#include <map>
+
+namespace peer::runtime {
+
+/// What the user asks for. Values that are not given come from the manifest or a default.
+struct TrainOptions {
+  std::string model, data, evalData, out;
+  int64_t steps = 0, batch = 8, warmup = 0;
+  uint64_t seed = 0;
+  std::optional<double> learningRate, expertLearningRate;
+  ScheduleKind schedule = ScheduleKind::Constant;
+  /// Steps between evaluations; a tenth of the run if not given.
+  std::optional<int64_t> evalEvery;
+  /// Steps between checkpoints; if not given, one is written every ten minutes.
+  std::optional<int64_t> saveEvery;
+  /// At most this many tokens of the validation text per evaluation; 0 takes all.
+  int64_t evalTokens = 65536;
+  bool resume = false;
+  /// The command that goes on with this run, for messages.
+  std::string resumeCommand;
+};
+
+/// The optimizer group that --expert-lr sets.
+inline constexpr std::string_view kExpertGroup = "experts";
+
+/// What a run is; stored in its checkpoints and at the top of its log.
+struct TrainSettings {
+  std::string model, data, evalData;
+  int64_t steps = 0, batch = 0, context = 0;
+  uint64_t seed = 0;
+  std::map<std::string, double> learningRates; // peak, by group
+  Schedule schedule;
+  uint64_t trainHash = 0, validationHash = 0;
+
+  std::string toJson() const;
+};
+
+/// The peak learning rate of each group: --expert-lr for the group `experts`, --lr for all others, and where they are not
+/// given what the description says. Fails on --expert-lr for a model without that group.
+Result<std::map<std::string, double>> resolveLearningRates(const Manifest &manifest, const TrainOptions &options);
+
+/// Checks that a run may go on from a checkpoint whose settings are `json`: seed, batch, context and both texts must be the same,
+/// or the result would not be that of an uninterrupted run. `path` is the checkpoint's.
+Status checkSameRun(const std::string &json, const TrainSettings &now, const std::string &path);
+
+} // namespace peer::runtime
