@@ -71,6 +71,7 @@ struct Entry {
   EntryKind kind;
   bool dynamic = false;   // has the dimension T
   int64_t multipleOf = 1; // T must be a multiple of this
+  int64_t most = 0;       // T must not exceed this; 0: no limit
   std::vector<Argument> arguments;
   std::vector<ResultInfo> results;
   std::vector<KernelInfo> kernels;

@@ -176,6 +176,12 @@ Entry parseEntry(const Reader &outer, const json &value) {
         reader.fail("\"multiple_of\" must be a positive integer");
       entry.multipleOf = multiple.get<int64_t>();
     }
+    if (tokens.is_object() && tokens.contains("max")) {
+      const json &most = tokens["max"];
+      if (!most.is_number_unsigned() || most.get<uint64_t>() < 1 || most.get<uint64_t>() > INT32_MAX)
+        reader.fail("\"max\" must be a positive integer");
+      entry.most = most.get<int64_t>();
+    }
   }
   std::set<std::string> names;
   bool hasT = false;
