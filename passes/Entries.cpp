@@ -1,0 +1,188 @@
+//===- Entries.cpp - building and describing entries ---------------------===//
+
+#include "Entries.h"
+
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "llvm/ADT/StringSet.h"
+
+#include <numeric>
+
+using namespace mlir;
+using namespace peer;
+
+EntryBuilder::EntryBuilder(Operation *before, StringRef name, StringRef kind, StringRef of)
+    : builder(before->getContext()) {
+  builder.setInsertionPoint(before);
+  function = func::FuncOp::create(builder, before->getLoc(), name, builder.getFunctionType({}, {}));
+  function->setAttr(attrs::kKind, builder.getStringAttr(kind));
+  if (!of.empty())
+    function->setAttr(attrs::kOf, builder.getStringAttr(of));
+  body = &function.getBody().emplaceBlock();
+  builder.setInsertionPointToEnd(body);
+}
+
+EntryBuilder::~EntryBuilder() {
+  if (!finished)
+    function.erase();
+}
+
+BlockArgument EntryBuilder::addArgument(Type type, Location loc, StringRef name, StringRef role,
+                                        ParameterAttr parameter) {
+  SmallVector<NamedAttribute> attributes = {builder.getNamedAttr(attrs::kName, builder.getStringAttr(name)),
+                                            builder.getNamedAttr(attrs::kRole, builder.getStringAttr(role))};
+  if (parameter)
+    attributes.push_back(builder.getNamedAttr(attrs::kParameter, parameter));
+  argumentAttrs.push_back(builder.getDictionaryAttr(attributes));
+  return body->addArgument(type, loc);
+}
+
+BlockArgument EntryBuilder::addArgumentLike(func::FuncOp source, unsigned index, Type type) {
+  BlockArgument original = source.getArgument(index);
+  DictionaryAttr attributes = source.getArgAttrDict(index);
+  argumentAttrs.push_back(attributes ? attributes : builder.getDictionaryAttr({}));
+  return body->addArgument(type ? type : original.getType(), original.getLoc());
+}
+
+void EntryBuilder::addResult(Value value, StringRef name, std::optional<BlockArgument> updates) {
+  SmallVector<NamedAttribute> attributes = {builder.getNamedAttr(attrs::kName, builder.getStringAttr(name))};
+  if (updates)
+    attributes.push_back(builder.getNamedAttr(attrs::kUpdates, builder.getI64IntegerAttr(updates->getArgNumber())));
+  resultAttrs.push_back(builder.getDictionaryAttr(attributes));
+  results.push_back(value);
+}
+
+/// Names identify tensors in files, so none may appear twice. A histogram of usage
+/// is named after its pool, and an updated tensor has the name of its argument.
+static LogicalResult checkNames(func::FuncOp function) {
+  llvm::StringSet<> names;
+  for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+    StringRef name = getArgumentName(function, i);
+    if (getRole(function, i) != role::kUsage && !names.insert(name).second)
+      return function.emitError() << "entry @" << function.getName() << " has two arguments named '" << name << "'";
+  }
+  names.clear();
+  for (unsigned i = 0; i < function.getNumResults(); ++i) {
+    StringRef name = getResultName(function, i);
+    if (!function.getResultAttr(i, attrs::kUpdates) && !names.insert(name).second)
+      return function.emitError() << "entry @" << function.getName() << " has two results named '" << name << "'";
+  }
+  return success();
+}
+
+FailureOr<func::FuncOp> EntryBuilder::finish() {
+  builder.setInsertionPointToEnd(body);
+  func::ReturnOp::create(builder, function.getLoc(), results);
+  function.setFunctionType(builder.getFunctionType(body->getArgumentTypes(), ValueRange(results).getTypes()));
+  function.setAllArgAttrs(argumentAttrs);
+  function.setAllResultAttrs(resultAttrs);
+  if (failed(checkNames(function)))
+    return failure();
+  describeEntry(function);
+  finished = true;
+  return function;
+}
+
+//===----------------------------------------------------------------------===//
+// What follows from the body
+//===----------------------------------------------------------------------===//
+
+/// The half-open interval an op wants the integers of one operand to lie in.
+static std::optional<std::pair<int64_t, int64_t>> getIndexRange(OpOperand &use) {
+  Operation *op = use.getOwner();
+  auto dim = [&](Value value, unsigned d) { return cast<ShapedType>(value.getType()).getDimSize(d); };
+  auto is = [&](Value operand) { return use.get() == operand; };
+  if (auto embedding = dyn_cast<EmbeddingOp>(op); embedding && is(embedding.getTokens()))
+    return std::pair(int64_t(0), dim(embedding.getTable(), 0));
+  if (auto embedding = dyn_cast<EmbeddingGradOp>(op); embedding && is(embedding.getTokens()))
+    return std::pair(int64_t(0), int64_t(embedding.getRows()));
+  if (auto loss = dyn_cast<CrossEntropyOp>(op); loss && is(loss.getTargets()))
+    return std::pair(int64_t(0), dim(loss.getLogits(), 1));
+  if (auto loss = dyn_cast<CrossEntropyGradOp>(op); loss && is(loss.getTargets()))
+    return std::pair(int64_t(0), dim(loss.getLogits(), 1));
+  if (auto mix = dyn_cast<MixOp>(op); mix && is(mix.getIdx()))
+    return std::pair(int64_t(-1), mix.getNumExperts());
+  if (auto mix = dyn_cast<MixGradOp>(op); mix && is(mix.getIdx()))
+    return std::pair(int64_t(-1), dim(mix.getPool(), 0) / int64_t(mix.getRowsPerExpert()));
+  if (auto sort = dyn_cast<SortPairsOp>(op); sort && is(sort.getIdx()))
+    return std::pair(int64_t(-1), int64_t(sort.getNumExperts()));
+  return std::nullopt;
+}
+
+/// Intersects the ranges that all uses of an argument want.
+static void describeRange(func::FuncOp function, unsigned index) {
+  std::optional<std::pair<int64_t, int64_t>> range;
+  for (OpOperand &use : function.getArgument(index).getUses()) {
+    auto wanted = getIndexRange(use);
+    if (!wanted)
+      continue;
+    range = range ? std::pair(std::max(range->first, wanted->first), std::min(range->second, wanted->second)) : *wanted;
+  }
+  if (range)
+    function.setArgAttr(index, attrs::kRange, Builder(function).getI64ArrayAttr({range->first, range->second}));
+}
+
+/// Sequences of `context` tokens make the token count a multiple of it.
+static int64_t getContext(Operation *op) {
+  if (auto rotary = dyn_cast<RotaryOp>(op))
+    return rotary.getContext();
+  if (auto attention = dyn_cast<AttentionOp>(op))
+    return attention.getContext();
+  if (auto attention = dyn_cast<AttentionGradOp>(op))
+    return attention.getContext();
+  return 1;
+}
+
+void peer::describeEntry(func::FuncOp function) {
+  Builder builder(function);
+  int64_t multiple = 1;
+  function.walk([&](Operation *op) { multiple = std::lcm(multiple, std::max<int64_t>(getContext(op), 1)); });
+  if (multiple > 1)
+    function->setAttr(attrs::kMultipleOf, builder.getI64IntegerAttr(multiple));
+  else
+    function->removeAttr(attrs::kMultipleOf);
+
+  SmallVector<bool> updated(function.getNumArguments(), false);
+  for (unsigned i = 0; i < function.getNumResults(); ++i)
+    if (auto argument = function.getResultAttrOfType<IntegerAttr>(i, attrs::kUpdates))
+      updated[argument.getInt()] = true;
+  for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+    if (!isa<TensorType>(function.getArgument(i).getType()))
+      continue;
+    function.setArgAttr(i, bufferization::BufferizationDialect::kWritableAttrName, builder.getBoolAttr(updated[i]));
+    if (getElementTypeOrSelf(function.getArgument(i).getType()).isInteger())
+      describeRange(function, i);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Reading attributes
+//===----------------------------------------------------------------------===//
+
+ParameterAttr peer::getParameter(func::FuncOp function, unsigned argument) {
+  return function.getArgAttrOfType<ParameterAttr>(argument, attrs::kParameter);
+}
+
+StringRef peer::getRole(func::FuncOp function, unsigned argument) {
+  auto attr = function.getArgAttrOfType<StringAttr>(argument, attrs::kRole);
+  return attr ? attr.getValue() : StringRef();
+}
+
+StringRef peer::getArgumentName(func::FuncOp function, unsigned argument) {
+  auto attr = function.getArgAttrOfType<StringAttr>(argument, attrs::kName);
+  return attr ? attr.getValue() : StringRef();
+}
+
+StringRef peer::getResultName(func::FuncOp function, unsigned result) {
+  auto attr = function.getResultAttrOfType<StringAttr>(result, attrs::kName);
+  return attr ? attr.getValue() : StringRef();
+}
+
+FailureOr<func::FuncOp> peer::findRequestedFunction(Operation *request, FlatSymbolRefAttr name) {
+  auto function = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(request, name);
+  if (!function || function.isExternal())
+    return request->emitOpError() << "names function @" << name.getValue() << ", which has no body here";
+  if (!function.getBody().hasOneBlock())
+    return request->emitOpError() << "wants a function without control flow, but @" << name.getValue() << " has "
+                                  << function.getBody().getBlocks().size() << " blocks";
+  return function;
+}

@@ -1,0 +1,89 @@
+//===- Entries.h - entries and the attributes that describe them ---------===//
+//
+// An entry is a function that the artifact exports. Its arguments and results
+// carry names and roles (dialect/PeerDialect.h lists the attributes, README.md
+// says what they mean); the artifact's manifest is written from them alone.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PEER_PASSES_ENTRIES_H
+#define PEER_PASSES_ENTRIES_H
+
+#include "dialect/PeerOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <optional>
+
+namespace peer {
+
+/// Values of `peer.role`.
+namespace role {
+constexpr llvm::StringLiteral kInput = "input";
+constexpr llvm::StringLiteral kParameter = "parameter";
+constexpr llvm::StringLiteral kState = "state";
+constexpr llvm::StringLiteral kUsage = "usage";
+constexpr llvm::StringLiteral kScalar = "scalar";
+} // namespace role
+
+/// Values of `peer.kind`.
+namespace kind {
+constexpr llvm::StringLiteral kForward = "forward";
+constexpr llvm::StringLiteral kGradient = "gradient";
+constexpr llvm::StringLiteral kLoss = "loss";
+constexpr llvm::StringLiteral kTrain = "train";
+constexpr llvm::StringLiteral kPrefill = "prefill";
+constexpr llvm::StringLiteral kDecode = "decode";
+} // namespace kind
+
+/// Builds one entry: its arguments, then its body through `builder`, then its
+/// results. An entry that is not finished is erased again.
+class EntryBuilder {
+public:
+  /// Starts an entry before `before`, at module level. `of` is the function it is
+  /// derived from, or empty.
+  EntryBuilder(mlir::Operation *before, llvm::StringRef name, llvm::StringRef kind, llvm::StringRef of);
+  ~EntryBuilder();
+  EntryBuilder(const EntryBuilder &) = delete;
+  EntryBuilder &operator=(const EntryBuilder &) = delete;
+
+  /// Adds an argument; `parameter` is null but for the role `parameter`.
+  mlir::BlockArgument addArgument(mlir::Type type, mlir::Location loc, llvm::StringRef name,
+                                  llvm::StringRef role, ParameterAttr parameter = {});
+  /// Adds an argument with the type and all attributes of `function`'s argument
+  /// `index`; `type` overrides its type where it is not null.
+  mlir::BlockArgument addArgumentLike(mlir::func::FuncOp function, unsigned index, mlir::Type type = {});
+  /// Adds a result; `updates` is the argument it replaces in place.
+  void addResult(mlir::Value value, llvm::StringRef name, std::optional<mlir::BlockArgument> updates = std::nullopt);
+  /// Adds return, signature and attributes; reports names that are used twice.
+  mlir::FailureOr<mlir::func::FuncOp> finish();
+
+  /// Inserts at the end of the body.
+  mlir::OpBuilder builder;
+
+private:
+  mlir::func::FuncOp function;
+  mlir::Block *body;
+  llvm::SmallVector<mlir::Attribute> argumentAttrs, resultAttrs;
+  llvm::SmallVector<mlir::Value> results;
+  bool finished = false;
+};
+
+/// Sets what follows from a function's body: the range of integer inputs, the
+/// granularity of its token dimension, and which arguments may be written.
+void describeEntry(mlir::func::FuncOp function);
+
+/// The parameter an argument stands for, or null.
+ParameterAttr getParameter(mlir::func::FuncOp function, unsigned argument);
+/// The `peer.role` of an argument; empty without one.
+llvm::StringRef getRole(mlir::func::FuncOp function, unsigned argument);
+/// The `peer.name` of an argument or result; empty without one.
+llvm::StringRef getArgumentName(mlir::func::FuncOp function, unsigned argument);
+llvm::StringRef getResultName(mlir::func::FuncOp function, unsigned result);
+
+/// The function a request names. It must have one block; `request` is blamed
+/// where it has not.
+mlir::FailureOr<mlir::func::FuncOp> findRequestedFunction(mlir::Operation *request, mlir::FlatSymbolRefAttr name);
+
+} // namespace peer
+
+#endif // PEER_PASSES_ENTRIES_H

@@ -1,0 +1,258 @@
+//===- InlineModules.cpp - blocks inlined, parameters as arguments -------===//
+
+#include "Entries.h"
+#include "Passes.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+using namespace peer;
+
+namespace peer {
+#define GEN_PASS_DEF_INLINEMODULES
+#include "passes/Passes.h.inc"
+} // namespace peer
+
+namespace {
+
+/// A parameter as its first use declares it.
+struct Declaration {
+  Type type;
+  ParameterAttr parameter;
+  Location loc;
+};
+using Declarations = llvm::StringMap<Declaration>;
+
+/// Prefix and name joined by a dot; an empty prefix adds nothing.
+std::string join(StringRef prefix, StringRef name) {
+  if (prefix.empty() || name.empty())
+    return (prefix + name).str();
+  return (prefix + "." + name).str();
+}
+
+/// Copies one function into an entry, with all calls replaced by bodies.
+class Inliner {
+public:
+  Inliner(EntryBuilder &entry, const SymbolTable &symbols, Declarations &declarations)
+      : entry(entry), symbols(symbols), declarations(declarations) {}
+
+  /// Copies `callee`'s body on `inputs`; `results` are what it returns.
+  LogicalResult inlineBody(func::FuncOp callee, StringRef prefix, ValueRange inputs, SmallVectorImpl<Value> &results);
+
+private:
+  LogicalResult inlineOp(Operation &op, StringRef prefix, IRMapping &mapping);
+  LogicalResult inlineCall(Operation &op, FlatSymbolRefAttr callee, StringRef prefix, IRMapping &mapping);
+  FailureOr<func::FuncOp> findCallee(Operation &op, FlatSymbolRefAttr name);
+  LogicalResult inlineRepeat(RepeatOp op, StringRef prefix, IRMapping &mapping);
+  LogicalResult declare(ParamOp op, StringRef prefix, IRMapping &mapping);
+
+  EntryBuilder &entry;
+  const SymbolTable &symbols;
+  Declarations &declarations;
+  /// Functions being copied, from the entry inwards: one that appears twice calls itself.
+  SmallVector<func::FuncOp> stack;
+  llvm::StringMap<Value> arguments;
+};
+
+LogicalResult Inliner::inlineBody(func::FuncOp callee, StringRef prefix, ValueRange inputs,
+                                  SmallVectorImpl<Value> &results) {
+  if (!callee.getBody().hasOneBlock())
+    return callee.emitError() << "@" << callee.getName() << " has control flow; only straight-line functions can be inlined";
+  stack.push_back(callee);
+  IRMapping mapping;
+  mapping.map(callee.getArguments(), inputs);
+  for (Operation &op : callee.getBody().front().without_terminator())
+    if (failed(inlineOp(op, prefix, mapping)))
+      return failure();
+  for (Value value : callee.getBody().front().getTerminator()->getOperands())
+    results.push_back(mapping.lookup(value));
+  stack.pop_back();
+  return success();
+}
+
+LogicalResult Inliner::inlineOp(Operation &op, StringRef prefix, IRMapping &mapping) {
+  if (auto param = dyn_cast<ParamOp>(op))
+    return declare(param, prefix, mapping);
+  if (auto call = dyn_cast<peer::CallOp>(op))
+    return inlineCall(op, call.getCalleeAttr(), join(prefix, call.getPrefix()), mapping);
+  if (auto call = dyn_cast<func::CallOp>(op))
+    return inlineCall(op, call.getCalleeAttr(), prefix, mapping);
+  if (auto repeat = dyn_cast<RepeatOp>(op))
+    return inlineRepeat(repeat, prefix, mapping);
+  // Names inside a region would need arguments threaded through it.
+  for (Region &region : op.getRegions()) {
+    auto nested = region.walk([](Operation *inner) {
+      if (!isa<ParamOp, peer::CallOp, RepeatOp, func::CallOp>(inner))
+        return WalkResult::advance();
+      inner->emitOpError("must stand directly in a function's body, not in a region");
+      return WalkResult::interrupt();
+    });
+    if (nested.wasInterrupted())
+      return failure();
+  }
+  entry.builder.clone(op, mapping);
+  return success();
+}
+
+FailureOr<func::FuncOp> Inliner::findCallee(Operation &op, FlatSymbolRefAttr name) {
+  auto callee = symbols.lookup<func::FuncOp>(name.getValue());
+  if (!callee || callee.isExternal())
+    return op.emitOpError() << "calls @" << name.getValue() << ", which has no body here";
+  if (llvm::is_contained(stack, callee))
+    return op.emitOpError() << "makes @" << name.getValue() << " call itself; a model description cannot recurse";
+  return callee;
+}
+
+LogicalResult Inliner::inlineCall(Operation &op, FlatSymbolRefAttr name, StringRef prefix, IRMapping &mapping) {
+  FailureOr<func::FuncOp> callee = findCallee(op, name);
+  if (failed(callee))
+    return failure();
+  SmallVector<Value> inputs, results;
+  for (Value operand : op.getOperands())
+    inputs.push_back(mapping.lookup(operand));
+  if (failed(inlineBody(*callee, prefix, inputs, results)))
+    return failure();
+  mapping.map(op.getResults(), results);
+  return success();
+}
+
+LogicalResult Inliner::inlineRepeat(RepeatOp op, StringRef prefix, IRMapping &mapping) {
+  // A count of 0 passes the inputs on.
+  mapping.map(op.getResults(), llvm::map_to_vector(op.getInputs(), [&](Value v) { return mapping.lookup(v); }));
+  FailureOr<func::FuncOp> callee = findCallee(*op, op.getCalleeAttr());
+  if (failed(callee))
+    return failure();
+  for (int64_t i = 0; i < int64_t(op.getCount()); ++i) {
+    std::string block = join(join(prefix, op.getPrefix()), std::to_string(int64_t(op.getFrom()) + i));
+    SmallVector<Value> inputs, results;
+    for (Value value : op.getResults())
+      inputs.push_back(mapping.lookup(value));
+    if (failed(inlineBody(*callee, block, inputs, results)))
+      return failure();
+    mapping.map(op.getResults(), results);
+  }
+  return success();
+}
+
+LogicalResult Inliner::declare(ParamOp op, StringRef prefix, IRMapping &mapping) {
+  Builder builder(op);
+  std::string name = join(prefix, op.getName());
+  auto parameter = ParameterAttr::get(op.getContext(), builder.getStringAttr(name), op.getInitAttr(),
+                                      op.getGroupAttr(), !op.getBuffer());
+  auto [it, isNew] = declarations.try_emplace(name, Declaration{op.getType(), parameter, op.getLoc()});
+  const Declaration &first = it->second;
+  if (first.type != op.getType() || first.parameter != parameter) {
+    InFlightDiagnostic diag = op.emitError() << "parameter '" << name << "' is used twice in different ways: here as ";
+    if (first.type != op.getType()) {
+      diag << op.getType() << ", before as " << first.type;
+    } else {
+      diag << parameter << ", before as " << first.parameter;
+    }
+    diag.attachNote(first.loc) << "first used here";
+    return diag;
+  }
+  auto [argument, isFirstUse] = arguments.try_emplace(name, Value());
+  if (isFirstUse)
+    argument->second = entry.addArgument(op.getType(), op.getLoc(), name, role::kParameter, parameter);
+  mapping.map(op.getResult(), argument->second);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+/// The name a person gave with `peer.name`, or a numbered one.
+std::string nameOr(Attribute given, StringRef stem, unsigned index) {
+  if (auto name = dyn_cast_or_null<StringAttr>(given))
+    return name.str();
+  return (stem + Twine(index)).str();
+}
+
+struct InlineModulesPass : peer::impl::InlineModulesBase<InlineModulesPass> {
+  void runOnOperation() override;
+  /// Replaces `source`, at the end of the pass, by an entry of the same name.
+  FailureOr<func::FuncOp> buildEntry(func::FuncOp source, StringRef kind, const SymbolTable &symbols,
+                                     Declarations &declarations);
+};
+
+FailureOr<func::FuncOp> InlineModulesPass::buildEntry(func::FuncOp source, StringRef kind, const SymbolTable &symbols,
+                                                      Declarations &declarations) {
+  if (auto given = source->getAttrOfType<StringAttr>(attrs::kKind))
+    kind = given.getValue();
+  EntryBuilder entry(source, source.getName(), kind, "");
+  SmallVector<Value> inputs, results;
+  for (unsigned i = 0; i < source.getNumArguments(); ++i) {
+    BlockArgument argument = source.getArgument(i);
+    StringRef role = getRole(source, i);
+    inputs.push_back(entry.addArgument(argument.getType(), argument.getLoc(),
+                                       nameOr(source.getArgAttr(i, attrs::kName), "arg", i),
+                                       role.empty() ? StringRef(role::kInput) : role, getParameter(source, i)));
+  }
+  if (failed(Inliner(entry, symbols, declarations).inlineBody(source, "", inputs, results)))
+    return failure();
+  for (auto [i, value] : llvm::enumerate(results)) {
+    std::optional<BlockArgument> updates;
+    if (auto index = source.getResultAttrOfType<IntegerAttr>(i, attrs::kUpdates))
+      updates = cast<BlockArgument>(inputs[index.getInt()]);
+    entry.addResult(value, nameOr(source.getResultAttr(i, attrs::kName), "result", i), updates);
+  }
+  FailureOr<func::FuncOp> finished = entry.finish();
+  if (failed(finished))
+    return failure();
+  finished->setVisibility(source.getVisibility());
+  // What a person wrote on the function stays; what this pass derives wins.
+  for (NamedAttribute attribute : source->getDiscardableAttrs())
+    if (!(*finished)->hasAttr(attribute.getName()))
+      (*finished)->setAttr(attribute.getName(), attribute.getValue());
+  return finished;
+}
+
+void InlineModulesPass::runOnOperation() {
+  ModuleOp module = getOperation();
+  // Requests make entries of private functions too; only a train request makes a loss.
+  llvm::StringMap<StringRef> kinds;
+  for (Operation &op : module.getOps()) {
+    if (auto train = dyn_cast<TrainOp>(op))
+      kinds[train.getFunction()] = kind::kLoss;
+    else if (auto gradient = dyn_cast<GradientOp>(op))
+      kinds.try_emplace(gradient.getFunction(), kind::kForward);
+    else if (auto decode = dyn_cast<DecodeOp>(op))
+      kinds.try_emplace(decode.getFunction(), kind::kForward);
+  }
+
+  // Names the originals while entries of the same names are built beside them.
+  SymbolTable symbols(module);
+  Declarations declarations;
+  SmallVector<func::FuncOp> sources;
+  for (func::FuncOp function : llvm::make_early_inc_range(module.getOps<func::FuncOp>())) {
+    auto requested = kinds.find(function.getName());
+    if (function.isExternal() || (function.isPrivate() && requested == kinds.end()))
+      continue;
+    FailureOr<func::FuncOp> entry =
+        buildEntry(function, requested == kinds.end() ? StringRef(kind::kForward) : requested->second, symbols,
+                   declarations);
+    if (failed(entry))
+      return signalPassFailure();
+    sources.push_back(function);
+  }
+  // All copies are made from the originals, which go last: entries may call entries.
+  for (func::FuncOp source : sources)
+    source.erase();
+
+  // Erasing one function can free those it calls.
+  bool changed = true;
+  while (changed) {
+    changed = false;
+    for (func::FuncOp function : llvm::make_early_inc_range(module.getOps<func::FuncOp>())) {
+      if (!function.isPrivate() || !SymbolTable::symbolKnownUseEmpty(function, module))
+        continue;
+      function.erase();
+      changed = true;
+    }
+  }
+}
+
+} // namespace

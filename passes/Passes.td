@@ -1,0 +1,178 @@
+//===- Passes.td - passes from a description to the tiled level ----------===//
+
+#ifndef PEER_PASSES_TD
+#define PEER_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def InlineModules : Pass<"peer-inline-modules", "::mlir::ModuleOp"> {
+  let summary = "inline blocks and turn named parameters into arguments";
+  let description = [{
+    Model level to graph level. Every public function is an entry: its calls are inlined, the prefixes of the calls joined
+    with the names of the parameters, and each parameter becomes one trailing argument, in order of first use. One
+    name used twice is one argument; used with another type, initialiser or group it is an error, across entries too.
+    Private functions that nothing uses afterwards are erased.
+
+    ```mlir
+    func.func private @ffw(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %w = peer.param "weight" normal(0.02) : tensor<8x8xf32>
+      %y = peer.linear %x, %w : tensor<?x8xf32>, tensor<8x8xf32>
+      return %y : tensor<?x8xf32>
+    }
+    func.func @f(%x: tensor<?x8xf32> {peer.name = "x"}) -> (tensor<?x8xf32> {peer.name = "y"}) {
+      %y = peer.call "blocks.0" @ffw(%x) : (tensor<?x8xf32>) -> tensor<?x8xf32>
+      return %y : tensor<?x8xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @f(%x: tensor<?x8xf32> {peer.name = "x", peer.role = "input"},
+                 %w: tensor<8x8xf32> {peer.name = "blocks.0.weight", peer.role = "parameter", peer.parameter = ...})
+        -> (tensor<?x8xf32> {peer.name = "y"}) attributes {peer.kind = "forward"} {
+      %y = peer.linear %x, %w : tensor<?x8xf32>, tensor<8x8xf32>
+      return %y : tensor<?x8xf32>
+    }
+    ```
+    The attributes of entries are described in Entries.h.
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect"];
+}
+
+def DeriveDecode : Pass<"peer-derive-decode", "::mlir::ModuleOp"> {
+  let summary = "derive prefill and single-token decode from a forward function";
+  let description = [{
+    Answers `peer.decode`. Both entries take tokens, a `position`, the parameters and one pair of caches per attention, and return
+    the logits and the caches, in place. Rotary positions and attention become their cached forms:
+
+    ```mlir
+    %q1 = peer.rotary %q heads 4 context 128 : tensor<?x128xf32>
+    %o = peer.attention %q1, %k1, %v heads 4 context 128 : tensor<?x128xf32>, tensor<?x128xf32>, tensor<?x128xf32>
+    ```
+    becomes, in the decode entry,
+    ```mlir
+    %q1 = peer.rotary_at %q, %position heads 4 : tensor<1x128xf32>, tensor<i32>
+    %o:3 = peer.cached_attention %q1, %k1, %v, %key_cache, %value_cache, %position {heads = 4}
+       : tensor<1x128xf32>, tensor<1x128xf32>, tensor<1x128xf32>, tensor<128x128xf32>, tensor<128x128xf32>, tensor<i32>
+    ```
+    An op that mixes tokens in another way is refused.
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect"];
+}
+
+def Differentiate : Pass<"peer-differentiate", "::mlir::ModuleOp"> {
+  let summary = "build the gradient entries that peer.gradient asks for";
+  let description = [{
+    Reverse mode, op by op, through `DifferentiableOpInterface`; contributions to one value are added with `arith.addf`.
+    Only what the wanted gradients need is built. A gradient that nothing reaches is zero. The gradient of a value narrower than f32 is f32.
+
+    ```mlir
+    func.func @f(%x: tensor<?x8xf32>, %w: tensor<8x8xf32> {peer.parameter = ...}) -> tensor<?x8xf32> {
+      %y = peer.linear %x, %w : tensor<?x8xf32>, tensor<8x8xf32>
+      return %y : tensor<?x8xf32>
+    }
+    peer.gradient @f_grad of @f
+    ```
+    becomes, beside `@f`,
+    ```mlir
+    func.func @f_grad(%x: tensor<?x8xf32>, %dy: tensor<?x8xf32>, %w: tensor<8x8xf32> {peer.parameter = ...})
+        -> (tensor<?x8xf32> {peer.name = "dx"}, tensor<8x8xf32> {peer.name = "grad.w"}) {
+      %dx = peer.linear %dy, %w {transpose_weight} : tensor<?x8xf32>, tensor<8x8xf32>
+      %dw = peer.linear %x, %dy {transpose_x} : tensor<?x8xf32>, tensor<?x8xf32>
+      return %dx, %dw : tensor<?x8xf32>, tensor<8x8xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def AddOptimizer : Pass<"peer-add-optimizer", "::mlir::ModuleOp"> {
+  let summary = "build the training step that peer.train asks for";
+  let description = [{
+    The step computes the loss in training mode (batch norms use the batch's statistics and move the running ones), the
+    gradient of every trainable parameter, one gradient norm per group, and updates parameters and optimizer states in place.
+
+    A pool in a lazy group is updated row by row from the row-sparse gradient of its mix; any other parameter of such
+    a group is updated as a whole. A pool that several mixes share cannot be lazy. A parameter that no gradient reaches
+    is left alone, with a warning. A group of pools updated lazily reports its gradient norm only where it is clipped.
+
+    Arguments: the loss's inputs, parameters, states (`<parameter>.m`, `.v` or `.momentum`), `learning_rate.<group>` for
+    each group, `step`. Results: `loss`, `gradient_norm.<group>`, then everything updated.
+
+    ```mlir
+    func.func @loss(%x: tensor<?x8xf32>, %w: tensor<8x8xf32> {peer.parameter = ...}) -> tensor<f32> { ... }
+    peer.train @train_step of @loss {optimizer = #peer.sgd<clip_norm = 1.0>}
+    ```
+    becomes, beside `@loss`,
+    ```mlir
+    func.func @train_step(%x, %w, %lr: tensor<f32> {peer.name = "learning_rate.default"}, %step: tensor<f32>)
+        -> (tensor<f32> {peer.name = "loss"}, tensor<f32> {peer.name = "gradient_norm.default"},
+            tensor<8x8xf32> {peer.name = "w", peer.updates = 1 : i64}) {
+      ...                                      // loss and gradient %dw, as --peer-differentiate builds them
+      %squares = peer.sum_squares %dw : tensor<8x8xf32>
+      %norm = math.sqrt %squares : tensor<f32>
+      ...                                      // %scale = min(1, clip_norm / (%norm + 1e-6))
+      %new = peer.update %w, %dw, %lr, %step, %scale {optimizer = ...} : ...
+      return %value, %norm, %new : ...
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def AddUsage : Pass<"peer-add-usage", "::mlir::ModuleOp"> {
+  let summary = "let loss and training entries count which experts are used";
+  let description = [{
+    Adds a `peer.usage` beside each `peer.mix` of an entry of kind `loss` or `train`, with an argument of role `usage`, named
+    as the pool, and its result, in place. Mixes that share a pool share the histogram. A mix with one expert (a dense
+    layer) and a mix whose pool is not a parameter have nothing to count or no name to count it under, and are skipped.
+
+    ```mlir
+    %y = peer.mix %x, %idx, %w, %pool gelu : ...
+    ```
+    becomes
+    ```mlir
+    %y = peer.mix %x, %idx, %w, %pool gelu : ...
+    %used = peer.usage %idx, %w, %mass : tensor<?x8x16xi32>, tensor<?x8x16xf32>, tensor<65536xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect"];
+}
+
+def Fuse : Pass<"peer-fuse", "::mlir::func::FuncOp"> {
+  let summary = "fold ops so that large intermediate tensors are never formed, on any target";
+  let description = [{
+    The gradient of scores through a selection touches the selected keys only:
+
+    ```mlir
+    %dlogits = peer.select_grad %idx, %dval product_topk n 1024 : tensor<?x8x16xi32>, tensor<?x8x16xf32>
+    %dq = peer.score_query_grad %dlogits, %keys : tensor<?x8x2x1024xf32>, tensor<8x2x1024x128xf32>
+    %dk = peer.score_key_grad %dlogits, %q : tensor<?x8x2x1024xf32>, tensor<?x8x2x128xf32>
+    ```
+    becomes
+    ```mlir
+    %dq = peer.route_query_grad %idx, %dval, %keys product_topk : ...
+    %dk = peer.route_key_grad %idx, %dval, %q product_topk n 1024 : ...
+    ```
+    Under the policy `all` every key is selected and the dense form stays. Chains of `peer.reshape` become one, or none.
+  }];
+}
+
+def VerifyLevel : Pass<"peer-verify-level", "::mlir::ModuleOp"> {
+  let summary = "check that a module is at the level it should be";
+  let description = [{
+    | level | allowed |
+    |---|---|
+    | `model` | peer ops on tensors, `arith`, `math`, `tensor`, `linalg`, functions |
+    | `graph` | the same without the ops of a description: no names, calls or requests left |
+    | `tiled` | the same and `scf` loops, `bufferization`, `affine` index arithmetic; routing ops stand inside a loop or have static shapes |
+    | `kernel` | `vector`, `memref`, `scf`, `gpu`, `nvvm`, `omp`, ...; no peer op and no tensor |
+
+    Reports the first op that does not belong there.
+  }];
+  let options = [Option<"level", "level", "std::string", "\"graph\"", "model, graph, tiled or kernel">];
+}
+
+#endif // PEER_PASSES_TD
