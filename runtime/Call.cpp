@@ -152,6 +152,8 @@ Result<int64_t> Session::checkInputs(const Entry &entry, const TensorMap &inputs
   }
   if (tokens > 0 && tokens % entry.multipleOf != 0)
     return fail("T is ", tokens, " by input \"", *source, "\", expected a multiple of ", entry.multipleOf);
+  if (entry.most > 0 && tokens > entry.most)
+    return fail("T is ", tokens, " by input \"", *source, "\", expected at most ", entry.most);
   return std::max<int64_t>(tokens, 0);
 }
 
