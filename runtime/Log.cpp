@@ -21,12 +21,12 @@ Json toJson(const StepRecord &record) {
   return {{"step", record.step}, {"loss", record.loss}, {"tokens_per_s", record.tokensPerSecond}, {"lr", record.learningRates}, {"gradient_norm", record.gradientNorms}};
 }
 
+/// What eval prints; the log adds the step and calls the loss by another name, since a step has a loss of its own.
 Json toJson(const EvalRecord &record) {
   Json layers = Json::array();
   for (const LayerUsage &layer : record.layers)
     layers.push_back({{"name", layer.name}, {"experts", layer.experts}, {"usage", layer.metrics.usage}, {"unevenness", layer.metrics.unevenness}});
-  return {{"step", record.step},       {"eval_loss", record.loss}, {"perplexity", record.perplexity()}, {"bits_per_byte", record.bitsPerByte()},
-          {"tokens", record.tokens}, {"layers", layers}};
+  return {{"loss", record.loss}, {"perplexity", record.perplexity()}, {"bits_per_byte", record.bitsPerByte()}, {"tokens", record.tokens}, {"layers", layers}};
 }
 
 /// The step of a line that is a whole record; nothing for any other line.
@@ -121,7 +121,12 @@ RunLog::~RunLog() {
 }
 
 Status RunLog::append(const StepRecord &record) { return appendLine(toJson(record).dump()); }
-Status RunLog::append(const EvalRecord &record) { return appendLine(toJson(record).dump()); }
+Status RunLog::append(const EvalRecord &record) {
+  Json line{{"step", record.step}};
+  for (auto &[key, value] : toJson(record).items())
+    line[key == "loss" ? "eval_loss" : key] = value;
+  return appendLine(line.dump());
+}
 
 Status RunLog::appendLine(std::string line) {
   line += '\n';

@@ -48,7 +48,7 @@ struct RunHistory {
   std::vector<EvalRecord> evaluations;
 };
 
-/// The evaluation as a JSON object on one line.
+/// The evaluation as a JSON object on one line: `loss`, `perplexity`, `bits_per_byte`, `tokens` and `layers`.
 std::string evalJson(const EvalRecord &record);
 
 /// An open log. Each record reaches the file before append() returns, so a killed run has a log up to its last step.

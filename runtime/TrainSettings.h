@@ -23,8 +23,6 @@ struct TrainOptions {
   /// At most this many tokens of the validation text per evaluation; 0 takes all.
   int64_t evalTokens = 65536;
   bool resume = false;
-  /// The command that goes on with this run, for messages.
-  std::string resumeCommand;
 };
 
 /// The optimizer group that --expert-lr sets.

@@ -1,0 +1,128 @@
+// peer-run train
+
+#include "Commands.h"
+#include "ProgressOutput.h"
+
+#include "../Train.h"
+#include "../TrainInterrupt.h"
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+namespace peer::runtime {
+namespace {
+
+constexpr const char *kHelp =
+    R"(Trains a language model on bytes of text and writes to --out: checkpoint-STEP.safetensors (the last two; parameters,
+optimizer states and settings), weights.safetensors (the parameters, for eval and generate), log.jsonl (one JSON object
+per step and per evaluation) and report.html (curves and pictures of expert usage, in one file).
+
+Learning rates: the group 'experts' takes --expert-lr, every other group --lr; without them the description's values hold.
+All follow --schedule, after a linear rise over --warmup steps: 'constant' stays at the peak, 'linear' and 'cosine' fall
+to 10 % of it at --steps.
+
+The same seed, batch and number of threads give the same weights, bit for bit, whether a run was interrupted and resumed
+or not. Ctrl-C (or SIGTERM) finishes the step, saves, says how to go on and exits with 130 (143); a second one ends at once.
+A loss that is not a number stops the run with exit code 1 and leaves the last checkpoint as it is.
+
+Example: peer-run train tiny_peer_lm.peer --data books/ --steps 600 --schedule cosine --warmup 50 --out run)";
+
+/// An argument as a shell reads it back.
+std::string shellQuote(const std::string &argument) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+  if (!argument.empty() && argument.find_first_not_of(kPlain) == std::string::npos)
+    return argument;
+  std::string quoted = "'";
+  for (char c : argument)
+    quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+/// This process's command line with --resume: taken from the system, so that it is what the user typed.
+std::string resumeCommand() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::string raw{std::istreambuf_iterator<char>(file), {}}, command;
+  bool resumes = false;
+  for (size_t begin = 0, end; (end = raw.find('\0', begin)) != std::string::npos; begin = end + 1) {
+    std::string argument = raw.substr(begin, end - begin);
+    resumes |= argument == "--resume";
+    command += (begin ? " " : "") + shellQuote(argument);
+  }
+  return resumes ? command : command + " --resume";
+}
+
+void printSummary(const TrainSummary &summary) {
+  const EvalRecord &validation = summary.validation;
+  std::printf("training loss    %.4f nats per byte (smoothed) after %s steps at %s tokens/s\n", summary.trainLoss, formatCount(static_cast<double>(summary.step)).c_str(),
+              formatCount(summary.tokensPerSecond).c_str());
+  std::printf("validation loss  %.4f nats per byte: perplexity %.3f, %.4f bits per byte\n", validation.loss, validation.perplexity(), validation.bitsPerByte());
+  std::printf("unigram entropy  %.4f nats per byte of the training text: the validation loss is %.4f %s it\n", summary.unigramEntropy,
+              std::fabs(summary.unigramEntropy - validation.loss), validation.loss <= summary.unigramEntropy ? "below" : "above");
+  for (const LayerUsage &layer : validation.layers)
+    std::printf("experts          %s: %.2f %% of %s used, unevenness %.3f nats\n", layer.name.c_str(), 100 * layer.metrics.usage,
+                formatCount(static_cast<double>(layer.experts)).c_str(), layer.metrics.unevenness);
+  std::printf("weights          %s\ncheckpoint       %s\nlog              %s\nreport           %s\n", summary.weights.c_str(), summary.checkpoint.c_str(), summary.log.c_str(),
+              summary.report.c_str());
+}
+
+Result<int> runTrain(TrainOptions options) {
+  if (options.out.empty())
+    options.out = std::filesystem::path(options.model).stem().string() + ".run";
+  Progress progress = makeStderrProgress();
+  TrainInterrupt interrupt;
+  Result<TrainSummary> summary = train(options, progress, [] { return TrainInterrupt::received() != 0; });
+  progress.finish();
+  if (!summary.ok())
+    return summary.status();
+  if (!summary->interrupted) {
+    printSummary(*summary);
+    return 0;
+  }
+  if (summary->step == 0)
+    progress.say("interrupted before the first step; nothing was saved. Go on with:");
+  else
+    progress.say(concat("interrupted after step ", summary->step, "; saved ", summary->checkpoint, ". Go on with:"));
+  progress.say("  " + resumeCommand());
+  return 128 + TrainInterrupt::received();
+}
+
+} // namespace
+
+void addTrainCommand(CLI::App &app, CommandContext &context) {
+  CLI::App *command = app.add_subcommand("train", "Train a language model on text");
+  command->footer(kHelp);
+  auto options = std::make_shared<TrainOptions>();
+  CLI::Range positiveInteger(int64_t{1}, int64_t{1} << 40, "a positive whole number");
+  CLI::Range wholeNumber(int64_t{0}, int64_t{1} << 40, "a whole number");
+  auto learningRate = [](const std::string &text) -> std::string {
+    char *end = nullptr;
+    double value = std::strtod(text.c_str(), &end);
+    return *end == 0 && std::isfinite(value) && value >= 0 ? "" : "expected a learning rate of 0 or more, got " + text;
+  };
+  command->add_option("MODEL", options->model, "compiled model (.peer) with a train and a loss entry")->required();
+  command->add_option("--data", options->data, "text to train on: a file, or a directory whose files are read in the order of their paths")->required()->type_name("PATH");
+  command->add_option("--steps", options->steps, "steps in total, those before a --resume included")->required()->check(positiveInteger)->type_name("N");
+  command->add_option("--batch", options->batch, "sequences per step [8]")->check(CLI::Range(int64_t{1}, int64_t{1} << 20, "a number of sequences"))->type_name("B");
+  command->add_option("--lr", options->learningRate, "peak learning rate [the description's]")->check(learningRate)->type_name("X");
+  command->add_option("--expert-lr", options->expertLearningRate, "peak learning rate of the group 'experts' [the description's]")->check(learningRate)->type_name("X");
+  command->add_option("--schedule", options->schedule, "constant, linear or cosine [constant]")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, ScheduleKind>{
+          {"constant", ScheduleKind::Constant}, {"linear", ScheduleKind::Linear}, {"cosine", ScheduleKind::Cosine}}))
+      ->type_name("KIND");
+  command->add_option("--warmup", options->warmup, "steps over which the learning rate rises to its peak [0]")->check(wholeNumber)->type_name("N");
+  command->add_option("--seed", options->seed, "seed of the initial parameters and of the places the text is read at [0]")->type_name("S");
+  command->add_option("--eval-data", options->evalData, "text to validate on [the last 5 % of --data, which are then not trained on]")->type_name("PATH");
+  command->add_option("--eval-every", options->evalEvery, "steps between validations [a tenth of --steps]; there is always one at the end")->check(positiveInteger)->type_name("N");
+  command->add_option("--eval-tokens", options->evalTokens, "validate on at most this many tokens, spread evenly over the text; 0: all [65536]")->check(wholeNumber)->type_name("N");
+  command->add_option("--save-every", options->saveEvery, "steps between checkpoints [one every ten minutes]; there is always one at the end")
+      ->check(positiveInteger)
+      ->type_name("N");
+  command->add_option("--out", options->out, "directory of the run [MODEL's name with .run]")->type_name("DIR");
+  command->add_flag("--resume", options->resume, "go on from the newest checkpoint in --out; seed, batch and data must be the same");
+  addCommonOptions(*command, context);
+  command->callback([options, &context] { context.action = [options] { return runTrain(*options); }; });
+}
+
+} // namespace peer::runtime
