@@ -1,0 +1,59 @@
+//===- Check.h - numbered constraints of ops -----------------------------===//
+
+#ifndef PEER_DIALECT_CHECK_H
+#define PEER_DIALECT_CHECK_H
+
+#include "PeerOps.h"
+
+namespace peer {
+
+/// Constraint numbers under which a shape check reports: wrong rank, wrong
+/// element type, dimensions that disagree.
+struct ConstraintNumbers {
+  int rank, element, dims;
+  ConstraintNumbers(int all) : rank(all), element(all), dims(all) {}
+  ConstraintNumbers(int rank, int element, int dims) : rank(rank), element(element), dims(dims) {}
+};
+
+/// Element types a check accepts.
+enum class Elements { F32, F32OrBF16, I32 };
+
+/// Checks operands of one op against shapes like "T H K". A letter is bound by
+/// its first use and must agree afterwards; only T and R may be dynamic; a
+/// number stands for itself. Every message begins with the constraint's number.
+class Check {
+public:
+  Check(std::optional<mlir::Location> loc, llvm::StringRef op) : loc(loc), op(op) {}
+
+  mlir::LogicalResult shape(ConstraintNumbers c, llvm::StringRef name, mlir::Value value, llvm::StringRef pattern,
+                            Elements elements);
+  /// Emits "'peer.op' op C<c>: <message>".
+  mlir::LogicalResult fail(int c, const llvm::Twine &message);
+  /// Fails with constraint c unless `condition`.
+  mlir::LogicalResult require(int c, bool condition, const llvm::Twine &message) {
+    return condition ? mlir::success() : fail(c, message);
+  }
+  /// Size bound to a letter.
+  int64_t operator[](char letter) const { return sizes.lookup(letter); }
+  /// Shape with a letter's sizes, e.g. types("T D").
+  mlir::RankedTensorType tensor(llvm::StringRef pattern, mlir::Type element) const;
+  /// Binds a letter that no operand names.
+  void bind(char letter, int64_t size) { sizes[letter] = size; }
+
+private:
+  std::optional<mlir::Location> loc;
+  llvm::StringRef op;
+  llvm::DenseMap<char, int64_t> sizes;
+};
+
+/// Result types of an op: `computed` in value form, those of tensor `outs` where
+/// given (for the outputs that are not tied; `tied` ones come last), none in buffer form.
+mlir::LogicalResult finishInference(mlir::ValueRange inputs, mlir::ValueRange outs, llvm::ArrayRef<mlir::Type> computed,
+                                    llvm::SmallVectorImpl<mlir::Type> &types);
+
+/// The tensor type of a tensor or buffer.
+mlir::RankedTensorType asTensor(mlir::Type type);
+
+} // namespace peer
+
+#endif // PEER_DIALECT_CHECK_H

@@ -1,0 +1,98 @@
+//===- Model.cpp - verifiers of the model-level ops ----------------------===//
+
+#include "PeerOps.h"
+
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
+using namespace mlir;
+using namespace peer;
+
+/// C1 of all ops that name a function.
+static FunctionOpInterface lookUp(Operation *op, SymbolTableCollection &tables, FlatSymbolRefAttr name) {
+  auto function = tables.lookupNearestSymbolFrom<FunctionOpInterface>(op, name);
+  if (!function)
+    op->emitOpError("C1: expected a function of this module, got ") << name;
+  return function;
+}
+
+void ParamOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  std::string name = getName().rsplit('.').second.empty() ? getName().str() : getName().rsplit('.').second.str();
+  setName(getResult(), name);
+}
+
+LogicalResult ParamOp::verify() {
+  if (getName().empty() || getName().contains(' '))
+    return emitOpError("C1: expected a name without spaces, got '") << getName() << "'";
+  auto type = getType();
+  if (!type.hasStaticShape() || !(type.getElementType().isF32() || type.getElementType().isBF16()))
+    return emitOpError("C2: expected a static tensor of f32 or bf16, got ") << type;
+  return success();
+}
+
+LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &tables) {
+  FunctionOpInterface callee = lookUp(*this, tables, getCalleeAttr());
+  if (!callee)
+    return failure();
+  if (callee.getArgumentTypes() != getInputs().getTypes() || callee.getResultTypes() != getResultTypes())
+    return emitOpError("C1: expected the type of ")
+           << getCallee() << ", " << callee.getFunctionType() << ", got "
+           << FunctionType::get(getContext(), getInputs().getTypes(), getResultTypes());
+  return success();
+}
+
+LogicalResult RepeatOp::verify() {
+  if (int64_t(getCount()) < 0 || int64_t(getFrom()) < 0)
+    return emitOpError("C2: expected a count and a start of at least 0, got ") << getCount() << " and " << getFrom();
+  return success();
+}
+
+LogicalResult RepeatOp::verifySymbolUses(SymbolTableCollection &tables) {
+  FunctionOpInterface callee = lookUp(*this, tables, getCalleeAttr());
+  if (!callee)
+    return failure();
+  if (callee.getArgumentTypes() != getInputs().getTypes() || callee.getResultTypes() != getInputs().getTypes())
+    return emitOpError("C1: expected ")
+           << getCallee() << " to map " << getInputs().getTypes() << " to itself, got " << callee.getFunctionType();
+  return success();
+}
+
+LogicalResult GradientOp::verifySymbolUses(SymbolTableCollection &tables) {
+  FunctionOpInterface function = lookUp(*this, tables, getFunctionAttr());
+  if (!function)
+    return failure();
+  if (function.isExternal())
+    return emitOpError("C1: expected ") << getFunction() << " to have a body";
+  for (int64_t position : getWrt().value_or(ArrayRef<int64_t>())) {
+    ArrayRef<Type> types = function.getArgumentTypes();
+    if (position < 0 || position >= int64_t(types.size()) || !isa<FloatType>(getElementTypeOrSelf(types[position])))
+      return emitOpError("C2: expected wrt to list floating-point arguments of ")
+             << getFunction() << ", got " << position;
+  }
+  return success();
+}
+
+LogicalResult TrainOp::verifySymbolUses(SymbolTableCollection &tables) {
+  FunctionOpInterface function = lookUp(*this, tables, getFunctionAttr());
+  if (!function)
+    return failure();
+  // Other passes append results for in-place updates; the loss stays the first one.
+  auto loss = function.getNumResults() ? dyn_cast<RankedTensorType>(function.getResultTypes().front())
+                                       : RankedTensorType();
+  if (!loss || loss.getRank() != 0 || !loss.getElementType().isF32())
+    return emitOpError("C1: expected ") << getFunction() << " to return a rank-0 f32 loss";
+  for (NamedAttribute group : getGroups().value_or(DictionaryAttr::get(getContext())))
+    if (!isa<AdamWAttr, SGDAttr>(group.getValue()))
+      return emitOpError("C2: expected group '") << group.getName().getValue() << "' to be #peer.adamw or #peer.sgd";
+  return success();
+}
+
+LogicalResult DecodeOp::verifySymbolUses(SymbolTableCollection &tables) {
+  FunctionOpInterface function = lookUp(*this, tables, getFunctionAttr());
+  if (!function)
+    return failure();
+  auto tokens = function.getNumArguments() ? dyn_cast<RankedTensorType>(function.getArgumentTypes().front())
+                                           : RankedTensorType();
+  if (!tokens || tokens.getRank() != 1 || !tokens.getElementType().isInteger(32) || function.getNumResults() != 1)
+    return emitOpError("C1: expected ") << getFunction() << " to map tokens, a vector of i32, to one tensor";
+  return success();
+}

@@ -1,0 +1,252 @@
+//===- PeerDialect.cpp - registration, attributes ------------------------===//
+
+#include "PeerDialect.h"
+#include "PeerOps.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace peer;
+
+#include "PeerDialect.cpp.inc"
+#include "PeerEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "PeerAttrs.cpp.inc"
+
+void PeerDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "PeerAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "PeerOps.cpp.inc"
+      >();
+}
+
+bool peer::areCompatibleTypes(TypeRange inferred, TypeRange given) {
+  if (inferred.size() != given.size())
+    return false;
+  for (auto [a, b] : llvm::zip(inferred, given)) {
+    auto shapedA = dyn_cast<ShapedType>(a), shapedB = dyn_cast<ShapedType>(b);
+    if (!shapedA || !shapedB || shapedA.getElementType() != shapedB.getElementType() ||
+        failed(verifyCompatibleShape(shapedA, shapedB)))
+      return false;
+  }
+  return true;
+}
+
+unsigned peer::getNumStates(Attribute optimizer) {
+  if (isa<AdamWAttr>(optimizer))
+    return 2;
+  return cast<SGDAttr>(optimizer).getMomentum().getValueAsDouble() != 0.0 ? 1 : 0;
+}
+
+bool peer::isLazy(Attribute optimizer) {
+  if (auto adamw = dyn_cast<AdamWAttr>(optimizer))
+    return adamw.getLazy();
+  return cast<SGDAttr>(optimizer).getLazy();
+}
+
+//===----------------------------------------------------------------------===//
+// Attributes written as `<key = value, ...>` with defaults
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// A numeric field of an optimizer.
+struct Field {
+  StringRef key;
+  double number;
+  double low, high; // the interval it must lie in, both ends included
+};
+
+FloatAttr f64(MLIRContext *context, double value) {
+  return FloatAttr::get(Float64Type::get(context), value);
+}
+
+/// Parses `<key = number, ..., lazy = bool>`; fields not given keep their value.
+ParseResult parseFields(AsmParser &parser, MutableArrayRef<Field> fields, bool &lazy) {
+  lazy = false;
+  auto parseOne = [&]() -> ParseResult {
+    StringRef key;
+    SMLoc loc = parser.getCurrentLocation();
+    if (parser.parseKeyword(&key))
+      return failure();
+    if (key == "lazy") {
+      if (failed(parser.parseOptionalEqual())) {
+        lazy = true;
+        return success();
+      }
+      StringRef value;
+      if (parser.parseKeyword(&value))
+        return failure();
+      if (value != "true" && value != "false")
+        return parser.emitError(loc, "'lazy' must be true or false, got '") << value << "'";
+      lazy = value == "true";
+      return success();
+    }
+    auto *field = llvm::find_if(fields, [&](Field &f) { return f.key == key; });
+    if (field == fields.end()) {
+      auto diag = parser.emitError(loc, "unknown field '") << key << "'; known are ";
+      for (Field &f : fields)
+        diag << f.key << ", ";
+      return diag << "lazy";
+    }
+    // A plain integer is fine where a number is meant; parseFloat wants a point.
+    double value = 0;
+    int64_t whole = 0;
+    if (parser.parseEqual())
+      return failure();
+    OptionalParseResult integer = parser.parseOptionalInteger(whole);
+    if (integer.has_value()) {
+      if (failed(*integer))
+        return failure();
+      value = double(whole);
+    } else if (parser.parseFloat(value)) {
+      return failure();
+    }
+    if (!(value >= field->low && value <= field->high))
+      return parser.emitError(loc, "'") << key << "' must lie in [" << field->low << ", " << field->high << "], got " << value;
+    field->number = value;
+    return success();
+  };
+  if (succeeded(parser.parseOptionalLess())) {
+    if (succeeded(parser.parseOptionalGreater()))
+      return success();
+    return failure(parser.parseCommaSeparatedList(parseOne) || parser.parseGreater());
+  }
+  return success();
+}
+
+void printFields(AsmPrinter &printer, ArrayRef<std::pair<StringRef, FloatAttr>> fields, bool lazy) {
+  printer << "<";
+  for (auto &[key, value] : fields) {
+    printer << key << " = ";
+    printer.printFloat(value.getValue());
+    printer << ", ";
+  }
+  printer << "lazy = " << (lazy ? "true" : "false") << ">";
+}
+} // namespace
+
+Attribute AdamWAttr::parse(AsmParser &parser, Type) {
+  Field fields[] = {{"learning_rate", 1e-3, 0, 1e3}, {"beta1", 0.9, 0, 0.9999999},
+                    {"beta2", 0.95, 0, 0.9999999},   {"epsilon", 1e-8, 0, 1},
+                    {"weight_decay", 0, 0, 1e3},     {"clip_norm", 0, 0, 1e30}};
+  bool lazy;
+  if (parseFields(parser, fields, lazy))
+    return {};
+  auto value = [&](int i) { return f64(parser.getContext(), fields[i].number); };
+  return get(parser.getContext(), value(0), value(1), value(2), value(3), value(4), value(5), lazy);
+}
+
+void AdamWAttr::print(AsmPrinter &printer) const {
+  printFields(printer,
+              {{"learning_rate", getLearningRate()}, {"beta1", getBeta1()}, {"beta2", getBeta2()},
+               {"epsilon", getEpsilon()}, {"weight_decay", getWeightDecay()}, {"clip_norm", getClipNorm()}},
+              getLazy());
+}
+
+Attribute SGDAttr::parse(AsmParser &parser, Type) {
+  Field fields[] = {{"learning_rate", 1e-2, 0, 1e3}, {"momentum", 0, 0, 0.9999999},
+                    {"weight_decay", 0, 0, 1e3},     {"clip_norm", 0, 0, 1e30}};
+  bool lazy;
+  if (parseFields(parser, fields, lazy))
+    return {};
+  auto value = [&](int i) { return f64(parser.getContext(), fields[i].number); };
+  return get(parser.getContext(), value(0), value(1), value(2), value(3), lazy);
+}
+
+void SGDAttr::print(AsmPrinter &printer) const {
+  printFields(printer,
+              {{"learning_rate", getLearningRate()}, {"momentum", getMomentum()},
+               {"weight_decay", getWeightDecay()}, {"clip_norm", getClipNorm()}},
+              getLazy());
+}
+
+Attribute InitAttr::parse(AsmParser &parser, Type) {
+  MLIRContext *context = parser.getContext();
+  // In `#peer.init<...>` the body is in angle brackets; parseInit is shared with peer.param.
+  bool bracketed = succeeded(parser.parseOptionalLess());
+  StringRef kind;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseKeyword(&kind))
+    return {};
+  auto number = [&](double &value) -> ParseResult {
+    int64_t whole;
+    OptionalParseResult integer = parser.parseOptionalInteger(whole);
+    if (!integer.has_value())
+      return parser.parseFloat(value);
+    value = double(whole);
+    return *integer;
+  };
+  InitKind k = InitKind::Constant;
+  double a = 0, b = 0;
+  if (kind == "zeros" || kind == "ones") {
+    a = kind == "ones" ? 1 : 0;
+  } else if (kind == "normal") {
+    k = InitKind::Normal;
+    if (parser.parseLParen() || number(b) || parser.parseRParen())
+      return {};
+    if (!(b >= 0))
+      return parser.emitError(loc, "the standard deviation must not be negative, got ") << b, Attribute();
+  } else if (kind == "uniform") {
+    k = InitKind::Uniform;
+    if (parser.parseLParen() || number(a) || parser.parseComma() || number(b) || parser.parseRParen())
+      return {};
+    if (!(a <= b))
+      return parser.emitError(loc, "uniform wants low <= high, got ") << a << " and " << b, Attribute();
+  } else if (kind == "constant") {
+    if (parser.parseLParen() || number(a) || parser.parseRParen())
+      return {};
+  } else {
+    parser.emitError(loc, "unknown initialiser '")
+        << kind << "'; known are normal(std), uniform(low, high), constant(value), zeros, ones";
+    return {};
+  }
+  if (bracketed && parser.parseGreater())
+    return {};
+  return get(context, k, f64(context, a), f64(context, b));
+}
+
+static void printInitBody(AsmPrinter &printer, InitAttr init) {
+  auto number = [&](FloatAttr value) { printer.printFloat(value.getValue()); };
+  switch (init.getKind()) {
+  case InitKind::Normal:
+    printer << "normal(";
+    number(init.getB());
+    printer << ")";
+    return;
+  case InitKind::Uniform:
+    printer << "uniform(";
+    number(init.getA());
+    printer << ", ";
+    number(init.getB());
+    printer << ")";
+    return;
+  case InitKind::Constant:
+    if (init.getA().getValueAsDouble() == 0.0) {
+      printer << "zeros";
+    } else if (init.getA().getValueAsDouble() == 1.0) {
+      printer << "ones";
+    } else {
+      printer << "constant(";
+      number(init.getA());
+      printer << ")";
+    }
+  }
+}
+
+void InitAttr::print(AsmPrinter &printer) const {
+  printer << "<";
+  printInitBody(printer, *this);
+  printer << ">";
+}
+
+namespace peer {
+/// The body shared by `peer.param` and `#peer.init`, for PeerOps.cpp.
+void printInitAttrBody(AsmPrinter &printer, InitAttr init) { printInitBody(printer, init); }
+} // namespace peer

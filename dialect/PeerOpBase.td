@@ -1,0 +1,43 @@
+//===- PeerOpBase.td - what all graph ops share --------------------------===//
+
+#ifndef PEER_OP_BASE_TD
+#define PEER_OP_BASE_TD
+
+include "PeerAttrs.td"
+include "PeerInterfaces.td"
+include "mlir/IR/OpAsmInterface.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class Peer_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Peer_Dialect, mnemonic, traits>;
+
+/// A tensor in value form, a buffer in buffer form.
+def Peer_Shaped : AnyTypeOf<[AnyRankedTensor, AnyStridedMemRef],
+    "ranked tensor or strided buffer">;
+
+/// Result types follow from the operands; a tile may be more static than inferred.
+def Peer_InferTypes : InferTypeOpAdaptorBase<[{
+  static bool isCompatibleReturnTypes(::mlir::TypeRange inferred, ::mlir::TypeRange given) {
+    return ::peer::areCompatibleTypes(inferred, given);
+  }
+}]>;
+
+/// Graph ops: `inputs` are operands and attributes; `outs` comes last. Result
+/// types are inferred, so a person writes operand types only. Each op lists
+/// its constraints as C1, C2, ...; the check made while inferring (which the
+/// verifier runs again) and the tests use the same numbers.
+class Peer_GraphOp<string mnemonic, dag inputs, list<Trait> traits = []>
+    : Peer_Op<mnemonic, !listconcat(traits, [
+        DeclareOpInterfaceMethods<Peer_GraphOpInterface, ["getIndexNotation"]>,
+        Peer_InferTypes])> {
+  let arguments = !con(inputs, (ins Variadic<Peer_Shaped>:$outs));
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+}
+
+/// A graph op whose gradient is known.
+class Peer_DifferentiableOp<string mnemonic, dag inputs, list<Trait> traits = []>
+    : Peer_GraphOp<mnemonic, inputs, !listconcat(traits,
+        [DeclareOpInterfaceMethods<Peer_DifferentiableOpInterface>])>;
+
+#endif // PEER_OP_BASE_TD
