@@ -9,11 +9,15 @@ using namespace peer;
 
 namespace {
 
-/// An operand as its gradient's type: gradients of values narrower than f32 are f32.
-Value widen(OpBuilder &builder, Location loc, Value value, Type type) {
-  if (getElementTypeOrSelf(value.getType()) == getElementTypeOrSelf(type))
+/// `value` in the element type of `like`: gradients of values narrower than f32 are f32.
+Value convert(OpBuilder &builder, Location loc, Value value, Type like) {
+  auto given = cast<RankedTensorType>(value.getType());
+  auto wanted = given.clone(getElementTypeOrSelf(like));
+  if (given == wanted)
     return value;
-  return arith::ExtFOp::create(builder, loc, cast<RankedTensorType>(value.getType()).clone(getElementTypeOrSelf(type)), value);
+  if (given.getElementTypeBitWidth() < wanted.getElementTypeBitWidth())
+    return arith::ExtFOp::create(builder, loc, wanted, value);
+  return arith::TruncFOp::create(builder, loc, wanted, value);
 }
 
 /// All models share the interface's signature; only the rule differs.
@@ -45,7 +49,7 @@ struct NegModel : Model<NegModel, arith::NegFOp> {
 
 struct MulModel : Model<MulModel, arith::MulFOp> {
   static Value gradient(OpBuilder &builder, arith::MulFOp op, Value dy, unsigned operand) {
-    Value other = widen(builder, op.getLoc(), op->getOperand(1 - operand), dy.getType());
+    Value other = convert(builder, op.getLoc(), op->getOperand(1 - operand), dy.getType());
     return arith::MulFOp::create(builder, op.getLoc(), dy, other);
   }
 };
@@ -54,22 +58,31 @@ struct MulModel : Model<MulModel, arith::MulFOp> {
 struct DivModel : Model<DivModel, arith::DivFOp> {
   static Value gradient(OpBuilder &builder, arith::DivFOp op, Value dy, unsigned operand) {
     Location loc = op.getLoc();
-    Value divisor = widen(builder, loc, op.getRhs(), dy.getType());
+    Value divisor = convert(builder, loc, op.getRhs(), dy.getType());
     Value quotient = arith::DivFOp::create(builder, loc, dy, divisor);
     if (operand == 0)
       return quotient;
-    Value value = widen(builder, loc, op.getResult(), dy.getType());
+    Value value = convert(builder, loc, op.getResult(), dy.getType());
     return arith::NegFOp::create(builder, loc, arith::MulFOp::create(builder, loc, quotient, value));
   }
 };
 
-// Widening and narrowing pass the gradient on; it is f32 on both sides.
+/// Widening and narrowing pass the gradient on; only that of an f64 is not f32.
+Value passOn(OpBuilder &builder, Location loc, Value dy, Type source) {
+  Type element = getElementTypeOrSelf(source);
+  return convert(builder, loc, dy, element.isF64() ? element : Type(builder.getF32Type()));
+}
+
 struct ExtModel : Model<ExtModel, arith::ExtFOp> {
-  static Value gradient(OpBuilder &, arith::ExtFOp, Value dy, unsigned) { return dy; }
+  static Value gradient(OpBuilder &builder, arith::ExtFOp op, Value dy, unsigned) {
+    return passOn(builder, op.getLoc(), dy, op.getIn().getType());
+  }
 };
 
 struct TruncModel : Model<TruncModel, arith::TruncFOp> {
-  static Value gradient(OpBuilder &, arith::TruncFOp, Value dy, unsigned) { return dy; }
+  static Value gradient(OpBuilder &builder, arith::TruncFOp op, Value dy, unsigned) {
+    return passOn(builder, op.getLoc(), dy, op.getIn().getType());
+  }
 };
 
 struct CastModel : Model<CastModel, tensor::CastOp> {

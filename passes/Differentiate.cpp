@@ -4,6 +4,7 @@
 
 #include "Entries.h"
 #include "Passes.h"
+#include "dialect/Differentiation.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -99,6 +100,11 @@ LogicalResult buildGradientEntry(GradientOp request) {
 }
 
 struct DifferentiatePass : peer::impl::DifferentiateBase<DifferentiatePass> {
+  void getDependentDialects(DialectRegistry &registry) const override {
+    DifferentiateBase::getDependentDialects(registry);
+    registerDifferentiationModels(registry);
+  }
+
   void runOnOperation() override {
     for (GradientOp request : llvm::make_early_inc_range(getOperation().getOps<GradientOp>())) {
       if (failed(buildGradientEntry(request)))

@@ -124,11 +124,11 @@ static void describeRange(func::FuncOp function, unsigned index) {
 /// Sequences of `context` tokens make the token count a multiple of it.
 static int64_t getContext(Operation *op) {
   if (auto rotary = dyn_cast<RotaryOp>(op))
-    return rotary.getContext();
+    return rotary.getContextLength();
   if (auto attention = dyn_cast<AttentionOp>(op))
-    return attention.getContext();
+    return attention.getContextLength();
   if (auto attention = dyn_cast<AttentionGradOp>(op))
-    return attention.getContext();
+    return attention.getContextLength();
   return 1;
 }
 

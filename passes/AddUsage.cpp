@@ -1,0 +1,85 @@
+//===- AddUsage.cpp - entries count which experts are used ---------------===//
+
+#include "Entries.h"
+#include "Passes.h"
+
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace peer;
+
+namespace peer {
+#define GEN_PASS_DEF_ADDUSAGE
+#include "passes/Passes.h.inc"
+} // namespace peer
+
+namespace {
+
+/// One histogram of a function: the argument, and its value after the mixes so far.
+struct Histogram {
+  unsigned argument;
+  Value mass;
+};
+
+/// The histogram of a mix's pool, added to the function on first use.
+Histogram &findHistogram(func::FuncOp function, MixOp mix, ParameterAttr pool,
+                         llvm::MapVector<Value, Histogram> &histograms) {
+  auto [it, isNew] = histograms.try_emplace(mix.getPool());
+  if (!isNew)
+    return it->second;
+  Builder builder(function);
+  SmallVector<NamedAttribute> attributes = {
+      builder.getNamedAttr(attrs::kName, pool.getName()),
+      builder.getNamedAttr(attrs::kRole, builder.getStringAttr(role::kUsage))};
+  // The picture of a product-key layer is its grid of key pairs.
+  if (auto select = mix.getIdx().getDefiningOp<SelectOp>(); select && select.getPolicy() == SelectPolicy::ProductTopK) {
+    int64_t side = cast<ShapedType>(select.getLogits().getType()).getDimSize(3);
+    attributes.push_back(builder.getNamedAttr(attrs::kGrid, builder.getI64ArrayAttr({side, side})));
+  }
+  unsigned index = function.getNumArguments();
+  auto type = RankedTensorType::get({mix.getNumExperts()}, builder.getF32Type());
+  (void)function.insertArgument(index, type, builder.getDictionaryAttr(attributes), mix.getLoc());
+  it->second = {index, function.getArgument(index)};
+  return it->second;
+}
+
+void addUsage(func::FuncOp function) {
+  llvm::MapVector<Value, Histogram> histograms;
+  for (MixOp mix : llvm::make_early_inc_range(function.getBody().front().getOps<MixOp>())) {
+    auto pool = dyn_cast<BlockArgument>(mix.getPool());
+    ParameterAttr parameter = pool ? getParameter(function, pool.getArgNumber()) : ParameterAttr();
+    if (mix.getNumExperts() <= 1 || !parameter)
+      continue;
+    Histogram &histogram = findHistogram(function, mix, parameter, histograms);
+    OpBuilder builder(mix->getContext());
+    builder.setInsertionPointAfter(mix);
+    histogram.mass = UsageOp::create(builder, mix.getLoc(), mix.getIdx(), mix.getWeights(), histogram.mass, ValueRange())
+                         .getResult(0);
+  }
+
+  Builder builder(function);
+  Operation *terminator = function.getBody().front().getTerminator();
+  for (auto &[pool, histogram] : histograms) {
+    SmallVector<NamedAttribute> attributes = {
+        builder.getNamedAttr(attrs::kName, function.getArgAttr(histogram.argument, attrs::kName)),
+        builder.getNamedAttr(attrs::kUpdates, builder.getI64IntegerAttr(histogram.argument))};
+    (void)function.insertResult(function.getNumResults(), histogram.mass.getType(), builder.getDictionaryAttr(attributes));
+    terminator->insertOperands(terminator->getNumOperands(), histogram.mass);
+  }
+  if (!histograms.empty())
+    describeEntry(function);
+}
+
+struct AddUsagePass : peer::impl::AddUsageBase<AddUsagePass> {
+  void runOnOperation() override {
+    for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {
+      auto kind = function->getAttrOfType<StringAttr>(attrs::kKind);
+      bool counts = kind && (kind.getValue() == kind::kLoss || kind.getValue() == kind::kTrain);
+      if (counts && !function.isExternal() && function.getBody().hasOneBlock())
+        addUsage(function);
+    }
+  }
+};
+
+} // namespace

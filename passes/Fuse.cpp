@@ -1,0 +1,101 @@
+//===- Fuse.cpp - folds that keep large tensors from being formed --------===//
+
+#include "Passes.h"
+#include "dialect/PeerOps.h"
+
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+using namespace peer;
+
+namespace peer {
+#define GEN_PASS_DEF_FUSE
+#include "passes/Passes.h.inc"
+} // namespace peer
+
+namespace {
+
+/// The selection whose gradient `dlogits` is, if it touches a few keys only.
+FailureOr<SelectGradOp> findSparseSelection(Operation *op, Value dlogits, PatternRewriter &rewriter) {
+  auto select = dlogits.getDefiningOp<SelectGradOp>();
+  if (!select)
+    return rewriter.notifyMatchFailure(op, "the gradient of the logits does not come from a selection alone");
+  if (select.getPolicy() != SelectPolicy::TopK && select.getPolicy() != SelectPolicy::ProductTopK)
+    return rewriter.notifyMatchFailure(op, "the policy selects every key: the dense form is the cheaper one");
+  return select;
+}
+
+/// score_query_grad(select_grad(idx, dval), keys) -> route_query_grad(idx, dval, keys)
+struct FoldQueryGrad : OpRewritePattern<ScoreQueryGradOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ScoreQueryGradOp op, PatternRewriter &rewriter) const override {
+    if (!op.getOuts().empty())
+      return rewriter.notifyMatchFailure(op, "has a destination already");
+    FailureOr<SelectGradOp> select = findSparseSelection(op, op.getDlogits(), rewriter);
+    if (failed(select))
+      return failure();
+    rewriter.replaceOpWithNewOp<RouteQueryGradOp>(op, select->getIdx(), select->getDval(), op.getKeys(),
+                                                  select->getPolicy(), ValueRange());
+    return success();
+  }
+};
+
+/// score_key_grad(select_grad(idx, dval), query) -> route_key_grad(idx, dval, query)
+struct FoldKeyGrad : OpRewritePattern<ScoreKeyGradOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ScoreKeyGradOp op, PatternRewriter &rewriter) const override {
+    if (!op.getOuts().empty())
+      return rewriter.notifyMatchFailure(op, "has a destination already");
+    FailureOr<SelectGradOp> select = findSparseSelection(op, op.getDlogits(), rewriter);
+    if (failed(select))
+      return failure();
+    rewriter.replaceOpWithNewOp<RouteKeyGradOp>(op, select->getIdx(), select->getDval(), op.getQuery(),
+                                                select->getPolicy(), select->getN(), op.getShared(), ValueRange());
+    return success();
+  }
+};
+
+/// reshape(reshape(x)) -> reshape(x), and reshape to x's own type -> x
+struct FoldReshape : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
+    if (!op.getOuts().empty())
+      return rewriter.notifyMatchFailure(op, "has a destination already");
+    if (op.getX().getType() == op.getResult(0).getType()) {
+      rewriter.replaceOp(op, op.getX());
+      return success();
+    }
+    auto inner = op.getX().getDefiningOp<ReshapeOp>();
+    if (!inner || !inner.getOuts().empty())
+      return rewriter.notifyMatchFailure(op, "reshapes no other reshape");
+    auto outer = cast<RankedTensorType>(op.getResult(0).getType());
+    auto source = cast<RankedTensorType>(inner.getX().getType());
+    if (source == outer) {
+      rewriter.replaceOp(op, inner.getX());
+      return success();
+    }
+    // With a dynamic first dimension one side's row must hold a whole number of the other's.
+    auto elements = [](RankedTensorType type) {
+      int64_t product = 1;
+      for (int64_t size : type.getShape().drop_front())
+        product *= size;
+      return product;
+    };
+    int64_t a = elements(source), b = elements(outer);
+    if (!source.hasStaticShape() && (a == 0 || b == 0 || (a % b != 0 && b % a != 0)))
+      return rewriter.notifyMatchFailure(op, "neither shape's rows divide the other's");
+    rewriter.replaceOpWithNewOp<ReshapeOp>(op, inner.getX(), outer, ValueRange());
+    return success();
+  }
+};
+
+struct FusePass : peer::impl::FuseBase<FusePass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<FoldQueryGrad, FoldKeyGrad, FoldReshape>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,90 @@
+//===- VerifyLevel.cpp - check what may stand at which level -------------===//
+
+#include "Passes.h"
+#include "dialect/PeerOps.h"
+
+#include "mlir/Interfaces/LoopLikeInterface.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+using namespace peer;
+
+namespace peer {
+#define GEN_PASS_DEF_VERIFYLEVEL
+#include "passes/Passes.h.inc"
+} // namespace peer
+
+namespace {
+
+/// What one level allows, beside the dialects of the level above where it says so.
+struct Level {
+  StringRef name;
+  SmallVector<StringRef> dialects;
+  bool descriptionOps; ///< peer.param, calls and requests
+  bool tensors;        ///< values of tensor type
+  bool loops;          ///< routing ops stand inside loops
+};
+
+const Level kLevels[] = {
+    {"model", {"builtin", "func", "peer", "arith", "math", "tensor", "linalg"}, true, true, false},
+    {"graph", {"builtin", "func", "peer", "arith", "math", "tensor", "linalg"}, false, true, false},
+    {"tiled",
+     {"builtin", "func", "peer", "arith", "math", "tensor", "linalg", "scf", "affine", "bufferization", "index", "ub"},
+     false,
+     true,
+     true},
+    {"kernel",
+     {"builtin", "func", "arith", "math", "vector", "memref", "scf", "cf", "gpu", "nvvm", "nvgpu", "omp", "llvm", "affine",
+      "index", "ub", "x86vector", "ptr"},
+     false,
+     false,
+     false},
+};
+
+bool isDescriptionOp(Operation *op) {
+  return isa<ParamOp, peer::CallOp, RepeatOp, GradientOp, TrainOp, DecodeOp>(op);
+}
+
+/// Whether the score tensor of a whole batch could exist here: neither in a loop nor small by its type.
+bool isUntiledRouting(Operation *op) {
+  if (!isa<ScoreOp, SelectOp, GateOp, MixOp>(op) || op->getParentOfType<LoopLikeOpInterface>())
+    return false;
+  return llvm::any_of(op->getOperandTypes(), [](Type type) {
+    auto shaped = dyn_cast<ShapedType>(type);
+    return shaped && !shaped.hasStaticShape();
+  });
+}
+
+LogicalResult checkOp(Operation *op, const Level &level) {
+  auto fail = [&](const Twine &what) {
+    return op->emitError() << "op '" << op->getName() << "' " << what << " at the " << level.name << " level";
+  };
+  if (!llvm::is_contained(level.dialects, op->getName().getDialectNamespace()))
+    return fail("is not allowed");
+  if (!level.descriptionOps && isDescriptionOp(op))
+    return fail("belongs to a model description and is not allowed");
+  if (!level.tensors && (llvm::any_of(op->getOperandTypes(), llvm::IsaPred<TensorType>) ||
+                         llvm::any_of(op->getResultTypes(), llvm::IsaPred<TensorType>)))
+    return fail("works on tensors, which is not allowed");
+  if (level.loops && isUntiledRouting(op))
+    return fail("must stand inside a loop or have static shapes");
+  return success();
+}
+
+struct VerifyLevelPass : peer::impl::VerifyLevelBase<VerifyLevelPass> {
+  using VerifyLevelBase::VerifyLevelBase;
+  void runOnOperation() override {
+    const Level *wanted = llvm::find_if(kLevels, [&](const Level &l) { return l.name == level.getValue(); });
+    if (wanted == std::end(kLevels)) {
+      getOperation().emitError() << "unknown level '" << level.getValue() << "': expected model, graph, tiled or kernel";
+      return signalPassFailure();
+    }
+    WalkResult result = getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
+      return failed(checkOp(op, *wanted)) ? WalkResult::interrupt() : WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+};
+
+} // namespace
