@@ -1,0 +1,45 @@
+#include "../Session.h"
+#include "Commands.h"
+
+#include <cstdio>
+
+namespace peer::runtime {
+
+namespace {
+struct InitOptions {
+  std::string model, out;
+  uint64_t seed = 1;
+};
+
+constexpr const char *kHelp = R"(Writes a model's initial parameters to a safetensors file.
+
+Values follow the initialisers of the model description. One seed gives the same file on every machine of one kind, at any
+number of threads. The file appears whole or not at all.)";
+
+constexpr const char *kExample = R"(Example:
+  peer-run init peer_layer.peer --seed 7 --out w.safetensors)";
+
+Result<int> runInit(const InitOptions &options) {
+  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(options.model));
+  PEER_TRY(session->initParameters(options.seed));
+  PEER_TRY(session->saveParameters(options.out, {{"model", session->manifest().model}, {"seed", std::to_string(options.seed)}}));
+  uint64_t values = 0;
+  for (const auto &[name, tensor] : session->parameters())
+    values += static_cast<uint64_t>(tensor.elements());
+  std::printf("%s: %zu tensors, %llu parameters\n", options.out.c_str(), session->parameters().size(), static_cast<unsigned long long>(values));
+  return 0;
+}
+} // namespace
+
+void addInitCommand(CLI::App &app, CommandContext &context) {
+  auto options = std::make_shared<InitOptions>();
+  CLI::App *command = app.add_subcommand("init", kHelp);
+  command->footer(kExample);
+  command->add_option("MODEL", options->model, "The artifact (MODEL.peer)")->required();
+  command->add_option("--seed", options->seed, "A whole number that names the random values")->type_name("S")->capture_default_str();
+  command->add_option("--out", options->out, "Where the parameters go (safetensors)")->type_name("FILE")->required();
+  addCommonOptions(*command, context);
+  command->callback([options, &context] { context.action = [options] { return runInit(*options); }; });
+}
+
+} // namespace peer::runtime

@@ -1,0 +1,40 @@
+#include "Table.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+
+namespace peer::runtime {
+
+std::string fixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+std::string Table::text(const std::string &indent) const {
+  size_t columns = rows.front().size();
+  std::vector<size_t> width(columns, 0);
+  // A column is numeric when every cell below the heading begins with a digit (or is empty).
+  std::vector<bool> numeric(columns, rows.size() > 1);
+  for (size_t r = 0; r < rows.size(); ++r)
+    for (size_t c = 0; c < columns; ++c) {
+      const std::string &cell = rows[r][c];
+      width[c] = std::max(width[c], cell.size());
+      if (r > 0 && !cell.empty() && !std::isdigit(static_cast<unsigned char>(cell[0])) && cell[0] != '-')
+        numeric[c] = false;
+    }
+  std::string out;
+  for (const std::vector<std::string> &row : rows) {
+    std::string line = indent;
+    for (size_t c = 0; c < columns; ++c) {
+      std::string space(width[c] - row[c].size(), ' ');
+      line += (c ? "  " : "") + (numeric[c] ? space + row[c] : row[c] + space);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  }
+  return out;
+}
+
+} // namespace peer::runtime

@@ -1,0 +1,24 @@
+// Text tables for people.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace peer::runtime {
+
+/// Columns as wide as their widest cell. Numbers are set right-aligned, text left-aligned; the first row is the heading.
+class Table {
+public:
+  explicit Table(std::vector<std::string> heading) : rows{std::move(heading)} {}
+  void add(std::vector<std::string> row) { rows.push_back(std::move(row)); }
+  /// All rows, each behind `indent` and with a line feed.
+  std::string text(const std::string &indent = "") const;
+
+private:
+  std::vector<std::vector<std::string>> rows;
+};
+
+/// A number with the given digits after the point.
+std::string fixed(double value, int digits);
+
+} // namespace peer::runtime
