@@ -4,6 +4,8 @@
 
 #include "PeerOps.h"
 
+#include "mlir/IR/TypeUtilities.h"
+
 using namespace mlir;
 using namespace peer;
 
