@@ -122,8 +122,9 @@ RunLog::~RunLog() {
 
 Status RunLog::append(const StepRecord &record) { return appendLine(toJson(record).dump()); }
 Status RunLog::append(const EvalRecord &record) {
-  Json line{{"step", record.step}};
-  for (auto &[key, value] : toJson(record).items())
+  Json line = Json::object(), evaluation = toJson(record);
+  line["step"] = record.step;
+  for (const auto &[key, value] : evaluation.items())
     line[key == "loss" ? "eval_loss" : key] = value;
   return appendLine(line.dump());
 }

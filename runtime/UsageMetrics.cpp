@@ -19,16 +19,16 @@ UsageMetrics computeUsageMetrics(std::span<const float> mass) {
   if (used == 0 || !std::isfinite(total))
     return {};
 
-  double negativeEntropy = 0.0;
+  // The sum of z ln (z N) equals ln N + sum z ln z, and near even use its terms are small instead of cancelling.
+  double count = static_cast<double>(mass.size()), divergence = 0.0;
   for (float m : mass) {
     if (!(m > 0.0f))
       continue;
     double z = m / total;
-    negativeEntropy += z * std::log(z);
+    divergence += z * std::log(z * count);
   }
-  double count = static_cast<double>(mass.size());
   // Rounding can leave a uniform mass a few ulps below zero, where a divergence cannot be.
-  return {static_cast<double>(used) / count, std::max(0.0, std::log(count) + negativeEntropy)};
+  return {static_cast<double>(used) / count, std::max(0.0, divergence)};
 }
 
 } // namespace peer::runtime
