@@ -119,9 +119,15 @@ static LogicalResult checkMix(Check &check, Value x, Value idx, Value weights, V
   return success();
 }
 
+/// Types are inferred while an op is parsed, before absent attributes get their default.
+template <typename Adaptor>
+static int64_t rowsPerExpert(Adaptor a) {
+  return a.getRowsPerExpertAttr() ? int64_t(a.getRowsPerExpert()) : 1;
+}
+
 INFER(MixOp) {
   Check check(loc, "mix");
-  if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), a.getRowsPerExpert())))
+  if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a))))
     return failure();
   return finishInference(a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
 }
@@ -145,7 +151,7 @@ std::optional<int64_t> MixOp::getGatheredElements(unsigned input) {
 
 INFER(MixGradOp) {
   Check check(loc, "mix_grad");
-  if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), a.getRowsPerExpert())) ||
+  if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a))) ||
       failed(check.shape(1, "dy", a.getDy(), "T D", Elements::F32)))
     return failure();
   Type f32 = Float32Type::get(context);
