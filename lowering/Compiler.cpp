@@ -1,0 +1,206 @@
+//===- Compiler.cpp - a model description to an artifact -----------------===//
+
+#include "Compiler.h"
+
+#include "Manifest.h"
+#include "Passes.h"
+#include "Pipelines.h"
+#include "cpu/TileModel.h"
+#include "dialect/Bufferization.h"
+#include "dialect/Differentiation.h"
+#include "dialect/Tiling.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/FileUtilities.h"
+#include "mlir/Support/Timing.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/OpenMP/OpenMPToLLVMIRTranslation.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/WithColor.h"
+
+using namespace mlir;
+
+namespace peer {
+
+void registerEverything(DialectRegistry &registry) {
+  registerAllDialects(registry);
+  registerAllExtensions(registry);
+  registry.insert<PeerDialect>();
+  registerTilingExternalModels(registry);
+  registerBufferizableOpInterfaceExternalModels(registry);
+  registerDifferentiationModels(registry);
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  registerOpenMPDialectTranslation(registry);
+}
+
+static LogicalResult fail(const llvm::Twine &message) {
+  llvm::WithColor::error(llvm::errs(), "peer-opt") << message << "\n";
+  return failure();
+}
+
+static LogicalResult fail(llvm::Error error) { return fail(llvm::toString(std::move(error))); }
+
+/// The text after `cpu` or `cpu:` of a target.
+static FailureOr<CpuTarget> resolveTarget(StringRef text) {
+  auto [device, name] = text.split(':');
+  if (device != "cpu")
+    return fail("unknown target '" + text + "'; known are cpu (this machine) and cpu:NAME, such as cpu:x86-64-v3");
+  llvm::Expected<CpuTarget> target = resolveCpuTarget(name);
+  if (!target)
+    return fail(target.takeError());
+  return *target;
+}
+
+/// Writes to a file beside the output and renames it: the output is whole or absent.
+static LogicalResult writeOutput(StringRef path, StringRef bytes) {
+  if (path.empty() || path == "-") {
+    llvm::outs() << bytes;
+    llvm::outs().flush();
+    return success();
+  }
+  auto temporary = llvm::sys::fs::TempFile::create(path + ".%%%%%%.tmp", llvm::sys::fs::all_read | llvm::sys::fs::owner_write);
+  if (!temporary)
+    return fail("cannot write " + path + ": " + llvm::toString(temporary.takeError()));
+  std::error_code ec;
+  {
+    llvm::raw_fd_ostream stream(temporary->FD, /*shouldClose=*/false);
+    stream << bytes;
+    stream.flush();
+    ec = stream.error();
+    stream.clear_error();
+  }
+  if (ec) {
+    llvm::consumeError(temporary->discard());
+    return fail("cannot write " + path + ": " + ec.message());
+  }
+  if (llvm::Error error = temporary->keep(path))
+    return fail("cannot write " + path + ": " + llvm::toString(std::move(error)));
+  return success();
+}
+
+namespace {
+/// One compilation: a module on its way down.
+class Compilation {
+public:
+  Compilation(const CompileOptions &options, MLIRContext &context) : options(options), context(context) {}
+  LogicalResult run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::SourceMgr &sources);
+
+private:
+  LogicalResult runPipeline(llvm::function_ref<void(OpPassManager &)> build);
+  LogicalResult printModule();
+  LogicalResult emitCode(const Manifest &manifest, const CpuTarget &target);
+
+  const CompileOptions &options;
+  MLIRContext &context;
+  OwningOpRef<ModuleOp> module;
+};
+} // namespace
+
+LogicalResult Compilation::runPipeline(llvm::function_ref<void(OpPassManager &)> build) {
+  PassManager pm(&context, ModuleOp::getOperationName());
+  if (failed(applyPassManagerCLOptions(pm)))
+    return failure();
+  applyDefaultTimingPassManagerCLOptions(pm);
+  build(pm);
+  return pm.run(*module);
+}
+
+LogicalResult Compilation::printModule() {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module->print(stream);
+  stream << "\n";
+  return writeOutput(options.output, text);
+}
+
+LogicalResult Compilation::emitCode(const Manifest &manifest, const CpuTarget &target) {
+  llvm::LLVMContext llvmContext;
+  auto code = buildLLVMModule(*module, llvmContext, manifest.entries, target);
+  if (!code)
+    return fail(code.takeError());
+  if (options.stage == Stage::LLVM) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    (*code)->print(stream, nullptr);
+    return writeOutput(options.output, text);
+  }
+  bool assembly = options.stage == Stage::Assembly;
+  auto object = generateCode(**code, target, assembly);
+  if (!object)
+    return fail(object.takeError());
+  if (assembly)
+    return writeOutput(options.output, *object);
+  auto shared = linkSharedObject(*object);
+  if (!shared)
+    return fail(shared.takeError());
+  return writeOutput(options.output, packArtifact(*shared, manifest.json));
+}
+
+LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::SourceMgr &sources) {
+  FailureOr<CpuTarget> target = resolveTarget(options.target);
+  if (failed(target))
+    return failure();
+  std::string model = llvm::sys::path::filename(input->getBufferIdentifier()).str();
+  sources.AddNewSourceBuffer(std::move(input), llvm::SMLoc());
+  module = parseSourceFile<ModuleOp>(sources, &context);
+  if (!module)
+    return failure();
+  LoweringOptions lowering;
+  lowering.tileSizes = createCpuTileSizeModel();
+  lowering.vectorWidth = target->vectorWidth();
+  lowering.plainLoops = options.plainLoops;
+  if (failed(runPipeline(buildGraphPipeline)))
+    return failure();
+  if (options.stage == Stage::Graph)
+    return printModule();
+  if (failed(runPipeline([&](OpPassManager &pm) { buildTiledPipeline(pm, lowering); })))
+    return failure();
+  if (options.stage == Stage::Tiled)
+    return printModule();
+  FailureOr<Manifest> manifest = buildManifest(*module, model, *target);
+  if (failed(manifest))
+    return failure();
+  // Entries are called through memref descriptors.
+  for (func::FuncOp function : module->getOps<func::FuncOp>())
+    if (function.isPublic())
+      function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(), UnitAttr::get(&context));
+  if (failed(runPipeline([&](OpPassManager &pm) { buildKernelPipeline(pm, lowering); })))
+    return failure();
+  for (const EntrySignature &entry : manifest->entries) {
+    auto function = module->lookupSymbol<func::FuncOp>(entry.name);
+    if (!function || function.getNumResults() != entry.numResults)
+      return fail("internal error: an update in entry @" + entry.name + " is not in place");
+  }
+  if (options.stage == Stage::Kernel)
+    return printModule();
+  if (failed(runPipeline(buildLLVMPipeline)))
+    return failure();
+  return emitCode(*manifest, *target);
+}
+
+LogicalResult compileModel(const CompileOptions &options, DialectRegistry &registry) {
+  if (options.stage == Stage::Artifact && (options.output.empty() || options.output == "-"))
+    return fail("an artifact needs a file to be written to: give -o MODEL.peer");
+  std::string message;
+  std::unique_ptr<llvm::MemoryBuffer> input = openInputFile(options.input, &message);
+  if (!input)
+    return fail(message);
+  MLIRContext context(registry);
+  llvm::SourceMgr sources;
+  SourceMgrDiagnosticHandler handler(sources, &context);
+  return Compilation(options, context).run(std::move(input), sources);
+}
+
+} // namespace peer

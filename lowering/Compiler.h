@@ -1,0 +1,35 @@
+//===- Compiler.h - a model description to an artifact -------------------===//
+
+#ifndef PEER_LOWERING_COMPILER_H
+#define PEER_LOWERING_COMPILER_H
+
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/Support/LLVM.h"
+
+#include <string>
+
+namespace peer {
+
+/// Where to stop; each stage's text (the artifact's bytes) is what is written.
+enum class Stage { Graph, Tiled, Kernel, LLVM, Assembly, Artifact };
+
+struct CompileOptions {
+  std::string input = "-";
+  /// Empty: standard output for text; an artifact needs a path.
+  std::string output;
+  /// `cpu` or `cpu:NAME`.
+  std::string target = "cpu";
+  Stage stage = Stage::Artifact;
+  bool plainLoops = false;
+};
+
+/// All dialects, passes and external models of this project and of upstream.
+void registerEverything(mlir::DialectRegistry &registry);
+
+/// Compiles one file. Problems are reported on standard error with the place in
+/// the description; nothing is written then, and a written file is complete.
+mlir::LogicalResult compileModel(const CompileOptions &options, mlir::DialectRegistry &registry);
+
+} // namespace peer
+
+#endif // PEER_LOWERING_COMPILER_H

@@ -1,0 +1,95 @@
+//===- LowerOps.cpp - buffer-form ops to loops or vectors, marks to calls -===//
+
+#include "Lowerings.h"
+#include "Passes.h"
+#include "dialect/PeerOps.h"
+
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace peer {
+#define GEN_PASS_DEF_LOWERTOLOOPS
+#define GEN_PASS_DEF_LOWERTOVECTORS
+#define GEN_PASS_DEF_LOWERMARKS
+#define GEN_PASS_DEF_EXPANDMATH
+#include "LoweringPasses.h.inc"
+} // namespace peer
+
+using namespace mlir;
+using namespace peer;
+
+/// Applies the patterns to every op of our dialect once; new ops are never ours.
+static LogicalResult lower(ModuleOp module, RewritePatternSet patterns) {
+  SmallVector<Operation *> ops;
+  module.walk([&](GraphOpInterface op) { ops.push_back(op); });
+  FrozenRewritePatternSet frozen(std::move(patterns));
+  GreedyRewriteConfig config;
+  config.setStrictness(GreedyRewriteStrictness::ExistingOps);
+  if (failed(applyOpPatternsGreedily(ops, frozen, config)))
+    return failure();
+  WalkResult left = module.walk([&](GraphOpInterface op) {
+    op->emitOpError("could not be lowered: is it in buffer form (after bufferization)?");
+    return WalkResult::interrupt();
+  });
+  return failure(left.wasInterrupted());
+}
+
+namespace {
+struct LowerToLoops : peer::impl::LowerToLoopsBase<LowerToLoops> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    populateRoutingToLoopsPatterns(patterns);
+    populateNNToLoopsPatterns(patterns);
+    if (failed(lower(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+struct LowerToVectors : peer::impl::LowerToVectorsBase<LowerToVectors> {
+  using LowerToVectorsBase::LowerToVectorsBase;
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    VectorOptions options;
+    options.width = width;
+    populateRoutingToLoopsPatterns(patterns);
+    populateRoutingToVectorsPatterns(patterns, options);
+    populateNNToVectorsPatterns(patterns, options);
+    if (failed(lower(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+struct LowerMarks : peer::impl::LowerMarksBase<LowerMarks> {
+  void runOnOperation() override {
+    constexpr StringLiteral hook = "peer_rt_mark";
+    ModuleOp module = getOperation();
+    SmallVector<MarkOp> marks;
+    module.walk([&](MarkOp op) { marks.push_back(op); });
+    if (marks.empty())
+      return;
+    OpBuilder b(&getContext());
+    if (!module.lookupSymbol(hook)) {
+      b.setInsertionPointToStart(module.getBody());
+      func::FuncOp::create(b, module.getLoc(), hook, b.getFunctionType({b.getI64Type()}, {})).setPrivate();
+    }
+    for (MarkOp mark : marks) {
+      b.setInsertionPoint(mark);
+      Value index = arith::ConstantOp::create(b, mark.getLoc(), b.getI64IntegerAttr(int64_t(mark.getIndex())));
+      func::CallOp::create(b, mark.getLoc(), hook, TypeRange{}, ValueRange{index});
+      mark.erase();
+    }
+  }
+};
+
+struct ExpandMath : peer::impl::ExpandMathBase<ExpandMath> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
+      // sin and cos lose all accuracy for large angles there; rotary positions reach tens of thousands.
+      return name != math::SinOp::getOperationName() && name != math::CosOp::getOperationName();
+    });
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace

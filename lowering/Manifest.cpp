@@ -1,0 +1,195 @@
+//===- Manifest.cpp - what an artifact says about itself -----------------===//
+
+#include "Manifest.h"
+
+#include "passes/Entries.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/Support/Endian.h"
+#include "llvm/Support/JSON.h"
+
+using namespace mlir;
+namespace json = llvm::json;
+
+namespace peer {
+
+static json::Array shapeOf(RankedTensorType type) {
+  json::Array shape;
+  for (int64_t size : type.getShape()) {
+    if (ShapedType::isDynamic(size))
+      shape.push_back("T");
+    else
+      shape.push_back(size);
+  }
+  return shape;
+}
+
+/// f32, bf16, i32, ...
+static std::string dtypeOf(RankedTensorType type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type.getElementType();
+  return text;
+}
+
+static json::Object describeTensor(StringRef name, RankedTensorType type) {
+  return json::Object{{"name", name}, {"dtype", dtypeOf(type)}, {"shape", shapeOf(type)}};
+}
+
+static json::Object describeInit(InitAttr init) {
+  double a = init.getA().getValueAsDouble(), b = init.getB().getValueAsDouble();
+  switch (init.getKind()) {
+  case InitKind::Normal:
+    return json::Object{{"kind", "normal"}, {"mean", a}, {"std", b}};
+  case InitKind::Uniform:
+    return json::Object{{"kind", "uniform"}, {"low", a}, {"high", b}};
+  case InitKind::Constant:
+    return json::Object{{"kind", "constant"}, {"value", a}};
+  }
+  llvm_unreachable("all initialisers are listed");
+}
+
+static json::Array numbers(ArrayRef<int64_t> values) {
+  json::Array array;
+  for (int64_t value : values)
+    array.push_back(value);
+  return array;
+}
+
+static ArrayRef<int64_t> integers(Attribute attribute) {
+  return cast<DenseI64ArrayAttr>(attribute).asArrayRef();
+}
+
+namespace {
+/// Collects entries and, across them, parameters.
+class ManifestBuilder {
+public:
+  LogicalResult addEntry(func::FuncOp function);
+  json::Array entries, parameters;
+  std::vector<EntrySignature> signatures;
+
+private:
+  FailureOr<json::Object> describeArgument(func::FuncOp function, unsigned i, const llvm::SmallDenseSet<int64_t> &updated);
+  llvm::StringMap<bool> seen;
+};
+} // namespace
+
+FailureOr<json::Object> ManifestBuilder::describeArgument(func::FuncOp function, unsigned i,
+                                                          const llvm::SmallDenseSet<int64_t> &updated) {
+  auto type = dyn_cast<RankedTensorType>(function.getArgumentTypes()[i]);
+  StringRef name = getArgumentName(function, i), role = getRole(function, i);
+  if (!type || name.empty() || role.empty())
+    return function.emitError("argument ") << i << " of entry @" << function.getName()
+                                           << " must be a tensor with a name and a role";
+  json::Object argument = describeTensor(name, type);
+  argument["role"] = role;
+  argument["updated"] = updated.contains(i);
+  if (Attribute range = function.getArgAttr(i, attrs::kRange))
+    argument["range"] = numbers(integers(range));
+  if (Attribute grid = function.getArgAttr(i, attrs::kGrid))
+    argument["grid"] = numbers(integers(grid));
+  if (ParameterAttr parameter = getParameter(function, i); parameter && seen.try_emplace(name, true).second) {
+    json::Object description = describeTensor(name, type);
+    description["group"] = parameter.getGroup().getValue();
+    description["trainable"] = parameter.getTrainable();
+    description["init"] = describeInit(parameter.getInit());
+    parameters.push_back(std::move(description));
+  }
+  return argument;
+}
+
+LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
+  llvm::SmallDenseSet<int64_t> updated;
+  json::Array arguments, results, kernels;
+  for (unsigned i = 0; i < function.getNumResults(); ++i) {
+    if (auto argument = function.getResultAttrOfType<IntegerAttr>(i, attrs::kUpdates)) {
+      updated.insert(argument.getInt());
+      continue;
+    }
+    auto type = dyn_cast<RankedTensorType>(function.getResultTypes()[i]);
+    if (!type)
+      return function.emitError("result ") << i << " of entry @" << function.getName() << " must be a tensor";
+    results.push_back(describeTensor(getResultName(function, i), type));
+  }
+  bool dynamic = false;
+  for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+    FailureOr<json::Object> argument = describeArgument(function, i, updated);
+    if (failed(argument))
+      return failure();
+    dynamic |= !cast<ShapedType>(function.getArgumentTypes()[i]).hasStaticShape();
+    arguments.push_back(std::move(*argument));
+  }
+  function.walk([&](MarkOp mark) {
+    if (int64_t(mark.getIndex()) >= 0)
+      kernels.push_back(json::Object{{"name", mark.getKernel()}, {"bytes", numbers(mark.getBytes())}, {"flops", numbers(mark.getFlops())}});
+  });
+  json::Object dims;
+  if (dynamic) {
+    json::Object tokens;
+    auto multiple = function->getAttrOfType<IntegerAttr>(attrs::kMultipleOf);
+    tokens["multiple_of"] = multiple ? multiple.getInt() : 1;
+    if (auto max = function->getAttrOfType<IntegerAttr>(attrs::kMaxTokens))
+      tokens["max"] = max.getInt();
+    dims["T"] = std::move(tokens);
+  }
+  auto text = [&](StringRef name) -> std::string {
+    auto attribute = function->getAttrOfType<StringAttr>(name);
+    return attribute ? attribute.str() : "";
+  };
+  EntrySignature signature{function.getName().str(), "peer_entry_" + function.getName().str(),
+                           function.getNumArguments(), unsigned(results.size())};
+  entries.push_back(json::Object{{"name", signature.name}, {"symbol", signature.symbol}, {"kind", text(attrs::kKind)},
+                                 {"of", text(attrs::kOf)}, {"dims", std::move(dims)},
+                                 {"arguments", std::move(arguments)}, {"results", std::move(results)},
+                                 {"kernels", std::move(kernels)}});
+  signatures.push_back(std::move(signature));
+  return success();
+}
+
+static json::Array describeGroups(ModuleOp module) {
+  json::Array groups;
+  auto list = module->getAttrOfType<ArrayAttr>(attrs::kGroups);
+  for (Attribute element : list ? list.getValue() : ArrayRef<Attribute>()) {
+    auto group = cast<DictionaryAttr>(element);
+    groups.push_back(json::Object{{"name", cast<StringAttr>(group.get("name")).str()},
+                                  {"optimizer", cast<StringAttr>(group.get("optimizer")).str()},
+                                  {"learning_rate", cast<FloatAttr>(group.get("learning_rate")).getValueAsDouble()},
+                                  {"lazy", cast<BoolAttr>(group.get("lazy")).getValue()}});
+  }
+  return groups;
+}
+
+FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const CpuTarget &target) {
+  ManifestBuilder builder;
+  for (func::FuncOp function : module.getOps<func::FuncOp>())
+    if (function.isPublic() && !function.isExternal() && failed(builder.addEntry(function)))
+      return failure();
+  if (builder.signatures.empty())
+    return module.emitError("a model needs at least one public function");
+  json::Object root{{"format", 1},
+                    {"compiler", "peer-opt " PEER_VERSION},
+                    {"model", model},
+                    {"target", json::Object{{"device", "cpu"}, {"cpu", target.cpu}, {"features", json::Array(target.required)}}},
+                    {"parameters", std::move(builder.parameters)},
+                    {"groups", describeGroups(module)},
+                    {"entries", std::move(builder.entries)}};
+  Manifest manifest;
+  llvm::raw_string_ostream(manifest.json) << llvm::formatv("{0:2}", json::Value(std::move(root)));
+  manifest.entries = std::move(builder.signatures);
+  return manifest;
+}
+
+std::string packArtifact(StringRef sharedObject, StringRef manifest) {
+  std::string bytes = (sharedObject + manifest).str();
+  uint64_t checksum = 0xcbf29ce484222325ull; // FNV-1a 64
+  for (unsigned char byte : bytes)
+    checksum = (checksum ^ byte) * 0x100000001b3ull;
+  char footer[48] = "PEERART";
+  llvm::support::endian::write32le(footer + 8, 1);
+  llvm::support::endian::write64le(footer + 16, sharedObject.size());
+  llvm::support::endian::write64le(footer + 24, manifest.size());
+  llvm::support::endian::write64le(footer + 32, checksum);
+  bytes.append(footer, sizeof(footer));
+  return bytes;
+}
+
+} // namespace peer

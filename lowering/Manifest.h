@@ -1,0 +1,28 @@
+//===- Manifest.h - what an artifact says about itself -------------------===//
+
+#ifndef PEER_LOWERING_MANIFEST_H
+#define PEER_LOWERING_MANIFEST_H
+
+#include "cpu/ObjectCode.h"
+#include "cpu/Target.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace peer {
+
+/// The manifest (runtime/README.md) of a module at the tiled level, as JSON, and
+/// the signatures of its entries.
+struct Manifest {
+  std::string json;
+  std::vector<EntrySignature> entries;
+};
+
+/// Fails with a diagnostic at a function that lacks what the manifest needs.
+mlir::FailureOr<Manifest> buildManifest(mlir::ModuleOp module, llvm::StringRef model, const CpuTarget &target);
+
+/// Shared object, manifest and footer as one file's bytes.
+std::string packArtifact(llvm::StringRef sharedObject, llvm::StringRef manifest);
+
+} // namespace peer
+
+#endif // PEER_LOWERING_MANIFEST_H

@@ -1,0 +1,48 @@
+//===- Passes.td - from the tiled level to kernels -----------------------===//
+
+#ifndef PEER_LOWERING_PASSES_TD
+#define PEER_LOWERING_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+class Peer_LoweringPass<string name> : Pass<name, "::mlir::ModuleOp"> {
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
+def LowerToLoops : Peer_LoweringPass<"peer-lower-to-loops"> {
+  let summary = "buffer-form ops to plain scalar loops";
+  let description = [{
+    The slow, obvious decomposition of every op: the fallback for shapes that no
+    fast path takes, and the oracle for those that one does.
+  }];
+}
+
+def LowerToVectors : Peer_LoweringPass<"peer-lower-to-vectors"> {
+  let summary = "buffer-form ops to vector code and BLAS calls for a CPU";
+  let description = [{
+    Ops in shapes that no fast path takes become plain loops, as with
+    --peer-lower-to-loops.
+  }];
+  let options = [
+    Option<"width", "width", "int64_t", "16", "f32 lanes of a vector register: 16, 8 or 4">
+  ];
+}
+
+def LowerMarks : Peer_LoweringPass<"peer-lower-marks"> {
+  let summary = "peer.mark to calls of the runtime's profiling hook";
+}
+
+def ExpandMath : Pass<"peer-expand-math"> {
+  let summary = "exp, log, erf, ... as polynomials, so that they stay vector code";
+  let description = [{
+    Upstream's polynomial approximations (errors of a few ulp in f32). Without
+    them every lane would be a call of libm.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
+#endif // PEER_LOWERING_PASSES_TD

@@ -1,0 +1,138 @@
+//===- Pipelines.cpp - from a description to the LLVM dialect ------------===//
+
+#include "Pipelines.h"
+
+#include "LowerReshape.h"
+#include "Passes.h"
+#include "cpu/Target.h"
+#include "cpu/TileModel.h"
+#include "passes/Passes.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/Transforms/Passes.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace peer {
+
+static void verifyLevel(OpPassManager &pm, StringRef level) {
+  VerifyLevelOptions options;
+  options.level = level.str();
+  pm.addPass(createVerifyLevel(options));
+}
+
+void buildGraphPipeline(OpPassManager &pm) {
+  // Model level: names, blocks, requests for derived entries.
+  pm.addPass(createInlineModules());
+  pm.addPass(createDeriveDecode());
+  pm.addPass(createDifferentiate());
+  pm.addPass(createAddOptimizer());
+  pm.addPass(createAddUsage());
+  // Graph level from here on.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createFuse());
+  pm.addPass(createCSEPass());
+  verifyLevel(pm, "graph");
+}
+
+void buildTiledPipeline(OpPassManager &pm, const LoweringOptions &options) {
+  // Graph level: upstream's elementwise ops become linalg, which tiles.
+  pm.addNestedPass<func::FuncOp>(createConvertElementwiseToLinalgPass());
+  pm.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
+  pm.addPass(createLowerReshape());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(options.tileSizes ? createTilePass(options.tileSizes) : createTile());
+  // Tiled level from here on.
+  pm.addPass(createCSEPass());
+  verifyLevel(pm, "tiled");
+}
+
+void buildKernelPipeline(OpPassManager &pm, const LoweringOptions &options) {
+  // Tiled level: destinations, then buffers.
+  pm.addNestedPass<func::FuncOp>(createToDestinations());
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  bufferization::OneShotBufferizePassOptions bufferize;
+  bufferize.bufferizeFunctionBoundaries = true;
+  bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  // Results that were updated in place are their arguments.
+  pm.addPass(bufferization::createDropEquivalentBufferResultsPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  bufferization::buildBufferDeallocationPipeline(pm);
+  // Free each buffer after its last use: peak memory is what a step needs at once.
+  pm.addNestedPass<func::FuncOp>(bufferization::createOptimizeAllocationLivenessPass());
+  pm.addPass(createConvertBufferizationToMemRefPass());
+  pm.addPass(createConvertLinalgToLoopsPass());
+  // Buffer form to kernels.
+  if (options.plainLoops) {
+    pm.addPass(createLowerToLoops());
+  } else {
+    LowerToVectorsOptions vectors;
+    vectors.width = options.vectorWidth;
+    pm.addPass(createLowerToVectors(vectors));
+  }
+  pm.addPass(createLowerMarks());
+  // Kernel level from here on.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createLoopInvariantCodeMotionPass());
+  verifyLevel(pm, "kernel");
+}
+
+void buildLLVMPipeline(OpPassManager &pm) {
+  // Kernel level: vectors keep their math, loops get their threads.
+  pm.addNestedPass<func::FuncOp>(createExpandMath());
+  pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
+  pm.addPass(createConvertVectorToSCFPass());
+  pm.addPass(createConvertSCFToOpenMPPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  // The OpenMP conversion leaves memref.alloca_scope, which must go before control flow is flattened.
+  FinalizeMemRefToLLVMConversionPassOptions memrefs;
+  memrefs.useGenericFunctions = true;
+  memrefs.useAlignedAlloc = true;
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass(memrefs));
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createConvertOpenMPToLLVMPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  // LLVM dialect.
+}
+
+void registerPipelines() {
+  auto options = [] {
+    LoweringOptions result;
+    result.tileSizes = createCpuTileSizeModel();
+    if (auto target = resolveCpuTarget(""))
+      result.vectorWidth = target->vectorWidth();
+    else
+      llvm::consumeError(target.takeError());
+    return result;
+  };
+  PassPipelineRegistration<>("peer-to-graph", "model level to graph level", buildGraphPipeline);
+  PassPipelineRegistration<>("peer-to-tiled", "graph level to tiled level, with this machine's tile sizes",
+                             [=](OpPassManager &pm) { buildTiledPipeline(pm, options()); });
+  PassPipelineRegistration<>("peer-to-kernel", "tiled level to kernel level, for this machine's CPU",
+                             [=](OpPassManager &pm) { buildKernelPipeline(pm, options()); });
+  PassPipelineRegistration<>("peer-to-llvm", "kernel level to the LLVM dialect", buildLLVMPipeline);
+}
+
+} // namespace peer

@@ -1,0 +1,154 @@
+//===- ObjectCode.cpp - LLVM dialect to a shared object ------------------===//
+
+#include "cpu/ObjectCode.h"
+
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "lld/Common/Driver.h"
+
+LLD_HAS_DRIVER(elf)
+
+using namespace llvm;
+
+namespace peer {
+
+/// `void symbol(void **args)`: the arguments' descriptors, then the results'.
+static Error addEntry(Module &module, const EntrySignature &entry) {
+  Function *callee = module.getFunction("_mlir_ciface_" + entry.name);
+  if (!callee)
+    return createStringError("no code was generated for entry '%s'", entry.name.c_str());
+  LLVMContext &context = module.getContext();
+  Type *pointer = PointerType::getUnqual(context);
+  auto *function = Function::Create(FunctionType::get(Type::getVoidTy(context), {pointer}, false),
+                                    GlobalValue::ExternalLinkage, entry.symbol, module);
+  IRBuilder<> b(BasicBlock::Create(context, "entry", function));
+  auto argument = [&](unsigned i) -> Value * {
+    return b.CreateLoad(pointer, b.CreateConstInBoundsGEP1_32(pointer, function->getArg(0), i));
+  };
+  SmallVector<Value *> arguments;
+  // The C interface returns through its first argument.
+  if (entry.numResults)
+    arguments.push_back(argument(entry.numArguments));
+  for (unsigned i = 0; i < entry.numArguments; ++i)
+    arguments.push_back(argument(i));
+  if (callee->arg_size() != arguments.size())
+    return createStringError("entry '%s' has %u parameters in compiled code, expected %u", entry.name.c_str(),
+                             unsigned(callee->arg_size()), unsigned(arguments.size()));
+  b.CreateCall(callee, arguments);
+  b.CreateRetVoid();
+  return Error::success();
+}
+
+static void optimize(Module &module, TargetMachine &machine) {
+  LoopAnalysisManager loops;
+  FunctionAnalysisManager functions;
+  CGSCCAnalysisManager graphs;
+  ModuleAnalysisManager modules;
+  PipelineTuningOptions tuning;
+  tuning.LoopVectorization = tuning.SLPVectorization = true;
+  PassBuilder builder(&machine, tuning);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(graphs);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, graphs, modules);
+  builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3).run(module, modules);
+}
+
+Expected<std::unique_ptr<Module>> buildLLVMModule(mlir::ModuleOp source, LLVMContext &context,
+                                                  ArrayRef<EntrySignature> entries, const CpuTarget &target) {
+  auto machine = createTargetMachine(target);
+  if (!machine)
+    return machine.takeError();
+  std::unique_ptr<Module> module = mlir::translateModuleToLLVMIR(source, context, "peer");
+  if (!module)
+    return createStringError("translation to LLVM IR failed");
+  module->setTargetTriple((*machine)->getTargetTriple());
+  module->setDataLayout((*machine)->createDataLayout());
+  for (const EntrySignature &entry : entries)
+    if (Error error = addEntry(*module, entry))
+      return std::move(error);
+  for (Function &function : *module) {
+    if (function.isDeclaration())
+      continue;
+    function.addFnAttr("target-cpu", target.cpu);
+    function.addFnAttr("target-features", target.features);
+    function.addFnAttr("prefer-vector-width", std::to_string(target.vectorWidth() * 32));
+    if (none_of(entries, [&](const EntrySignature &e) { return function.getName() == e.symbol; }))
+      function.setLinkage(GlobalValue::InternalLinkage);
+  }
+  std::string broken;
+  raw_string_ostream stream(broken);
+  if (verifyModule(*module, &stream))
+    return createStringError("generated LLVM IR is malformed: %s", broken.c_str());
+  optimize(*module, **machine);
+  return module;
+}
+
+Expected<SmallString<0>> generateCode(Module &module, const CpuTarget &target, bool assembly) {
+  auto machine = createTargetMachine(target);
+  if (!machine)
+    return machine.takeError();
+  SmallString<0> code;
+  raw_svector_ostream stream(code);
+  legacy::PassManager passes;
+  if ((*machine)->addPassesToEmitFile(passes, stream, nullptr,
+                                      assembly ? CodeGenFileType::AssemblyFile : CodeGenFileType::ObjectFile))
+    return createStringError("LLVM cannot emit this kind of file for this machine");
+  passes.run(module);
+  return code;
+}
+
+/// A file that is gone when the scope ends.
+namespace {
+struct ScopedFile {
+  SmallString<128> path;
+  Error create(StringRef suffix) {
+    if (std::error_code ec = sys::fs::createTemporaryFile("peer", suffix, path))
+      return createStringError(ec, "cannot create a temporary file: %s", ec.message().c_str());
+    return Error::success();
+  }
+  ~ScopedFile() {
+    if (!path.empty())
+      sys::fs::remove(path);
+  }
+};
+} // namespace
+
+Expected<std::string> linkSharedObject(StringRef object) {
+  ScopedFile input, output;
+  if (Error error = input.create("o"))
+    return std::move(error);
+  if (Error error = output.create("so"))
+    return std::move(error);
+  std::error_code ec;
+  {
+    raw_fd_ostream file(input.path, ec);
+    file << object;
+    file.close();
+    if (!ec)
+      ec = file.error();
+    file.clear_error();
+  }
+  if (ec)
+    return createStringError(ec, "cannot write %s: %s", input.path.c_str(), ec.message().c_str());
+  std::string messages;
+  raw_string_ostream stream(messages);
+  // What the object leaves undefined is the runtime's: hooks, OpenMP, libm.
+  const char *arguments[] = {"ld.lld", "-shared", "-z", "now", "--hash-style=gnu", "--build-id=sha1", "-o", output.path.c_str(), input.path.c_str()};
+  lld::Result result = lld::lldMain(arguments, stream, stream, {{lld::Gnu, &lld::elf::link}});
+  if (result.retCode)
+    return createStringError("linking failed: %s", messages.c_str());
+  auto buffer = MemoryBuffer::getFile(output.path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  if (!buffer)
+    return createStringError(buffer.getError(), "cannot read the linked object: %s",
+                             buffer.getError().message().c_str());
+  return (*buffer)->getBuffer().str();
+}
+
+} // namespace peer

@@ -1,0 +1,34 @@
+//===- ObjectCode.h - LLVM dialect to a shared object --------------------===//
+
+#ifndef PEER_LOWERING_CPU_OBJECTCODE_H
+#define PEER_LOWERING_CPU_OBJECTCODE_H
+
+#include "cpu/Target.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/IR/Module.h"
+
+namespace peer {
+
+/// An exported function and how many arguments and results it has.
+struct EntrySignature {
+  std::string name, symbol;
+  unsigned numArguments, numResults;
+};
+
+/// Translates a module in the LLVM dialect, adds one `void SYMBOL(void **)` per
+/// entry (runtime/README.md, "Calling convention"), makes all else internal, and
+/// optimizes it for the target.
+llvm::Expected<std::unique_ptr<llvm::Module>> buildLLVMModule(mlir::ModuleOp module, llvm::LLVMContext &context,
+                                                              llvm::ArrayRef<EntrySignature> entries,
+                                                              const CpuTarget &target);
+
+/// Assembly text or an object file, in memory.
+llvm::Expected<llvm::SmallString<0>> generateCode(llvm::Module &module, const CpuTarget &target, bool assembly);
+
+/// Links one object into a shared object, in memory.
+llvm::Expected<std::string> linkSharedObject(llvm::StringRef object);
+
+} // namespace peer
+
+#endif // PEER_LOWERING_CPU_OBJECTCODE_H

@@ -1,0 +1,67 @@
+//===- peer-opt.cpp - compiles model descriptions ------------------------===//
+
+#include "lowering/Compiler.h"
+#include "lowering/Passes.h"
+#include "lowering/Pipelines.h"
+#include "passes/Passes.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/InitAllPasses.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+
+namespace cl = llvm::cl;
+using peer::Stage;
+
+static constexpr const char *kOverview =
+    "peer-opt: compiles model descriptions\n\n"
+    "  peer-opt MODEL.mlir --target=cpu[:CPU] -o MODEL.peer     an artifact for peer-run\n"
+    "  peer-opt MODEL.mlir --emit=graph|tiled|kernel|llvm|asm   stop earlier and print\n"
+    "  peer-opt MODEL.mlir --peer-inline-modules ...            any pass, as mlir-opt does\n\n"
+    "--target=cpu means this machine; --target=cpu:x86-64-v3 runs on any machine with AVX2.\n"
+    "Passes and plugins:\n";
+
+/// The compiling form: `--target` or `--emit` is given.
+static int compile(int argc, char **argv, mlir::DialectRegistry &registry) {
+  peer::CompileOptions options;
+  cl::opt<std::string, true> input(cl::Positional, cl::desc("MODEL.mlir"), cl::location(options.input), cl::init("-"));
+  cl::opt<std::string, true> output("o", cl::desc("file to write"), cl::value_desc("MODEL.peer"),
+                                    cl::location(options.output));
+  cl::opt<std::string, true> target("target", cl::desc("cpu (this machine) or cpu:NAME, such as cpu:x86-64-v3"),
+                                    cl::location(options.target), cl::init("cpu"));
+  cl::opt<Stage, true> emit(
+      "emit", cl::desc("where to stop:"), cl::location(options.stage), cl::init(Stage::Artifact),
+      cl::values(clEnumValN(Stage::Graph, "graph", "functions on whole tensors, gradients and updates explicit"),
+                 clEnumValN(Stage::Tiled, "tiled", "the same ops on tiles inside loops"),
+                 clEnumValN(Stage::Kernel, "kernel", "loops and vectors on buffers"),
+                 clEnumValN(Stage::LLVM, "llvm", "optimized LLVM IR"), clEnumValN(Stage::Assembly, "asm", "assembly"),
+                 clEnumValN(Stage::Artifact, "artifact", "what peer-run loads")));
+  cl::opt<bool, true> plain("plain-loops", cl::desc("slow, obvious scalar loops instead of vector code"),
+                            cl::location(options.plainLoops));
+  mlir::registerAsmPrinterCLOptions();
+  mlir::registerMLIRContextCLOptions();
+  mlir::registerPassManagerCLOptions();
+  mlir::registerDefaultTimingManagerCLOptions();
+  if (!cl::ParseCommandLineOptions(argc, argv, kOverview))
+    return 1;
+  return mlir::failed(peer::compileModel(options, registry));
+}
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  mlir::DialectRegistry registry;
+  peer::registerEverything(registry);
+  auto compiles = [](llvm::StringRef argument) {
+    return argument.consume_front("-") && (argument.consume_front("-"), argument.starts_with("target") || argument.starts_with("emit"));
+  };
+  if (llvm::any_of(llvm::ArrayRef(argv, argc), compiles))
+    return compile(argc, argv, registry);
+  mlir::registerAllPasses();
+  peer::registerPeerPasses();
+  peer::registerPeerLoweringPasses();
+  peer::registerPipelines();
+  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, kOverview, registry));
+}
