@@ -1,6 +1,5 @@
 #include "Artifact.h"
 
-#include "File.h"
 #include "Random.h"
 
 #include <cstring>
@@ -75,11 +74,17 @@ Result<Manifest> readManifest(const std::string &path) {
 Result<std::shared_ptr<Artifact>> Artifact::open(const std::string &path) {
   std::shared_ptr<Artifact> artifact(new Artifact);
   artifact->file = path;
-  PEER_TRY_ASSIGN(artifact->description, readManifest(path));
+  PEER_TRY_ASSIGN(artifact->source, MappedFile::open(path));
+  PEER_TRY_ASSIGN(artifact->description, readManifestOf(*artifact->source, path));
   PEER_TRY(checkTarget(artifact->description, path));
   promoteThisLibrary();
   // Without a slash dlopen would search the library path instead of the directory we are in.
   std::string file = path.find('/') == std::string::npos ? "./" + path : path;
+  // The loader takes a name it knows for the object it knows, even when the file behind the name is another by now.
+  if (void *known = dlopen(file.c_str(), RTLD_NOW | RTLD_NOLOAD)) {
+    dlclose(known);
+    file = concat("/proc/self/fd/", artifact->source->descriptorNumber());
+  }
   artifact->handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!artifact->handle) {
     const char *why = dlerror();

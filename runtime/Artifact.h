@@ -1,6 +1,7 @@
 // Opens MODEL.peer: footer, manifest and CPU features are checked before any of its code is mapped.
 #pragma once
 
+#include "File.h"
 #include "Manifest.h"
 
 namespace peer::runtime {
@@ -25,6 +26,7 @@ private:
   Artifact() = default;
   std::string file;
   Manifest description;
+  std::shared_ptr<MappedFile> source; // kept open: its descriptor may be the name under which the code was loaded
   void *handle = nullptr;
   std::map<std::string, EntryFunction, std::less<>> functions; // by entry name
 };

@@ -5,14 +5,12 @@
 
 #include <algorithm>
 #include <climits>
-#include <cstdlib>
 #include <dlfcn.h>
-#include <mutex>
 
 namespace peer::runtime {
 
 namespace {
-// CBLAS's own constants and signatures; its header would bring a link-time dependency's macros for nothing else.
+// CBLAS's constants and signatures, so that building needs no header of it.
 constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112;
 using Sgemm = void (*)(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
 using Sgemv = void (*)(int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
@@ -24,29 +22,12 @@ struct Blas {
   Status status;
 };
 
-/// The kernels to ask for. OpenBLAS 0.3.21 takes AMD's newer families for Haswell, at half of what their AVX-512 units do.
-const char *bestCore() {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
-    return "SkylakeX";
-#endif
-  return nullptr;
-}
-
 Blas open() {
   Blas blas;
-  const char *variable = "OPENBLAS_CORETYPE";
-  const char *core = std::getenv(variable) ? nullptr : bestCore();
-  if (core)
-    setenv(variable, core, 0);
+  // The serial flavour has a folder of its own; under the plain name any flavour may be installed.
   void *handle = dlopen(PEER_OPENBLAS_PATH, RTLD_NOW | RTLD_LOCAL);
   if (!handle)
     handle = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
-  // The choice is ours, not our child processes'.
-  if (core)
-    unsetenv(variable);
   if (!handle) {
     blas.status = Status::error("cannot load OpenBLAS (Debian: libopenblas0-serial): ", dlerror());
     return blas;

@@ -1,11 +1,12 @@
-// OpenBLAS, opened at run time so that the kernels can be chosen before it looks at the CPU.
+// OpenBLAS, opened at run time: a missing one is an error message rather than a program that does not start, and commands that
+// compute nothing do not pay for loading it. It chooses its kernels by the CPU, or by OPENBLAS_CORETYPE.
 #pragma once
 
 #include "Status.h"
 
 namespace peer::runtime {
 
-/// Opens OpenBLAS, once. Call it before threads are started: it sets an environment variable for a moment.
+/// Opens OpenBLAS, once; fails where there is none.
 Status loadBlas();
 
 /// The kernels in use ("SkylakeX", "Haswell", ...); empty before loadBlas().

@@ -167,6 +167,11 @@ Result<TensorMap> Session::call(const Entry &entry, const TensorMap &inputs, con
   for (const auto &[name, value] : scalars)
     if (const Argument *argument = entry.findArgument(name); !argument || argument->role != Role::Scalar)
       return Status::error("entry \"", entry.name, "\": it has no scalar \"", name, "\"");
+  std::vector<ScalarValue> values(entry.arguments.size());
+  for (size_t i = 0; i < values.size(); ++i)
+    if (entry.arguments[i].role == Role::Scalar) {
+      PEER_TRY_ASSIGN(values[i], scalarValue(entry, entry.arguments[i], scalars));
+    }
   PEER_TRY(prepare(entry));
 
   size_t count = entry.arguments.size(), words = 0, resultWords = 0;
@@ -175,7 +180,6 @@ Result<TensorMap> Session::call(const Entry &entry, const TensorMap &inputs, con
   for (const ResultInfo &result : entry.results)
     resultWords += descriptorWords(result.shape.size());
   std::vector<int64_t> descriptors(words + resultWords + 1);
-  std::vector<ScalarValue> values(count);
   std::vector<void *> arguments(count + 1);
   int64_t *next = descriptors.data();
   for (size_t i = 0; i < count; ++i) {
@@ -197,11 +201,9 @@ Result<TensorMap> Session::call(const Entry &entry, const TensorMap &inputs, con
     case Role::Usage:
       data = usageTensors.find(argument.name)->second.data();
       break;
-    case Role::Scalar: {
-      PEER_TRY_ASSIGN(values[i], scalarValue(entry, argument, scalars));
+    case Role::Scalar:
       data = &values[i];
       break;
-    }
     }
     writeDescriptor(next, data, withTokens(argument.shape, tokens));
     arguments[i] = next;

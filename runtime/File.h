@@ -22,6 +22,7 @@ public:
 
   const char *data() const { return static_cast<const char *>(start); }
   uint64_t size() const { return length; }
+  int descriptorNumber() const { return descriptor; }
 
   /// pread()s, so that a file on a broken disk or cut off meanwhile is an error and no SIGBUS.
   Status read(uint64_t offset, void *destination, uint64_t bytes) const;

@@ -46,6 +46,11 @@ Result<Metadata> parseMetadata(const json &value, const std::string &path) {
   return metadata;
 }
 
+Status outOfRange(const std::string &path, const std::string &name, const TensorInfo &info, uint64_t dataBytes) {
+  return Status::error(path, ": tensor \"", name, "\" has the data offsets [", info.begin, ", ", info.end, "], which are out of range: the file holds ",
+                       dataBytes, " bytes of data");
+}
+
 Result<TensorInfo> parseTensor(const std::string &name, const json &value, uint64_t dataBytes, const std::string &path) {
   auto bad = [&](const auto &...what) { return Status::error(path, ": tensor \"", name, "\"", what...); };
   if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value.contains("shape") || !value.contains("data_offsets"))
@@ -66,7 +71,7 @@ Result<TensorInfo> parseTensor(const std::string &name, const json &value, uint6
   info.begin = offsets[0].get<uint64_t>();
   info.end = offsets[1].get<uint64_t>();
   if (info.begin > info.end || info.end > dataBytes)
-    return bad(" has the data offsets [", info.begin, ", ", info.end, "], which are out of range: the file holds ", dataBytes, " bytes of data");
+    return outOfRange(path, name, info, dataBytes);
   Result<int64_t> bytes = byteCount(info.dtype, info.shape);
   if (!bytes.ok())
     return bad(": ", bytes.message());
@@ -149,9 +154,17 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string &path) {
       return info.status();
     result.infos.emplace(name, *std::move(info));
   }
-  PEER_TRY(checkLayout(result.infos, std::max(needed, dataBytes), path));
-  if (needed > dataBytes)
-    return Status::error(path, " is truncated: its tensors take ", needed, " bytes, but only ", dataBytes, " follow the header (or an offset is out of range)");
+  Status layout = checkLayout(result.infos, std::max(needed, dataBytes), path);
+  if (needed <= dataBytes) {
+    PEER_TRY(layout);
+    return result;
+  }
+  // Too little data: a header that fits together says that the file was cut off, any other that its offsets are wrong.
+  if (layout.ok())
+    return Status::error(path, " is truncated: its tensors take ", needed, " bytes, but only ", dataBytes, " follow the header");
+  for (const auto &[tensor, info] : result.infos)
+    if (info.end > dataBytes)
+      return outOfRange(path, tensor, info, dataBytes);
   return result;
 }
 

@@ -1,0 +1,114 @@
+#include "Artifact.h"
+
+#include "Random.h"
+#include "TestSupport.h"
+
+#include <unistd.h>
+
+using namespace peer::runtime;
+
+namespace {
+std::string openError(const std::string &path) { return errorOf(Artifact::open(path)); }
+} // namespace
+
+TEST(Artifact, OpensAndResolves) {
+  TemporaryFolder folder;
+  Result<std::shared_ptr<Artifact>> artifact = Artifact::open(writeArtifact(folder));
+  ASSERT_OK(artifact);
+  for (const Entry &entry : (*artifact)->manifest().entries)
+    EXPECT_NE((*artifact)->function(entry), nullptr);
+}
+
+TEST(Artifact, OpensByBareName) {
+  TemporaryFolder folder;
+  writeArtifact(folder);
+  std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(folder / ".");
+  Result<std::shared_ptr<Artifact>> artifact = Artifact::open("MODEL.peer");
+  std::filesystem::current_path(before);
+  EXPECT_OK(artifact);
+}
+
+TEST(Artifact, FreshContentsUnderTheSameName) {
+  TemporaryFolder folder;
+  auto first = Artifact::open(writeArtifact(folder)).value();
+  nlohmann::json manifest = testManifest();
+  manifest["entries"].erase(0);
+  auto second = Artifact::open(writeArtifact(folder, manifest)).value();
+  EXPECT_EQ(first->manifest().entries.size(), 4u);
+  EXPECT_EQ(second->manifest().entries.size(), 3u);
+  EXPECT_NE(first->function(*first->manifest().findEntry("sum")), second->function(*second->manifest().findEntry("sum")));
+}
+
+TEST(Artifact, NoSuchFileEmptyAndOther) {
+  TemporaryFolder folder;
+  EXPECT_EQ(openError(folder / "none"), concat("cannot open ", folder / "none", ": No such file or directory"));
+  writeBytes(folder / "a", "");
+  EXPECT_EQ(openError(folder / "a"), concat(folder / "a", " is empty"));
+  writeBytes(folder / "a", "hello");
+  EXPECT_EQ(openError(folder / "a"), concat(folder / "a", " is not a peer artifact"));
+}
+
+TEST(Artifact, TruncationIsNamed) {
+  TemporaryFolder folder;
+  std::string bytes = artifactBytes(testManifest());
+  for (size_t cut : {size_t{1}, size_t{48}, size_t{1000}, bytes.size() - 10}) {
+    writeBytes(folder / "a", bytes.substr(0, bytes.size() - cut));
+    EXPECT_EQ(openError(folder / "a"), concat(folder / "a", " is truncated, or not a peer artifact: it does not end with an artifact's footer"));
+  }
+}
+
+TEST(Artifact, DamageIsNoticed) {
+  TemporaryFolder folder;
+  std::string bytes = artifactBytes(testManifest());
+  for (size_t position = 4; position < bytes.size() - 48; position += 997) {
+    std::string damaged = bytes;
+    damaged[position] ^= 1;
+    writeBytes(folder / "a", damaged);
+    EXPECT_EQ(openError(folder / "a"), concat(folder / "a", " is damaged: its checksum does not match its contents"));
+  }
+  bytes[bytes.size() - 32] ^= 1; // the object's size
+  writeBytes(folder / "a", bytes);
+  EXPECT_NE(openError(folder / "a").find("is damaged: its footer speaks of"), std::string::npos);
+}
+
+TEST(Artifact, AnotherVersion) {
+  TemporaryFolder folder;
+  std::string bytes = artifactBytes(testManifest());
+  bytes[bytes.size() - 40] = 2;
+  writeBytes(folder / "a", bytes);
+  EXPECT_EQ(openError(folder / "a"), concat(folder / "a", " has artifact format 2, and this runtime reads format 1; compile the model again"));
+}
+
+TEST(Artifact, AnotherDeviceOrCpu) {
+  TemporaryFolder folder;
+  nlohmann::json manifest = testManifest();
+  manifest["target"]["features"] = {"sse2", "frobnicate", "quux"};
+  std::string path = writeArtifact(folder, manifest);
+  EXPECT_EQ(openError(path), path + " was compiled for CPU features this machine lacks: frobnicate, quux");
+  EXPECT_OK(readManifest(path)); // may still be inspected
+  manifest["target"] = {{"device", "cuda"}};
+  path = writeArtifact(folder, manifest);
+  EXPECT_EQ(openError(path), path + " was compiled for the device 'cuda', and this runtime has: cpu");
+}
+
+TEST(Artifact, MissingSymbol) {
+  TemporaryFolder folder;
+  nlohmann::json manifest = testManifest();
+  manifest["entries"][1]["symbol"] = "entry_nowhere";
+  std::string path = writeArtifact(folder, manifest);
+  EXPECT_EQ(openError(path), path + " is damaged: the code of entry \"sum\" (symbol entry_nowhere) is missing");
+}
+
+TEST(CpuFeatures, WhatProcCpuinfoSaysIsThere) {
+  EXPECT_TRUE(missingCpuFeatures({"64bit", "sse2", "fxsr", "cx8", "cmov"}).empty());
+  std::string flags = [] {
+    FILE *file = std::fopen("/proc/cpuinfo", "r");
+    std::string text(1 << 16, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), file));
+    std::fclose(file);
+    return text;
+  }();
+  for (std::string name : {"avx2", "avx512f", "fma", "bmi2", "gfni", "adx", "invpcid"})
+    EXPECT_EQ(missingCpuFeatures({name}).empty(), flags.find(" " + name + " ") != std::string::npos) << name;
+}

@@ -1,0 +1,58 @@
+#include "Blas.h"
+
+#include "Hooks.h"
+#include "Random.h"
+#include "TestSupport.h"
+
+using namespace peer::runtime;
+
+namespace {
+std::vector<float> randomValues(size_t count, const char *name) {
+  RandomStream stream(1, name);
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; ++i)
+    values[i] = static_cast<float>(stream.uniform(i) - 0.5);
+  return values;
+}
+
+/// The product of an m x k and a k x n matrix with padding in every leading dimension, against the sum in double precision.
+void check(bool transA, bool transB, int64_t m, int64_t n, int64_t k, float alpha, float beta) {
+  int64_t lda = (transA ? m : k) + 3, ldb = (transB ? k : n) + 1, ldc = n + 2;
+  std::vector<float> a = randomValues(static_cast<size_t>(lda * (transA ? k : m) + 1), "a"), b = randomValues(static_cast<size_t>(ldb * (transB ? n : k) + 1), "b"),
+                     c = randomValues(static_cast<size_t>(ldc * m + 1), "c"), expected = c;
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = 0;
+      for (int64_t p = 0; p < k; ++p)
+        sum += static_cast<double>(a[transA ? p * lda + i : i * lda + p]) * b[transB ? j * ldb + p : p * ldb + j];
+      expected[i * ldc + j] = static_cast<float>(alpha * sum + (beta == 0 ? 0 : beta * expected[i * ldc + j]));
+    }
+  peer_rt_sgemm(transA, transB, m, n, k, alpha, a.data(), lda, b.data(), ldb, beta, c.data(), ldc);
+  for (size_t i = 0; i < c.size(); ++i)
+    ASSERT_NEAR(c[i], expected[i], 1e-4) << "m " << m << " n " << n << " k " << k << " at " << i;
+}
+} // namespace
+
+TEST(Blas, AllFormsAndSizes) {
+  ASSERT_OK(loadBlas());
+  for (bool transA : {false, true})
+    for (bool transB : {false, true})
+      for (int64_t m : {0, 1, 2, 17, 64})
+        for (int64_t n : {0, 1, 5, 33})
+          for (int64_t k : {0, 1, 19, 70}) {
+            check(transA, transB, m, n, k, 1, 0);
+            check(transA, transB, m, n, k, 0.5f, 2);
+          }
+}
+
+TEST(Blas, ManyThreadsAtOnce) {
+  ASSERT_OK(loadBlas());
+#pragma omp parallel for num_threads(4)
+  for (int i = 0; i < 32; ++i)
+    check(i & 1, i & 2, 64 + i, 100, 80, 1, 0);
+}
+
+TEST(Blas, TellsItsKernels) {
+  ASSERT_OK(loadBlas());
+  EXPECT_FALSE(blasCore().empty());
+}

@@ -1,0 +1,122 @@
+// peer-run as a user meets it: call, bench, init, inspect, and what it says to bad input.
+#include "File.h"
+#include "TestSupport.h"
+
+#include <sys/wait.h>
+
+using namespace peer::runtime;
+
+namespace {
+struct Outcome {
+  int code;
+  std::string out, error;
+};
+
+class Commands : public testing::Test {
+protected:
+  /// Runs peer-run in the folder with these arguments.
+  Outcome run(const std::string &arguments) {
+    std::string command = concat("cd ", folder / ".", " && ", PEER_RUN, " ", arguments, " >stdout 2>stderr");
+    int code = WEXITSTATUS(std::system(command.c_str()));
+    return {code, readFile(folder / "stdout").value(), readFile(folder / "stderr").value()};
+  }
+  void expectError(const std::string &arguments, const std::string &sentence) {
+    Outcome result = run(arguments);
+    EXPECT_EQ(result.code, 1) << arguments;
+    EXPECT_EQ(result.error, "peer-run: error: " + sentence + "\n") << arguments;
+    EXPECT_EQ(result.out, "") << arguments;
+  }
+  void writeInput(const char *name, Tensor tensor) {
+    TensorMap tensors;
+    tensors.emplace(name, std::move(tensor));
+    ASSERT_OK(writeSafetensors(folder / "in", tensors));
+  }
+
+  TemporaryFolder folder;
+  std::string model = writeArtifact(folder);
+};
+} // namespace
+
+TEST_F(Commands, InitCallInspect) {
+  Outcome init = run("init MODEL.peer --seed 3 --out w");
+  EXPECT_EQ(init.code, 0) << init.error;
+  EXPECT_EQ(init.out, "w: 1 tensors, 4 parameters\n");
+  writeInput("x", floats({2, 4}, {1, 2, 3, 4, 5, 6, 7, 8}));
+  Outcome call = run("call MODEL.peer scale --weights w --in in --out out --threads 1 --device cpu");
+  EXPECT_EQ(call.code, 0) << call.error;
+  EXPECT_EQ(call.out + call.error, "");
+  EXPECT_EQ(readSafetensors(folder / "out")->at("y").as<float>()[7], 8.0f); // 0.5 * 2 * 8
+  Outcome weights = run("inspect w");
+  EXPECT_NE(weights.out.find("4 values in 1 tensors, 16 bytes"), std::string::npos) << weights.out;
+  EXPECT_NE(weights.out.find("seed = 3"), std::string::npos);
+  Outcome artifact = run("inspect MODEL.peer");
+  for (const char *part : {"compiled from test.mlir", "parameters: 4 in 1 tensors", "function scale (forward), T a multiple of 2", "0 <= v < 256", "adamw"})
+    EXPECT_NE(artifact.out.find(part), std::string::npos) << part << artifact.out;
+}
+
+TEST_F(Commands, ScalarsComeWithTheInputs) {
+  TensorMap tensors;
+  tensors.emplace("tokens", integers({1, 2}));
+  Tensor position = Tensor::zeros(DType::I32, {}).value();
+  position.as<int32_t>()[0] = 40;
+  tensors.emplace("position", std::move(position));
+  ASSERT_OK(writeSafetensors(folder / "in", tensors));
+  EXPECT_EQ(run("call MODEL.peer sum --in in --out out").code, 0);
+  EXPECT_EQ(readSafetensors(folder / "out")->at("sum").as<int64_t>()[0], 43);
+}
+
+TEST_F(Commands, BenchJson) {
+  Outcome bench = run("bench MODEL.peer scale --dim T=10 --repeat 3 --json");
+  ASSERT_EQ(bench.code, 0) << bench.error;
+  nlohmann::json json = nlohmann::json::parse(bench.out);
+  EXPECT_EQ(json.size(), 6u);
+  EXPECT_EQ(json["entry"], "scale");
+  EXPECT_EQ(json["tokens"], 10);
+  EXPECT_GE(json["median_us"], json["min_us"]);
+  EXPECT_GT(json["stream_gb_per_s"], 0.0);
+  ASSERT_EQ(json["kernels"].size(), 2u);
+  nlohmann::json kernel = json["kernels"][1];
+  EXPECT_EQ(kernel.size(), 5u);
+  EXPECT_EQ(kernel["name"], "multiply");
+  EXPECT_EQ(kernel["bytes"], 336);
+  EXPECT_LE(kernel["median_us"], json["median_us"]);
+  EXPECT_TRUE(kernel.contains("gb_per_s") && kernel.contains("gflop_per_s"));
+}
+
+TEST_F(Commands, BenchTable) {
+  Outcome bench = run("bench MODEL.peer sum --repeat 1");
+  EXPECT_EQ(bench.code, 0) << bench.error;
+  EXPECT_NE(bench.out.find("sum: T = 1024, 1 calls"), std::string::npos) << bench.out;
+}
+
+TEST_F(Commands, HelpIsThere) {
+  for (const char *command : {"", "call", "bench", "init", "inspect", "train", "eval", "generate"}) {
+    Outcome help = run(std::string(command) + " --help");
+    EXPECT_EQ(help.code, 0);
+    EXPECT_GT(help.out.size(), 400u) << command;
+  }
+}
+
+TEST_F(Commands, BadInput) {
+  writeInput("x", floats({2, 4}, std::vector<float>(8)));
+  expectError("inspect none", "cannot open none: No such file or directory");
+  expectError("inspect MODEL.peer --device foo", "unknown device 'foo' (known: cpu)");
+  expectError("call MODEL.peer layer --in in --out out", "MODEL.peer has no entry \"layer\" (it has: scale, sum, greedy, liar)");
+  expectError("call MODEL.peer scale --in in --out out", "entry \"scale\" takes parameters: give them with --weights (peer-run init makes a file of initial ones)");
+  expectError("call MODEL.peer sum --in in --out out", "in: entry \"sum\": it has no input \"x\" (its inputs: tokens)");
+  expectError("call MODEL.peer sum --out out", "entry \"sum\" takes inputs: give them with --in");
+  expectError("bench MODEL.peer scale --dim T=3", "--dim T=3: entry \"scale\" takes multiples of 2");
+  expectError("bench MODEL.peer scale --dim S=4", "--dim S=4: entry \"scale\" has no dimension S (it has: T)");
+  expectError("bench MODEL.peer scale --dim T", "--dim T: expected NAME=N with N a whole number, such as T=1024");
+  expectError("init MODEL.peer --out none/w", "cannot write none/w: No such file or directory");
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+}
+
+TEST_F(Commands, BadFlags) {
+  for (const char *arguments : {"", "frobnicate", "inspect", "inspect MODEL.peer --frob", "inspect MODEL.peer --threads 0", "init MODEL.peer --seed x --out w"}) {
+    Outcome result = run(arguments);
+    EXPECT_EQ(result.code, 1) << arguments;
+    EXPECT_TRUE(result.error.starts_with("peer-run: error: ")) << result.error;
+    EXPECT_EQ(std::count(result.error.begin(), result.error.end(), '\n'), 1) << result.error;
+  }
+}
