@@ -16,12 +16,32 @@ class Peer_Op<string mnemonic, list<Trait> traits = []>
 def Peer_Shaped : AnyTypeOf<[AnyRankedTensor, AnyStridedMemRef],
     "ranked tensor or strided buffer">;
 
-/// Result types follow from the operands; a tile may be more static than inferred.
-def Peer_InferTypes : InferTypeOpAdaptorBase<[{
-  static bool isCompatibleReturnTypes(::mlir::TypeRange inferred, ::mlir::TypeRange given) {
-    return ::peer::areCompatibleTypes(inferred, given);
-  }
-}]>;
+/// Result types follow from the operands and attributes (see InferTypes.h); a
+/// tile may be more static than inferred.
+def Peer_InferTypes : TraitList<[
+  DeclareOpInterfaceMethods<InferTypeOpInterface>,
+  NativeOpTrait<"InferTypeOpAdaptor", /*traits=*/[], /*extraOpDeclaration=*/[{
+    static ::llvm::LogicalResult inferReturnTypes(
+        ::mlir::MLIRContext *context, std::optional<::mlir::Location> location, Adaptor adaptor,
+        ::llvm::SmallVectorImpl<::mlir::Type> &types);
+    static bool isCompatibleReturnTypes(::mlir::TypeRange inferred, ::mlir::TypeRange given) {
+      return ::peer::areCompatibleTypes(inferred, given);
+    }
+  }], /*extraOpDefinition=*/[{
+    ::llvm::LogicalResult $cppClass::inferReturnTypes(
+        ::mlir::MLIRContext *context, std::optional<::mlir::Location> location, ::mlir::ValueRange operands,
+        ::mlir::DictionaryAttr attributes, ::mlir::OpaqueProperties properties, ::mlir::RegionRange regions,
+        ::llvm::SmallVectorImpl<::mlir::Type> &types) {
+      return ::peer::inferWithAttributes<$cppClass>(context, location, operands, attributes, properties, regions, types);
+    }
+  }]>]>;
+
+/// No effects on tensors; in buffer form inputs are read and outputs written
+/// (see MemoryEffects.h).
+def Peer_GraphOpEffectsTrait : NativeOpTrait<"GraphOpEffects"> {
+  let cppNamespace = "::peer";
+}
+def Peer_GraphOpEffects : TraitList<[MemoryEffectsOpInterface, Peer_GraphOpEffectsTrait]>;
 
 /// Graph ops: `inputs` are operands and attributes; `outs` comes last. Result
 /// types are inferred, so a person writes operand types only. Each op lists
@@ -30,7 +50,7 @@ def Peer_InferTypes : InferTypeOpAdaptorBase<[{
 class Peer_GraphOp<string mnemonic, dag inputs, list<Trait> traits = []>
     : Peer_Op<mnemonic, !listconcat(traits, [
         DeclareOpInterfaceMethods<Peer_GraphOpInterface, ["getIndexNotation"]>,
-        Peer_InferTypes])> {
+        Peer_InferTypes, Peer_GraphOpEffects])> {
   let arguments = !con(inputs, (ins Variadic<Peer_Shaped>:$outs));
   let results = (outs Variadic<AnyRankedTensor>:$results);
 }

@@ -3,6 +3,8 @@
 #ifndef PEER_DIALECT_PEEROPS_H
 #define PEER_DIALECT_PEEROPS_H
 
+#include "InferTypes.h"
+#include "MemoryEffects.h"
 #include "PeerDialect.h"
 
 #include "PeerInterfaces.h.inc"

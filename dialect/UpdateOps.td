@@ -10,7 +10,7 @@ class Peer_UpdateOpBase<string mnemonic, dag inputs>
     : Peer_Op<mnemonic, [
         DeclareOpInterfaceMethods<Peer_GraphOpInterface,
           ["getOutsMutable", "getIndexNotation", "getTiedInput"]>,
-        Peer_InferTypes]> {
+        Peer_InferTypes, Peer_GraphOpEffects]> {
   let arguments = !con(inputs, (ins Variadic<Peer_Shaped>:$states));
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = "operands attr-dict `:` type(operands)";
