@@ -160,6 +160,65 @@ def Fuse : Pass<"peer-fuse", "::mlir::func::FuncOp"> {
   }];
 }
 
+def Tile : Pass<"peer-tile", "::mlir::func::FuncOp"> {
+  let summary = "put kernels into parallel loops over tiles, and mark where they start";
+  let description = [{
+    Graph level to tiled level. Each op for which the target's model has sizes is put into an `scf.forall` over tiles
+    of its parallel loops. Score, select and gate share one loop, so that scores exist a tile at a time; so do elementwise ops where
+    one is the only user of the other. A fused result that others use is put together from the tiles. Ops without
+    sizes stay as they are: their emitters make their own loops.
+
+    A `peer.mark` before each kernel says what it moves and computes, of whole tensors: bytes and floating-point operations,
+    `[constant, per token]`; one of index -1 ends the last.
+
+    `sizes` gives sizes by kernel name instead of a target's: loops are the letters of the index notation, `d0`, `d1`, ... for
+    linalg ops, e.g. `score:t=64,h=1;mix:t=32;elementwise:d0=64`. A static loop other than over tokens takes the
+    largest divisor up to the size given.
+
+    ```mlir
+    %s = peer.score %q, %keys : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>
+    %idx, %val = peer.select %s product_topk<16> : tensor<?x8x2x1024xf32>
+    %w = peer.gate %val softmax : tensor<?x8x16xf32>
+    ```
+    becomes
+    ```mlir
+    peer.mark 0 "score_select_gate" bytes [8388608, 9216] flops [0, 4194304]
+    %r:2 = scf.forall (%t, %h) = (0, 0) to (%T, 8) step (64, 1) shared_outs(%w0 = ..., %idx0 = ...) {
+      %size = affine.min ...                       // 64 but for the last tile
+      %q1 = tensor.extract_slice %q[%t, %h, 0, 0] [%size, 1, 2, 128] [1, 1, 1, 1] : ...
+      %k1 = tensor.extract_slice %keys[%h, 0, 0, 0] [1, 2, 1024, 128] [1, 1, 1, 1] : ...
+      %s = peer.score %q1, %k1 : tensor<?x1x2x128xf32>, tensor<1x2x1024x128xf32>
+      %idx, %val = peer.select %s product_topk<16> : tensor<?x1x2x1024xf32>
+      %w = peer.gate %val softmax : tensor<?x1x16xf32>
+      scf.forall.in_parallel { ... }
+    }
+    ```
+  }];
+  let options = [Option<"sizes", "sizes", "std::string", "\"\"", "tile sizes by kernel name">];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def ToDestinations : Pass<"peer-to-destinations", "::mlir::func::FuncOp"> {
+  let summary = "give graph ops tensors to write to, and turn reshapes into views";
+  let description = [{
+    Bufferization then decides on buffers for the tensors only, and `--eliminate-empty-tensors` lets a tile write into the
+    loop's result directly. A result that is tied to an input needs none.
+
+    ```mlir
+    %w = peer.gate %val softmax : tensor<?x8x16xf32>
+    ```
+    becomes
+    ```mlir
+    %0 = tensor.empty(%T) : tensor<?x8x16xf32>
+    %w = peer.gate %val softmax outs(%0 : tensor<?x8x16xf32>) : tensor<?x8x16xf32>
+    ```
+    A `peer.reshape` becomes `tensor.collapse_shape` and `tensor.expand_shape`.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def VerifyLevel : Pass<"peer-verify-level", "::mlir::ModuleOp"> {
   let summary = "check that a module is at the level it should be";
   let description = [{

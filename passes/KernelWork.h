@@ -1,0 +1,52 @@
+//===- KernelWork.h - bytes and operations of a kernel -------------------===//
+
+#ifndef PEER_PASSES_KERNELWORK_H
+#define PEER_PASSES_KERNELWORK_H
+
+#include "dialect/PeerOps.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace peer {
+
+/// A count that grows linearly with the number of tokens T.
+struct TokenLinear {
+  double constant = 0;
+  double perToken = 0;
+
+  TokenLinear &operator+=(TokenLinear other);
+  TokenLinear operator*(double factor) const { return {constant * factor, perToken * factor}; }
+  /// `[constant, per token]`, rounded, as `peer.mark` wants it.
+  std::array<int64_t, 2> rounded() const;
+};
+
+/// What a kernel moves and computes, as benchmarks compare with the machine's limits.
+struct KernelWork {
+  TokenLinear bytes, flops;
+};
+
+/// Measures kernels of one block at graph level. Every dynamic dimension is a multiple of T; a dynamic dimension of a
+/// block argument is T itself. The multiples are derived once, in textual order.
+class WorkMeter {
+public:
+  explicit WorkMeter(mlir::Block &block);
+
+  /// Work of `ops` as one kernel: what they read from outside, once, and what others use of their results.
+  /// Values that never leave the kernel are not counted.
+  KernelWork measure(llvm::ArrayRef<mlir::Operation *> ops) const;
+
+private:
+  TokenLinear size(mlir::Value value, unsigned dim) const;
+  TokenLinear bytes(mlir::Value value) const;
+  TokenLinear iterations(GraphOpInterface op) const;
+  TokenLinear flops(mlir::Operation *op) const;
+  double deriveMultiple(mlir::OpResult result) const;
+
+  /// Of the dynamic dimension of a tensor: how many times T.
+  llvm::DenseMap<mlir::Value, double> multiples;
+};
+
+} // namespace peer
+
+#endif // PEER_PASSES_KERNELWORK_H
