@@ -1,0 +1,71 @@
+//===- Attention.cpp - causal attention and its gradient -----------------===//
+
+#include "Causal.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace peer;
+
+void nn::emit(LoopBuilder &b, AttentionOp op, int64_t width) {
+  int64_t context = op.getContextLength();
+  Value scores = allocateScores(b, getQueryBlock(context, width), context, width);
+  forHeads(b, op.getQuery(), op.getHeads(), context, [&](TakeHead take) {
+    Head head{take(op.getQuery()), take(op.getKey()), take(op.getValue()), {}, {}};
+    emitAttend(b, head, take(op.getOuts()[0]), scores, width);
+  });
+  b.free(scores);
+}
+
+/// dscores[row] = p * (dp - sum over the row of p dp), in place of dp, for the block's keys up to a whole vector: there
+/// p is zero, and so is the result.
+static void emitSoftmaxGradRow(LoopBuilder &b, Value probabilities, Value gradient, Value row, Value keys, int64_t width) {
+  Value zero = b.index(0), lanes = b.index(width);
+  Value end = b.mul(b.div(b.add(keys, b.index(width - 1)), lanes), lanes);
+  Type type = b.floats(width);
+  Value along = b.loop(
+      zero, end, b.f32(0, type),
+      [&](Value at, ValueRange carried) {
+        Value p = b.load(probabilities, {row, at}, width), dp = b.load(gradient, {row, at}, width);
+        return SmallVector<Value>{b.fma(p, dp, carried[0])};
+      },
+      width)[0];
+  along = b.splat(b.sumLanes(along), type);
+  b.loop(
+      zero, end,
+      [&](Value at) {
+        Value p = b.load(probabilities, {row, at}, width), dp = b.load(gradient, {row, at}, width);
+        b.store(b.mul(p, b.sub(dp, along)), gradient, {row, at});
+      },
+      width);
+}
+
+// Per block of queries, with P recomputed: dV += P^T dO; dP = dO V^T; dS = P (dP - rowsum(dP P)); dQ = scale dS K;
+// dK += scale dS^T Q.
+void nn::emit(LoopBuilder &b, AttentionGradOp op, int64_t width) {
+  int64_t context = op.getContextLength(), block = getQueryBlock(context, width);
+  double scale = 1 / std::sqrt(double(b.staticDim(op.getQuery(), 1) / op.getHeads()));
+  Value scores = allocateScores(b, block, context, width);
+  Value gradients = allocateScores(b, block, context, width);
+  forHeads(b, op.getQuery(), op.getHeads(), context, [&](TakeHead take) {
+    Head head{take(op.getQuery()), take(op.getKey()), take(op.getValue()), {}, {}};
+    Value dy = take(op.getDy());
+    Value dquery = take(op.getOuts()[0]), dkey = take(op.getOuts()[1]), dvalue = take(op.getOuts()[2]);
+    emitZero(b, dkey, width);
+    emitZero(b, dvalue, width);
+    forQueryBlocks(b, head, scores, width, [&](const QueryBlock &part) {
+      OpFoldResult zero = b.getIndexAttr(0);
+      auto queryRows = [&](Value matrix) { return emitRows(b, matrix, part.start, part.rows); };
+      auto keyRows = [&](Value matrix) { return emitRows(b, matrix, zero, part.keys); };
+      Value dscores = emitWindow(b, gradients, zero, part.rows, zero, part.keys);
+      emitProduct(b, width, part.probabilities, true, queryRows(dy), false, keyRows(dvalue), /*beta=*/1);
+      emitProduct(b, width, queryRows(dy), false, keyRows(head.value), true, dscores);
+      Value keys = b.dim(part.probabilities, 1);
+      b.loop(b.dim(part.probabilities, 0), [&](Value row) { emitSoftmaxGradRow(b, scores, gradients, row, keys, width); });
+      emitProduct(b, width, dscores, false, keyRows(head.key), false, queryRows(dquery), 0, scale);
+      emitProduct(b, width, dscores, true, queryRows(head.query), false, keyRows(dkey), /*beta=*/1, scale);
+    });
+  });
+  b.free(gradients);
+  b.free(scores);
+}

@@ -1,0 +1,92 @@
+//===- ColumnSums.cpp - sums over rows: weight gradients, statistics -----===//
+//
+// These ops are tiled over columns. Rows are walked outside and strips of columns inside, so that memory is read in
+// order; the sums live in the output, which a tile keeps in the first-level cache.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Emit.h"
+
+using namespace mlir;
+using namespace peer;
+
+static void accumulate(LoopBuilder &b, Value term, Value sums, Value at, int64_t lanes) {
+  b.store(b.add(b.load(sums, at, lanes), term), sums, at);
+}
+
+void nn::emit(LoopBuilder &b, RMSNormWeightGradOp op, int64_t width) {
+  Value x = op.getX(), dy = op.getDy(), dweight = op.getOuts()[0];
+  emitZero(b, dweight, width);
+  b.loop(b.dim(x, 0), [&](Value t) {
+    Value rstd = b.load(op.getRstd(), t);
+    b.strips(b.dim(x, 1), width, [&](Value at, int64_t lanes) {
+      Value v = b.load(x, {t, at}, lanes);
+      Value xhat = b.mul(v, b.splat(rstd, v.getType()));
+      accumulate(b, b.mul(b.load(dy, {t, at}, lanes), xhat), dweight, at, lanes);
+    });
+  });
+}
+
+void nn::emit(LoopBuilder &b, LayerNormWeightGradOp op, int64_t width) {
+  Value x = op.getX(), dy = op.getDy(), dweight = op.getOuts()[0], dbias = op.getOuts()[1];
+  emitZero(b, dweight, width);
+  emitZero(b, dbias, width);
+  b.loop(b.dim(x, 0), [&](Value t) {
+    Value center = b.load(op.getMean(), t), rstd = b.load(op.getRstd(), t);
+    b.strips(b.dim(x, 1), width, [&](Value at, int64_t lanes) {
+      Value v = b.load(x, {t, at}, lanes), g = b.load(dy, {t, at}, lanes);
+      Value xhat = b.mul(b.sub(v, b.splat(center, v.getType())), b.splat(rstd, v.getType()));
+      accumulate(b, b.mul(g, xhat), dweight, at, lanes);
+      accumulate(b, g, dbias, at, lanes);
+    });
+  });
+}
+
+/// Multiplies the sums by a scalar.
+static void scaleAll(LoopBuilder &b, Value sums, Value factor, int64_t width) {
+  b.strips(b.dim(sums, 0), width, [&](Value at, int64_t lanes) {
+    Value v = b.load(sums, at, lanes);
+    b.store(b.mul(v, b.splat(factor, v.getType())), sums, at);
+  });
+}
+
+// The mean first and then the squares about it: E[x^2] - E[x]^2 would cancel.
+void nn::emit(LoopBuilder &b, BatchStatsOp op, int64_t width) {
+  Value x = op.getX(), means = op.getOuts()[0], variances = op.getOuts()[1];
+  Value rows = b.dim(x, 0), columns = b.dim(x, 1);
+  // No row: the sums are zero, and a division by at least one keeps them so.
+  Value reciprocal = b.div(b.f32(1), b.max(emitCount(b, rows), b.f32(1)));
+  emitZero(b, means, width);
+  emitZero(b, variances, width);
+  b.loop(rows, [&](Value r) {
+    b.strips(columns, width,
+             [&](Value at, int64_t lanes) { accumulate(b, b.load(x, {r, at}, lanes), means, at, lanes); });
+  });
+  scaleAll(b, means, reciprocal, width);
+  b.loop(rows, [&](Value r) {
+    b.strips(columns, width, [&](Value at, int64_t lanes) {
+      Value d = b.sub(b.load(x, {r, at}, lanes), b.load(means, at, lanes));
+      accumulate(b, b.mul(d, d), variances, at, lanes);
+    });
+  });
+  scaleAll(b, variances, reciprocal, width);
+}
+
+// rstd belongs to the column, so it multiplies the finished sum.
+void nn::emit(LoopBuilder &b, BatchNormWeightGradOp op, int64_t width) {
+  Value x = op.getX(), dy = op.getDy(), dweight = op.getOuts()[0], dbias = op.getOuts()[1];
+  emitZero(b, dweight, width);
+  emitZero(b, dbias, width);
+  b.loop(b.dim(x, 0), [&](Value r) {
+    b.strips(b.dim(x, 1), width, [&](Value at, int64_t lanes) {
+      Value g = b.load(dy, {r, at}, lanes);
+      Value d = b.sub(b.load(x, {r, at}, lanes), b.load(op.getMean(), at, lanes));
+      accumulate(b, b.mul(g, d), dweight, at, lanes);
+      accumulate(b, g, dbias, at, lanes);
+    });
+  });
+  b.strips(b.dim(x, 1), width, [&](Value at, int64_t lanes) {
+    Value rstd = emitReciprocalRoot(b, b.load(op.getVariance(), at, lanes), op.getEpsilon().convertToFloat());
+    b.store(b.mul(b.load(dweight, at, lanes), rstd), dweight, at);
+  });
+}

@@ -1,0 +1,82 @@
+//===- Linear.cpp - matrix products, embeddings, shared helpers ----------===//
+
+#include "Emit.h"
+
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace peer;
+
+Value nn::emitCount(LoopBuilder &b, Value count) {
+  APInt constant;
+  if (matchPattern(count, m_ConstantInt(&constant)))
+    return b.f32(double(constant.getSExtValue()));
+  return b.toF32(count);
+}
+
+Value nn::emitReciprocalRoot(LoopBuilder &b, Value a, double epsilon) {
+  Type type = a.getType();
+  return b.div(b.f32(1, type), b.sqrt(b.add(a, b.f32(epsilon, type))));
+}
+
+void nn::emitZero(LoopBuilder &b, Value buffer, int64_t width) {
+  if (cast<MemRefType>(buffer.getType()).getRank() == 1)
+    return b.strips(b.dim(buffer, 0), width,
+                    [&](Value at, int64_t lanes) { b.store(b.f32(0, b.floats(lanes)), buffer, at); });
+  b.loop(b.dim(buffer, 0), [&](Value row) {
+    b.strips(b.dim(buffer, 1), width,
+             [&](Value at, int64_t lanes) { b.store(b.f32(0, b.floats(lanes)), buffer, {row, at}); });
+  });
+}
+
+Value nn::emitWindow(LoopBuilder &b, Value buffer, OpFoldResult row, OpFoldResult rows, OpFoldResult column,
+                     OpFoldResult columns) {
+  OpFoldResult one = b.getIndexAttr(1);
+  return memref::SubViewOp::create(b, buffer, SmallVector<OpFoldResult>{row, column},
+                                   SmallVector<OpFoldResult>{rows, columns}, SmallVector<OpFoldResult>{one, one});
+}
+
+void nn::emitProduct(LoopBuilder &builder, int64_t width, Value a, bool transposeA, Value b, bool transposeB, Value c,
+                     double beta, double alpha) {
+  if (width > 1)
+    return builder.sgemm(a, transposeA, b, transposeB, c, beta, alpha);
+  Value inner = builder.dim(a, transposeA ? 0 : 1);
+  builder.loop(builder.dim(c, 0), [&](Value i) {
+    builder.loop(builder.dim(c, 1), [&](Value j) {
+      Value sum = builder.loop(builder.index(0), inner, builder.f32(0), [&](Value k, ValueRange carried) {
+        Value left = transposeA ? builder.load(a, {k, i}) : builder.load(a, {i, k});
+        Value right = transposeB ? builder.load(b, {j, k}) : builder.load(b, {k, j});
+        return SmallVector<Value>{builder.fma(left, right, carried[0])};
+      })[0];
+      if (alpha != 1)
+        sum = builder.mul(sum, builder.f32(alpha));
+      if (beta != 0)
+        sum = builder.fma(builder.load(c, {i, j}), builder.f32(beta), sum);
+      builder.store(sum, c, {i, j});
+    });
+  });
+}
+
+void nn::emit(LoopBuilder &b, LinearOp op, int64_t width) {
+  emitProduct(b, width, op.getX(), op.getTransposeX(), op.getWeight(), op.getTransposeWeight(), op.getOuts()[0]);
+}
+
+void nn::emit(LoopBuilder &b, EmbeddingOp op, int64_t width) {
+  Value table = op.getTable(), y = op.getOuts()[0];
+  b.loop(b.dim(y, 0), [&](Value t) {
+    Value row = b.toIndex(b.load(op.getTokens(), t));
+    b.strips(b.dim(y, 1), width,
+             [&](Value at, int64_t lanes) { b.store(b.load(table, {row, at}, lanes), y, {t, at}); });
+  });
+}
+
+void nn::emit(LoopBuilder &b, EmbeddingGradOp op, int64_t width) {
+  Value dy = op.getDy(), dtable = op.getOuts()[0];
+  emitZero(b, dtable, width);
+  b.loop(b.dim(dy, 0), [&](Value t) {
+    Value row = b.toIndex(b.load(op.getTokens(), t));
+    b.strips(b.dim(dy, 1), width, [&](Value at, int64_t lanes) {
+      b.store(b.add(b.load(dtable, {row, at}, lanes), b.load(dy, {t, at}, lanes)), dtable, {row, at});
+    });
+  });
+}
