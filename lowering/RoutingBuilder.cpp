@@ -1,0 +1,225 @@
+//===- RoutingBuilder.cpp - what lowerings of the routing ops share ------===//
+
+#include "RoutingBuilder.h"
+
+using namespace mlir;
+using namespace peer;
+using arith::CmpFPredicate;
+using arith::CmpIPredicate;
+
+Value peer::both(LoopBuilder &b, Value x, Value y) { return arith::AndIOp::create(b, x, y); }
+Value peer::either(LoopBuilder &b, Value x, Value y) { return arith::OrIOp::create(b, x, y); }
+
+static void nestFrom(LoopBuilder &b, ArrayRef<Value> bounds, Values &at,
+                     llvm::function_ref<void(ArrayRef<Value>)> body) {
+  if (at.size() == bounds.size())
+    return body(at);
+  b.loop(bounds[at.size()], [&](Value i) {
+    at.push_back(i);
+    nestFrom(b, bounds, at, body);
+    at.pop_back();
+  });
+}
+
+void peer::nest(LoopBuilder &b, ArrayRef<Value> bounds, llvm::function_ref<void(ArrayRef<Value>)> body) {
+  Values at;
+  nestFrom(b, bounds, at, body);
+}
+
+Values peer::dims(LoopBuilder &b, Value buffer, unsigned rank) {
+  Values sizes;
+  for (unsigned i = 0; i < rank; ++i)
+    sizes.push_back(b.dim(buffer, i));
+  return sizes;
+}
+
+Value peer::headMatrix(LoopBuilder &b, Value buffer, Value h, Value p) {
+  auto type = cast<MemRefType>(buffer.getType());
+  OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
+  auto size = [&](unsigned i) { return getAsOpFoldResult(b.dim(buffer, i)); };
+  SmallVector<OpFoldResult> offsets{zero, getAsOpFoldResult(h), getAsOpFoldResult(p), zero};
+  SmallVector<OpFoldResult> sizes{size(0), one, one, size(3)}, strides(4, one);
+  auto reduced = memref::SubViewOp::inferRankReducedResultType({type.getDimSize(0), type.getDimSize(3)}, type, offsets,
+                                                               sizes, strides);
+  return memref::SubViewOp::create(b, cast<MemRefType>(reduced), buffer, offsets, sizes, strides);
+}
+
+bool peer::isDense(Value buffer, unsigned first) {
+  auto type = cast<MemRefType>(buffer.getType());
+  SmallVector<int64_t> strides;
+  int64_t offset, expected = 1;
+  if (failed(type.getStridesAndOffset(strides, offset)))
+    return false;
+  for (int64_t i = type.getRank(); i-- > int64_t(first);) {
+    if (strides[i] != expected)
+      return false;
+    // The outermost size may be dynamic: no stride within the slice depends on it.
+    if (type.isDynamicDim(i) && i > int64_t(first))
+      return false;
+    expected *= type.getDimSize(i);
+  }
+  return true;
+}
+
+Value peer::flatten(LoopBuilder &b, Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  if (type.getRank() == 1)
+    return buffer;
+  assert(type.getRank() > 1 && "a scalar has no flat form");
+  ReassociationIndices all = llvm::to_vector<2>(llvm::seq<int64_t>(0, type.getRank()));
+  return memref::CollapseShapeOp::create(b, buffer, ArrayRef<ReassociationIndices>{all});
+}
+
+Value peer::flatSlice(LoopBuilder &b, Value buffer, ValueRange at) { return flatten(b, b.slice(buffer, at)); }
+
+//===----------------------------------------------------------------------===//
+// The order of selections
+//===----------------------------------------------------------------------===//
+
+Value peer::emitScore(LoopBuilder &b, Value score) {
+  Value lowest = b.f32(-std::numeric_limits<double>::infinity(), score.getType());
+  return b.select(b.cmp(CmpFPredicate::UNO, score, score), lowest, score);
+}
+
+Candidate peer::emitCandidate(LoopBuilder &b, Value first, Value second, Value rank, Value expert) {
+  // Knuth's two-sum: exact for all finite numbers whose sum does not overflow.
+  Value rounded = b.add(first, second);
+  Value secondPart = b.sub(rounded, first), firstPart = b.sub(rounded, secondPart);
+  Value rest = b.add(b.sub(first, firstPart), b.sub(second, secondPart));
+  Value finite = b.cmp(CmpFPredicate::ORD, b.sub(rounded, rounded), rounded);
+  return {emitScore(b, rounded), b.select(finite, rest, b.neg(rank)), expert};
+}
+
+Value peer::emitPrecedes(LoopBuilder &b, const Candidate &x, const Candidate &y) {
+  Value lower = b.cmp(CmpIPredicate::slt, x.expert, y.expert);
+  Value byRest = either(b, b.cmp(CmpFPredicate::OGT, x.rest, y.rest),
+                        both(b, b.cmp(CmpFPredicate::OEQ, x.rest, y.rest), lower));
+  return either(b, b.cmp(CmpFPredicate::OGT, x.sum, y.sum),
+                both(b, b.cmp(CmpFPredicate::OEQ, x.sum, y.sum), byRest));
+}
+
+//===----------------------------------------------------------------------===//
+// The row-sparse gradient of a pool
+//===----------------------------------------------------------------------===//
+
+RowGrad peer::emitRowGrad(LoopBuilder &b, Value idx, Value order, Value starts, Value count, Value coef, Value x,
+                          Value dy) {
+  RowGrad grad;
+  grad.flat = isDense(idx, 0) && isDense(coef, 0);
+  grad.idx = grad.flat ? flatten(b, idx) : idx;
+  grad.order = order;
+  grad.starts = starts;
+  grad.segments = b.toIndex(b.load(count, {b.index(0)}));
+  grad.pairs = b.toIndex(b.load(count, {b.index(1)}));
+  grad.coef = grad.flat ? flatten(b, coef) : coef;
+  grad.x = x;
+  grad.dy = dy;
+  grad.heads = b.staticDim(idx, 1);
+  grad.selected = b.staticDim(idx, 2);
+  grad.rowsPerExpert = b.staticDim(coef, 3);
+  grad.vectors = b.staticDim(coef, 4);
+  grad.width = b.staticDim(x, 1);
+  return grad;
+}
+
+/// The position of a flat pair number in a `T x H x K` buffer.
+static Values emitPosition(LoopBuilder &b, const RowGrad &grad, Value pair) {
+  Value selected = b.index(grad.selected), heads = b.index(grad.heads);
+  Value row = b.div(pair, selected);
+  return {b.div(row, heads), b.rem(row, heads), b.rem(pair, selected)};
+}
+
+Segment peer::emitSegment(LoopBuilder &b, const RowGrad &grad, Value segment) {
+  Segment s;
+  s.begin = b.toIndex(b.load(grad.starts, {segment}));
+  Value next = b.add(segment, b.index(1));
+  Value last = b.cmp(CmpIPredicate::uge, next, grad.segments);
+  Value following = b.toIndex(b.load(grad.starts, {b.select(last, segment, next)}));
+  s.end = b.select(last, grad.pairs, following);
+  Value pair = b.toIndex(b.load(grad.order, {s.begin}));
+  s.expert = b.toIndex(b.load(grad.idx, grad.flat ? Values{pair} : emitPosition(b, grad, pair)));
+  return s;
+}
+
+std::pair<Value, Value> peer::emitPair(LoopBuilder &b, const RowGrad &grad, Value entry, Value row, int64_t f) {
+  Value pair = b.toIndex(b.load(grad.order, {entry}));
+  Value token = b.div(pair, b.index(grad.heads * grad.selected));
+  if (grad.flat) {
+    Value flatRow = b.add(b.mul(pair, b.index(grad.rowsPerExpert)), row);
+    return {b.load(grad.coef, {b.add(b.mul(flatRow, b.index(grad.vectors)), b.index(f))}), token};
+  }
+  Values at = emitPosition(b, grad, pair);
+  at.append({row, b.index(f)});
+  return {b.load(grad.coef, at), token};
+}
+
+//===----------------------------------------------------------------------===//
+// Optimizers
+//===----------------------------------------------------------------------===//
+
+/// 1 / (1 - beta^step), beta^step by repeated squaring in f64: 1 - beta^step cancels for a beta near 1, and steps
+/// run into the millions.
+static Value emitCorrection(LoopBuilder &b, double beta, Value step) {
+  auto f64 = [&](double value) -> Value { return arith::ConstantOp::create(b, b.getF64FloatAttr(value)); };
+  auto i64 = [&](int64_t value) -> Value { return arith::ConstantOp::create(b, b.getI64IntegerAttr(value)); };
+  Value count = arith::FPToSIOp::create(b, b.getI64Type(), step);
+  Values result = b.loop(b.index(0), b.index(63), {f64(1), f64(beta), count}, [&](Value, ValueRange carried) {
+    Value odd = b.cmp(CmpIPredicate::ne, both(b, carried[2], i64(1)), i64(0));
+    Value power = b.select(odd, b.mul(carried[0], carried[1]), carried[0]);
+    return Values{power, b.mul(carried[1], carried[1]), arith::ShRUIOp::create(b, carried[2], i64(1))};
+  });
+  return arith::TruncFOp::create(b, b.getF32Type(), b.div(f64(1), b.sub(f64(1), result[0])));
+}
+
+OptimizerStep peer::emitOptimizerStep(LoopBuilder &b, Attribute optimizer, Value rate, Value step, Value scale) {
+  OptimizerStep result;
+  result.optimizer = optimizer;
+  result.rate = b.load(rate, {});
+  result.scale = b.load(scale, {});
+  if (auto adamw = dyn_cast<AdamWAttr>(optimizer)) {
+    Value count = b.load(step, {});
+    result.firstCorrection = emitCorrection(b, adamw.getBeta1().getValueAsDouble(), count);
+    result.secondCorrection = emitCorrection(b, adamw.getBeta2().getValueAsDouble(), count);
+  }
+  return result;
+}
+
+/// p - rate * (direction + decay * p).
+static Value emitStep(LoopBuilder &b, Value param, Value direction, Value rate, double decay) {
+  Type type = param.getType();
+  if (decay != 0)
+    direction = b.fma(b.f32(decay, type), param, direction);
+  return b.sub(param, b.mul(b.splat(rate, type), direction));
+}
+
+Values peer::emitUpdate(LoopBuilder &b, const OptimizerStep &step, Value param, Value grad, ValueRange states) {
+  Type type = param.getType();
+  Value g = b.mul(b.splat(step.scale, type), grad);
+  if (auto sgd = dyn_cast<SGDAttr>(step.optimizer)) {
+    double decay = sgd.getWeightDecay().getValueAsDouble();
+    if (states.empty())
+      return {emitStep(b, param, g, step.rate, decay)};
+    Value m = b.fma(b.f32(sgd.getMomentum().getValueAsDouble(), type), states[0], g);
+    return {emitStep(b, param, m, step.rate, decay), m};
+  }
+  auto adamw = cast<AdamWAttr>(step.optimizer);
+  double b1 = adamw.getBeta1().getValueAsDouble(), b2 = adamw.getBeta2().getValueAsDouble();
+  Value m = b.fma(b.f32(b1, type), states[0], b.mul(b.f32(1 - b1, type), g));
+  Value v = b.fma(b.f32(b2, type), states[1], b.mul(b.f32(1 - b2, type), b.mul(g, g)));
+  Value mean = b.mul(m, b.splat(step.firstCorrection, type));
+  Value root = b.sqrt(b.mul(v, b.splat(step.secondCorrection, type)));
+  Value direction = b.div(mean, b.add(root, b.f32(adamw.getEpsilon().getValueAsDouble(), type)));
+  return {emitStep(b, param, direction, step.rate, adamw.getWeightDecay().getValueAsDouble()), m, v};
+}
+
+void peer::emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, Value param, ValueRange states, Value grad,
+                        ValueRange at, int64_t lanes) {
+  Value p = b.load(param, at, lanes);
+  Values old;
+  for (Value state : states)
+    old.push_back(b.load(state, at, lanes));
+  Values updated = emitUpdate(b, step, p, grad, old);
+  b.store(updated[0], param, at);
+  for (auto [state, value] : llvm::zip(states, ArrayRef<Value>(updated).drop_front()))
+    b.store(value, state, at);
+}

@@ -1,0 +1,88 @@
+//===- Mix.cpp - plain loops of mix and its gradient ---------------------===//
+
+#include "Loops.h"
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::loops;
+using arith::CmpIPredicate;
+
+/// pool[row, f, :] . buffer[token, :].
+static Value dot(LoopBuilder &b, Value pool, Value row, int64_t f, Value buffer, Value token) {
+  return sum(b, b.dim(pool, 2), [&](Value d) {
+    return b.mul(b.load(pool, {row, b.index(f), d}), b.load(buffer, {token, d}));
+  });
+}
+
+/// buffer[token, :] += scale * pool[row, f, :].
+static void addRow(LoopBuilder &b, Value scale, Value pool, Value row, int64_t f, Value buffer, Value token) {
+  b.loop(b.dim(pool, 2), [&](Value d) {
+    Value term = b.mul(scale, b.load(pool, {row, b.index(f), d}));
+    b.store(b.add(b.load(buffer, {token, d}), term), buffer, {token, d});
+  });
+}
+
+void loops::emitMix(MixOp op, LoopBuilder &b) {
+  Value x = op.getX(), idx = op.getIdx(), pool = op.getPool(), y = op.getOuts()[0];
+  int64_t rows = op.getRowsPerExpert(), vectors = b.staticDim(pool, 1);
+  fillZero(b, y);
+  nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
+    Value expert = b.load(idx, at), token = at[0];
+    b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {
+      Value firstRow = b.mul(b.toIndex(expert), b.index(rows));
+      b.loop(rows, [&](Value j) {
+        Value row = b.add(firstRow, j), scale = b.load(op.getWeights(), at);
+        if (vectors > 1)
+          scale = b.mul(scale, emitActivation(b, op.getActivation(), dot(b, pool, row, 0, x, token)));
+        if (vectors > 2)
+          scale = b.mul(scale, dot(b, pool, row, 1, x, token));
+        addRow(b, scale, pool, row, vectors - 1, y, token);
+      });
+    });
+  });
+}
+
+/// One row's part of the gradient: coefficients stored, dx added to; the row's term of dweights is returned.
+static Value emitRowGradient(LoopBuilder &b, MixGradOp op, ArrayRef<Value> at, Value row, Value j) {
+  Value x = op.getX(), pool = op.getPool(), dy = op.getDy(), dx = op.getOuts()[0], coef = op.getOuts()[2];
+  Value token = at[0], weight = b.load(op.getWeights(), at);
+  int64_t vectors = b.staticDim(pool, 1);
+  auto storeCoef = [&](Value value, int64_t f) { b.store(value, coef, {at[0], at[1], at[2], j, b.index(f)}); };
+  Value c = dot(b, pool, row, vectors - 1, dy, token);
+  if (vectors == 1) {
+    storeCoef(weight, 0);
+    return c;
+  }
+  Value a = dot(b, pool, row, 0, x, token);
+  Value act = emitActivation(b, op.getActivation(), a);
+  Value da = b.mul(b.mul(weight, emitActivationGrad(b, op.getActivation(), a)), c);
+  Value up = vectors == 3 ? dot(b, pool, row, 1, x, token) : b.f32(1);
+  Value value = b.mul(act, up);
+  storeCoef(b.mul(da, up), 0);
+  addRow(b, b.mul(da, up), pool, row, 0, dx, token);
+  if (vectors == 3) {
+    Value du = b.mul(b.mul(weight, act), c);
+    storeCoef(du, 1);
+    addRow(b, du, pool, row, 1, dx, token);
+  }
+  storeCoef(b.mul(weight, value), vectors - 1);
+  return b.mul(value, c);
+}
+
+void loops::emitMixGrad(MixGradOp op, LoopBuilder &b) {
+  Value idx = op.getIdx(), dweights = op.getOuts()[1];
+  fillZero(b, op.getOuts()[0]);
+  fillZero(b, op.getOuts()[2]);
+  Value rows = b.index(op.getRowsPerExpert());
+  nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
+    Value expert = b.load(idx, at);
+    b.ifThen(
+        b.cmp(CmpIPredicate::sge, expert, b.i32(0)),
+        [&] {
+          Value firstRow = b.mul(b.toIndex(expert), rows);
+          Value dweight = sum(b, rows, [&](Value j) { return emitRowGradient(b, op, at, b.add(firstRow, j), j); });
+          b.store(dweight, dweights, at);
+        },
+        [&] { b.store(b.f32(0), dweights, at); });
+  });
+}

@@ -1,0 +1,81 @@
+//===- PoolGrad.cpp - plain loops of sort_pairs, pool_grad, pool_grad_norm ===//
+
+#include "Loops.h"
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::loops;
+using arith::CmpIPredicate;
+
+void loops::emitSortPairs(SortPairsOp op, LoopBuilder &b) {
+  Value idx = op.getIdx(), order = op.getOuts()[0], starts = op.getOuts()[1], count = op.getOuts()[2];
+  Value experts = b.index(op.getNumExperts()), zero = b.i32(0), one = b.i32(1);
+  Value next = b.heap({int64_t(op.getNumExperts())}, b.getI32Type());
+  b.loop(experts, [&](Value e) { b.store(zero, next, {e}); });
+  auto forEachPair = [&](llvm::function_ref<void(ArrayRef<Value> at, Value expert)> body) {
+    nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
+      Value expert = b.load(idx, at);
+      b.ifThen(b.cmp(CmpIPredicate::sge, expert, zero), [&] { body(at, b.toIndex(expert)); });
+    });
+  };
+  forEachPair([&](ArrayRef<Value>, Value e) { b.store(b.add(b.load(next, {e}), one), next, {e}); });
+  // Counts become the place of each expert's next pair; touched experts open a segment.
+  Values totals = b.loop(b.index(0), experts, {zero, zero}, [&](Value e, ValueRange carried) {
+    Value segments = carried[0], pairs = carried[1], n = b.load(next, {e});
+    Value touched = b.cmp(CmpIPredicate::sgt, n, zero);
+    b.ifThen(touched, [&] { b.store(pairs, starts, {b.toIndex(segments)}); });
+    b.store(pairs, next, {e});
+    return Values{b.add(segments, b.select(touched, one, zero)), b.add(pairs, n)};
+  });
+  b.store(totals[0], count, {b.index(0)});
+  b.store(totals[1], count, {b.index(1)});
+  forEachPair([&](ArrayRef<Value> at, Value e) {
+    Value place = b.load(next, {e});
+    Value pair = b.add(b.mul(b.add(b.mul(at[0], b.dim(idx, 1)), at[1]), b.dim(idx, 2)), at[2]);
+    b.store(b.toI32(pair), order, {b.toIndex(place)});
+    b.store(b.add(place, one), next, {e});
+  });
+  b.free(next);
+}
+
+/// For each element of each touched row: body(pool row, f, d, gradient), the gradient summed in pair order.
+static void forEachGradient(LoopBuilder &b, const RowGrad &grad,
+                            llvm::function_ref<void(Value row, Value f, Value d, Value gradient)> body) {
+  b.loop(grad.segments, [&](Value s) {
+    Segment segment = emitSegment(b, grad, s);
+    b.loop(grad.rowsPerExpert, [&](Value j) {
+      Value row = b.add(b.mul(segment.expert, b.index(grad.rowsPerExpert)), j);
+      for (int64_t f = 0; f < grad.vectors; ++f)
+        b.loop(grad.width, [&](Value d) {
+          Value gradient = b.loop(segment.begin, segment.end, {b.f32(0)}, [&](Value p, ValueRange carried) {
+            auto [coef, token] = emitPair(b, grad, p, j, f);
+            return Values{b.add(carried[0], b.mul(coef, b.load(grad.source(f), {token, d})))};
+          })[0];
+          body(row, b.index(f), d, gradient);
+        });
+    });
+  });
+}
+
+void loops::emitPoolGrad(PoolGradOp op, LoopBuilder &b) {
+  Value dpool = op.getOuts()[0];
+  fillZero(b, dpool);
+  forEachGradient(b, emitRowGrad(b, op), [&](Value row, Value f, Value d, Value gradient) {
+    b.store(gradient, dpool, {row, f, d});
+  });
+}
+
+void loops::emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b) {
+  Value total = op.getOuts()[0];
+  b.store(b.f32(0), total, {});
+  forEachGradient(b, emitRowGrad(b, op), [&](Value, Value, Value, Value gradient) {
+    b.store(b.add(b.load(total, {}), b.mul(gradient, gradient)), total, {});
+  });
+}
+
+void loops::emitRowUpdate(RowUpdateOp op, LoopBuilder &b) {
+  OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
+  forEachGradient(b, emitRowGrad(b, op), [&](Value row, Value f, Value d, Value gradient) {
+    emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, d}, 1);
+  });
+}
