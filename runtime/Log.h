@@ -8,6 +8,7 @@
 #include "Status.h"
 #include "UsageMetrics.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -78,16 +79,16 @@ private:
 /// Reads a log; lines that are no records are passed over.
 Result<RunHistory> readLog(const std::string &path);
 
-/// An exponential moving average without the pull of its start towards zero.
+/// An exponential moving average that reaches back less at its start, where losses fall fast, and is not pulled towards zero there.
 class Smoother {
 public:
-  /// `memory`: about how many values back it reaches.
-  explicit Smoother(double memory) : keep(1.0 - 1.0 / memory) {}
-  void add(double value) { sum = keep * sum + (1 - keep) * value, weight = keep * weight + (1 - keep); }
-  double value() const { return weight > 0 ? sum / weight : 0.0; }
+  /// `memory`: about how many values back it reaches in the end.
+  explicit Smoother(double memory) : memory(memory) {}
+  void add(double value) { mean += (value - mean) / std::min(memory, 1.0 + count++ / 4.0); }
+  double value() const { return mean; }
 
 private:
-  double keep, sum = 0.0, weight = 0.0;
+  double memory, count = 0.0, mean = 0.0;
 };
 
 } // namespace peer::runtime

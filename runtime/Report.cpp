@@ -2,6 +2,7 @@
 
 #include "Report.h"
 
+#include "Progress.h"
 #include "ReportChart.h"
 
 #include <algorithm>
@@ -26,14 +27,14 @@ h1{font-size:24px;line-height:1.25;margin:0 0 18px;overflow-wrap:anywhere}h2{fon
 .wide{grid-column:1/-1}
 figcaption{font-weight:600;overflow-wrap:anywhere}.card p{margin:2px 0 10px;color:var(--soft);font-size:13px}
 .legend{display:flex;flex-wrap:wrap;gap:2px 18px;margin:4px 0 6px;color:var(--soft);font-size:13px}.legend span{display:inline-flex;align-items:center;gap:7px}
-svg.key{width:26px;height:10px}svg.chart,svg.scale{display:block;width:100%;height:auto}svg.scale{max-width:420px;margin:10px auto 0}
+svg.key{width:26px;height:10px}svg.chart,svg.scale{display:block;width:100%;height:auto}svg.scale{max-width:430px;margin:10px auto 0}
 .grid{stroke:var(--grid)}.axis{stroke:var(--axis)}text{fill:var(--soft);font-size:12px;font-variant-numeric:tabular-nums}text.label{font-size:12.5px}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}.noise{fill:none;stroke-width:1;opacity:.35}.level{stroke-width:1.6;stroke-dasharray:6 5}
 .dot{stroke:var(--card);stroke-width:1}
 polyline.c0,line.c0{stroke:var(--c0)}polyline.c1,line.c1{stroke:var(--c1)}polyline.c2,line.c2{stroke:var(--c2)}polyline.c3,line.c3{stroke:var(--c3)}polyline.c4,line.c4{stroke:var(--c4)}polyline.c5,line.c5{stroke:var(--c5)}
 circle.c0{fill:var(--c0)}circle.c1{fill:var(--c1)}circle.c2{fill:var(--c2)}circle.c3{fill:var(--c3)}circle.c4{fill:var(--c4)}circle.c5{fill:var(--c5)}
 .gridbox{display:grid;grid-template-columns:auto minmax(0,384px);gap:4px 8px;justify-content:center;color:var(--soft);font-size:12px}
-.rows{display:flex;flex-direction:column-reverse;justify-content:space-between;text-align:right;writing-mode:vertical-rl;transform:rotate(180deg)}
+.rows{display:flex;justify-content:space-between;text-align:right;writing-mode:vertical-rl;transform:rotate(180deg)}
 .columns{grid-column:2;display:flex;justify-content:space-between}
 img.usage{display:block;width:100%;aspect-ratio:1;object-fit:fill;image-rendering:pixelated;border:1px solid var(--axis)}
 table{border-collapse:collapse;width:100%;font-size:14px}td,th{text-align:left;vertical-align:top;padding:5px 10px 5px 0;border-bottom:1px solid var(--grid);overflow-wrap:anywhere}
@@ -72,13 +73,13 @@ std::string renderLoss(const Report &report) {
   char name[96];
   std::snprintf(name, sizeof(name), "unigram entropy of the training text, %.3f", report.unigramEntropy);
   ChartSeries unigram{name, 2, ChartMark::Level, {{0.0, report.unigramEntropy}}};
-  std::string chart = renderChart({"Loss", {"step"}, {"loss (nats per byte)"}, {raw, smooth, validation, unigram}});
+  std::string chart = renderChart({"Loss", {"step", false, true}, {"loss (nats per byte)"}, {raw, smooth, validation, unigram}, true});
   return "<div class=\"wide\">" + chart + "</div>\n";
 }
 
 /// One metric of every layer over the evaluations.
 std::string renderLayerCurve(const RunHistory &history, const std::string &title, const std::string &unit, double UsageMetrics::*metric, double factor, bool fromZero) {
-  Chart chart{title, {"step"}, {unit, false, fromZero}, {}};
+  Chart chart{title, {"step", false, true}, {unit, false, fromZero}, {}};
   for (const EvalRecord &record : history.evaluations)
     for (const LayerUsage &layer : record.layers) {
       auto found = std::find_if(chart.series.begin(), chart.series.end(), [&](const ChartSeries &s) { return s.name == layer.name; });
@@ -97,7 +98,7 @@ std::string renderLayerTable(const EvalRecord &record) {
   std::string out = "<div class=\"card wide\"><table><tr><th>layer</th><th class=\"n\">experts</th><th class=\"n\">used</th><th class=\"n\">unevenness (nats)</th></tr>\n";
   char text[128];
   for (const LayerUsage &layer : record.layers) {
-    std::snprintf(text, sizeof(text), "<td class=\"n\">%s</td><td class=\"n\">%.2f %%</td><td class=\"n\">%.3f</td></tr>\n", chartNumber(static_cast<double>(layer.experts)).c_str(),
+    std::snprintf(text, sizeof(text), "<td class=\"n\">%s</td><td class=\"n\">%.2f %%</td><td class=\"n\">%.3f</td></tr>\n", formatCount(static_cast<double>(layer.experts)).c_str(),
                   100 * layer.metrics.usage, layer.metrics.unevenness);
     out += "<tr><td>" + escapeHtml(layer.name) + "</td>" + text;
   }
@@ -116,7 +117,7 @@ std::string renderReport(const Report &report) {
   if (!report.history.steps.empty()) {
     out += renderLoss(report);
     auto [raw, smooth] = stepSeries(report.history, &StepRecord::tokensPerSecond, "throughput");
-    out += "<div class=\"wide\">" + renderChart({"Throughput", {"step"}, {"tokens per second", false, true}, {raw, smooth}}) + "</div>\n";
+    out += "<div class=\"wide\">" + renderChart({"Throughput", {"step", false, true}, {"tokens per second", false, true}, {raw, smooth}, true}) + "</div>\n";
   }
   out += "</div>\n";
 

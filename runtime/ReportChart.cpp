@@ -10,9 +10,12 @@
 namespace peer::runtime {
 namespace {
 
-// The drawing, in units of its viewBox.
-constexpr double kWidth = 720, kHeight = 300;
-constexpr double kLeft = 62, kRight = 14, kTop = 12, kBottom = 44;
+// The drawing, in units of its viewBox, which are about one pixel.
+constexpr double kHeight = 290, kWideWidth = 1100, kHalfWidth = 540;
+constexpr double kLeft = 62, kRight = 26, kTop = 12, kBottom = 44;
+
+double widthOf(const Chart &chart) { return chart.wide ? kWideWidth : kHalfWidth; }
+
 // More points than this in one line cannot be told apart at that width.
 constexpr size_t kMaxPoints = 700;
 
@@ -73,7 +76,7 @@ Scale makeScale(const Chart &chart, bool vertical) {
   }
   if (vertical)
     return {low, high, kHeight - kBottom, kTop, axis.log};
-  return {low, high, kLeft, kWidth - kRight, axis.log};
+  return {low, high, kLeft, widthOf(chart) - kRight, axis.log};
 }
 
 /// Thins a series. Noise keeps the lowest and the highest point of each bucket, so its spread stays true.
@@ -97,19 +100,19 @@ std::vector<ChartPoint> thin(const std::vector<ChartPoint> &points, ChartMark ma
 }
 
 std::string renderAxes(const Chart &chart, const Scale &x, const Scale &y) {
-  std::string out;
+  std::string out, right = fixed(widthOf(chart) - kRight, 0);
   for (double tick : chartTicks(y.low, y.high, y.log, 6)) {
     std::string at = fixed(y(tick), 1);
-    out += "<line class=\"grid\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" + fixed(kWidth - kRight, 0) + "\" y1=\"" + at + "\" y2=\"" + at + "\"/>";
+    out += "<line class=\"grid\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" + right + "\" y1=\"" + at + "\" y2=\"" + at + "\"/>";
     out += "<text class=\"tick\" text-anchor=\"end\" x=\"" + fixed(kLeft - 8, 0) + "\" y=\"" + fixed(y(tick) + 4, 1) + "\">" + chartNumber(tick) + "</text>\n";
   }
-  for (double tick : chartTicks(x.low, x.high, x.log, 8)) {
+  for (double tick : chartTicks(x.low, x.high, x.log, chart.wide ? 12 : 8)) {
     std::string at = fixed(x(tick), 1);
     out += "<line class=\"axis\" x1=\"" + at + "\" x2=\"" + at + "\" y1=\"" + fixed(kHeight - kBottom, 0) + "\" y2=\"" + fixed(kHeight - kBottom + 5, 0) + "\"/>";
     out += "<text class=\"tick\" text-anchor=\"middle\" x=\"" + at + "\" y=\"" + fixed(kHeight - kBottom + 18, 0) + "\">" + chartNumber(tick) + "</text>\n";
   }
-  out += "<line class=\"axis\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" + fixed(kWidth - kRight, 0) + "\" y1=\"" + fixed(kHeight - kBottom, 0) + "\" y2=\"" + fixed(kHeight - kBottom, 0) + "\"/>";
-  out += "<text class=\"label\" text-anchor=\"middle\" x=\"" + fixed((kLeft + kWidth - kRight) / 2, 0) + "\" y=\"" + fixed(kHeight - 6, 0) + "\">" + escapeHtml(chart.x.label) + "</text>";
+  out += "<line class=\"axis\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" + right + "\" y1=\"" + fixed(kHeight - kBottom, 0) + "\" y2=\"" + fixed(kHeight - kBottom, 0) + "\"/>";
+  out += "<text class=\"label\" text-anchor=\"middle\" x=\"" + fixed((kLeft + widthOf(chart) - kRight) / 2, 0) + "\" y=\"" + fixed(kHeight - 6, 0) + "\">" + escapeHtml(chart.x.label) + "</text>";
   std::string middle = fixed((kTop + kHeight - kBottom) / 2, 0);
   out += "<text class=\"label\" text-anchor=\"middle\" x=\"14\" y=\"" + middle + "\" transform=\"rotate(-90 14 " + middle + ")\">" + escapeHtml(chart.y.label) + "</text>\n";
   return out;
@@ -125,7 +128,7 @@ std::string renderSeries(const Chart &chart, const ChartSeries &series, const Sc
   std::string colour = "c" + std::to_string(series.colour);
   if (series.mark == ChartMark::Level) {
     std::string at = fixed(y(points.front().y), 1);
-    return "<line class=\"level " + colour + "\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" + fixed(kWidth - kRight, 0) + "\" y1=\"" + at + "\" y2=\"" + at + "\"/>\n";
+    return "<line class=\"level " + colour + "\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" + fixed(widthOf(chart) - kRight, 0) + "\" y1=\"" + at + "\" y2=\"" + at + "\"/>\n";
   }
   points = thin(points, series.mark);
   std::string out = std::string("<polyline class=\"") + (series.mark == ChartMark::Noise ? "noise " : "line ") + colour + "\" points=\"";
@@ -162,9 +165,9 @@ std::string renderChart(const Chart &chart) {
   // The clip path needs an id of its own in a document with several charts; titles are unique in a report.
   std::string id = "clip-" + std::to_string(std::hash<std::string>{}(chart.title));
   std::string out = "<figure class=\"card\"><figcaption>" + escapeHtml(chart.title) + "</figcaption>\n" + renderLegend(chart) +
-                    "\n<svg class=\"chart\" viewBox=\"0 0 720 300\" role=\"img\" aria-label=\"" + escapeHtml(chart.title) + "\">\n" +
+                    "\n<svg class=\"chart\" viewBox=\"0 0 " + fixed(widthOf(chart), 0) + " " + fixed(kHeight, 0) + "\" role=\"img\" aria-label=\"" + escapeHtml(chart.title) + "\">\n" +
                     "<clipPath id=\"" + id + "\"><rect x=\"" + fixed(kLeft, 0) + "\" y=\"" + fixed(kTop - 6, 0) + "\" width=\"" +
-                    fixed(kWidth - kLeft - kRight + 6, 0) + "\" height=\"" + fixed(kHeight - kTop - kBottom + 6, 0) + "\"/></clipPath>\n" + renderAxes(chart, x, y) +
+                    fixed(widthOf(chart) - kLeft - kRight + 6, 0) + "\" height=\"" + fixed(kHeight - kTop - kBottom + 6, 0) + "\"/></clipPath>\n" + renderAxes(chart, x, y) +
                     "<g clip-path=\"url(#" + id + ")\">\n";
   for (const ChartSeries &series : chart.series)
     out += renderSeries(chart, series, x, y);

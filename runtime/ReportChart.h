@@ -39,6 +39,8 @@ struct Chart {
   std::string title;
   ChartAxis x, y;
   std::vector<ChartSeries> series;
+  /// As wide as the page, for long runs; otherwise as wide as half of it. Letters have about the same size in both.
+  bool wide = false;
 };
 
 /// Renders a chart with its title, legend, axes and ticks as an HTML figure. Points that cannot be drawn (not finite, or

@@ -17,8 +17,8 @@ namespace {
 
 using Colour = std::array<uint8_t, 3>;
 
-// Palette index 0: an expert that got nothing, apart from the scale because log 0 is on no scale.
-constexpr Colour kUnused{58, 60, 66};
+// Palette index 0: an expert that got nothing. Log 0 is on no scale, so its hue is none of the scale's.
+constexpr Colour kUnused{66, 98, 100};
 constexpr int kLevels = 255;
 
 /// A dark-to-bright scale whose lightness rises evenly (after "inferno"), so that it can be read without colour vision.
@@ -66,7 +66,7 @@ std::string renderScale(LogRange range) {
   constexpr double kFrom = 100, kTo = 396, kCells = 74;
   out += "<rect x=\"2\" y=\"4\" width=\"14\" height=\"14\" fill=\"" + hex(kUnused) + "\" stroke=\"var(--axis)\"/><text class=\"tick\" x=\"22\" y=\"15\">not used</text>";
   for (int i = 0; i < kCells; ++i)
-    out += "<rect x=\"" + std::to_string(kFrom + i * (kTo - kFrom) / kCells) + "\" y=\"4\" width=\"4.2\" height=\"14\" fill=\"" + hex(scaleColour((i + 0.5) / kCells)) + "\"/>";
+    out += "<rect x=\"" + std::to_string(kFrom + i * (kTo - kFrom) / kCells) + "\" y=\"4\" width=\"4.2\" height=\"14\" shape-rendering=\"crispEdges\" fill=\"" + hex(scaleColour((i + 0.5) / kCells)) + "\"/>";
   int stride = range.high - range.low > 4 ? 2 : 1;
   for (int decade = range.low; decade <= range.high; ++decade) {
     double at = kFrom + (kTo - kFrom) * (decade - range.low) / (range.high - range.low);
