@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Interfaces/TilingInterface.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace peer;
@@ -83,6 +84,16 @@ static Value extractTile(OpBuilder &builder, Location loc, const IndexNotation &
   return slice;
 }
 
+/// A tile of attention holds some of the heads, each as wide as before.
+static void setHeadsOfTile(GraphOpInterface whole, Operation *tiled) {
+  llvm::TypeSwitch<Operation *>(tiled).Case<AttentionOp, AttentionGradOp>([&](auto tile) {
+    auto columns = [](auto op) { return cast<ShapedType>(op.getQuery().getType()).getDimSize(1); };
+    auto op = cast<decltype(tile)>(whole.getOperation());
+    if (!ShapedType::isDynamic(columns(tile)))
+      tile.setHeads(columns(tile) / (columns(op) / op.getHeads()));
+  });
+}
+
 /// The op on the tile's slices, its result types inferred again.
 static FailureOr<TilingResult> createTile(OpBuilder &builder, GraphOpInterface op, ArrayRef<OpFoldResult> offsets,
                                           ArrayRef<OpFoldResult> sizes) {
@@ -99,13 +110,17 @@ static FailureOr<TilingResult> createTile(OpBuilder &builder, GraphOpInterface o
       if (!op.getTiedInput(output))
         operands.push_back(extractTile(builder, loc, notation, dims, getDestination(op, output)->get(), offsets, sizes,
                                        tile.generatedSlices));
-  SmallVector<Type> types;
-  if (failed(cast<InferTypeOpInterface>(op.getOperation())
-                 .inferReturnTypes(op->getContext(), loc, operands, op->getDiscardableAttrDictionary(),
-                                   op->getPropertiesStorage(), op->getRegions(), types)))
-    return op.emitOpError("has no result types for a tile of its operands");
-  OperationState state(loc, op->getName(), operands, types, op->getAttrs());
+  // The result types are those of the whole op until the tile's attributes say what they are.
+  OperationState state(loc, op->getName(), operands, op->getResultTypes(), op->getAttrs());
   Operation *tiled = builder.create(state);
+  setHeadsOfTile(op, tiled);
+  SmallVector<Type> types;
+  if (failed(cast<InferTypeOpInterface>(tiled).inferReturnTypes(
+          op->getContext(), loc, operands, tiled->getDiscardableAttrDictionary(), tiled->getPropertiesStorage(),
+          tiled->getRegions(), types)))
+    return op.emitOpError("has no result types for a tile of its operands");
+  for (auto [result, type] : llvm::zip(tiled->getResults(), types))
+    result.setType(type);
   tile.tiledOps.push_back(tiled);
   llvm::append_range(tile.tiledValues, tiled->getResults());
   return tile;
