@@ -80,13 +80,13 @@ Result<AtomicFile> AtomicFile::create(const std::string &path) {
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
     return Status::error("cannot write ", path, ": it is ", S_ISDIR(info.st_mode) ? "a directory" : "not a regular file");
   AtomicFile file;
-  file.path = path;
+  file.path = file.target = path;
   // Through a symbolic link the file it points to is written, as an ordinary open() would do.
-  if (char *target = realpath(path.c_str(), nullptr)) {
-    file.path = target;
-    std::free(target);
+  if (char *resolved = realpath(path.c_str(), nullptr)) {
+    file.target = resolved;
+    std::free(resolved);
   }
-  file.temporary = file.path + ".tmp.XXXXXX";
+  file.temporary = file.target + ".tmp.XXXXXX";
   file.descriptor = mkostemp(file.temporary.data(), O_CLOEXEC);
   if (file.descriptor < 0) {
     file.temporary.clear();
@@ -100,7 +100,7 @@ Result<AtomicFile> AtomicFile::create(const std::string &path) {
 }
 
 AtomicFile::AtomicFile(AtomicFile &&other) noexcept
-    : path(std::move(other.path)), temporary(std::exchange(other.temporary, {})), descriptor(std::exchange(other.descriptor, -1)) {}
+    : path(std::move(other.path)), target(std::move(other.target)), temporary(std::exchange(other.temporary, {})), descriptor(std::exchange(other.descriptor, -1)) {}
 
 AtomicFile::~AtomicFile() {
   if (descriptor >= 0)
@@ -128,11 +128,11 @@ Status AtomicFile::commit() {
     return failure("write", path, errno);
   if (close(std::exchange(descriptor, -1)) != 0)
     return failure("write", path, errno);
-  if (rename(temporary.c_str(), path.c_str()) != 0)
+  if (rename(temporary.c_str(), target.c_str()) != 0)
     return failure("write", path, errno);
   temporary.clear();
   // The rename lasts through a power cut only once the directory is on disk too.
-  int directory = ::open(directoryOf(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int directory = ::open(directoryOf(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory >= 0) {
     fsync(directory);
     close(directory);

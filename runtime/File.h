@@ -53,7 +53,8 @@ public:
 
 private:
   AtomicFile() = default;
-  std::string path, temporary;
+  std::string path;              // as the caller named it, for messages
+  std::string target, temporary; // the file behind symbolic links, and the one being written beside it
   int descriptor = -1;
 };
 

@@ -15,8 +15,8 @@ struct Outcome {
 class Commands : public testing::Test {
 protected:
   /// Runs peer-run in the folder with these arguments.
-  Outcome run(const std::string &arguments) {
-    std::string command = concat("cd ", folder / ".", " && ", PEER_RUN, " ", arguments, " >stdout 2>stderr");
+  Outcome run(const std::string &arguments, const std::string &before = "") {
+    std::string command = concat("cd ", folder / ".", " && ", before, PEER_RUN, " ", arguments, " >stdout 2>stderr");
     int code = WEXITSTATUS(std::system(command.c_str()));
     return {code, readFile(folder / "stdout").value(), readFile(folder / "stderr").value()};
   }
@@ -119,4 +119,19 @@ TEST_F(Commands, BadFlags) {
     EXPECT_TRUE(result.error.starts_with("peer-run: error: ")) << result.error;
     EXPECT_EQ(std::count(result.error.begin(), result.error.end(), '\n'), 1) << result.error;
   }
+}
+
+TEST_F(Commands, AFullDiskLeavesTheOldFile) {
+  nlohmann::json manifest = testManifest();
+  manifest["parameters"][0]["shape"] = {100000};
+  manifest["entries"][0]["arguments"][1]["shape"] = {100000};
+  writeArtifact(folder, manifest);
+  writeBytes(folder / "w", "old");
+  // A limit on file sizes fails writes as a full disk does.
+  Outcome init = run("init MODEL.peer --out w", "trap '' XFSZ; ulimit -f 100; ");
+  EXPECT_EQ(init.code, 1);
+  EXPECT_EQ(init.error, "peer-run: error: cannot write w: File too large\n");
+  EXPECT_EQ(readFile(folder / "w").value(), "old");
+  for (const std::string &file : folder.files())
+    EXPECT_EQ(file.find(".tmp."), std::string::npos) << file;
 }

@@ -2,10 +2,7 @@
 
 #include "TestSupport.h"
 
-#include <csignal>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 using namespace peer::runtime;
 
@@ -48,24 +45,4 @@ TEST(File, RefusesWhatIsNoFile) {
   EXPECT_EQ(errorOf(readFile(folder / ".")), concat("cannot read ", folder / ".", ": it is a directory"));
   ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
   EXPECT_EQ(errorOf(readFile(folder / "pipe")), concat("cannot read ", folder / "pipe", ": it is not a regular file"));
-}
-
-namespace {
-/// Writes under a file size limit, which fails as a full disk does, and leaves the process with the message.
-[[noreturn]] void writeTooMuch(const std::string &path) {
-  rlimit limit{1000, 1000};
-  setrlimit(RLIMIT_FSIZE, &limit);
-  signal(SIGXFSZ, SIG_IGN);
-  Status status = writeFile(path, std::string(100000, 'x'));
-  std::fprintf(stderr, "%s", status.message().c_str());
-  _exit(status.ok() ? 1 : 0);
-}
-} // namespace
-
-TEST(File, ADiskThatIsFullLeavesTheOldFile) {
-  TemporaryFolder folder;
-  EXPECT_OK(writeFile(folder / "a", "old"));
-  EXPECT_EXIT(writeTooMuch(folder / "a"), testing::ExitedWithCode(0), "cannot write .*a: File too large");
-  EXPECT_EQ(readFile(folder / "a").value(), "old");
-  EXPECT_EQ(folder.files(), std::vector<std::string>{"a"});
 }
