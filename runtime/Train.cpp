@@ -41,6 +41,7 @@ private:
   Status evaluate();
   Status save();
   Status afterSave(Status status) const;
+  void updateSummary();
   void showProgress(bool always);
   bool evaluationDue(int64_t step) const { return step % evalEvery == 0; }
   bool saveDue(int64_t step) const { return options.saveEvery ? step % *options.saveEvery == 0 : Clock::now() - lastSave >= kSaveInterval; }
@@ -120,6 +121,8 @@ Status TrainRun::resume() {
     }
     auto run = file->metadata().find("run");
     PEER_TRY(checkSameRun(run == file->metadata().end() ? "" : run->second, settings, candidate.path));
+    if (candidate.step > settings.steps)
+      return Status::error("the run in ", options.out, " is at step ", candidate.step, " already: expected --steps ", candidate.step, " or more");
     PEER_TRY(loadCheckpoint(*session, *trainModel.entry, *file));
     PEER_TRY(session->prepare(*lossModel.entry));
     PEER_TRY_ASSIGN(inputs, makeLanguageInputs(trainModel, settings.batch));
@@ -133,8 +136,11 @@ Status TrainRun::resume() {
       PEER_TRY_ASSIGN(log, RunLog::create(summary.log, settings.toJson()));
     }
     PEER_TRY_ASSIGN(RunHistory history, readLog(summary.log));
-    for (const StepRecord &record : history.steps)
+    for (const StepRecord &record : history.steps) {
       loss.add(record.loss);
+      stepSeconds.add(static_cast<double>(inputs.at("tokens").elements()) / record.tokensPerSecond);
+    }
+    updateSummary();
     if (!history.evaluations.empty())
       lastLoggedEvaluation = history.evaluations.back().step;
     progress.say(concat("going on from ", candidate.path, " (step ", start, ")"));
@@ -182,10 +188,14 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
   return record;
 }
 
-void TrainRun::showProgress(bool always) {
-  double done = static_cast<double>(std::max<int64_t>(summary.step - start, 1));
+void TrainRun::updateSummary() {
   summary.trainLoss = loss.value();
   summary.tokensPerSecond = static_cast<double>(settings.batch * settings.context) / std::max(stepSeconds.value(), 1e-9);
+}
+
+void TrainRun::showProgress(bool always) {
+  updateSummary();
+  double done = static_cast<double>(std::max<int64_t>(summary.step - start, 1));
   double left = secondsSince(loopStart) / done * static_cast<double>(settings.steps - summary.step);
   progress.update({summary.step, settings.steps, summary.trainLoss, summary.tokensPerSecond, left}, always);
 }
@@ -277,8 +287,6 @@ Result<TrainSummary> TrainRun::run() {
   PEER_TRY(openModel());
   PEER_TRY(openData());
   PEER_TRY(options.resume ? resume() : startOver());
-  if (start > settings.steps)
-    return Status::error("the run in ", options.out, " is at step ", start, " already: expected --steps ", start, " or more");
 
   loopStart = lastSave = Clock::now();
   PEER_TRY(afterSave(loop()));

@@ -13,7 +13,7 @@ constexpr const char *kAbout = R"(Runs compiled models: artifacts (MODEL.peer) t
 A first session:
   peer-run inspect MODEL.peer
   peer-run train MODEL.peer --data TEXTS/ --steps 500 --out run
-  peer-run generate MODEL.peer --weights run/model.safetensors --prompt "Once" --tokens 200
+  peer-run generate MODEL.peer --weights run/weights.safetensors --prompt "Once" --tokens 200
 
 Each command explains itself: peer-run COMMAND --help.)";
 

@@ -1,6 +1,7 @@
 // peer-run eval
 
 #include "Commands.h"
+#include "OptionChecks.h"
 #include "ProgressOutput.h"
 
 #include "../Checkpoint.h"
@@ -76,11 +77,11 @@ void addEvalCommand(CLI::App &app, CommandContext &context) {
   CLI::App *command = app.add_subcommand("eval", "Measure a language model on text");
   command->footer(kHelp);
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("MODEL", arguments->model, "compiled model (.peer) with a loss entry")->required();
-  command->add_option("--weights", arguments->weights, "parameters: a weights file or a checkpoint")->required()->type_name("FILE");
-  command->add_option("--data", arguments->data, "text to measure on: a file or a directory")->required()->type_name("PATH");
-  command->add_option("--batch", arguments->batch, "sequences per call [8]")->check(CLI::Range(int64_t{1}, int64_t{1} << 20, "a number of sequences"))->type_name("B");
-  command->add_flag("--json", arguments->json, "print one JSON object");
+  command->add_option("MODEL", arguments->model, "Compiled model (.peer) with a loss entry")->required();
+  command->add_option("--weights", arguments->weights, "Parameters: a weights file or a checkpoint")->required()->type_name("FILE");
+  command->add_option("--data", arguments->data, "Text to measure on: a file or a directory")->required()->type_name("PATH");
+  command->add_option("--batch", arguments->batch, "Sequences per call [8]")->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))->type_name("B");
+  command->add_flag("--json", arguments->json, "Print one JSON object");
   addCommonOptions(*command, context);
   command->callback([arguments, &context] { context.action = [arguments] { return runEval(*arguments); }; });
 }

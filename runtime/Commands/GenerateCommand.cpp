@@ -1,13 +1,13 @@
 // peer-run generate
 
 #include "Commands.h"
+#include "OptionChecks.h"
 
 #include "../Checkpoint.h"
 #include "../Generate.h"
 #include "../Progress.h"
 
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <unistd.h>
 
@@ -62,22 +62,15 @@ void addGenerateCommand(CLI::App &app, CommandContext &context) {
   command->footer(kHelp);
   auto arguments = std::make_shared<Arguments>();
   GenerateOptions &options = arguments->options;
-  command->add_option("MODEL", arguments->model, "compiled model (.peer) with a prefill and a decode entry")->required();
-  command->add_option("--weights", arguments->weights, "parameters: a weights file or a checkpoint")->required()->type_name("FILE");
-  command->add_option("--prompt", options.prompt, "text to continue; of one longer than the model's context, the end")->required()->type_name("TEXT");
-  command->add_option("--tokens", options.tokens, "bytes to generate")->required()->check(CLI::Range(int64_t{0}, int64_t{1} << 31, "a number of tokens"))->type_name("N");
-  auto finite = [](double low, double high, const char *what) {
-    return [=](const std::string &text) -> std::string {
-      char *end = nullptr;
-      double value = std::strtod(text.c_str(), &end);
-      return *end == 0 && value >= low && value <= high ? "" : concat("expected ", what, ", got ", text);
-    };
-  };
-  command->add_option("--temperature", options.sample.temperature, "divides the logits: lower is safer, 0 takes the likeliest byte [1]")
-      ->check(finite(0.0, 1e6, "a temperature of 0 or more"))
+  command->add_option("MODEL", arguments->model, "Compiled model (.peer) with a prefill and a decode entry")->required();
+  command->add_option("--weights", arguments->weights, "Parameters: a weights file or a checkpoint")->required()->type_name("FILE");
+  command->add_option("--prompt", options.prompt, "Text to continue; of one longer than the model's context, the end")->required()->type_name("TEXT");
+  command->add_option("--tokens", options.tokens, "Bytes to generate")->required()->check(checkInteger(0, int64_t{1} << 40, "a whole number of 0 or more"))->type_name("N");
+  command->add_option("--temperature", options.sample.temperature, "Divides the logits: lower is safer, 0 takes the likeliest byte [1]")
+      ->check(checkNumber(0.0, 1e6, "a temperature of 0 or more"))
       ->type_name("X");
-  command->add_option("--top-p", options.sample.topP, "share of the probability to draw from [1]")->check(finite(0.0, 1.0, "a probability between 0 and 1"))->type_name("P");
-  command->add_option("--seed", options.seed, "seed of the draws [0]")->type_name("S");
+  command->add_option("--top-p", options.sample.topP, "Share of the probability to draw from [1]")->check(checkNumber(0.0, 1.0, "a probability between 0 and 1"))->type_name("P");
+  command->add_option("--seed", options.seed, "Seed of the draws [0]")->check(checkInteger(0, INT64_MAX, "a whole number of 0 or more"))->type_name("S");
   addCommonOptions(*command, context);
   command->callback([arguments, &context] { context.action = [arguments] { return runGenerate(*arguments); }; });
 }

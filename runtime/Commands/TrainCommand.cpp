@@ -1,6 +1,7 @@
 // peer-run train
 
 #include "Commands.h"
+#include "OptionChecks.h"
 #include "ProgressOutput.h"
 
 #include "../Train.h"
@@ -59,7 +60,7 @@ void printSummary(const TrainSummary &summary) {
               formatCount(summary.tokensPerSecond).c_str());
   std::printf("validation loss  %.4f nats per byte: perplexity %.3f, %.4f bits per byte\n", validation.loss, validation.perplexity(), validation.bitsPerByte());
   std::printf("unigram entropy  %.4f nats per byte of the training text: the validation loss is %.4f %s it\n", summary.unigramEntropy,
-              std::fabs(summary.unigramEntropy - validation.loss), validation.loss <= summary.unigramEntropy ? "below" : "above");
+              std::abs(summary.unigramEntropy - validation.loss), validation.loss <= summary.unigramEntropy ? "below" : "above");
   for (const LayerUsage &layer : validation.layers)
     std::printf("experts          %s: %.2f %% of %s used, unevenness %.3f nats\n", layer.name.c_str(), 100 * layer.metrics.usage,
                 formatCount(static_cast<double>(layer.experts)).c_str(), layer.metrics.unevenness);
@@ -94,33 +95,36 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
   CLI::App *command = app.add_subcommand("train", "Train a language model on text");
   command->footer(kHelp);
   auto options = std::make_shared<TrainOptions>();
-  CLI::Range positiveInteger(int64_t{1}, int64_t{1} << 40, "a positive whole number");
-  CLI::Range wholeNumber(int64_t{0}, int64_t{1} << 40, "a whole number");
-  auto learningRate = [](const std::string &text) -> std::string {
-    char *end = nullptr;
-    double value = std::strtod(text.c_str(), &end);
-    return *end == 0 && std::isfinite(value) && value >= 0 ? "" : "expected a learning rate of 0 or more, got " + text;
-  };
-  command->add_option("MODEL", options->model, "compiled model (.peer) with a train and a loss entry")->required();
-  command->add_option("--data", options->data, "text to train on: a file, or a directory whose files are read in the order of their paths")->required()->type_name("PATH");
-  command->add_option("--steps", options->steps, "steps in total, those before a --resume included")->required()->check(positiveInteger)->type_name("N");
-  command->add_option("--batch", options->batch, "sequences per step [8]")->check(CLI::Range(int64_t{1}, int64_t{1} << 20, "a number of sequences"))->type_name("B");
-  command->add_option("--lr", options->learningRate, "peak learning rate [the description's]")->check(learningRate)->type_name("X");
-  command->add_option("--expert-lr", options->expertLearningRate, "peak learning rate of the group 'experts' [the description's]")->check(learningRate)->type_name("X");
-  command->add_option("--schedule", options->schedule, "constant, linear or cosine [constant]")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, ScheduleKind>{
-          {"constant", ScheduleKind::Constant}, {"linear", ScheduleKind::Linear}, {"cosine", ScheduleKind::Cosine}}))
+  auto positiveInteger = checkInteger(1, int64_t{1} << 40, "a whole number above 0");
+  auto wholeNumber = checkInteger(0, int64_t{1} << 40, "a whole number of 0 or more");
+  auto learningRate = checkNumber(0, 1e30, "a learning rate of 0 or more");
+  command->add_option("MODEL", options->model, "Compiled model (.peer) with a train and a loss entry")->required();
+  command->add_option("--data", options->data, "Text to train on: a file, or a directory whose files are read in the order of their paths")->required()->type_name("PATH");
+  command->add_option("--steps", options->steps, "Steps in total, those before a --resume included")->required()->check(positiveInteger)->type_name("N");
+  command->add_option("--batch", options->batch, "Sequences per step [8]")->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))->type_name("B");
+  command->add_option("--lr", options->learningRate, "Peak learning rate [the description's]")->check(learningRate)->type_name("X");
+  command->add_option("--expert-lr", options->expertLearningRate, "Peak learning rate of the group 'experts' [the description's]")->check(learningRate)->type_name("X");
+  command
+      ->add_option_function<std::string>(
+          "--schedule",
+          [options](const std::string &name) {
+            std::optional<ScheduleKind> kind = parseScheduleKind(name);
+            if (!kind)
+              throw CLI::ValidationError("--schedule", "expected constant, linear or cosine, got '" + name + "'");
+            options->schedule = *kind;
+          },
+          "How the learning rate moves: constant, linear or cosine [constant]")
       ->type_name("KIND");
-  command->add_option("--warmup", options->warmup, "steps over which the learning rate rises to its peak [0]")->check(wholeNumber)->type_name("N");
-  command->add_option("--seed", options->seed, "seed of the initial parameters and of the places the text is read at [0]")->type_name("S");
-  command->add_option("--eval-data", options->evalData, "text to validate on [the last 5 % of --data, which are then not trained on]")->type_name("PATH");
-  command->add_option("--eval-every", options->evalEvery, "steps between validations [a tenth of --steps]; there is always one at the end")->check(positiveInteger)->type_name("N");
-  command->add_option("--eval-tokens", options->evalTokens, "validate on at most this many tokens, spread evenly over the text; 0: all [65536]")->check(wholeNumber)->type_name("N");
-  command->add_option("--save-every", options->saveEvery, "steps between checkpoints [one every ten minutes]; there is always one at the end")
+  command->add_option("--warmup", options->warmup, "Steps over which the learning rate rises to its peak [0]")->check(wholeNumber)->type_name("N");
+  command->add_option("--seed", options->seed, "Seed of the initial parameters and of the places the text is read at [0]")->check(checkInteger(0, INT64_MAX, "a whole number of 0 or more"))->type_name("S");
+  command->add_option("--eval-data", options->evalData, "Text to validate on [the last 5 % of --data, which are then not trained on]")->type_name("PATH");
+  command->add_option("--eval-every", options->evalEvery, "Steps between validations [a tenth of --steps]; there is always one at the end")->check(positiveInteger)->type_name("N");
+  command->add_option("--eval-tokens", options->evalTokens, "Validate on at most this many tokens, spread evenly over the text; 0: all [65536]")->check(wholeNumber)->type_name("N");
+  command->add_option("--save-every", options->saveEvery, "Steps between checkpoints [one every ten minutes]; there is always one at the end")
       ->check(positiveInteger)
       ->type_name("N");
-  command->add_option("--out", options->out, "directory of the run [MODEL's name with .run]")->type_name("DIR");
-  command->add_flag("--resume", options->resume, "go on from the newest checkpoint in --out; seed, batch and data must be the same");
+  command->add_option("--out", options->out, "Directory of the run [MODEL's name with .run]")->type_name("DIR");
+  command->add_flag("--resume", options->resume, "Go on from the newest checkpoint in --out; seed, batch and data must be the same");
   addCommonOptions(*command, context);
   command->callback([options, &context] { context.action = [options] { return runTrain(*options); }; });
 }
