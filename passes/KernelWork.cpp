@@ -149,9 +149,11 @@ KernelWork WorkMeter::measure(ArrayRef<Operation *> ops) const {
       else if (seen.insert(value).second)
         work.bytes += bytes(value);
     }
-    for (OpResult result : op->getResults())
-      if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !inside.contains(user); }))
+    for (OpResult result : op->getResults()) {
+      bool tied = graphOp && graphOp.getTiedInput(result.getResultNumber());
+      if (tied || llvm::any_of(result.getUsers(), [&](Operation *user) { return !inside.contains(user); }))
         work.bytes += bytes(result);
+    }
     work.flops += flops(op);
   }
   return work;

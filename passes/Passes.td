@@ -200,7 +200,7 @@ def Tile : Pass<"peer-tile", "::mlir::func::FuncOp"> {
 }
 
 def ToDestinations : Pass<"peer-to-destinations", "::mlir::func::FuncOp"> {
-  let summary = "give graph ops tensors to write to, and turn reshapes into views";
+  let summary = "give graph ops tensors to write to";
   let description = [{
     Bufferization then decides on buffers for the tensors only, and `--eliminate-empty-tensors` lets a tile write into the
     loop's result directly. A result that is tied to an input needs none.
@@ -213,7 +213,7 @@ def ToDestinations : Pass<"peer-to-destinations", "::mlir::func::FuncOp"> {
     %0 = tensor.empty(%T) : tensor<?x8x16xf32>
     %w = peer.gate %val softmax outs(%0 : tensor<?x8x16xf32>) : tensor<?x8x16xf32>
     ```
-    A `peer.reshape` becomes `tensor.collapse_shape` and `tensor.expand_shape`.
+    A `peer.reshape` is refused: as a view it must have been lowered before.
   }];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::tensor::TensorDialect"];

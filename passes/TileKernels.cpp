@@ -153,7 +153,9 @@ SmallVector<Kernel> peer::planKernels(Block &block, const TileSizeModel &model) 
   }
   llvm::erase_if(kernels, [](const Kernel &kernel) { return kernel.ops.empty(); });
   for (Kernel &kernel : kernels) {
-    kernel.name = llvm::join(llvm::map_range(kernel.ops, getKernelNameOf), "_");
+    SmallVector<StringRef> names = llvm::map_to_vector(kernel.ops, getKernelNameOf);
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    kernel.name = llvm::join(names, "_");
     kernel.work = meter.measure(kernel.ops);
   }
   return kernels;
