@@ -1,0 +1,72 @@
+#include "CompiledTest.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace peer::numerics {
+
+namespace {
+std::string readFile(const std::string &path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+} // namespace
+
+std::unique_ptr<Compiled> Compiled::compile(const std::string &text, Code code) {
+  std::unique_ptr<Compiled> result(new Compiled);
+  std::string name = (std::filesystem::temp_directory_path() / "peer-numerics-XXXXXX").string();
+  if (!mkdtemp(name.data())) {
+    ADD_FAILURE() << "cannot make a temporary folder";
+    return nullptr;
+  }
+  result->folder = name;
+  std::string model = name + "/model.mlir", artifact = name + "/model.peer", messages = name + "/messages";
+  std::ofstream(model) << text;
+  std::string command = std::string(PEER_OPT) + " " + model + " --target=cpu" + (code == Code::Loops ? " --plain-loops" : "") + " -o " + artifact + " 2> " + messages;
+  if (std::system(command.c_str()) != 0) {
+    ADD_FAILURE() << command << "\n" << readFile(messages) << "\n" << text;
+    return nullptr;
+  }
+  auto session = runtime::Session::open(artifact);
+  if (!session.ok()) {
+    ADD_FAILURE() << session.message();
+    return nullptr;
+  }
+  result->opened = std::move(*session);
+  return result;
+}
+
+Compiled::~Compiled() {
+  opened.reset();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+}
+
+runtime::TensorMap Compiled::call(const std::string &entry, const runtime::TensorMap &inputs, const runtime::ScalarMap &scalars) {
+  auto results = opened->call(entry, inputs, scalars);
+  if (!results.ok()) {
+    ADD_FAILURE() << results.message();
+    return {};
+  }
+  return std::move(*results);
+}
+
+Difference difference(const runtime::Tensor &actual, const std::vector<double> &expected) {
+  Difference result;
+  auto values = actual.as<float>();
+  if (values.size() != expected.size())
+    return {INFINITY, 0};
+  for (size_t i = 0; i < expected.size(); ++i) {
+    double error = std::abs(values[i] - expected[i]) / (1 + std::abs(expected[i]));
+    // Not-a-number compares false: it is the largest of differences.
+    if (!(error <= result.most))
+      result = {std::isnan(error) ? INFINITY : error, i};
+  }
+  return result;
+}
+
+} // namespace peer::numerics

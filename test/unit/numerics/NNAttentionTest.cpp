@@ -1,0 +1,92 @@
+#include "NNOpTest.h"
+
+namespace peer::numerics {
+namespace {
+
+using namespace reference;
+
+using NNAttention = NNOpTest;
+
+TEST_P(NNAttention, Rotary) {
+  // Half a head is 20 components: a vector and a part of one.
+  Array x = random({3 * 24, 80}, 1);
+  check("rotary", "heads 2 context 24", {{"x", x, true}}, {{rotary(x, 2, 24, 10000), true}});
+  check("rotary", "heads 2 context 24 {inverse, base = 500.0 : f32}", {{"x", x, true}}, {{rotary(x, 2, 24, 500, true), true}});
+}
+
+TEST_P(NNAttention, RotaryOfLatePositions) {
+  Array x = random({8200, 4}, 1);
+  check("rotary", "heads 1 context 8200", {{"x", x, true}}, {{rotary(x, 1, 8200, 10000), true}}, 1e-6);
+}
+
+TEST_P(NNAttention, RotaryAt) {
+  Array x = random({5, 80}, 1), position{std::vector<int64_t>{}};
+  for (int64_t start : {0, 3, 8191, 50000}) {
+    position.values[0] = static_cast<double>(start);
+    check("rotary_at", "heads 2", {{"x", x, true}, {"position", position, false, "i32"}}, {{rotary(x, 2, 1 << 30, 10000, false, start), true}},
+          1e-6);
+  }
+}
+
+struct Sizes {
+  int64_t sequences, context, heads, width;
+};
+
+struct NNAttentionSizes : NNOpTest {
+  void checkForward(Sizes s) {
+    std::vector<int64_t> shape{s.sequences * s.context, s.heads * s.width};
+    Array q = random(shape, 1, -2, 2), k = random(shape, 2, -2, 2), v = random(shape, 3);
+    check("attention", attributes(s), {{"q", q, true}, {"k", k, true}, {"v", v, true}}, {{attention(q, k, v, s.heads, s.context), true}}, 5e-6);
+  }
+  void checkGrad(Sizes s) {
+    std::vector<int64_t> shape{s.sequences * s.context, s.heads * s.width};
+    std::vector<Array> in{random(shape, 1, -2, 2), random(shape, 2, -2, 2), random(shape, 3)};
+    Array dy = random(shape, 4);
+    Forward forward = [&](const std::vector<Array> &a) { return attention(a[0], a[1], a[2], s.heads, s.context); };
+    std::vector<Output> outputs;
+    for (size_t i = 0; i < 3; ++i)
+      outputs.push_back({gradient(forward, in, i, dy), true});
+    check("attention_grad", attributes(s, true), {{"q", in[0], true}, {"k", in[1], true}, {"v", in[2], true}, {"dy", dy, true}}, outputs, 1e-5);
+  }
+  static std::string attributes(Sizes s, bool generic = false) {
+    std::string heads = std::to_string(s.heads), context = std::to_string(s.context);
+    return generic ? "{heads = " + heads + " : i64, context_length = " + context + " : i64}" : "heads " + heads + " context " + context;
+  }
+};
+
+TEST_P(NNAttentionSizes, Forward) { checkForward({3, 16, 4, 8}); }
+TEST_P(NNAttentionSizes, ForwardOfOddSizes) { checkForward({2, 13, 3, 5}); }
+TEST_P(NNAttentionSizes, ForwardOfSeveralBlocks) { checkForward({2, 150, 2, 16}); }
+TEST_P(NNAttentionSizes, ForwardOfOneToken) { checkForward({7, 1, 2, 4}); }
+TEST_P(NNAttentionSizes, Grad) { checkGrad({2, 16, 2, 4}); }
+TEST_P(NNAttentionSizes, GradOfOddSizes) { checkGrad({2, 13, 3, 5}); }
+TEST_P(NNAttentionSizes, GradOfSeveralBlocks) { checkGrad({1, 70, 1, 3}); }
+
+struct NNCachedAttention : NNOpTest {
+  void checkAt(int64_t tokens, int64_t position, int64_t capacity, int64_t heads, int64_t width) {
+    int64_t columns = heads * width;
+    Array q = random({tokens, columns}, 1, -2, 2), k = random({tokens, columns}, 2, -2, 2), v = random({tokens, columns}, 3);
+    Array keys = random({capacity, columns}, 4, -2, 2), values = random({capacity, columns}, 5);
+    Array newKeys = keys, newValues = values, at{std::vector<int64_t>{}};
+    at.values[0] = static_cast<double>(position);
+    Array y = cachedAttention(q, k, v, newKeys, newValues, position, heads);
+    check("cached_attention", "{heads = " + std::to_string(heads) + " : i64}",
+          {{"q", q, true}, {"k", k, true}, {"v", v, true}, {"keys", keys}, {"values", values}, {"position", at, false, "i32"}},
+          {{y, true}, {newKeys, false, keys}, {newValues, false, values}}, 5e-6);
+  }
+};
+
+TEST_P(NNCachedAttention, FirstToken) { checkAt(1, 0, 24, 2, 8); }
+TEST_P(NNCachedAttention, LaterToken) { checkAt(1, 13, 24, 3, 20); }
+TEST_P(NNCachedAttention, WrappedToken) { checkAt(1, 61, 24, 2, 8); }
+TEST_P(NNCachedAttention, Prompt) { checkAt(20, 0, 24, 2, 8); }
+TEST_P(NNCachedAttention, PromptAfterOthers) { checkAt(90, 60, 150, 2, 20); }
+// Enough for heads on threads of their own.
+TEST_P(NNCachedAttention, LargeCache) { checkAt(1, 300, 512, 4, 16); }
+
+INSTANTIATE_NN_OPS(NNAttention);
+INSTANTIATE_NN_OPS(NNCachedAttention);
+INSTANTIATE_NN_OPS(NNAttentionSizes);
+
+} // namespace
+} // namespace peer::numerics

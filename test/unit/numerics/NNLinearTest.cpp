@@ -1,0 +1,62 @@
+#include "NNOpTest.h"
+
+namespace peer::numerics {
+namespace {
+
+using namespace reference;
+
+using NNLinear = NNOpTest;
+
+// 70 rows: one whole tile and a partial one; 40 columns: two vectors and a half.
+TEST_P(NNLinear, Plain) {
+  Array x = random({70, 40}, 1), w = random({40, 24}, 2);
+  check("linear", "", {{"x", x, true}, {"w", w}}, {{linear(x, false, w, false), true}});
+}
+
+TEST_P(NNLinear, TransposedWeight) {
+  Array x = random({70, 40}, 1), w = random({24, 40}, 2);
+  check("linear", "{transpose_weight}", {{"x", x, true}, {"w", w}}, {{linear(x, false, w, true), true}});
+}
+
+// The product of a weight gradient: tokens are summed over.
+TEST_P(NNLinear, TransposedX) {
+  Array x = random({70, 130}, 1), w = random({70, 24}, 2);
+  check("linear", "{transpose_x}", {{"x", x, true}, {"w", w, true}}, {{linear(x, true, w, false)}});
+}
+
+TEST_P(NNLinear, BothTransposed) {
+  Array x = random({70, 130}, 1), w = random({24, 70}, 2);
+  check("linear", "{transpose_x, transpose_weight}", {{"x", x}, {"w", w}}, {{linear(x, true, w, true)}});
+}
+
+TEST_P(NNLinear, OneRow) {
+  Array x = random({1, 40}, 1), w = random({40, 1100}, 2);
+  check("linear", "", {{"x", x, true}, {"w", w}}, {{linear(x, false, w, false), true}});
+}
+
+TEST_P(NNLinear, Embedding) {
+  Array tokens = randomTokens(150, 37, 1), table = random({37, 40}, 2);
+  check("embedding", "", {{"tokens", tokens, true, "i32"}, {"table", table}}, {{embedding(tokens, table), true}}, 0);
+}
+
+TEST_P(NNLinear, EmbeddingOfBF16) {
+  Array tokens = randomTokens(150, 37, 1), table = random({37, 40}, 2);
+  // Eighths are exact in bf16.
+  for (double &value : table.values)
+    value = static_cast<int>(value * 8) / 8.0;
+  check("embedding", "", {{"tokens", tokens, true, "i32"}, {"table", table, false, "bf16"}}, {{embedding(tokens, table), true}}, 0);
+}
+
+TEST_P(NNLinear, EmbeddingGrad) {
+  Array tokens = randomTokens(150, 5, 1), table = random({7, 72}, 2), dy = random({150, 72}, 3);
+  Array expected(table.shape);
+  for (int64_t t = 0; t < 150; ++t)
+    for (int64_t d = 0; d < 72; ++d)
+      expected.at(static_cast<int64_t>(tokens.values[t]), d) += dy.at(t, d);
+  check("embedding_grad", "{rows = 7 : i64}", {{"tokens", tokens, true, "i32"}, {"dy", dy, true}}, {{expected}});
+}
+
+INSTANTIATE_NN_OPS(NNLinear);
+
+} // namespace
+} // namespace peer::numerics

@@ -1,0 +1,55 @@
+// Naive double-precision references of the nn ops. Gradients are central differences of the forward ones, so no formula is written twice.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace peer::reference {
+
+/// A dense row-major array.
+struct Array {
+  std::vector<int64_t> shape;
+  std::vector<double> values;
+
+  Array() = default;
+  explicit Array(std::vector<int64_t> shape);
+  int64_t rows() const { return shape[0]; }
+  int64_t columns() const { return shape[1]; }
+  double &at(int64_t i, int64_t j) { return values[i * shape[1] + j]; }
+  double at(int64_t i, int64_t j) const { return values[i * shape[1] + j]; }
+};
+
+/// Uniform in [low, high), rounded to f32 so that compiled code sees the same numbers.
+Array random(std::vector<int64_t> shape, uint64_t seed, double low = -1, double high = 1);
+/// Whole numbers in [0, below).
+Array randomTokens(int64_t count, int64_t below, uint64_t seed);
+
+Array linear(const Array &x, bool transposeX, const Array &weight, bool transposeWeight);
+Array embedding(const Array &tokens, const Array &table);
+Array rmsNorm(const Array &x, const Array &weight, double epsilon);
+Array layerNorm(const Array &x, const Array &weight, const Array &bias, double epsilon);
+Array batchNorm(const Array &x, const Array &weight, const Array &bias, const Array &mean, const Array &variance, double epsilon);
+/// Mean and biased variance of each column.
+std::vector<Array> batchStats(const Array &x);
+/// Mean and 1 / sqrt(variance + epsilon) of each row; the root mean square's where `centered` is false.
+std::vector<Array> rowMoments(const Array &x, double epsilon, bool centered);
+
+enum class Activation { Gelu, Silu, Relu };
+Array activation(const Array &x, Activation kind);
+Array crossEntropy(const Array &logits, const Array &targets);
+/// Of a vector; a rank-0 array.
+Array mean(const Array &x);
+/// Row t at position `start + t mod context`.
+Array rotary(const Array &x, int64_t heads, int64_t context, double base, bool inverse = false, int64_t start = 0);
+Array attention(const Array &query, const Array &key, const Array &value, int64_t heads, int64_t context);
+
+/// Row t is the token at `position + t`; writes its key and value to the caches' row `(position + t) mod C`.
+Array cachedAttention(const Array &query, const Array &key, const Array &value, Array &keyCache, Array &valueCache, int64_t position, int64_t heads);
+
+using Forward = std::function<Array(const std::vector<Array> &)>;
+
+/// The derivative of sum(dy * forward(inputs)) with respect to `inputs[which]`.
+Array gradient(const Forward &forward, std::vector<Array> inputs, size_t which, const Array &dy, double step = 1e-5);
+
+} // namespace peer::reference
