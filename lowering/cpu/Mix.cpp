@@ -1,0 +1,110 @@
+//===- Mix.cpp - mix in vectors ------------------------------------------===//
+//
+// Per token three loops over the selected rows, which lie in L2 after the first: all dots, then all activations as
+// vectors, then the weighted sum of the last vectors with y in registers.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Kernels.h"
+#include "MixRows.h"
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::cpu;
+
+const char *cpu::rejectMix(MixOp op) {
+  return isDense(op.getIdx(), 1) && isDense(op.getWeights(), 1) ? nullptr : "indices or weights of a token are not dense";
+}
+
+namespace {
+class MixEmitter {
+public:
+  MixEmitter(MixOp op, LoopBuilder &b, int64_t width)
+      : op(op), b(b), width(width), pool(op.getPool()), vectors(b.staticDim(pool, 1)),
+        rows(b, op.getIdx(), pool, op.getRowsPerExpert(), width),
+        numbers(rows.indexScratch(b)), scales(rows.scratch(b)) {
+    for (int64_t f = 0; f + 1 < vectors; ++f)
+      products.push_back(rows.scratch(b));
+  }
+
+  void emitToken(Value token) {
+    Value x = b.slice(op.getX(), {token}), y = b.slice(op.getOuts()[0], {token});
+    Value idx = flatSlice(b, op.getIdx(), {token}), weights = flatSlice(b, op.getWeights(), {token});
+    if (!rows.isOneChunk())
+      fillZero(b, y, width);
+    rows.forEachChunk(b, [&](Value first, Value count) {
+      Value listed = emitList(idx, weights, first, count);
+      emitDots(x, listed);
+      emitActivations(listed);
+      emitSum(y, listed);
+    });
+  }
+
+private:
+  /// Lists the chunk's selected rows and their weights; returns how many there are.
+  Value emitList(Value idx, Value weights, Value first, Value count) {
+    return b.loop(b.index(0), count, {b.index(0)}, [&](Value i, ValueRange carried) {
+      MixRows::Row row = rows.rowOf(b, idx, b.add(first, i));
+      b.store(row.row, numbers, {carried[0]});
+      b.store(b.load(weights, {row.pair}), scales, {carried[0]});
+      return Values{b.add(carried[0], b.select(row.valid, b.index(1), b.index(0)))};
+    })[0];
+  }
+
+  void emitDots(Value x, Value listed) {
+    if (vectors == 1)
+      return;
+    b.loop(listed, [&](Value i) {
+      Value later = b.load(numbers, {rows.laterThan(b, i, listed)});
+      Values results = rows.dotsOf(b, b.load(numbers, {i}), later, vectors - 1, 0, [&](unsigned) { return x; });
+      for (auto [result, product] : llvm::zip(results, products))
+        b.store(result, product, {i});
+    });
+  }
+
+  /// scales *= act(first dot) * second dot. The last vector may run into the padding.
+  void emitActivations(Value listed) {
+    if (vectors == 1)
+      return;
+    b.loop(
+        b.index(0), listed,
+        [&](Value i) {
+          Value scale = b.mul(b.load(scales, {i}, width),
+                              emitActivation(b, op.getActivation(), b.load(products[0], {i}, width)));
+          if (vectors == 3)
+            scale = b.mul(scale, b.load(products[1], {i}, width));
+          b.store(scale, scales, {i});
+        },
+        width);
+  }
+
+  void emitSum(Value y, Value listed) {
+    Value last = b.index(vectors - 1);
+    forEachBlock(b, b.staticDim(pool, 2), width, [&](ArrayRef<Strip> strips) {
+      Values init = zeros(b, strips);
+      if (!rows.isOneChunk())
+        init = llvm::map_to_vector(strips, [&](const Strip &s) { return b.load(y, {s.at}, s.lanes); });
+      Values sums = sumRows(b, b.index(0), listed, strips, init, [&](Value i, auto add) {
+        Value row = b.load(numbers, {i});
+        add(b.load(scales, {i}), [&](const Strip &s) { return b.load(pool, {row, last, s.at}, s.lanes); });
+      });
+      for (auto [sum, strip] : llvm::zip(sums, strips))
+        b.store(sum, y, {strip.at});
+    });
+  }
+
+  MixOp op;
+  LoopBuilder &b;
+  int64_t width;
+  Value pool;
+  int64_t vectors;
+  MixRows rows;
+  Value numbers, scales;
+  Values products;
+};
+} // namespace
+
+void cpu::emitMix(MixOp op, LoopBuilder &b, const VectorOptions &options) {
+  MixEmitter emitter(op, b, options.width);
+  b.loop(b.dim(op.getX(), 0), [&](Value token) { emitter.emitToken(token); });
+}

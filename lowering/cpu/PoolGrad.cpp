@@ -1,0 +1,91 @@
+//===- PoolGrad.cpp - the pool's row-sparse gradient in vectors ----------===//
+//
+// A segment of the sorted pairs is one expert. Its rows' gradients are summed in registers, in pair order, and used at
+// once; threads take fixed chunks of segments, so results do not depend on how many there are.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Kernels.h"
+#include "Rows.h"
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::cpu;
+
+static constexpr int64_t kSegmentsPerChunk = 64;
+
+/// The gradients of one block of a pool row's vector.
+using UseGradient = llvm::function_ref<void(Value row, Value f, ArrayRef<Strip>, ValueRange gradients)>;
+
+static void emitSegmentGradients(LoopBuilder &b, const RowGrad &grad, Value number, int64_t width, UseGradient use) {
+  Segment segment = emitSegment(b, grad, number);
+  b.loop(grad.rowsPerExpert, [&](Value j) {
+    Value row = b.add(b.mul(segment.expert, b.index(grad.rowsPerExpert)), j);
+    for (int64_t f = 0; f < grad.vectors; ++f)
+      forEachBlock(b, grad.width, width, [&](ArrayRef<Strip> strips) {
+        Values sums = sumRows(b, segment.begin, segment.end, strips, zeros(b, strips), [&](Value entry, auto add) {
+          auto [coef, token] = emitPair(b, grad, entry, j, f);
+          Value source = grad.source(f), t = token;
+          add(coef, [&](const Strip &s) { return b.load(source, {t, s.at}, s.lanes); });
+        });
+        use(row, b.index(f), strips, sums);
+      });
+  });
+}
+
+static Value chunkCount(LoopBuilder &b, const RowGrad &grad) {
+  return b.div(b.add(grad.segments, b.index(kSegmentsPerChunk - 1)), b.index(kSegmentsPerChunk));
+}
+
+/// The segments of one chunk, one after the other.
+static void emitChunk(LoopBuilder &b, const RowGrad &grad, Value chunk, int64_t width, UseGradient use) {
+  Value low = b.mul(chunk, b.index(kSegmentsPerChunk));
+  Value high = b.min(b.add(low, b.index(kSegmentsPerChunk)), grad.segments);
+  b.loop(low, high, [&](Value number) { emitSegmentGradients(b, grad, number, width, use); });
+}
+
+void cpu::emitPoolGrad(PoolGradOp op, LoopBuilder &b, const VectorOptions &options) {
+  Value dpool = op.getOuts()[0];
+  b.parallel({b.dim(dpool, 0)}, [&](ValueRange row) { fillZero(b, b.slice(dpool, row), options.width); });
+  RowGrad grad = emitRowGrad(b, op);
+  b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
+    emitChunk(b, grad, chunk[0], options.width, [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
+      for (auto [strip, gradient] : llvm::zip(strips, gradients))
+        b.store(gradient, dpool, {row, f, strip.at});
+    });
+  });
+}
+
+void cpu::emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b, const VectorOptions &options) {
+  RowGrad grad = emitRowGrad(b, op);
+  Value chunks = chunkCount(b, grad), zero = b.f32(0);
+  Value partial = b.heap({ShapedType::kDynamic}, b.getF32Type(), {chunks});
+  b.parallel({chunks}, [&](ValueRange chunk) {
+    b.store(zero, partial, chunk);
+    emitChunk(b, grad, chunk[0], options.width, [&](Value, Value, ArrayRef<Strip>, ValueRange gradients) {
+      Value wide, sum = b.load(partial, chunk);
+      for (Value gradient : gradients) {
+        Value square = b.mul(gradient, gradient);
+        // Only the last strip can be narrower than the first.
+        if (wide && wide.getType() != square.getType())
+          sum = b.add(sum, b.sumLanes(square));
+        else
+          wide = wide ? b.add(wide, square) : square;
+      }
+      b.store(b.add(sum, b.sumLanes(wide)), partial, chunk);
+    });
+  });
+  emitOrderedSum(b, partial, chunks, op.getOuts()[0]);
+  b.free(partial);
+}
+
+void cpu::emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &options) {
+  OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
+  RowGrad grad = emitRowGrad(b, op);
+  b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
+    emitChunk(b, grad, chunk[0], options.width, [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
+      for (auto [strip, gradient] : llvm::zip(strips, gradients))
+        emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, strip.at}, strip.lanes);
+    });
+  });
+}

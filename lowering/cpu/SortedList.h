@@ -1,0 +1,35 @@
+//===- SortedList.h - a sorted list in vector registers ------------------===//
+
+#ifndef PEER_LOWERING_CPU_SORTEDLIST_H
+#define PEER_LOWERING_CPU_SORTEDLIST_H
+
+#include "lowering/RoutingBuilder.h"
+
+namespace peer::cpu {
+
+/// Lanes of a list of k: a power of two, at least one vector of four.
+int64_t listLanes(int64_t k, int64_t width);
+
+/// 0, 1, 2, ... as i32.
+mlir::Value emitIota(LoopBuilder &b, int64_t lanes);
+mlir::Value emitLane(LoopBuilder &b, mlir::Value vector, int64_t lane);
+/// `count` lanes from `from` on, as a vector.
+mlir::Value emitLanes(LoopBuilder &b, mlir::Value vector, int64_t from, int64_t count);
+
+/// A vector of up to 64 conditions as the bits of an i64, lane 0 lowest.
+mlir::Value emitBits(LoopBuilder &b, mlir::Value conditions);
+mlir::Value emitShiftLeft(LoopBuilder &b, mlir::Value bits, int64_t by);
+mlir::Value emitPopulation(LoopBuilder &b, mlir::Value bits);
+/// A loop over the positions (index) of the bits set, lowest first.
+Values forEachBit(LoopBuilder &b, mlir::Value bits, mlir::ValueRange carried,
+                  llvm::function_ref<Values(mlir::Value position, mlir::ValueRange carried)> body);
+
+/// Inserts (score, index) into the list (scores, indices), descending, behind equal scores; the last entry falls out. A
+/// score of -inf may or may not get in: lists begin with those.
+Values insertScore(LoopBuilder &b, mlir::ValueRange list, mlir::Value score, mlir::Value index);
+/// Inserts a candidate into the list (sums, rests, experts), in the order of selections.
+Values insertCandidate(LoopBuilder &b, mlir::ValueRange list, const Candidate &candidate);
+
+} // namespace peer::cpu
+
+#endif // PEER_LOWERING_CPU_SORTEDLIST_H

@@ -1,0 +1,67 @@
+//===- Update.cpp - update and sum_squares in vectors --------------------===//
+
+#include "Kernels.h"
+#include "Rows.h"
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::cpu;
+
+/// Elements that one thread takes at a time.
+static constexpr int64_t kChunk = 16384;
+
+static bool isFlattenable(Value buffer) {
+  return cast<MemRefType>(buffer.getType()).getRank() > 0 && isDense(buffer, 0);
+}
+
+const char *cpu::rejectUpdate(UpdateOp op) {
+  bool flat = isFlattenable(op.getParam()) && isFlattenable(op.getGrad()) && llvm::all_of(op.getStates(), isFlattenable);
+  return flat ? nullptr : "the parameter, its gradient or its states do not flatten";
+}
+
+void cpu::emitUpdateOp(UpdateOp op, LoopBuilder &b, const VectorOptions &options) {
+  OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
+  Value param = flatten(b, op.getParam()), grad = flatten(b, op.getGrad());
+  Values states = llvm::map_to_vector(op.getStates(), [&](Value state) { return flatten(b, state); });
+  int64_t total = b.staticDim(param, 0), width = options.width, whole = total / width * width;
+  auto emit = [&](Value at, int64_t lanes) {
+    emitUpdateAt(b, step, param, states, b.load(grad, {at}, lanes), {at}, lanes);
+  };
+  if (whole > kChunk) {
+    b.parallel({b.index((whole + kChunk - 1) / kChunk)}, [&](ValueRange chunk) {
+      Value low = b.mul(chunk[0], b.index(kChunk)), high = b.min(b.add(low, b.index(kChunk)), b.index(whole));
+      b.loop(low, high, [&](Value at) { emit(at, width); }, width);
+    });
+  } else if (whole > 0) {
+    b.loop(b.index(0), b.index(whole), [&](Value at) { emit(at, width); }, width);
+  }
+  if (whole < total)
+    emit(b.index(whole), total - whole);
+}
+
+const char *cpu::rejectSumSquares(SumSquaresOp op) { return isFlattenable(op.getX()) ? nullptr : "x does not flatten"; }
+
+void cpu::emitSumSquares(SumSquaresOp op, LoopBuilder &b, const VectorOptions &options) {
+  Value x = flatten(b, op.getX()), total = b.dim(x, 0);
+  Value chunks = b.div(b.add(total, b.index(kChunk - 1)), b.index(kChunk));
+  Value partial = b.heap({ShapedType::kDynamic}, b.getF32Type(), {chunks});
+  b.parallel({chunks}, [&](ValueRange chunk) {
+    Value low = b.mul(chunk[0], b.index(kChunk)), size = b.min(b.sub(total, low), b.index(kChunk));
+    Value sum = b.sumStrips(size, options.width, [&](Value at, int64_t lanes) {
+      Value v = b.load(x, {b.add(low, at)}, lanes);
+      return b.mul(v, v);
+    });
+    b.store(sum, partial, chunk);
+  });
+  emitOrderedSum(b, partial, chunks, op.getOuts()[0]);
+  b.free(partial);
+}
+
+void cpu::emitOrderedSum(LoopBuilder &b, Value partial, Value count, Value result) {
+  Type f64 = b.getF64Type();
+  Value zero = arith::ConstantOp::create(b, b.getF64FloatAttr(0));
+  Value sum = b.loop(b.index(0), count, {zero}, [&](Value i, ValueRange carried) {
+    return Values{b.add(carried[0], arith::ExtFOp::create(b, f64, b.load(partial, {i})))};
+  })[0];
+  b.store(arith::TruncFOp::create(b, b.getF32Type(), sum), result, {});
+}
