@@ -39,8 +39,13 @@ BlockArgument EntryBuilder::addArgument(Type type, Location loc, StringRef name,
 
 BlockArgument EntryBuilder::addArgumentLike(func::FuncOp source, unsigned index, Type type) {
   BlockArgument original = source.getArgument(index);
-  DictionaryAttr attributes = source.getArgAttrDict(index);
-  argumentAttrs.push_back(attributes ? attributes : builder.getDictionaryAttr({}));
+  NamedAttrList attributes(source.getArgAttrDict(index));
+  // A function that was not an entry yet may leave out what entries say.
+  if (!attributes.get(attrs::kName))
+    attributes.set(attrs::kName, builder.getStringAttr("arg" + Twine(index)));
+  if (!attributes.get(attrs::kRole))
+    attributes.set(attrs::kRole, builder.getStringAttr(getParameter(source, index) ? role::kParameter : role::kInput));
+  argumentAttrs.push_back(attributes.getDictionary(builder.getContext()));
   return body->addArgument(type ? type : original.getType(), original.getLoc());
 }
 

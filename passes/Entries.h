@@ -50,7 +50,8 @@ public:
   mlir::BlockArgument addArgument(mlir::Type type, mlir::Location loc, llvm::StringRef name,
                                   llvm::StringRef role, ParameterAttr parameter = {});
   /// Adds an argument with the type and all attributes of `function`'s argument
-  /// `index`; `type` overrides its type where it is not null.
+  /// `index`, and a name and a role where it has none; `type` overrides its type
+  /// where it is not null.
   mlir::BlockArgument addArgumentLike(mlir::func::FuncOp function, unsigned index, mlir::Type type = {});
   /// Adds a result; `updates` is the argument it replaces in place.
   void addResult(mlir::Value value, llvm::StringRef name, std::optional<mlir::BlockArgument> updates = std::nullopt);

@@ -1,0 +1,51 @@
+// RUN: peer-opt %s --peer-differentiate --split-input-file --verify-diagnostics
+
+func.func @f(%x: tensor<8xf32>) -> tensor<8xf32> {
+  // expected-error @+1 {{op 'math.exp' has no gradient: implement peer::DifferentiableOpInterface}}
+  %y = math.exp %x : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+peer.gradient @g of @f
+
+// -----
+
+// An op that no gradient flows through needs none.
+func.func @f(%x: tensor<8xf32>, %z: tensor<8xf32>) -> tensor<8xf32> {
+  %e = math.exp %z : tensor<8xf32>
+  %y = arith.mulf %x, %e : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+peer.gradient @g of @f wrt [0]
+
+// -----
+
+func.func @f(%x: tensor<8xf32>, %c: i1) -> tensor<8xf32> {
+  // expected-error @+1 {{op 'scf.if' has no gradient: implement peer::DifferentiableOpInterface}}
+  %y = scf.if %c -> tensor<8xf32> {
+    %s = arith.addf %x, %x : tensor<8xf32>
+    scf.yield %s : tensor<8xf32>
+  } else {
+    scf.yield %x : tensor<8xf32>
+  }
+  return %y : tensor<8xf32>
+}
+peer.gradient @g of @f
+
+// -----
+
+func.func @f(%x: tensor<?x4xf32>, %m: tensor<4xf32>) -> tensor<?x4xf32> {
+  // expected-error @+1 {{has no gradient for running statistics; set batch_statistics to train through them}}
+  %y = peer.batch_norm %x, %m, %m, %m, %m : tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
+  return %y : tensor<?x4xf32>
+}
+peer.gradient @g of @f
+
+// -----
+
+func.func @f(%x: tensor<8xf32>) -> tensor<8xf32> {
+  cf.br ^end
+^end:
+  return %x : tensor<8xf32>
+}
+// expected-error @+1 {{wants a function without control flow, but @f has 2 blocks}}
+peer.gradient @g of @f

@@ -1,0 +1,96 @@
+// RUN: peer-opt %s --peer-differentiate --split-input-file | FileCheck %s
+
+// The routing ops: selection passes on the gradient of its values alone; the pool's gradient goes through sorted pairs.
+// CHECK-LABEL: func.func @peer_grad(
+// CHECK-SAME:    %[[X:[a-z0-9]+]]: tensor<?x16xf32>
+// CHECK-SAME:    %[[Q:[a-z0-9]+]]: tensor<?x4x2x8xf32>
+// CHECK-SAME:    %[[KEYS:[a-z0-9]+]]: tensor<4x2x32x8xf32>
+// CHECK-SAME:    %[[POOL:[a-z0-9]+]]: tensor<1024x2x16xbf16>
+// CHECK-SAME:    %[[DY:[a-z0-9]+]]: tensor<?x16xf32>
+// CHECK-SAME:    tensor<1024x2x16xf32> {peer.name = "dpool"}
+// CHECK:         %[[S:.*]]:2 = peer.select
+// CHECK:         %[[W:.*]] = peer.gate %[[S]]#1
+// CHECK:         %[[G:.*]]:3 = peer.mix_grad %[[X]], %[[S]]#0, %[[W]], %[[POOL]], %[[DY]]  gelu
+// CHECK:         %[[P:.*]]:3 = peer.sort_pairs %[[S]]#0 experts 1024
+// CHECK:         %[[DPOOL:.*]] = peer.pool_grad %[[S]]#0, %[[P]]#0, %[[P]]#1, %[[P]]#2, %[[G]]#2, %[[X]], %[[DY]] {rows = 1024 : i64}
+// CHECK:         %[[DVAL:.*]] = peer.gate_grad %[[S]]#1, %[[W]], %[[G]]#1  softmax
+// CHECK:         %[[DL:.*]] = peer.select_grad %[[S]]#0, %[[DVAL]]  product_topk n 32
+// CHECK:         %[[DQ:.*]] = peer.score_query_grad %[[DL]], %[[KEYS]]
+// CHECK:         %[[DK:.*]] = peer.score_key_grad %[[DL]], %[[Q]]
+// CHECK-NOT:     shared
+// CHECK:         return %[[G]]#0, %[[DQ]], %[[DK]], %[[DPOOL]]
+func.func @peer(%x: tensor<?x16xf32>, %q: tensor<?x4x2x8xf32>, %keys: tensor<4x2x32x8xf32>,
+                %pool: tensor<1024x2x16xbf16> {peer.name = "pool"}) -> tensor<?x16xf32> {
+  %s = peer.score %q, %keys : tensor<?x4x2x8xf32>, tensor<4x2x32x8xf32>
+  %i, %v = peer.select %s product_topk<3> : tensor<?x4x2x32xf32>
+  %w = peer.gate %v softmax : tensor<?x4x3xf32>
+  %y = peer.mix %x, %i, %w, %pool gelu : tensor<?x16xf32>, tensor<?x4x3xi32>, tensor<?x4x3xf32>, tensor<1024x2x16xbf16>
+  return %y : tensor<?x16xf32>
+}
+peer.gradient @peer_grad of @peer
+
+// -----
+
+// Keys that all heads share have one gradient; a gate of one passes nothing on, so nothing but the pool is reached.
+// CHECK-LABEL: func.func @shared_grad(
+// CHECK:         peer.score_key_grad %{{.*}}, %{{.*}} shared
+// CHECK-LABEL: func.func @one_grad(
+// CHECK-NOT:     peer.gate_grad
+// CHECK:         peer.sort_pairs %{{.*}} experts 16
+// CHECK-NOT:     peer.score_key_grad
+// CHECK:         %[[ZERO:.*]] = arith.constant dense<0.000000e+00> : tensor<1x1x16x8xf32>
+// CHECK:         return %[[ZERO]],
+func.func @shared(%q: tensor<?x4x1x8xf32>, %keys: tensor<1x1x16x8xf32>) -> tensor<?x4x2xf32> {
+  %s = peer.score %q, %keys : tensor<?x4x1x8xf32>, tensor<1x1x16x8xf32>
+  %i, %v = peer.select %s topk<2> : tensor<?x4x1x16xf32>
+  return %v : tensor<?x4x2xf32>
+}
+peer.gradient @shared_grad of @shared
+func.func @one(%x: tensor<?x16xf32>, %q: tensor<?x4x1x8xf32>, %keys: tensor<1x1x16x8xf32>, %pool: tensor<32x3x16xf32>) -> tensor<?x16xf32> {
+  %s = peer.score %q, %keys : tensor<?x4x1x8xf32>, tensor<1x1x16x8xf32>
+  %i, %v = peer.select %s topk<2> : tensor<?x4x1x16xf32>
+  %w = peer.gate %v one : tensor<?x4x2xf32>
+  %y = peer.mix %x, %i, %w, %pool silu {rows_per_expert = 2}
+      : tensor<?x16xf32>, tensor<?x4x2xi32>, tensor<?x4x2xf32>, tensor<32x3x16xf32>
+  return %y : tensor<?x16xf32>
+}
+peer.gradient @one_grad of @one wrt [2, 3]
+
+// -----
+
+// A language model's other ops, from the loss back to the table; integers carry no gradient.
+// CHECK-LABEL: func.func @lm_grad(
+// CHECK-SAME:    %[[TOK:[a-z0-9]+]]: tensor<?xi32>
+// CHECK-SAME:    %[[TGT:[a-z0-9]+]]: tensor<?xi32>
+// CHECK-SAME:    %[[TABLE:[a-z0-9]+]]: tensor<50x8xf32>
+// CHECK-SAME:    %[[DL:[a-z0-9]+]]: tensor<f32>
+// CHECK-SAME:    -> (tensor<50x8xf32> {peer.name = "darg2"})
+// CHECK-SAME:    peer.multiple_of = 16 : i64
+// CHECK:         %[[E:.*]] = peer.embedding
+// CHECK:         %[[R:.*]] = peer.rotary %[[E]]
+// CHECK:         %[[A:.*]] = peer.attention %[[R]], %[[R]], %[[E]]
+// CHECK:         %[[H:.*]] = peer.activation %[[A]]
+// CHECK:         %[[L:.*]] = peer.cross_entropy %[[LOGITS:.*]], %[[TGT]]
+// CHECK:         %[[DM:.*]] = peer.mean_grad %[[L]], %[[DL]]
+// CHECK:         %[[DC:.*]] = peer.cross_entropy_grad %[[LOGITS]], %[[TGT]], %[[DM]]
+// CHECK:         %[[DH:.*]] = peer.linear %[[DC]], %[[TABLE]] :
+// CHECK:         %[[DT1:.*]] = peer.linear %[[DC]], %[[H]] {transpose_x}
+// CHECK:         %[[DA:.*]] = peer.activation_grad %[[A]], %[[DH]]  silu
+// CHECK:         %[[D:.*]]:3 = peer.attention_grad %[[R]], %[[R]], %[[E]], %[[DA]]
+// CHECK:         %[[DR:.*]] = arith.addf %[[D]]#0, %[[D]]#1
+// CHECK:         %[[DE0:.*]] = peer.rotary %[[DR]] heads 2 context 16 {inverse}
+// CHECK:         %[[DE:.*]] = arith.addf %[[D]]#2, %[[DE0]]
+// CHECK:         %[[DT2:.*]] = peer.embedding_grad %[[TOK]], %[[DE]] {rows = 50 : i64}
+// CHECK:         %[[DT:.*]] = arith.addf %[[DT1]], %[[DT2]]
+// CHECK:         return %[[DT]]
+func.func @lm(%tokens: tensor<?xi32>, %targets: tensor<?xi32>, %table: tensor<50x8xf32>) -> tensor<f32> {
+  %e = peer.embedding %tokens, %table : tensor<?xi32>, tensor<50x8xf32>
+  %r = peer.rotary %e heads 2 context 16 : tensor<?x8xf32>
+  %a = peer.attention %r, %r, %e heads 2 context 16 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>
+  %h = peer.activation %a silu : tensor<?x8xf32>
+  %logits = peer.linear %h, %table {transpose_weight} : tensor<?x8xf32>, tensor<50x8xf32>
+  %l = peer.cross_entropy %logits, %targets : tensor<?x50xf32>, tensor<?xi32>
+  %m = peer.mean %l : tensor<?xf32>
+  return %m : tensor<f32>
+}
+peer.gradient @lm_grad of @lm
