@@ -131,7 +131,7 @@ def Peer_DecodeOp : Peer_DerivedEntryOp<"decode"> {
   let assemblyFormat = "$sym_name `prefill` $prefill `of` $function attr-dict";
 }
 
-def Peer_MarkOp : Peer_Op<"mark"> {
+def Peer_MarkOp : Peer_Op<"mark", [MemoryEffects<[MemWrite]>]> {
   let summary = "a kernel starts here";
   let description = [{
     Placed by `--peer-tile` before each kernel; becomes a call of the runtime's profiling hook. `bytes` and `flops` are the

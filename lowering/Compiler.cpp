@@ -5,7 +5,7 @@
 #include "Manifest.h"
 #include "Passes.h"
 #include "Pipelines.h"
-#include "cpu/TileModel.h"
+#include "lowering/cpu/TileModel.h"
 #include "dialect/Bufferization.h"
 #include "dialect/Differentiation.h"
 #include "dialect/Tiling.h"
@@ -148,6 +148,28 @@ LogicalResult Compilation::emitCode(const Manifest &manifest, const CpuTarget &t
   return writeOutput(options.output, packArtifact(*shared, manifest.json));
 }
 
+/// Names, roles and the like are in the manifest by now, and LLVM has no place for them.
+static void dropEntryAttributes(ModuleOp module) {
+  auto isOurs = [](NamedAttribute attribute) {
+    StringRef dialect = attribute.getName().getValue().split('.').first;
+    return dialect == PeerDialect::getDialectNamespace() ||
+           dialect == bufferization::BufferizationDialect::getDialectNamespace();
+  };
+  auto kept = [&](DictionaryAttr dictionary) {
+    return llvm::to_vector(llvm::make_filter_range(dictionary.getValue(), std::not_fn(isOurs)));
+  };
+  for (func::FuncOp function : module.getOps<func::FuncOp>()) {
+    function->setDiscardableAttrs(kept(function->getDiscardableAttrDictionary()));
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      if (DictionaryAttr dictionary = function.getArgAttrDict(i))
+        function.setArgAttrs(i, kept(dictionary));
+    for (unsigned i = 0; i < function.getNumResults(); ++i)
+      if (DictionaryAttr dictionary = function.getResultAttrDict(i))
+        function.setResultAttrs(i, kept(dictionary));
+  }
+  module->setDiscardableAttrs(kept(module->getDiscardableAttrDictionary()));
+}
+
 LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::SourceMgr &sources) {
   FailureOr<CpuTarget> target = resolveTarget(options.target);
   if (failed(target))
@@ -185,6 +207,7 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   }
   if (options.stage == Stage::Kernel)
     return printModule();
+  dropEntryAttributes(*module);
   if (failed(runPipeline(buildLLVMPipeline)))
     return failure();
   return emitCode(*manifest, *target);

@@ -3,8 +3,8 @@
 #ifndef PEER_LOWERING_MANIFEST_H
 #define PEER_LOWERING_MANIFEST_H
 
-#include "cpu/ObjectCode.h"
-#include "cpu/Target.h"
+#include "lowering/cpu/ObjectCode.h"
+#include "lowering/cpu/Target.h"
 
 #include "mlir/IR/BuiltinOps.h"
 

@@ -12,6 +12,23 @@ class Peer_LoweringPass<string name> : Pass<name, "::mlir::ModuleOp"> {
     "::mlir::vector::VectorDialect"];
 }
 
+def LowerReshape : Pass<"peer-lower-reshape"> {
+  let summary = "peer.reshape to upstream's collapse and expand";
+  let description = [{
+    Every shape by way of one dimension: row-major order makes both steps views.
+
+    ```mlir
+    %h = peer.reshape %q to tensor<?x8x128xf32> : tensor<?x1024xf32>
+    ```
+    becomes
+    ```mlir
+    %flat = tensor.collapse_shape %q [[0, 1]] : tensor<?x1024xf32> into tensor<?xf32>
+    %h = tensor.expand_shape %flat [[0, 1, 2]] output_shape [%tokens, 8, 128] : tensor<?xf32> into tensor<?x8x128xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def LowerToLoops : Peer_LoweringPass<"peer-lower-to-loops"> {
   let summary = "buffer-form ops to plain scalar loops";
   let description = [{

@@ -2,10 +2,9 @@
 
 #include "Pipelines.h"
 
-#include "LowerReshape.h"
 #include "Passes.h"
-#include "cpu/Target.h"
-#include "cpu/TileModel.h"
+#include "lowering/cpu/Target.h"
+#include "lowering/cpu/TileModel.h"
 #include "passes/Passes.h"
 
 #include "mlir/Conversion/Passes.h"

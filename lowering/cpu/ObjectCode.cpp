@@ -1,6 +1,6 @@
 //===- ObjectCode.cpp - LLVM dialect to a shared object ------------------===//
 
-#include "cpu/ObjectCode.h"
+#include "lowering/cpu/ObjectCode.h"
 
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/IRBuilder.h"

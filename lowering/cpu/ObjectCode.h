@@ -3,7 +3,7 @@
 #ifndef PEER_LOWERING_CPU_OBJECTCODE_H
 #define PEER_LOWERING_CPU_OBJECTCODE_H
 
-#include "cpu/Target.h"
+#include "lowering/cpu/Target.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/IR/Module.h"

@@ -1,6 +1,6 @@
 //===- Target.cpp - CPUs that code is generated for ----------------------===//
 
-#include "cpu/Target.h"
+#include "lowering/cpu/Target.h"
 
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"

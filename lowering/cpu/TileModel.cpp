@@ -1,6 +1,6 @@
 //===- TileModel.cpp - tile sizes for CPUs -------------------------------===//
 
-#include "cpu/TileModel.h"
+#include "lowering/cpu/TileModel.h"
 
 #include "dialect/IndexNotation.h"
 #include "dialect/PeerOps.h"

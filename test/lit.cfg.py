@@ -1,0 +1,35 @@
+# lit's configuration; lit.site.cfg.py.in adds what CMake knows.
+import os
+
+import lit.formats
+
+config.name = "peer"
+config.test_format = lit.formats.ShTest(execute_external=True)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["unit", "bench", "inputs"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.build_dir, "test")
+
+peer_opt = os.path.join(config.build_dir, "bin", "peer-opt")
+if lit_config.params.get("roundtrip", "0") == "1":
+    # The compiling form is not mlir-opt; only pass tests take the flag.
+    config.substitutions.append(("%peer-pass", peer_opt + " --verify-roundtrip"))
+else:
+    config.substitutions.append(("%peer-pass", peer_opt))
+config.substitutions.append(("%examples", os.path.join(config.source_dir, "examples")))
+config.substitutions.append(("%source", config.source_dir))
+config.substitutions.append(("%build", config.build_dir))
+config.substitutions.append(("%python", config.python))
+
+# The long tests (training to a loss, kill and resume, memory) run on request.
+if lit_config.params.get("all", "0") == "1":
+    config.available_features.add("all")
+if config.sanitize:
+    # MLIR's shared libraries are not instrumented: containers that cross the
+    # border look overflowed, and LLVM frees its globals at no defined time.
+    config.environment["ASAN_OPTIONS"] = "detect_container_overflow=0:detect_leaks=0"
+    config.available_features.add("sanitize")
+
+config.environment["PATH"] = os.pathsep.join(
+    [os.path.join(config.build_dir, "bin"), config.llvm_tools_dir, os.environ["PATH"]])
+config.environment["OMP_NUM_THREADS"] = "2"
