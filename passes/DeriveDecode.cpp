@@ -124,8 +124,11 @@ LogicalResult DecodeBuilder::retype(EntryBuilder &entry, Operation *op) {
     int64_t row = 1;
     for (int64_t size : to.getShape().drop_front())
       row *= size;
+    if (from.hasStaticShape() && (row == 0 || from.getNumElements() % row != 0))
+      return op->emitOpError() << "joins rows of several tokens, so @" << forward.getName()
+                               << " cannot be decoded one token at a time";
     SmallVector<int64_t> shape(to.getShape());
-    shape[0] = from.hasStaticShape() && row > 0 ? from.getNumElements() / row : ShapedType::kDynamic;
+    shape[0] = from.hasStaticShape() ? from.getNumElements() / row : ShapedType::kDynamic;
     reshape.setType(RankedTensorType::get(shape, to.getElementType()));
   }
   auto inferring = dyn_cast<InferTypeOpInterface>(copy);

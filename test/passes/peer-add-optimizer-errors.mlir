@@ -1,0 +1,61 @@
+// RUN: peer-opt %s --peer-inline-modules --peer-add-optimizer --split-input-file --verify-diagnostics
+
+func.func @loss(%x: tensor<?xf32>) -> tensor<f32> {
+  %m = peer.mean %x : tensor<?xf32>
+  return %m : tensor<f32>
+}
+// expected-error @+1 {{sets an optimizer for group 'experts', but no trainable parameter of @loss is in it}}
+peer.train @step of @loss {optimizer = #peer.sgd, groups = {experts = #peer.sgd}}
+
+// -----
+
+func.func @loss(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>, %t: tensor<?xi32>) -> tensor<f32> {
+  %p = peer.param "pool" zeros group("experts") : tensor<16x2x8xf32>
+  %y = peer.mix %x, %i, %w, %p relu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xf32>
+  %z = peer.mix %y, %i, %w, %p relu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xf32>
+  %l = peer.cross_entropy %z, %t : tensor<?x8xf32>, tensor<?xi32>
+  %m = peer.mean %l : tensor<?xf32>
+  return %m : tensor<f32>
+}
+// expected-error @+1 {{cannot update 'pool' row by row, as group 'experts' asks: more than one op uses it; share no pool, or give the group an optimizer that is not lazy}}
+peer.train @step of @loss {optimizer = #peer.sgd, groups = {experts = #peer.sgd<lazy = true>}}
+
+// -----
+
+func.func @loss(%x: tensor<?x8xf32>, %t: tensor<?xi32>) -> tensor<f32> {
+  %g = peer.param "gain" ones : tensor<8xf32>
+  // expected-error @+1 {{cannot be trained: its running statistics must be parameters marked 'buffer'}}
+  %y = peer.batch_norm %x, %g, %g, %g, %g : tensor<?x8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+  %l = peer.cross_entropy %y, %t : tensor<?x8xf32>, tensor<?xi32>
+  %m = peer.mean %l : tensor<?xf32>
+  return %m : tensor<f32>
+}
+peer.train @step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+// A router behind a gate of one learns nothing: it stays as it is, and the description's author is told.
+func.func @loss(%x: tensor<?x8xf32>, %t: tensor<?xi32>) -> tensor<f32> {
+  %q = peer.reshape %x to tensor<?x1x1x8xf32> : tensor<?x8xf32>
+  // expected-warning @+1 {{parameter 'keys' gets no gradient from @loss and is left as it is}}
+  %k = peer.param "keys" zeros : tensor<1x1x16x8xf32>
+  %s = peer.score %q, %k : tensor<?x1x1x8xf32>, tensor<1x1x16x8xf32>
+  %i, %v = peer.select %s topk<2> : tensor<?x1x1x16xf32>
+  %w = peer.gate %v one : tensor<?x1x2xf32>
+  %p = peer.param "pool" zeros : tensor<16x2x8xf32>
+  %y = peer.mix %x, %i, %w, %p relu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xf32>
+  %l = peer.cross_entropy %y, %t : tensor<?x8xf32>, tensor<?xi32>
+  %m = peer.mean %l : tensor<?xf32>
+  return %m : tensor<f32>
+}
+peer.train @step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+func.func @loss(%x: tensor<?xf32>) -> tensor<f32> {
+  %m = peer.mean %x : tensor<?xf32>
+  return %m : tensor<f32>
+}
+peer.train @step of @loss {optimizer = #peer.sgd}
+// expected-error @+1 {{is the second training step of this module, which can have one}}
+peer.train @step2 of @loss {optimizer = #peer.adamw}

@@ -1,0 +1,46 @@
+// RUN: peer-opt %s --peer-inline-modules --peer-derive-decode | FileCheck %s
+
+// Prefill takes up to the shortest context of tokens at once.
+// CHECK-LABEL: func.func @prefill(
+// CHECK-SAME:    %[[TOKENS:[a-z0-9]+]]: tensor<?xi32> {bufferization.writable = false, peer.name = "tokens", peer.range = [0, 50], peer.role = "input"}
+// CHECK-SAME:    %[[POS:[a-z0-9]+]]: tensor<i32> {bufferization.writable = false, peer.name = "position", peer.role = "scalar"}
+// CHECK-SAME:    peer.name = "table"
+// CHECK-SAME:    %[[K0:[a-z0-9]+]]: tensor<16x8xf32> {bufferization.writable = true, peer.name = "cache.0.key", peer.role = "state"}
+// CHECK-SAME:    %[[V0:[a-z0-9]+]]: tensor<16x8xf32> {bufferization.writable = true, peer.name = "cache.0.value", peer.role = "state"}
+// CHECK-SAME:    %[[K1:[a-z0-9]+]]: tensor<12x8xf32> {{{[^}]*}}peer.name = "cache.1.key"
+// CHECK-SAME:    -> (tensor<?x50xf32> {peer.name = "logits"}, tensor<16x8xf32> {peer.name = "cache.0.key", peer.updates = 4 : i64}, tensor<16x8xf32> {peer.name = "cache.0.value", peer.updates = 5 : i64}
+// CHECK-SAME:    attributes {peer.kind = "prefill", peer.max_tokens = 12 : i64, peer.of = "logits"}
+// CHECK-NOT:     peer.attention
+// CHECK:         return
+
+// Decoding one token, every type is static.
+// CHECK-LABEL: func.func @decode(
+// CHECK-SAME:    tensor<1xi32> {
+// CHECK-SAME:    %[[POS:[a-z0-9]+]]: tensor<i32>
+// CHECK-SAME:    attributes {peer.kind = "decode", peer.of = "logits"}
+// CHECK:         %[[E:.*]] = peer.embedding %{{.*}} : tensor<1xi32>, tensor<50x8xf32>
+// CHECK:         %[[Q:.*]] = peer.rotary_at %[[E]], %[[POS]] heads 2 {base = 5.000000e+02 : f32} : tensor<1x8xf32>, tensor<i32>
+// CHECK:         %[[A:.*]]:3 = peer.cached_attention %[[Q]], %[[E]], %[[E]], %{{.*}}, %{{.*}}, %[[POS]] {heads = 2 : i64}
+// CHECK:         %[[B:.*]] = arith.addf %[[E]], %[[A]]#0 : tensor<1x8xf32>
+// CHECK:         %[[R:.*]] = peer.reshape %[[B]] to tensor<4x2xf32> : tensor<1x8xf32>
+// CHECK:         %[[N:.*]] = peer.batch_norm %[[R]]
+// CHECK:         peer.reshape %[[N]] to tensor<1x8xf32> : tensor<4x2xf32>
+// CHECK:         %[[C:.*]]:3 = peer.cached_attention
+// CHECK:         %[[Y:.*]] = peer.linear {{.*}} : tensor<1x8xf32>, tensor<50x8xf32>
+// CHECK:         return %[[Y]], %[[A]]#1, %[[A]]#2, %[[C]]#1, %[[C]]#2
+// CHECK-NOT:   peer.decode
+func.func @logits(%tokens: tensor<?xi32>) -> tensor<?x50xf32> {
+  %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
+  %e = peer.embedding %tokens, %t : tensor<?xi32>, tensor<50x8xf32>
+  %q = peer.rotary %e heads 2 context 16 {base = 500.0 : f32} : tensor<?x8xf32>
+  %a = peer.attention %q, %e, %e heads 2 context 16 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>
+  %b = arith.addf %e, %a : tensor<?x8xf32>
+  %r = peer.reshape %b to tensor<?x2xf32> : tensor<?x8xf32>
+  %g = peer.param "gain" ones : tensor<2xf32>
+  %n = peer.batch_norm %r, %g, %g, %g, %g : tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>
+  %h = peer.reshape %n to tensor<?x8xf32> : tensor<?x2xf32>
+  %c = peer.attention %h, %h, %h heads 2 context 12 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>
+  %y = peer.linear %c, %t {transpose_weight} : tensor<?x8xf32>, tensor<50x8xf32>
+  return %y : tensor<?x50xf32>
+}
+peer.decode @decode prefill @prefill of @logits
