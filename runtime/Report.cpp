@@ -38,7 +38,7 @@ circle.c0{fill:var(--c0)}circle.c1{fill:var(--c1)}circle.c2{fill:var(--c2)}circl
 .columns{grid-column:2;display:flex;justify-content:space-between}
 img.usage{display:block;width:100%;aspect-ratio:1;object-fit:fill;image-rendering:pixelated;border:1px solid var(--axis)}
 table{border-collapse:collapse;width:100%;font-size:14px}td,th{text-align:left;vertical-align:top;padding:5px 10px 5px 0;border-bottom:1px solid var(--grid);overflow-wrap:anywhere}
-td:first-child{color:var(--soft);width:42%}th{color:var(--soft);font-weight:500}tr:last-child td{border-bottom:0}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;width:auto}
+td:first-child{color:var(--soft);width:42%}th{color:var(--soft);font-weight:500}tr:last-child td{border-bottom:0}td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;width:auto}
 @media print{body{background:#fff}.card{break-inside:avoid}}
 )css";
 

@@ -265,12 +265,10 @@ Status TrainRun::loop() {
     if (last || interrupted() || saveDue(summary.step))
       PEER_TRY(save());
   }
-  summary.interrupted = interrupted();
-  // A run resumed at its end, or stopped before it could begin, has not come by these.
-  if (lastSaved != summary.step && summary.step > 0)
-    PEER_TRY(save());
-  if (!summary.interrupted && lastEvaluated != summary.step)
+  // A run that was resumed at its end has no evaluation in this process yet.
+  if (!interrupted() && lastEvaluated != summary.step)
     PEER_TRY(evaluate());
+  summary.interrupted = interrupted();
   return {};
 }
 
