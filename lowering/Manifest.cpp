@@ -55,8 +55,9 @@ static json::Array numbers(ArrayRef<int64_t> values) {
   return array;
 }
 
-static ArrayRef<int64_t> integers(Attribute attribute) {
-  return cast<DenseI64ArrayAttr>(attribute).asArrayRef();
+static SmallVector<int64_t> integers(Attribute attribute) {
+  return llvm::map_to_vector(cast<ArrayAttr>(attribute).getAsRange<IntegerAttr>(),
+                             [](IntegerAttr value) { return value.getInt(); });
 }
 
 namespace {
