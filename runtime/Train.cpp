@@ -265,6 +265,9 @@ Status TrainRun::loop() {
     if (last || interrupted() || saveDue(summary.step))
       PEER_TRY(save());
   }
+  // A signal that arrives between the questions above ends the loop without a save.
+  if (lastSaved != summary.step && summary.step > 0)
+    PEER_TRY(save());
   // A run that was resumed at its end has no evaluation in this process yet.
   if (!interrupted() && lastEvaluated != summary.step)
     PEER_TRY(evaluate());
