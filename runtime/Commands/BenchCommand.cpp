@@ -20,14 +20,12 @@ struct BenchOptions {
 constexpr uint64_t kSeed = 1;
 constexpr int64_t kDefaultTokens = 1024;
 
-constexpr const char *kHelp = R"(Times one function of a compiled model: total and per kernel, beside the memory bandwidth measured in the same process.
-
-One call warms up, --repeat calls are timed. Times are microseconds per call, bytes and FLOPs what the kernel must move and
+constexpr const char *kHelp = R"(One call warms up, --repeat calls are timed. Times are microseconds per call, bytes and FLOPs what the kernel must move and
 compute at this token count, GB/s and GFLOP/s these divided by the median time, stream_gb_per_s what all threads together
 can read from memory (GB = 1e9 bytes). Without --in the inputs are random (fixed seed, integers within their range);
-without --weights parameters are initialised as "peer-run init --seed 1" does.)";
+without --weights parameters are initialised as "peer-run init --seed 1" does.
 
-constexpr const char *kExample = R"(Example:
+Example:
   peer-run bench peer_layer.peer layer --dim T=1024 --threads 2 --json)";
 
 /// T from --dim NAME=N, or the default.
@@ -108,15 +106,16 @@ Result<int> runBench(const BenchOptions &options) {
 
 void addBenchCommand(CLI::App &app, CommandContext &context) {
   auto options = std::make_shared<BenchOptions>();
-  CLI::App *command = app.add_subcommand("bench", kHelp);
-  command->footer(kExample);
+  CLI::App *command = app.add_subcommand("bench", "Time one function of a model, kernel by kernel, beside the machine's memory bandwidth");
+  command->footer(kHelp);
   command->add_option("MODEL", options->model, "The artifact (MODEL.peer)")->required();
   command->add_option("ENTRY", options->entry, "The function to time")->required();
   command->add_option("--weights", options->weights, "Parameters (default: initialised)")->type_name("FILE");
   command->add_option("--in", options->in, "Input tensors (default: random)")->type_name("FILE");
   command->add_option("--dim", options->dims, "Size of a dynamic dimension of random inputs (default: T=1024, rounded up to what the function takes)")
-      ->type_name("NAME=N");
-  command->add_option("--repeat", options->repeat, "Calls to time")->type_name("R")->check(CLI::Range(1, 1000000))->capture_default_str();
+      ->type_name("NAME=N")
+      ->allow_extra_args(false);
+  command->add_option("--repeat", options->repeat, "Calls to time")->type_name("R")->check(CLI::Range(1, 1000000).description(""))->capture_default_str();
   command->add_flag("--json", options->json, "Print one JSON object instead of a table");
   addCommonOptions(*command, context);
   command->callback([options, &context] { context.action = [options] { return runBench(*options); }; });

@@ -8,14 +8,12 @@ struct CallOptions {
   std::string model, entry, weights, in, out;
 };
 
-constexpr const char *kHelp = R"(Calls one function of a compiled model on named tensors and writes its results.
-
-The tensors in IN.safetensors must be exactly the function's inputs ("peer-run inspect MODEL.peer" lists them).
+constexpr const char *kHelp = R"(The tensors in IN.safetensors must be exactly the function's inputs ("peer-run inspect MODEL.peer" lists them).
 The token count T comes from their shapes. Scalars that a function takes (step, position, learning_rate.GROUP) may be
 given there too, as tensors of rank 0; otherwise they are 1, 0 and the model's default. States such as key-value
-caches start at zero.)";
+caches start at zero.
 
-constexpr const char *kExample = R"(Example:
+Example:
   peer-run init peer_layer.peer --seed 1 --out w.safetensors
   peer-run call peer_layer.peer layer --weights w.safetensors --in x.safetensors --out y.safetensors)";
 
@@ -79,8 +77,8 @@ Result<int> runCall(const CallOptions &options) {
 
 void addCallCommand(CLI::App &app, CommandContext &context) {
   auto options = std::make_shared<CallOptions>();
-  CLI::App *command = app.add_subcommand("call", kHelp);
-  command->footer(kExample);
+  CLI::App *command = app.add_subcommand("call", "Call one function of a model on named tensors");
+  command->footer(kHelp);
   command->add_option("MODEL", options->model, "The artifact (MODEL.peer)")->required();
   command->add_option("ENTRY", options->entry, "The function to call")->required();
   command->add_option("--weights", options->weights, "Parameters, if the function takes any")->type_name("FILE");

@@ -52,7 +52,7 @@ int runAction(CommandContext &context) {
 void addCommonOptions(CLI::App &command, CommandContext &context) {
   command.add_option("--threads", context.threads, "Threads to compute with (default: one per core, or OMP_NUM_THREADS)")
       ->type_name("N")
-      ->check(CLI::Range(1, 4096));
+      ->check(CLI::Range(1, 4096).description(""));
   command.add_option("--device", context.device, "Where to run: cpu")->type_name("NAME")->capture_default_str();
 }
 

@@ -11,12 +11,10 @@ struct InitOptions {
   uint64_t seed = 1;
 };
 
-constexpr const char *kHelp = R"(Writes a model's initial parameters to a safetensors file.
+constexpr const char *kHelp = R"(Values follow the initialisers of the model description. One seed gives the same file on every machine of one kind, at any
+number of threads. The file appears whole or not at all.
 
-Values follow the initialisers of the model description. One seed gives the same file on every machine of one kind, at any
-number of threads. The file appears whole or not at all.)";
-
-constexpr const char *kExample = R"(Example:
+Example:
   peer-run init peer_layer.peer --seed 7 --out w.safetensors)";
 
 Result<int> runInit(const InitOptions &options) {
@@ -33,8 +31,8 @@ Result<int> runInit(const InitOptions &options) {
 
 void addInitCommand(CLI::App &app, CommandContext &context) {
   auto options = std::make_shared<InitOptions>();
-  CLI::App *command = app.add_subcommand("init", kHelp);
-  command->footer(kExample);
+  CLI::App *command = app.add_subcommand("init", "Write a model's initial parameters to a safetensors file");
+  command->footer(kHelp);
   command->add_option("MODEL", options->model, "The artifact (MODEL.peer)")->required();
   command->add_option("--seed", options->seed, "A whole number that names the random values")->type_name("S")->capture_default_str();
   command->add_option("--out", options->out, "Where the parameters go (safetensors)")->type_name("FILE")->required();

@@ -9,13 +9,12 @@
 namespace peer::runtime {
 
 namespace {
-constexpr const char *kHelp = R"(Shows what is in an artifact (target, parameters, functions and their tensors) or in a safetensors file.
+constexpr const char *kHelp = R"(Of an artifact: its target, its parameters with totals, its functions with their tensors. Of a safetensors file: its
+tensors and metadata. Artifacts for other machines can be inspected too; what this machine lacks to run them is said.
 
-Artifacts for other machines can be inspected too; what this machine lacks to run them is said.)";
-
-constexpr const char *kExample = R"(Examples:
+Examples:
   peer-run inspect tiny_peer_lm.peer
-  peer-run inspect run/model.safetensors)";
+  peer-run inspect run/weights.safetensors)";
 
 std::string joined(const std::vector<std::string> &items) {
   std::string text;
@@ -68,8 +67,10 @@ void printGroups(const Manifest &manifest) {
 
 void printEntry(const Entry &entry) {
   print(concat("\nfunction ", entry.name, " (", entryKindName(entry.kind), entry.of.empty() ? "" : " of " + entry.of, ")"));
-  if (entry.dynamic)
+  if (entry.dynamic && entry.multipleOf > 1)
     print(concat(", T a multiple of ", entry.multipleOf));
+  if (entry.most > 0)
+    print(concat(", T at most ", entry.most));
   print("\n");
   uint64_t stateBytes = 0, states = 0, parameters = 0;
   Table table({"", "name", "dtype", "shape", "values"});
@@ -86,7 +87,8 @@ void printEntry(const Entry &entry) {
   }
   for (const ResultInfo &result : entry.results)
     table.add({"result", result.name, std::string(dtypeName(result.dtype)), shapeText(result.shape), ""});
-  print(table.text("  "));
+  if (!table.empty())
+    print(table.text("  "));
   if (parameters > 0)
     print(concat("  reads ", parameters, " parameter tensors\n"));
   if (states > 0)
@@ -145,8 +147,8 @@ Result<int> runInspect(const std::string &path) {
 
 void addInspectCommand(CLI::App &app, CommandContext &context) {
   auto path = std::make_shared<std::string>();
-  CLI::App *command = app.add_subcommand("inspect", kHelp);
-  command->footer(kExample);
+  CLI::App *command = app.add_subcommand("inspect", "Show what is in an artifact or a safetensors file");
+  command->footer(kHelp);
   command->add_option("FILE", *path, "An artifact (MODEL.peer) or a safetensors file")->required();
   addCommonOptions(*command, context);
   command->callback([path, &context] { context.action = [path] { return runInspect(*path); }; });

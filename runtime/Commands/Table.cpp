@@ -1,7 +1,6 @@
 #include "Table.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cstdio>
 
 namespace peer::runtime {
@@ -15,13 +14,12 @@ std::string fixed(double value, int digits) {
 std::string Table::text(const std::string &indent) const {
   size_t columns = rows.front().size();
   std::vector<size_t> width(columns, 0);
-  // A column is numeric when every cell below the heading begins with a digit (or is empty).
   std::vector<bool> numeric(columns, rows.size() > 1);
   for (size_t r = 0; r < rows.size(); ++r)
     for (size_t c = 0; c < columns; ++c) {
       const std::string &cell = rows[r][c];
       width[c] = std::max(width[c], cell.size());
-      if (r > 0 && !cell.empty() && !std::isdigit(static_cast<unsigned char>(cell[0])) && cell[0] != '-')
+      if (r > 0 && cell.find_first_not_of("0123456789.-+e %") != std::string::npos)
         numeric[c] = false;
     }
   std::string out;
