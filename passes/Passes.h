@@ -3,6 +3,8 @@
 #ifndef PEER_PASSES_PASSES_H
 #define PEER_PASSES_PASSES_H
 
+#include "dialect/PeerDialect.h"
+
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"

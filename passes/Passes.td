@@ -195,7 +195,7 @@ def Tile : Pass<"peer-tile", "::mlir::func::FuncOp"> {
     ```
   }];
   let options = [Option<"sizes", "sizes", "std::string", "\"\"", "tile sizes by kernel name">];
-  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+  let dependentDialects = ["::peer::PeerDialect", "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 

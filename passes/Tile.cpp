@@ -99,13 +99,14 @@ FailureOr<Operation *> tileKernel(RewriterBase &rewriter, const Kernel &kernel) 
     detachDestinations(rewriter, op);
   llvm::SmallPtrSet<Operation *, 4> inside(kernel.ops.begin(), kernel.ops.end());
   // A fused result that others use is put together from the tiles; each tile computes its part of it once.
-  auto control = [&](tensor::ExtractSliceOp, OpResult producer,
+  auto control = [&](tensor::ExtractSliceOp slice, OpResult producer,
                      bool) -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
     Operation *owner = producer.getOwner();
     if (!inside.contains(owner))
       return std::nullopt;
+    Operation *loop = slice->getParentOfType<scf::ForallOp>();
     bool leaves = llvm::any_of(owner->getUsers(), [&](Operation *user) {
-      return user->getBlock() == kernel.anchor()->getBlock() && !inside.contains(user);
+      return !inside.contains(user) && !loop->isAncestor(user);
     });
     return scf::SCFTileAndFuseOptions::ControlFnResult{leaves};
   };

@@ -50,7 +50,7 @@ func.func @two_users(%x: tensor<?x64xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32
 
 // Reductions are not cut, and scalars get neither loop nor mark.
 // CHECK-LABEL: func.func @reduce(
-// CHECK:       peer.mark 0 "generic" bytes [0, 260] flops [0, 64]
+// CHECK:       peer.mark 0 "generic" bytes [0, 264] flops [0, 64]
 // CHECK:       scf.forall (%{{.*}}) = (0) to (%{{.*}}) step (16)
 // CHECK:         linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]
 // CHECK:       %[[S:.*]] = linalg.generic

@@ -51,6 +51,28 @@ func.func @all_leave(%q: tensor<?x4x1x8xf32>, %keys: tensor<1x1x64x8xf32>, %ones
 
 // -----
 
+// A mix that stands before the gate, in a loop of its own by then, counts as a user too.
+// CHECK-LABEL: func.func @earlier_user(
+// CHECK:       peer.mark 0 "score_select_gate"
+// CHECK-NEXT:  %[[R:.*]]:2 = scf.forall
+// CHECK:         peer.select
+// CHECK-NOT:   peer.select
+// CHECK:       peer.mark 1 "mix"
+// CHECK:         tensor.extract_slice %[[R]]#1
+// CHECK-NOT:   peer.select
+// CHECK:       return
+func.func @earlier_user(%x: tensor<?x8xf32>, %q: tensor<?x4x1x8xf32>, %keys: tensor<1x1x64x8xf32>,
+                        %ones: tensor<?x4x2xf32>, %pool: tensor<64x2x8xf32>) -> (tensor<?x8xf32>, tensor<?x4x2xf32>) {
+  %s = peer.score %q, %keys : tensor<?x4x1x8xf32>, tensor<1x1x64x8xf32>
+  %idx, %val = peer.select %s topk<2> : tensor<?x4x1x64xf32>
+  %y = peer.mix %x, %idx, %ones, %pool gelu
+     : tensor<?x8xf32>, tensor<?x4x2xi32>, tensor<?x4x2xf32>, tensor<64x2x8xf32>
+  %w = peer.gate %val softmax : tensor<?x4x2xf32>
+  return %y, %w : tensor<?x8xf32>, tensor<?x4x2xf32>
+}
+
+// -----
+
 // The chain ends where it ends: at the selection here.
 // CHECK-LABEL: func.func @no_gate(
 // CHECK:       peer.mark 0 "score_select"
