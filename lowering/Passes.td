@@ -29,6 +29,16 @@ def LowerReshape : Pass<"peer-lower-reshape"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def DropUpdatedResults : Pass<"peer-drop-updated-results", "::mlir::ModuleOp"> {
+  let summary = "remove results that bufferization turned into their arguments";
+  let description = [{
+    An entry returns each tensor it updates (`peer.updates = <argument>`); in buffer form that is the argument itself,
+    written in place. A small vector (running statistics) that was computed elsewhere is copied there; anything larger is
+    an error. Upstream's
+    drop-equivalent-buffer-results leaves public functions alone, and entries are public.
+  }];
+}
+
 def LowerToLoops : Peer_LoweringPass<"peer-lower-to-loops"> {
   let summary = "buffer-form ops to plain scalar loops";
   let description = [{

@@ -64,7 +64,7 @@ void buildKernelPipeline(OpPassManager &pm, const LoweringOptions &options) {
   bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
   // Results that were updated in place are their arguments.
-  pm.addPass(bufferization::createDropEquivalentBufferResultsPass());
+  pm.addPass(createDropUpdatedResults());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   bufferization::buildBufferDeallocationPipeline(pm);

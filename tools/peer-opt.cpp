@@ -47,7 +47,9 @@ static int compile(int argc, char **argv, mlir::DialectRegistry &registry) {
   mlir::registerDefaultTimingManagerCLOptions();
   if (!cl::ParseCommandLineOptions(argc, argv, kOverview))
     return 1;
-  return mlir::failed(peer::compileModel(options, registry));
+  // The linker resets all options of the process, ours too: keep what was parsed.
+  const peer::CompileOptions parsed = options;
+  return mlir::failed(peer::compileModel(parsed, registry));
 }
 
 int main(int argc, char **argv) {
