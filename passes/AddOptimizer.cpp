@@ -353,6 +353,7 @@ struct AddOptimizerPass : peer::impl::AddOptimizerBase<AddOptimizerPass> {
       (*loss)->setAttr(attrs::kKind, StringAttr::get(&getContext(), kind::kLoss));
       module->setAttr(attrs::kGroups, step.describeGroups());
       request.erase();
+      eraseIfUnused(*loss);
     }
   }
 };

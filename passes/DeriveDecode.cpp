@@ -180,6 +180,7 @@ struct DeriveDecodePass : peer::impl::DeriveDecodeBase<DeriveDecodePass> {
           failed(DecodeBuilder(request, *forward).build(request.getSymName(), kind::kDecode, 1)))
         return signalPassFailure();
       request.erase();
+      eraseIfUnused(*forward);
     }
   }
 };

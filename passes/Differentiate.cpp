@@ -42,11 +42,7 @@ std::string nameOr(StringRef name, StringRef stem, unsigned index) {
 }
 
 /// Builds the entry that `request` asks for.
-LogicalResult buildGradientEntry(GradientOp request) {
-  FailureOr<func::FuncOp> found = findRequestedFunction(request, request.getFunctionAttr());
-  if (failed(found))
-    return failure();
-  func::FuncOp function = *found;
+LogicalResult buildGradientEntry(GradientOp request, func::FuncOp function) {
   FailureOr<SmallVector<unsigned>> wanted = findWantedInputs(request, function);
   if (failed(wanted))
     return failure();
@@ -107,9 +103,11 @@ struct DifferentiatePass : peer::impl::DifferentiateBase<DifferentiatePass> {
 
   void runOnOperation() override {
     for (GradientOp request : llvm::make_early_inc_range(getOperation().getOps<GradientOp>())) {
-      if (failed(buildGradientEntry(request)))
+      FailureOr<func::FuncOp> function = findRequestedFunction(request, request.getFunctionAttr());
+      if (failed(function) || failed(buildGradientEntry(request, *function)))
         return signalPassFailure();
       request.erase();
+      eraseIfUnused(*function);
     }
   }
 };

@@ -192,3 +192,10 @@ FailureOr<func::FuncOp> peer::findRequestedFunction(Operation *request, FlatSymb
                                   << function.getBody().getBlocks().size() << " blocks";
   return function;
 }
+
+bool peer::eraseIfUnused(func::FuncOp function) {
+  if (!function.isPrivate() || !SymbolTable::symbolKnownUseEmpty(function, function->getParentOp()))
+    return false;
+  function.erase();
+  return true;
+}

@@ -85,6 +85,10 @@ llvm::StringRef getResultName(mlir::func::FuncOp function, unsigned result);
 /// where it has not.
 mlir::FailureOr<mlir::func::FuncOp> findRequestedFunction(mlir::Operation *request, mlir::FlatSymbolRefAttr name);
 
+/// Erases a private function that nothing uses, such as one that only a request
+/// named; says whether it did.
+bool eraseIfUnused(mlir::func::FuncOp function);
+
 } // namespace peer
 
 #endif // PEER_PASSES_ENTRIES_H

@@ -164,13 +164,6 @@ LogicalResult Inliner::declare(ParamOp op, StringRef prefix, IRMapping &mapping)
 // The pass
 //===----------------------------------------------------------------------===//
 
-/// The name a person gave with `peer.name`, or a numbered one.
-std::string nameOr(Attribute given, StringRef stem, unsigned index) {
-  if (auto name = dyn_cast_or_null<StringAttr>(given))
-    return name.str();
-  return (stem + Twine(index)).str();
-}
-
 struct InlineModulesPass : peer::impl::InlineModulesBase<InlineModulesPass> {
   void runOnOperation() override;
   /// Replaces `source`, at the end of the pass, by an entry of the same name.
@@ -184,20 +177,16 @@ FailureOr<func::FuncOp> InlineModulesPass::buildEntry(func::FuncOp source, Strin
     kind = given.getValue();
   EntryBuilder entry(source, source.getName(), kind, "");
   SmallVector<Value> inputs, results;
-  for (unsigned i = 0; i < source.getNumArguments(); ++i) {
-    BlockArgument argument = source.getArgument(i);
-    StringRef role = getRole(source, i);
-    inputs.push_back(entry.addArgument(argument.getType(), argument.getLoc(),
-                                       nameOr(source.getArgAttr(i, attrs::kName), "arg", i),
-                                       role.empty() ? StringRef(role::kInput) : role, getParameter(source, i)));
-  }
+  for (unsigned i = 0; i < source.getNumArguments(); ++i)
+    inputs.push_back(entry.addArgumentLike(source, i));
   if (failed(Inliner(entry, symbols, declarations).inlineBody(source, "", inputs, results)))
     return failure();
   for (auto [i, value] : llvm::enumerate(results)) {
     std::optional<BlockArgument> updates;
     if (auto index = source.getResultAttrOfType<IntegerAttr>(i, attrs::kUpdates))
       updates = cast<BlockArgument>(inputs[index.getInt()]);
-    entry.addResult(value, nameOr(source.getResultAttr(i, attrs::kName), "result", i), updates);
+    StringRef name = getResultName(source, i);
+    entry.addResult(value, name.empty() ? "result" + std::to_string(i) : name.str(), updates);
   }
   FailureOr<func::FuncOp> finished = entry.finish();
   if (failed(finished))
@@ -246,12 +235,8 @@ void InlineModulesPass::runOnOperation() {
   bool changed = true;
   while (changed) {
     changed = false;
-    for (func::FuncOp function : llvm::make_early_inc_range(module.getOps<func::FuncOp>())) {
-      if (!function.isPrivate() || !SymbolTable::symbolKnownUseEmpty(function, module))
-        continue;
-      function.erase();
-      changed = true;
-    }
+    for (func::FuncOp function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+      changed |= eraseIfUnused(function);
   }
 }
 

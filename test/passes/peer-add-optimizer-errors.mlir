@@ -1,4 +1,4 @@
-// RUN: peer-opt %s --peer-inline-modules --peer-add-optimizer --split-input-file --verify-diagnostics
+// RUN: %peer-pass %s --peer-inline-modules --peer-add-optimizer --split-input-file --verify-diagnostics
 
 func.func @loss(%x: tensor<?xf32>) -> tensor<f32> {
   %m = peer.mean %x : tensor<?xf32>

@@ -1,4 +1,4 @@
-// RUN: peer-opt %s --peer-inline-modules --peer-add-optimizer --canonicalize --split-input-file | FileCheck %s
+// RUN: %peer-pass %s --peer-inline-modules --peer-add-optimizer --canonicalize --split-input-file | FileCheck %s
 
 // Loss, gradient, clipping by the norm over the group, update in place; the loss itself stays.
 // CHECK:       module attributes {peer.groups = [{lazy = false, learning_rate = 1.000000e-02 : f64, name = "default", optimizer = "sgd"}]}

@@ -1,4 +1,4 @@
-// RUN: peer-opt %s --peer-add-usage --split-input-file | FileCheck %s
+// RUN: %peer-pass %s --peer-add-usage --split-input-file | FileCheck %s
 
 // Mixes of one pool share a histogram, named after it; the grid is that of the product keys. A mix of one expert has
 // nothing to count, and the pool of the last mix has no name.

@@ -1,4 +1,4 @@
-// RUN: peer-opt %s --peer-inline-modules --peer-derive-decode --split-input-file --verify-diagnostics
+// RUN: %peer-pass %s --peer-inline-modules --peer-derive-decode --split-input-file --verify-diagnostics
 
 func.func @logits(%tokens: tensor<?xi32>) -> tensor<8x8xf32> {
   %t = peer.param "table" normal(0.02) : tensor<50x8xf32>

@@ -1,4 +1,4 @@
-// RUN: peer-opt %s --peer-inline-modules --peer-derive-decode | FileCheck %s
+// RUN: %peer-pass %s --peer-inline-modules --peer-derive-decode | FileCheck %s
 
 // Prefill takes up to the shortest context of tokens at once.
 // CHECK-LABEL: func.func @prefill(

@@ -1,4 +1,4 @@
-// RUN: peer-opt %s --peer-differentiate --split-input-file --verify-diagnostics
+// RUN: %peer-pass %s --peer-differentiate --split-input-file --verify-diagnostics
 
 func.func @f(%x: tensor<8xf32>) -> tensor<8xf32> {
   // expected-error @+1 {{op 'math.exp' has no gradient: implement peer::DifferentiableOpInterface}}

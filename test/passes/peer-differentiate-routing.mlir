@@ -1,4 +1,4 @@
-// RUN: peer-opt %s --peer-differentiate --split-input-file | FileCheck %s
+// RUN: %peer-pass %s --peer-differentiate --split-input-file | FileCheck %s
 
 // The routing ops: selection passes on the gradient of its values alone; the pool's gradient goes through sorted pairs.
 // CHECK-LABEL: func.func @peer_grad(

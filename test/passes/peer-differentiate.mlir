@@ -1,4 +1,4 @@
-// RUN: peer-opt %s --peer-differentiate --split-input-file | FileCheck %s
+// RUN: %peer-pass %s --peer-differentiate --split-input-file | FileCheck %s
 
 // Inputs, then a gradient for each result, then parameters; gradients of the inputs, then of the trainable parameters.
 // CHECK-LABEL: func.func @f_grad(
@@ -112,3 +112,14 @@ func.func @batch_norms(%x: tensor<?x4xf32>, %g: tensor<4xf32>, %m: tensor<4xf32>
   return %y : tensor<?x4xf32>
 }
 peer.gradient @batch_norms_grad of @batch_norms wrt [0]
+
+// -----
+
+// A private function that only the request named is gone with it.
+// CHECK-NOT:   func.func private
+// CHECK-LABEL: func.func @private_grad(
+func.func private @helper(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %y = arith.mulf %x, %x : tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+peer.gradient @private_grad of @helper

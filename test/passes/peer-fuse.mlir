@@ -1,4 +1,4 @@
-// RUN: peer-opt %s --peer-fuse --canonicalize | FileCheck %s
+// RUN: %peer-pass %s --peer-fuse --canonicalize | FileCheck %s
 
 // The gradient of the scores is never formed: only the selected keys take part.
 // CHECK-LABEL: func.func @product_topk(

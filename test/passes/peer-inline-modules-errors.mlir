@@ -1,4 +1,4 @@
-// RUN: peer-opt %s --peer-inline-modules --split-input-file --verify-diagnostics
+// RUN: %peer-pass %s --peer-inline-modules --split-input-file --verify-diagnostics
 
 func.func @shapes(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   // expected-note @+1 {{first used here}}

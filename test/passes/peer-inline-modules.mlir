@@ -1,4 +1,4 @@
-// RUN: peer-opt %s --peer-inline-modules --split-input-file | FileCheck %s
+// RUN: %peer-pass %s --peer-inline-modules --split-input-file | FileCheck %s
 
 // Names are the prefixes of the calls and the parameter's own, joined by dots; an empty prefix adds nothing. The private
 // function is gone.

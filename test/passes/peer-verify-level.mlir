@@ -1,27 +1,27 @@
 // Each level refuses what belongs to another one, naming the first op that does.
 // RUN: split-file %s %t
-// RUN: peer-opt %t/description.mlir --peer-verify-level=level=model -o /dev/null
-// RUN: not peer-opt %t/description.mlir --peer-verify-level=level=graph 2>&1 | FileCheck %s --check-prefix=NAMES
+// RUN: %peer-pass %t/description.mlir --peer-verify-level=level=model -o /dev/null
+// RUN: not %peer-pass %t/description.mlir --peer-verify-level=level=graph 2>&1 | FileCheck %s --check-prefix=NAMES
 // NAMES: error: op 'peer.param' belongs to a model description and is not allowed at the graph level
 
-// RUN: peer-opt %t/graph.mlir --peer-verify-level=level=graph -o /dev/null
-// RUN: not peer-opt %t/graph.mlir --peer-verify-level=level=tiled 2>&1 | FileCheck %s --check-prefix=UNTILED
+// RUN: %peer-pass %t/graph.mlir --peer-verify-level=level=graph -o /dev/null
+// RUN: not %peer-pass %t/graph.mlir --peer-verify-level=level=tiled 2>&1 | FileCheck %s --check-prefix=UNTILED
 // UNTILED: error: op 'peer.score' must stand inside a loop or have static shapes at the tiled level
 
-// RUN: not peer-opt %t/tiled.mlir --peer-verify-level=level=graph 2>&1 | FileCheck %s --check-prefix=LOOPS
+// RUN: not %peer-pass %t/tiled.mlir --peer-verify-level=level=graph 2>&1 | FileCheck %s --check-prefix=LOOPS
 // LOOPS: error: op 'scf.for' is not allowed at the graph level
-// RUN: peer-opt %t/tiled.mlir --peer-verify-level=level=tiled -o /dev/null
-// RUN: not peer-opt %t/tiled.mlir --peer-verify-level=level=kernel 2>&1 | FileCheck %s --check-prefix=VALUES
+// RUN: %peer-pass %t/tiled.mlir --peer-verify-level=level=tiled -o /dev/null
+// RUN: not %peer-pass %t/tiled.mlir --peer-verify-level=level=kernel 2>&1 | FileCheck %s --check-prefix=VALUES
 // VALUES: error: op 'scf.for' works on tensors, which is not allowed at the kernel level
 
-// RUN: not peer-opt %t/graph.mlir --peer-verify-level=level=kernel 2>&1 | FileCheck %s --check-prefix=PEER
+// RUN: not %peer-pass %t/graph.mlir --peer-verify-level=level=kernel 2>&1 | FileCheck %s --check-prefix=PEER
 // PEER: error: op 'peer.score' is not allowed at the kernel level
 
-// RUN: peer-opt %t/kernel.mlir --peer-verify-level=level=kernel -o /dev/null
-// RUN: not peer-opt %t/tensors.mlir --peer-verify-level=level=kernel 2>&1 | FileCheck %s --check-prefix=TENSORS
+// RUN: %peer-pass %t/kernel.mlir --peer-verify-level=level=kernel -o /dev/null
+// RUN: not %peer-pass %t/tensors.mlir --peer-verify-level=level=kernel 2>&1 | FileCheck %s --check-prefix=TENSORS
 // TENSORS: error: op 'arith.addf' works on tensors, which is not allowed at the kernel level
 
-// RUN: not peer-opt %t/kernel.mlir --peer-verify-level=level=assembly 2>&1 | FileCheck %s --check-prefix=UNKNOWN
+// RUN: not %peer-pass %t/kernel.mlir --peer-verify-level=level=assembly 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 // UNKNOWN: error: unknown level 'assembly': expected model, graph, tiled or kernel
 
 //--- description.mlir
