@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <climits>
 #include <dlfcn.h>
+#include <mutex>
 
 namespace peer::runtime {
 
@@ -19,17 +20,19 @@ struct Blas {
   Sgemm sgemm = nullptr;
   Sgemv sgemv = nullptr;
   std::string core;
+  /// The serial flavour hands its work buffers out without a lock: two calls at once compute in the same one.
+  bool oneCallAtATime = false;
   Status status;
 };
 
 Blas open() {
   Blas blas;
-  // The serial flavour has a folder of its own; under the plain name any flavour may be installed.
+  // Flavours have folders of their own; under the plain name any may be installed.
   void *handle = dlopen(PEER_OPENBLAS_PATH, RTLD_NOW | RTLD_LOCAL);
   if (!handle)
     handle = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
-    blas.status = Status::error("cannot load OpenBLAS (Debian: libopenblas0-serial): ", dlerror());
+    blas.status = Status::error("cannot load OpenBLAS (Debian: libopenblas0-pthread): ", dlerror());
     return blas;
   }
   blas.sgemm = reinterpret_cast<Sgemm>(dlsym(handle, "cblas_sgemm"));
@@ -41,6 +44,8 @@ Blas open() {
   // A threaded flavour must not start threads of its own: products are called from OpenMP's.
   if (auto threads = reinterpret_cast<void (*)(int)>(dlsym(handle, "openblas_set_num_threads")))
     threads(1);
+  auto parallel = reinterpret_cast<int (*)()>(dlsym(handle, "openblas_get_parallel"));
+  blas.oneCallAtATime = !parallel || parallel() == 0;
   return blas;
 }
 
@@ -72,6 +77,10 @@ void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t
     failInCompiledCode(library.status.message());
   if (std::max({m, n, k, lda, ldb, ldc}) > INT_MAX)
     failInCompiledCode(concat("a matrix product of ", m, " x ", n, " x ", k, " is too large for the BLAS, which counts in 32 bits"));
+  static std::mutex oneCall;
+  std::unique_lock<std::mutex> lock(oneCall, std::defer_lock);
+  if (library.oneCallAtATime)
+    lock.lock();
   auto i32 = [](int64_t value) { return static_cast<int>(value); };
   // Vectors: gemm would copy the whole matrix into its packed form first.
   if (m == 1)

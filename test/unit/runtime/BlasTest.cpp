@@ -52,6 +52,21 @@ TEST(Blas, ManyThreadsAtOnce) {
     check(i & 1, i & 2, 64 + i, 100, 80, 1, 0);
 }
 
+// Short calls: most of their time goes into taking and returning work buffers, which threads must not share.
+TEST(Blas, ManyShortCallsAtOnce) {
+  ASSERT_OK(loadBlas());
+  constexpr int64_t size = 16;
+  int wrong = 0;
+#pragma omp parallel for num_threads(4) reduction(+ : wrong)
+  for (int i = 0; i < 200000; ++i) {
+    float a[size * size], c[size * size];
+    std::fill(a, a + size * size, static_cast<float>(i % 64));
+    peer_rt_sgemm(0, 1, size, size, size, 1, a, size, a, size, 0, c, size);
+    wrong += c[size * size / 2] != static_cast<float>(size * (i % 64) * (i % 64));
+  }
+  EXPECT_EQ(wrong, 0);
+}
+
 TEST(Blas, TellsItsKernels) {
   ASSERT_OK(loadBlas());
   EXPECT_FALSE(blasCore().empty());
