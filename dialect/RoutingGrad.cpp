@@ -101,7 +101,8 @@ INFER(RouteKeyGradOp) {
 }
 
 std::string RouteKeyGradOp::getIndexNotation() {
-  return getShared() ? "T . ., T . ., T . p . -> . p . ." : "T h ., T h ., T h . . -> h . . .";
+  // A tile has both halves, as the policy says. Where heads share the keys, columns are what can be computed apart.
+  return getShared() ? "T . ., T . ., T . . d -> . . . d" : "T h ., T h ., T h . . -> h . . .";
 }
 
 int64_t RouteKeyGradOp::getFlopsPerIteration() {

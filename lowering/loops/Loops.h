@@ -45,6 +45,9 @@ void fillZero(LoopBuilder &b, mlir::Value buffer);
 mlir::Value keyHead(LoopBuilder &b, mlir::Value keys, mlir::Value head);
 /// Sum of f32 terms over [0, bound).
 mlir::Value sum(LoopBuilder &b, mlir::Value bound, llvm::function_ref<mlir::Value(mlir::Value)> term);
+/// result[] = the sum of squares of what `terms` adds, in f64.
+void emitSquares(LoopBuilder &b, mlir::Value result,
+                 llvm::function_ref<void(llvm::function_ref<void(mlir::Value term)> add)> terms);
 /// The key that selection `expert` (an index) takes in half p of a product of n keys, or the expert itself for P = 1.
 mlir::Value keyOf(LoopBuilder &b, mlir::Value expert, unsigned p, unsigned halves, int64_t n);
 

@@ -66,10 +66,8 @@ void loops::emitPoolGrad(PoolGradOp op, LoopBuilder &b) {
 }
 
 void loops::emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b) {
-  Value total = op.getOuts()[0];
-  b.store(b.f32(0), total, {});
-  forEachGradient(b, emitRowGrad(b, op), [&](Value, Value, Value, Value gradient) {
-    b.store(b.add(b.load(total, {}), b.mul(gradient, gradient)), total, {});
+  emitSquares(b, op.getOuts()[0], [&](llvm::function_ref<void(Value)> add) {
+    forEachGradient(b, emitRowGrad(b, op), [&](Value, Value, Value, Value gradient) { add(gradient); });
   });
 }
 

@@ -16,10 +16,19 @@ void loops::emitUpdateOp(UpdateOp op, LoopBuilder &b) {
 }
 
 void loops::emitSumSquares(SumSquaresOp op, LoopBuilder &b) {
-  Value x = op.getX(), total = op.getOuts()[0];
-  b.store(b.f32(0), total, {});
-  nest(b, dims(b, x, rankOf(x)), [&](ArrayRef<Value> at) {
-    Value element = b.load(x, at);
-    b.store(b.add(b.load(total, {}), b.mul(element, element)), total, {});
+  Value x = op.getX();
+  emitSquares(b, op.getOuts()[0], [&](llvm::function_ref<void(Value)> add) {
+    nest(b, dims(b, x, rankOf(x)), [&](ArrayRef<Value> at) { add(b.load(x, at)); });
   });
+}
+
+void loops::emitSquares(LoopBuilder &b, Value result, llvm::function_ref<void(llvm::function_ref<void(Value)>)> terms) {
+  Type f64 = b.getF64Type();
+  Value total = b.stack({}, f64);
+  b.store(arith::ConstantOp::create(b, b.getF64FloatAttr(0)), total, {});
+  terms([&](Value term) {
+    Value wide = arith::ExtFOp::create(b, f64, term);
+    b.store(b.add(b.load(total, {}), b.mul(wide, wide)), total, {});
+  });
+  b.store(arith::TruncFOp::create(b, b.getF32Type(), b.load(total, {})), result, {});
 }

@@ -1,0 +1,164 @@
+#include "RoutingOpTest.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace peer::numerics {
+namespace {
+
+using namespace reference;
+
+Array scalar(double value) {
+  Array array(std::vector<int64_t>{});
+  array.values = {static_cast<float>(value)};
+  return array;
+}
+
+struct RoutingUpdate : RoutingOpTest {
+  /// sort_pairs, and row_update of a pool by coefficients as mix_grad gives them.
+  void checkRows(const std::string &optimizer, double step, int64_t rows, int64_t vectors, int64_t width, const std::string &element = "f32") {
+    int64_t tokens = 23, experts = 40;
+    Input idx{"idx", randomExperts({tokens, 2, 3}, experts, 1), true, "i32"}, coef{"coef", random({tokens, 2, 3, rows, vectors}, 2), true},
+        x{"x", random({tokens, width}, 3), true}, dy{"dy", random({tokens, width}, 4), true},
+        pool{"pool", random({experts * rows, vectors, width}, 5), false, element}, m{"m", random(pool.array.shape, 6)},
+        v{"v", random(pool.array.shape, 7, 0, 1)};
+    if (element == "bf16")
+      pool.array = roundToBF16(pool.array);
+    Array grad(pool.array.shape);
+    std::vector<bool> touched(pool.array.shape[0]);
+    for (int64_t pair = 0; pair < tokens * 6; ++pair) {
+      if (idx.array.values[pair] < 0)
+        continue;
+      for (int64_t j = 0; j < rows; ++j)
+        for (int64_t f = 0; f < vectors; ++f)
+          for (int64_t d = 0; d < width; ++d) {
+            int64_t row = static_cast<int64_t>(idx.array.values[pair]) * rows + j;
+            touched[row] = true;
+            el(grad, {row, f, d}) += coef.array.values[(pair * rows + j) * vectors + f] * el(f + 1 < vectors ? x.array : dy.array, {pair / 6, d});
+          }
+    }
+    checkUpdated(optimizer, step, pool, grad, m, v, touched, {idx, coef, x, dy},
+                 "  %o, %s, %c = peer.sort_pairs %idx experts 40 : " + type(idx) + "\n",
+                 "row_update %pool, %idx, %o, %s, %c, %coef, %x, %dy",
+                 type(pool) + ", " + type(idx) + ", " + type({tokens * 6}, true, "i32") + ", " + type({tokens * 6}, true, "i32") + ", tensor<2xi32>, " +
+                     type(coef) + ", " + type(x) + ", " + type(dy));
+  }
+
+  void checkDense(const std::string &optimizer, double step, std::vector<int64_t> shape, const std::string &element = "f32") {
+    Input param{"pool", random(shape, 1), false, element}, grad{"grad", random(shape, 2)}, m{"m", random(shape, 3)}, v{"v", random(shape, 4, 0, 1)};
+    if (element == "bf16")
+      param.array = roundToBF16(param.array);
+    checkUpdated(optimizer, step, param, grad.array, m, v, {}, {grad}, "", "update %pool, %grad", type(param) + ", " + type(grad));
+  }
+
+  void checkUpdated(const std::string &optimizer, double step, Input param, const Array &grad, Input m, Input v, const std::vector<bool> &touched,
+                    std::vector<Input> inputs, const std::string &before, const std::string &op, const std::string &types) {
+    bool isAdam = optimizer.starts_with("adamw"), hasMomentum = optimizer.find("momentum") != std::string::npos;
+    inputs.insert(inputs.end(), {param, {"rate", scalar(0.01)}, {"step", scalar(step)}, {"scale", scalar(0.5)}});
+    std::string states, stateTypes, results = "%p";
+    auto addState = [&](const Input &state) {
+      inputs.push_back(state);
+      states += ", %" + state.name;
+      stateTypes += ", " + type(state);
+      results += ", %" + state.name + "_new";
+    };
+    if (isAdam || hasMomentum)
+      addState(m);
+    if (isAdam)
+      addState(v);
+    Array p = param.array;
+    double rate = static_cast<float>(0.01);
+    if (isAdam)
+      adamw({rate, 0.9, 0.999, 1e-8, 0.1}, step, 0.5, p, grad, m.array, v.array, touched);
+    else
+      sgd(rate, hasMomentum ? 0.9 : 0, 0.1, 0.5, p, grad, m.array, touched);
+    std::vector<Result> expected{{"%p", p, false, param.element, param.element == "bf16" ? 8e-3 : 4e-6}};
+    if (isAdam || hasMomentum)
+      expected.push_back({"%m_new", m.array});
+    if (isAdam)
+      expected.push_back({"%v_new", v.array});
+    check(inputs,
+          before + "  " + results + " = peer." + op + ", %rate, %step, %scale" + states + " {optimizer = #peer." + optimizer + "} : " + types +
+              ", tensor<f32>, tensor<f32>, tensor<f32>" + stateTypes,
+          expected);
+  }
+
+  const std::string adam = "adamw<beta2 = 0.999, weight_decay = 0.1>", plain = "sgd<weight_decay = 0.1>",
+                    momentum = "sgd<momentum = 0.9, weight_decay = 0.1>";
+};
+
+TEST_P(RoutingUpdate, RowsByAdamW) { checkRows(adam, 1, 1, 2, 40); }
+TEST_P(RoutingUpdate, RowsByAdamWLater) { checkRows(adam, 123457, 1, 2, 5); }
+TEST_P(RoutingUpdate, RowsBySGD) { checkRows(plain, 3, 1, 1, 33); }
+TEST_P(RoutingUpdate, RowsByMomentum) { checkRows(momentum, 3, 3, 3, 17); }
+TEST_P(RoutingUpdate, WideRowsByAdamW) { checkRows(adam, 7, 1, 2, 300); }
+TEST_P(RoutingUpdate, BF16RowsByAdamW) { checkRows(adam, 7, 1, 2, 48, "bf16"); }
+TEST_P(RoutingUpdate, DenseByAdamW) { checkDense(adam, 1, {7, 11}); }
+TEST_P(RoutingUpdate, DenseByAdamWAtEveryStep) {
+  for (double step : {2.0, 10.0, 999.0, 1.0e6, 16777215.0})
+    checkDense(adam, step, {33});
+}
+TEST_P(RoutingUpdate, DenseBySGD) { checkDense(plain, 3, {5, 3, 2}); }
+TEST_P(RoutingUpdate, DenseByMomentum) { checkDense(momentum, 3, {129, 300}); }
+TEST_P(RoutingUpdate, DenseBF16ByAdamW) { checkDense(adam, 3, {20, 20}, "bf16"); }
+
+TEST_P(RoutingUpdate, SumSquares) {
+  for (std::vector<int64_t> shape : {std::vector<int64_t>{1}, {5, 7}, {3, 17000}, {131, 300}}) {
+    Input x{"x", random(shape, 1), true};
+    Array sum = scalar(0);
+    for (double value : x.array.values)
+      sum.values[0] += value * value;
+    check({x}, "  %s = peer.sum_squares %x : " + type(x), {{"%s", sum}});
+  }
+}
+
+TEST_P(RoutingUpdate, SortPairs) {
+  Input idx{"idx", randomExperts({13, 3, 4}, 20, 1), true, "i32"};
+  std::vector<int64_t> pairs;
+  for (int64_t pair = 0; pair < 156; ++pair)
+    if (idx.array.values[pair] >= 0)
+      pairs.push_back(pair);
+  std::stable_sort(pairs.begin(), pairs.end(), [&](int64_t a, int64_t b) { return idx.array.values[a] < idx.array.values[b]; });
+  Array order({156}), starts({156}), count({2});
+  std::fill(order.values.begin(), order.values.end(), NAN);
+  std::fill(starts.values.begin(), starts.values.end(), NAN);
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    order.values[i] = static_cast<double>(pairs[i]);
+    if (i == 0 || idx.array.values[pairs[i]] != idx.array.values[pairs[i - 1]])
+      starts.values[static_cast<size_t>(count.values[0]++)] = static_cast<double>(i);
+  }
+  count.values[1] = static_cast<double>(pairs.size());
+  std::vector<Result> results{{"%c", count, false, "i32"}};
+  // The runtime knows one dynamic size, T; the pairs are T * H * K.
+  if (!dynamic())
+    results.insert(results.end(), {{"%o", order, false, "i32"}, {"%s", starts, false, "i32"}});
+  check({idx}, "  %o, %s, %c = peer.sort_pairs %idx experts 20 : " + type(idx), results);
+}
+
+TEST_P(RoutingUpdate, NormsAreTheSameAtAnyThreadCount) {
+  Input x{"x", random({311, 500}, 1), true};
+  Compiled *program = nullptr;
+  auto compiled = Compiled::compile("func.func @f(%x: " + type(x) + " {peer.name = \"x\"}) -> (tensor<f32> {peer.name = \"s\"}) {\n  %s = peer.sum_squares %x : " +
+                                        type(x) + "\n  return %s : tensor<f32>\n}\n",
+                                    code());
+  ASSERT_TRUE(program = compiled.get());
+  runtime::TensorMap inputs;
+  inputs.emplace("x", toTensor(x.array));
+  int threads = omp_get_max_threads();
+  std::vector<float> sums;
+  for (int count : {1, 2, 3, 7}) {
+    omp_set_num_threads(count);
+    sums.push_back(program->call("f", inputs).at("s").as<float>()[0]);
+  }
+  omp_set_num_threads(threads);
+  for (float sum : sums)
+    EXPECT_EQ(sum, sums[0]);
+}
+
+INSTANTIATE_ROUTING_OPS(RoutingUpdate);
+
+} // namespace
+} // namespace peer::numerics
