@@ -4,6 +4,7 @@
 #include "Passes.h"
 #include "dialect/PeerOps.h"
 
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -88,6 +89,8 @@ struct ExpandMath : peer::impl::ExpandMathBase<ExpandMath> {
       // sin and cos lose all accuracy for large angles there; rotary positions reach tens of thousands.
       return name != math::SinOp::getOperationName() && name != math::CosOp::getOperationName();
     });
+    // Rounding to bf16 is a call of compiler-rt on a CPU without the instruction.
+    arith::populateExpandBFloat16Patterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }
