@@ -43,11 +43,12 @@ def Peer_SelectOp : Peer_DifferentiableOp<"select",
     Results: `idx` `T x H x K` i32, `val` `T x H x K` f32, best first; ties go to the lowest index.
     - `topk<k>` (P = 1): the k largest logits.
     - `product_topk<k>` (P = 2): the k largest of `logits[0,i] + logits[1,j]` over all n * n pairs, expert id
-      `i * n + j`: exact, by the top k of each half (PKM, arXiv 1907.05242, section 3.1).
+      `i * n + j`: exact, by the top k of each half (PKM, arXiv 1907.05242, section 3.1). Sums are compared before they
+      are rounded to f32, so that rounding makes no ties; where sums are infinite, the better halves come first.
     - `all` (P = 1): K = n, every expert in order of its index.
     - `top_p`, `threshold`: reserved; refused by the verifier.
 
-    Selection carries no gradient; `val` passes its own to the selected logits.
+    A NaN logit counts as -inf. Selection carries no gradient; `val` passes its own to the selected logits.
 
     - C1: logits are `T x H x P x n` f32, rank 4; H, P and n are static.
     - C2: `topk` and `all` want P = 1, `product_topk` wants P = 2.
