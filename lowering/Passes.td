@@ -39,6 +39,15 @@ def DropUpdatedResults : Pass<"peer-drop-updated-results", "::mlir::ModuleOp"> {
   }];
 }
 
+def OutlineKernels : Pass<"peer-outline-kernels", "::mlir::ModuleOp"> {
+  let summary = "each kernel of an entry into a function of its own";
+  let description = [{
+    Blocks of a model repeat: after this pass upstream's duplicate-function-elimination leaves one copy of each kernel for
+    all blocks and entries, and everything below works on that one. Profilers see a name per kernel.
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect"];
+}
+
 def LowerToLoops : Peer_LoweringPass<"peer-lower-to-loops"> {
   let summary = "buffer-form ops to plain scalar loops";
   let description = [{

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Func/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/Transforms/Passes.h"
@@ -65,12 +66,17 @@ void buildKernelPipeline(OpPassManager &pm, const LoweringOptions &options) {
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
   // Results that were updated in place are their arguments.
   pm.addPass(createDropUpdatedResults());
+  // A tile written in place ends as a copy onto itself: CSE shows that, the second round folds it.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addPass(createCanonicalizerPass());
   bufferization::buildBufferDeallocationPipeline(pm);
   // Free each buffer after its last use: peak memory is what a step needs at once.
   pm.addNestedPass<func::FuncOp>(bufferization::createOptimizeAllocationLivenessPass());
   pm.addPass(createConvertBufferizationToMemRefPass());
+  // One function per kernel, one copy of equal ones: blocks of a model repeat, and so do forward passes of entries.
+  pm.addPass(createOutlineKernels());
+  pm.addPass(func::createDuplicateFunctionEliminationPass());
   pm.addPass(createConvertLinalgToLoopsPass());
   // Buffer form to kernels.
   if (options.plainLoops) {
