@@ -83,6 +83,7 @@ TEST_P(NNCachedAttention, Prompt) { checkAt(20, 0, 24, 2, 8); }
 TEST_P(NNCachedAttention, PromptAfterOthers) { checkAt(90, 60, 150, 2, 20); }
 // Enough for heads on threads of their own.
 TEST_P(NNCachedAttention, LargeCache) { checkAt(1, 300, 512, 4, 16); }
+TEST_P(NNCachedAttention, PromptIntoLargeCache) { checkAt(90, 60, 1024, 2, 20); }
 
 INSTANTIATE_NN_OPS(NNAttention);
 INSTANTIATE_NN_OPS(NNCachedAttention);
