@@ -3,6 +3,7 @@
 #include "Commands.h"
 #include "Table.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <omp.h>
@@ -14,7 +15,7 @@ struct BenchOptions {
   std::string model, entry, weights, in;
   std::vector<std::string> dims;
   int64_t repeat = 20;
-  bool json = false;
+  bool json = false, each = false;
 };
 
 constexpr uint64_t kSeed = 1;
@@ -62,11 +63,34 @@ void printJson(const BenchResult &result) {
   std::printf("%s\n", root.dump(2).c_str());
 }
 
-void printTable(const BenchResult &result) {
+/// One line per name, with the sums of what bears it: a model's blocks repeat their kernels.
+std::vector<KernelTiming> grouped(const std::vector<KernelTiming> &kernels) {
+  std::vector<KernelTiming> groups;
+  std::vector<int> counts;
+  for (const KernelTiming &kernel : kernels) {
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const KernelTiming &g) { return g.name == kernel.name; });
+    if (group == groups.end()) {
+      groups.push_back(kernel);
+      counts.push_back(1);
+      continue;
+    }
+    ++counts[group - groups.begin()];
+    group->medianUs += kernel.medianUs;
+    group->minUs += kernel.minUs;
+    group->bytes += kernel.bytes;
+    group->flops += kernel.flops;
+  }
+  for (size_t i = 0; i < groups.size(); ++i)
+    if (counts[i] > 1)
+      groups[i].name += " x" + std::to_string(counts[i]);
+  return groups;
+}
+
+void printTable(const BenchResult &result, bool each) {
   std::printf("%s: T = %lld, %lld calls, %d threads, BLAS kernels: %s\n", result.entry.c_str(), static_cast<long long>(result.tokens),
               static_cast<long long>(result.repeats), omp_get_max_threads(), blasCore().c_str());
   Table table({"kernel", "median us", "min us", "MB", "GB/s", "of stream", "MFLOP", "GFLOP/s"});
-  for (const KernelTiming &kernel : result.kernels) {
+  for (const KernelTiming &kernel : each ? result.kernels : grouped(result.kernels)) {
     double share = result.streamGbPerSecond > 0 ? 100 * kernel.gbPerSecond() / result.streamGbPerSecond : 0;
     table.add({kernel.name, fixed(kernel.medianUs, 1), fixed(kernel.minUs, 1), fixed(kernel.bytes * 1e-6, 3), fixed(kernel.gbPerSecond(), 2),
                fixed(share, 0) + " %", fixed(kernel.flops * 1e-6, 3), fixed(kernel.gflopPerSecond(), 2)});
@@ -99,7 +123,7 @@ Result<int> runBench(const BenchOptions &options) {
   if (options.json)
     printJson(result);
   else
-    printTable(result);
+    printTable(result, options.each);
   return 0;
 }
 } // namespace
@@ -116,6 +140,7 @@ void addBenchCommand(CLI::App &app, CommandContext &context) {
       ->type_name("NAME=N")
       ->allow_extra_args(false);
   command->add_option("--repeat", options->repeat, "Calls to time")->type_name("R")->check(CLI::Range(1, 1000000).description(""))->capture_default_str();
+  command->add_flag("--each", options->each, "A line for each kernel of the function, in order; without it equal names share one");
   command->add_flag("--json", options->json, "Print one JSON object instead of a table");
   addCommonOptions(*command, context);
   command->callback([options, &context] { context.action = [options] { return runBench(*options); }; });
