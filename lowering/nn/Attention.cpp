@@ -19,7 +19,8 @@ void nn::emit(LoopBuilder &b, AttentionOp op, int64_t width) {
 
 /// dscores[row] = p * (dp - sum over the row of p dp), in place of dp, for the block's keys up to a whole vector: there
 /// p is zero, and so is the result.
-static void emitSoftmaxGradRow(LoopBuilder &b, Value probabilities, Value gradient, Value row, Value keys, int64_t width) {
+static void emitSoftmaxGradRow(LoopBuilder &b, Value probabilities, Value gradient, Value row, Value keys,
+                               int64_t width) {
   Value zero = b.index(0), lanes = b.index(width);
   Value end = b.mul(b.div(b.add(keys, b.index(width - 1)), lanes), lanes);
   Type type = b.floats(width);
@@ -61,7 +62,8 @@ void nn::emit(LoopBuilder &b, AttentionGradOp op, int64_t width) {
       emitProduct(b, width, part.probabilities, true, queryRows(dy), false, keyRows(dvalue), /*beta=*/1);
       emitProduct(b, width, queryRows(dy), false, keyRows(head.value), true, dscores);
       Value keys = b.dim(part.probabilities, 1);
-      b.loop(b.dim(part.probabilities, 0), [&](Value row) { emitSoftmaxGradRow(b, scores, gradients, row, keys, width); });
+      b.loop(b.dim(part.probabilities, 0),
+             [&](Value row) { emitSoftmaxGradRow(b, scores, gradients, row, keys, width); });
       emitProduct(b, width, dscores, false, keyRows(head.key), false, queryRows(dquery), 0, scale);
       emitProduct(b, width, dscores, true, queryRows(head.query), false, keyRows(dkey), /*beta=*/1, scale);
     });

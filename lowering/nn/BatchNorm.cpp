@@ -20,9 +20,8 @@ void nn::emit(LoopBuilder &b, BatchNormOp op, int64_t width) {
     Value rstd = emitReciprocalRoot(b, b.load(op.getVariance(), at, lanes), op.getEpsilon().convertToFloat());
     Value scale = b.mul(rstd, b.load(op.getWeight(), at, lanes));
     Value center = b.load(op.getMean(), at, lanes), bias = b.load(op.getBias(), at, lanes);
-    b.loop(b.dim(x, 0), [&](Value r) {
-      b.store(b.fma(b.sub(b.load(x, {r, at}, lanes), center), scale, bias), y, {r, at});
-    });
+    b.loop(b.dim(x, 0),
+           [&](Value r) { b.store(b.fma(b.sub(b.load(x, {r, at}, lanes), center), scale, bias), y, {r, at}); });
   });
 }
 

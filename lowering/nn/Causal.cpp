@@ -67,8 +67,7 @@ void nn::emitSoftmaxRow(LoopBuilder &b, Value scores, ValueRange row, Value vali
   b.loop(
       b.index(0), end,
       [&](Value at) { b.store(b.mul(b.load(scores, position(at), width), scale), scores, position(at)); }, width);
-  b.loop(
-      end, b.dim(scores, row.size()), [&](Value at) { b.store(b.f32(0, type), scores, position(at)); }, width);
+  b.loop(end, b.dim(scores, row.size()), [&](Value at) { b.store(b.f32(0, type), scores, position(at)); }, width);
 }
 
 /// The smaller of two sizes, where `step` may divide `size` evenly.
@@ -85,9 +84,7 @@ void nn::forQueryBlocks(LoopBuilder &b, const Head &head, Value scores, int64_t 
   int64_t block = b.staticDim(scores, 0);
   double scale = 1 / std::sqrt(double(b.staticDim(head.query, 1)));
   // Keys that the row at `end - 1` sees.
-  auto visible = [&](Value end) {
-    return head.first ? b.min(b.add(head.first, end), head.limit) : end;
-  };
+  auto visible = [&](Value end) { return head.first ? b.min(b.add(head.first, end), head.limit) : end; };
   b.loop(
       b.index(0), queries,
       [&](Value start) {
@@ -98,8 +95,8 @@ void nn::forQueryBlocks(LoopBuilder &b, const Head &head, Value scores, int64_t 
         part.keys = getAsOpFoldResult(visible(b.add(start, rows)));
         OpFoldResult zero = b.getIndexAttr(0);
         part.probabilities = emitWindow(b, scores, zero, part.rows, zero, part.keys);
-        emitProduct(b, width, emitRows(b, head.query, part.start, part.rows), false, emitRows(b, head.key, zero, part.keys),
-                    true, part.probabilities, 0, scale);
+        emitProduct(b, width, emitRows(b, head.query, part.start, part.rows), false,
+                    emitRows(b, head.key, zero, part.keys), true, part.probabilities, 0, scale);
         b.loop(rows, [&](Value row) {
           emitSoftmaxRow(b, scores, row, visible(b.add(b.add(start, row), b.index(1))), width);
         });

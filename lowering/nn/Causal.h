@@ -49,7 +49,8 @@ mlir::Value emitRows(LoopBuilder &b, mlir::Value matrix, mlir::OpFoldResult star
 
 /// For each sequence and head of a `T x D` tile: `body` gets a function that takes the head's rows out of a buffer.
 using TakeHead = llvm::function_ref<mlir::Value(mlir::Value buffer)>;
-void forHeads(LoopBuilder &b, mlir::Value tile, int64_t heads, int64_t context, llvm::function_ref<void(TakeHead)> body);
+void forHeads(LoopBuilder &b, mlir::Value tile, int64_t heads, int64_t context,
+              llvm::function_ref<void(TakeHead)> body);
 
 } // namespace peer::nn
 

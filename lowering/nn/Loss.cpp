@@ -8,9 +8,8 @@ using namespace peer;
 /// Walks all elements of a `T x D` buffer.
 static void forElements(LoopBuilder &b, Value buffer, int64_t width,
                         llvm::function_ref<void(ValueRange at, int64_t lanes)> body) {
-  b.loop(b.dim(buffer, 0), [&](Value t) {
-    b.strips(b.dim(buffer, 1), width, [&](Value at, int64_t lanes) { body({t, at}, lanes); });
-  });
+  b.loop(b.dim(buffer, 0),
+         [&](Value t) { b.strips(b.dim(buffer, 1), width, [&](Value at, int64_t lanes) { body({t, at}, lanes); }); });
 }
 
 void nn::emit(LoopBuilder &b, ActivationOp op, int64_t width) {
@@ -29,8 +28,7 @@ void nn::emit(LoopBuilder &b, ActivationGradOp op, int64_t width) {
 }
 
 static Value emitRowMax(LoopBuilder &b, Value logits, Value t, int64_t width) {
-  return b.maxStrips(b.dim(logits, 1), width,
-                     [&](Value at, int64_t lanes) { return b.load(logits, {t, at}, lanes); });
+  return b.maxStrips(b.dim(logits, 1), width, [&](Value at, int64_t lanes) { return b.load(logits, {t, at}, lanes); });
 }
 
 /// exp(logits - highest), strip by strip.
@@ -82,6 +80,5 @@ void nn::emit(LoopBuilder &b, MeanOp op, int64_t width) {
 void nn::emit(LoopBuilder &b, MeanGradOp op, int64_t width) {
   Value dx = op.getOuts()[0], size = b.dim(dx, 0);
   Value share = b.div(b.load(op.getDmean(), {}), b.max(emitCount(b, size), b.f32(1)));
-  b.strips(size, width,
-           [&](Value at, int64_t lanes) { b.store(b.splat(share, b.floats(lanes)), dx, at); });
+  b.strips(size, width, [&](Value at, int64_t lanes) { b.store(b.splat(share, b.floats(lanes)), dx, at); });
 }

@@ -19,9 +19,8 @@ namespace {
 class Rotation {
 public:
   Rotation(LoopBuilder &b, Value x, int64_t heads, double base, int64_t width)
-      : b(b), heads(heads), half(b.staticDim(x, 1) / heads / 2), width(width),
-        turns(b.stack({half}, b.getF64Type())), sines(b.stack({half}, b.getF32Type())),
-        cosines(b.stack({half}, b.getF32Type())) {
+      : b(b), heads(heads), half(b.staticDim(x, 1) / heads / 2), width(width), turns(b.stack({half}, b.getF64Type())),
+        sines(b.stack({half}, b.getF32Type())), cosines(b.stack({half}, b.getF32Type())) {
     storeTurns(base);
   }
 
@@ -86,8 +85,9 @@ void Rotation::moveTo(Value position, bool inverse) {
   Value scalar = arith::SIToFPOp::create(b, b.getF64Type(), integer);
   b.strips(b.index(half), width, [&](Value at, int64_t lanes) {
     Type narrow = b.floats(lanes);
-    Value perPosition = lanes == 1 ? Value(memref::LoadOp::create(b, turns, at))
-                                   : Value(vector::LoadOp::create(b, VectorType::get({lanes}, b.getF64Type()), turns, at));
+    Value perPosition = lanes == 1
+                            ? Value(memref::LoadOp::create(b, turns, at))
+                            : Value(vector::LoadOp::create(b, VectorType::get({lanes}, b.getF64Type()), turns, at));
     Type wide = perPosition.getType();
     Value total = b.mul(perPosition, b.splat(scalar, wide));
     auto halfAttr = b.getF64FloatAttr(0.5);

@@ -28,7 +28,8 @@ std::unique_ptr<Compiled> Compiled::compile(const std::string &text, Code code) 
   std::ofstream(model) << text;
   // PEER_TEST_TARGET: another of this machine's vector widths.
   const char *target = std::getenv("PEER_TEST_TARGET");
-  std::string command = std::string(PEER_OPT) + " " + model + " --target=" + (target ? target : "cpu") + (code == Code::Loops ? " --plain-loops" : "") + " -o " + artifact + " 2> " + messages;
+  std::string command = std::string(PEER_OPT) + " " + model + " --target=" + (target ? target : "cpu") +
+                        (code == Code::Loops ? " --plain-loops" : "") + " -o " + artifact + " 2> " + messages;
   if (std::system(command.c_str()) != 0) {
     ADD_FAILURE() << command << "\n" << readFile(messages) << "\n" << text;
     return nullptr;
@@ -48,7 +49,8 @@ Compiled::~Compiled() {
   std::filesystem::remove_all(folder, ignored);
 }
 
-runtime::TensorMap Compiled::call(const std::string &entry, const runtime::TensorMap &inputs, const runtime::ScalarMap &scalars) {
+runtime::TensorMap Compiled::call(const std::string &entry, const runtime::TensorMap &inputs,
+                                  const runtime::ScalarMap &scalars) {
   auto results = opened->call(entry, inputs, scalars);
   if (!results.ok()) {
     ADD_FAILURE() << results.message();

@@ -18,7 +18,8 @@ public:
   ~Compiled();
 
   /// Results by name; empty, and the test failed, on an error.
-  runtime::TensorMap call(const std::string &entry, const runtime::TensorMap &inputs, const runtime::ScalarMap &scalars = {});
+  runtime::TensorMap call(const std::string &entry, const runtime::TensorMap &inputs,
+                          const runtime::ScalarMap &scalars = {});
 
   runtime::Session &session() { return *opened; }
 

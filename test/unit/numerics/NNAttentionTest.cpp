@@ -11,7 +11,8 @@ TEST_P(NNAttention, Rotary) {
   // Half a head is 20 components: a vector and a part of one.
   Array x = random({3 * 24, 80}, 1);
   check("rotary", "heads 2 context 24", {{"x", x, true}}, {{rotary(x, 2, 24, 10000), true}});
-  check("rotary", "heads 2 context 24 {inverse, base = 500.0 : f32}", {{"x", x, true}}, {{rotary(x, 2, 24, 500, true), true}});
+  check("rotary", "heads 2 context 24 {inverse, base = 500.0 : f32}", {{"x", x, true}},
+        {{rotary(x, 2, 24, 500, true), true}});
 }
 
 TEST_P(NNAttention, RotaryOfLatePositions) {
@@ -23,8 +24,8 @@ TEST_P(NNAttention, RotaryAt) {
   Array x = random({5, 80}, 1), position{std::vector<int64_t>{}};
   for (int64_t start : {0, 3, 8191, 50000}) {
     position.values[0] = static_cast<double>(start);
-    check("rotary_at", "heads 2", {{"x", x, true}, {"position", position, false, "i32"}}, {{rotary(x, 2, 1 << 30, 10000, false, start), true}},
-          1e-6);
+    check("rotary_at", "heads 2", {{"x", x, true}, {"position", position, false, "i32"}},
+          {{rotary(x, 2, 1 << 30, 10000, false, start), true}}, 1e-6);
   }
 }
 
@@ -36,7 +37,8 @@ struct NNAttentionSizes : NNOpTest {
   void checkForward(Sizes s) {
     std::vector<int64_t> shape{s.sequences * s.context, s.heads * s.width};
     Array q = random(shape, 1, -2, 2), k = random(shape, 2, -2, 2), v = random(shape, 3);
-    check("attention", attributes(s), {{"q", q, true}, {"k", k, true}, {"v", v, true}}, {{attention(q, k, v, s.heads, s.context), true}}, 5e-6);
+    check("attention", attributes(s), {{"q", q, true}, {"k", k, true}, {"v", v, true}},
+          {{attention(q, k, v, s.heads, s.context), true}}, 5e-6);
   }
   void checkGrad(Sizes s) {
     std::vector<int64_t> shape{s.sequences * s.context, s.heads * s.width};
@@ -46,11 +48,13 @@ struct NNAttentionSizes : NNOpTest {
     std::vector<Output> outputs;
     for (size_t i = 0; i < 3; ++i)
       outputs.push_back({gradient(forward, in, i, dy), true});
-    check("attention_grad", attributes(s, true), {{"q", in[0], true}, {"k", in[1], true}, {"v", in[2], true}, {"dy", dy, true}}, outputs, 1e-5);
+    check("attention_grad", attributes(s, true),
+          {{"q", in[0], true}, {"k", in[1], true}, {"v", in[2], true}, {"dy", dy, true}}, outputs, 1e-5);
   }
   static std::string attributes(Sizes s, bool generic = false) {
     std::string heads = std::to_string(s.heads), context = std::to_string(s.context);
-    return generic ? "{heads = " + heads + " : i64, context_length = " + context + " : i64}" : "heads " + heads + " context " + context;
+    return generic ? "{heads = " + heads + " : i64, context_length = " + context + " : i64}"
+                   : "heads " + heads + " context " + context;
   }
 };
 
@@ -65,13 +69,19 @@ TEST_P(NNAttentionSizes, GradOfSeveralBlocks) { checkGrad({1, 70, 1, 3}); }
 struct NNCachedAttention : NNOpTest {
   void checkAt(int64_t tokens, int64_t position, int64_t capacity, int64_t heads, int64_t width) {
     int64_t columns = heads * width;
-    Array q = random({tokens, columns}, 1, -2, 2), k = random({tokens, columns}, 2, -2, 2), v = random({tokens, columns}, 3);
+    Array q = random({tokens, columns}, 1, -2, 2), k = random({tokens, columns}, 2, -2, 2),
+          v = random({tokens, columns}, 3);
     Array keys = random({capacity, columns}, 4, -2, 2), values = random({capacity, columns}, 5);
     Array newKeys = keys, newValues = values, at{std::vector<int64_t>{}};
     at.values[0] = static_cast<double>(position);
     Array y = cachedAttention(q, k, v, newKeys, newValues, position, heads);
     check("cached_attention", "{heads = " + std::to_string(heads) + " : i64}",
-          {{"q", q, true}, {"k", k, true}, {"v", v, true}, {"keys", keys}, {"values", values}, {"position", at, false, "i32"}},
+          {{"q", q, true},
+           {"k", k, true},
+           {"v", v, true},
+           {"keys", keys},
+           {"values", values},
+           {"position", at, false, "i32"}},
           {{y, true}, {newKeys, false, keys}, {newValues, false, values}}, 5e-6);
   }
 };

@@ -44,7 +44,8 @@ TEST_P(NNLinear, EmbeddingOfBF16) {
   // Eighths are exact in bf16.
   for (double &value : table.values)
     value = static_cast<int>(value * 8) / 8.0;
-  check("embedding", "", {{"tokens", tokens, true, "i32"}, {"table", table, false, "bf16"}}, {{embedding(tokens, table), true}}, 0);
+  check("embedding", "", {{"tokens", tokens, true, "i32"}, {"table", table, false, "bf16"}},
+        {{embedding(tokens, table), true}}, 0);
 }
 
 TEST_P(NNLinear, EmbeddingGrad) {

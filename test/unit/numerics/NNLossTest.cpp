@@ -29,12 +29,14 @@ TEST_P(NNLoss, Relu) { checkActivation(Activation::Relu, "relu"); }
 
 TEST_P(NNLoss, CrossEntropy) {
   Array logits = random({70, 101}, 1, -8, 8), targets = randomTokens(70, 101, 2);
-  check("cross_entropy", "", {{"logits", logits, true}, {"targets", targets, true, "i32"}}, {{crossEntropy(logits, targets), true}});
+  check("cross_entropy", "", {{"logits", logits, true}, {"targets", targets, true, "i32"}},
+        {{crossEntropy(logits, targets), true}});
 }
 
 TEST_P(NNLoss, CrossEntropyOfLargeLogits) {
   Array logits = random({5, 33}, 1, 200, 220), targets = randomTokens(5, 33, 2);
-  check("cross_entropy", "", {{"logits", logits, true}, {"targets", targets, true, "i32"}}, {{crossEntropy(logits, targets), true}}, 2e-5);
+  check("cross_entropy", "", {{"logits", logits, true}, {"targets", targets, true, "i32"}},
+        {{crossEntropy(logits, targets), true}}, 2e-5);
 }
 
 TEST_P(NNLoss, CrossEntropyGrad) {

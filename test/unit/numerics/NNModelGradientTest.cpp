@@ -116,8 +116,9 @@ TEST_P(NNModelGradient, OfEveryParameter) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, NNModelGradient, ::testing::Values(Code::Vectors, Code::Loops),
-                         [](const auto &info) { return std::string(info.param == Code::Vectors ? "Vectors" : "Loops"); });
+INSTANTIATE_TEST_SUITE_P(, NNModelGradient, ::testing::Values(Code::Vectors, Code::Loops), [](const auto &info) {
+  return std::string(info.param == Code::Vectors ? "Vectors" : "Loops");
+});
 
 } // namespace
 } // namespace peer::numerics

@@ -21,7 +21,9 @@ Forward layer() {
   return [](const std::vector<Array> &in) { return layerNorm(in[0], in[1], in[2], kEpsilon); };
 }
 
-TEST_P(NNNorm, RMSNorm) { check("rms_norm", kAttribute, {{"x", x, true}, {"w", weight}}, {{rmsNorm(x, weight, kEpsilon), true}}); }
+TEST_P(NNNorm, RMSNorm) {
+  check("rms_norm", kAttribute, {{"x", x, true}, {"w", weight}}, {{rmsNorm(x, weight, kEpsilon), true}});
+}
 
 TEST_P(NNNorm, RMSNormGrad) {
   check("rms_norm_grad", kAttribute, {{"x", x, true}, {"w", weight}, {"dy", dy, true}},
@@ -34,7 +36,8 @@ TEST_P(NNNorm, RMSNormWeightGrad) {
 }
 
 TEST_P(NNNorm, LayerNorm) {
-  check("layer_norm", kAttribute, {{"x", x, true}, {"w", weight}, {"b", bias}}, {{layerNorm(x, weight, bias, kEpsilon), true}});
+  check("layer_norm", kAttribute, {{"x", x, true}, {"w", weight}, {"b", bias}},
+        {{layerNorm(x, weight, bias, kEpsilon), true}});
 }
 
 TEST_P(NNNorm, LayerNormGrad) {
@@ -43,7 +46,8 @@ TEST_P(NNNorm, LayerNormGrad) {
 }
 
 TEST_P(NNNorm, LayerNormWeightGrad) {
-  check("layer_norm_weight_grad", "", {{"x", x, true}, {"mean", moments(true)[0], true}, {"rstd", moments(true)[1], true}, {"dy", dy, true}},
+  check("layer_norm_weight_grad", "",
+        {{"x", x, true}, {"mean", moments(true)[0], true}, {"rstd", moments(true)[1], true}, {"dy", dy, true}},
         {{gradient(layer(), {x, weight, bias}, 1, dy)}, {gradient(layer(), {x, weight, bias}, 2, dy)}}, 1e-5);
 }
 
@@ -65,7 +69,8 @@ struct NNBatchNorm : NNOpTest {
 };
 
 TEST_P(NNBatchNorm, Forward) {
-  check("batch_norm", kAttribute, {{"x", x, true}, {"w", weight}, {"b", bias}, {"mean", stats[0]}, {"variance", stats[1]}},
+  check("batch_norm", kAttribute,
+        {{"x", x, true}, {"w", weight}, {"b", bias}, {"mean", stats[0]}, {"variance", stats[1]}},
         {{batchNorm(x, weight, bias, stats[0], stats[1], kEpsilon), true}});
 }
 
@@ -83,24 +88,38 @@ TEST_P(NNBatchNorm, StatsFarFromZero) {
 
 TEST_P(NNBatchNorm, WeightGrad) {
   shorten(40);
-  check("batch_norm_weight_grad", kAttribute, {{"x", x, true}, {"mean", stats[0]}, {"variance", stats[1]}, {"dy", dy, true}},
+  check("batch_norm_weight_grad", kAttribute,
+        {{"x", x, true}, {"mean", stats[0]}, {"variance", stats[1]}, {"dy", dy, true}},
         {{gradient(trained, {x, weight, bias}, 1, dy)}, {gradient(trained, {x, weight, bias}, 2, dy)}}, 1e-5);
 }
 
 TEST_P(NNBatchNorm, GradThroughStatistics) {
   shorten(10);
   check("batch_norm_grad", "{epsilon = 1.0e-3 : f32, batch_statistics}",
-        {{"x", x, true}, {"w", weight}, {"mean", stats[0]}, {"variance", stats[1]}, {"dy", dy, true},
-         {"dweight", gradient(trained, {x, weight, bias}, 1, dy)}, {"dbias", gradient(trained, {x, weight, bias}, 2, dy)}},
+        {{"x", x, true},
+         {"w", weight},
+         {"mean", stats[0]},
+         {"variance", stats[1]},
+         {"dy", dy, true},
+         {"dweight", gradient(trained, {x, weight, bias}, 1, dy)},
+         {"dbias", gradient(trained, {x, weight, bias}, 2, dy)}},
         {{gradient(trained, {x, weight, bias}, 0, dy), true}}, 1e-5);
 }
 
 TEST_P(NNBatchNorm, GradWithRunningStatistics) {
   shorten(10);
   Array mean = random({72}, 5), variance = random({72}, 6, 0.5, 2);
-  Forward forward = [&](const std::vector<Array> &in) { return batchNorm(in[0], weight, bias, mean, variance, kEpsilon); };
+  Forward forward = [&](const std::vector<Array> &in) {
+    return batchNorm(in[0], weight, bias, mean, variance, kEpsilon);
+  };
   check("batch_norm_grad", kAttribute,
-        {{"x", x, true}, {"w", weight}, {"mean", mean}, {"variance", variance}, {"dy", dy, true}, {"dweight", weight}, {"dbias", bias}},
+        {{"x", x, true},
+         {"w", weight},
+         {"mean", mean},
+         {"variance", variance},
+         {"dy", dy, true},
+         {"dweight", weight},
+         {"dbias", bias}},
         {{gradient(forward, {x}, 0, dy), true}}, 1e-5);
 }
 

@@ -8,7 +8,9 @@ namespace peer::numerics {
 using namespace runtime;
 
 namespace {
-uint16_t toBF16(double value) { return static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(value)) >> 16); }
+uint16_t toBF16(double value) {
+  return static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(value)) >> 16);
+}
 
 std::string typeText(const std::vector<int64_t> &shape, bool dynamicFirst, const std::string &element) {
   std::string text = "tensor<";
@@ -18,8 +20,8 @@ std::string typeText(const std::vector<int64_t> &shape, bool dynamicFirst, const
 }
 
 /// A function @f of the inputs that returns the op's results r0, r1, ...
-std::string functionText(const std::string &op, const std::string &attributes, const std::vector<Input> &inputs, const std::vector<Output> &outputs,
-                         bool dynamic) {
+std::string functionText(const std::string &op, const std::string &attributes, const std::vector<Input> &inputs,
+                         const std::vector<Output> &outputs, bool dynamic) {
   std::string arguments, operands, types, results, resultTypes, values;
   auto separate = [](std::string &list) -> std::string & { return list.empty() ? list : list += ", "; };
   for (const Input &input : inputs) {
@@ -34,8 +36,9 @@ std::string functionText(const std::string &op, const std::string &attributes, c
     separate(resultTypes) += type;
     separate(values) += "%r#" + std::to_string(i);
   }
-  return "func.func @f(" + arguments + ") -> (" + results + ") {\n  %r:" + std::to_string(outputs.size()) + " = peer." + op + " " + operands + " " +
-         attributes + " : " + types + "\n  return " + values + " : " + resultTypes + "\n}\n";
+  return "func.func @f(" + arguments + ") -> (" + results + ") {\n  %r:" + std::to_string(outputs.size()) + " = peer." +
+         op + " " + operands + " " + attributes + " : " + types + "\n  return " + values + " : " + resultTypes +
+         "\n}\n";
 }
 } // namespace
 
@@ -59,8 +62,8 @@ Array toArray(const Tensor &tensor) {
   return array;
 }
 
-void NNOpTest::check(const std::string &op, const std::string &attributes, const std::vector<Input> &inputs, const std::vector<Output> &outputs,
-                     double tolerance) {
+void NNOpTest::check(const std::string &op, const std::string &attributes, const std::vector<Input> &inputs,
+                     const std::vector<Output> &outputs, double tolerance) {
   auto compiled = Compiled::compile(functionText(op, attributes, inputs, outputs, dynamic()), code());
   if (!compiled)
     return;
@@ -89,7 +92,8 @@ void NNOpTest::check(const std::string &op, const std::string &attributes, const
       const Tensor &actual = results.at("r" + std::to_string(i));
       EXPECT_EQ(actual.shape(), expected.shape);
       Difference worst = difference(actual, expected.values);
-      EXPECT_LE(worst.most, tolerance) << op << " result " << i << (empty ? " without tokens" : "") << " at element " << worst.at;
+      EXPECT_LE(worst.most, tolerance) << op << " result " << i << (empty ? " without tokens" : "") << " at element "
+                                       << worst.at;
     }
   }
 }

@@ -33,8 +33,8 @@ protected:
 
   /// Compiles `op %inputs attributes` and checks its outputs to within `tolerance` * (1 + |expected|); where the token
   /// dimension is dynamic, also that without tokens every output is empty or zero.
-  void check(const std::string &op, const std::string &attributes, const std::vector<Input> &inputs, const std::vector<Output> &outputs,
-             double tolerance = 3e-6);
+  void check(const std::string &op, const std::string &attributes, const std::vector<Input> &inputs,
+             const std::vector<Output> &outputs, double tolerance = 3e-6);
 };
 
 /// A tensor of the element type with the array's values.
@@ -42,9 +42,12 @@ runtime::Tensor toTensor(const Array &array, const std::string &element = "f32")
 /// The values of an f32 tensor.
 Array toArray(const runtime::Tensor &tensor);
 
-#define INSTANTIATE_NN_OPS(SUITE)                                                                                                                     \
-  INSTANTIATE_TEST_SUITE_P(, SUITE, ::testing::Combine(::testing::Values(Code::Vectors, Code::Loops), ::testing::Bool()), [](const auto &info) {       \
-    return std::string(std::get<0>(info.param) == Code::Vectors ? "Vectors" : "Loops") + (std::get<1>(info.param) ? "Dynamic" : "Static");            \
-  })
+#define INSTANTIATE_NN_OPS(SUITE)                                                                                      \
+  INSTANTIATE_TEST_SUITE_P(, SUITE,                                                                                    \
+                           ::testing::Combine(::testing::Values(Code::Vectors, Code::Loops), ::testing::Bool()),       \
+                           [](const auto &info) {                                                                      \
+                             return std::string(std::get<0>(info.param) == Code::Vectors ? "Vectors" : "Loops") +      \
+                                    (std::get<1>(info.param) ? "Dynamic" : "Static");                                  \
+                           })
 
 } // namespace peer::numerics

@@ -77,11 +77,13 @@ Array layerNorm(const Array &x, const Array &weight, const Array &bias, double e
   return y;
 }
 
-Array batchNorm(const Array &x, const Array &weight, const Array &bias, const Array &mean, const Array &variance, double epsilon) {
+Array batchNorm(const Array &x, const Array &weight, const Array &bias, const Array &mean, const Array &variance,
+                double epsilon) {
   Array y(x.shape);
   for (int64_t r = 0; r < x.rows(); ++r)
     for (int64_t c = 0; c < x.columns(); ++c)
-      y.at(r, c) = (x.at(r, c) - mean.values[c]) / std::sqrt(variance.values[c] + epsilon) * weight.values[c] + bias.values[c];
+      y.at(r, c) =
+          (x.at(r, c) - mean.values[c]) / std::sqrt(variance.values[c] + epsilon) * weight.values[c] + bias.values[c];
   return y;
 }
 
@@ -150,7 +152,8 @@ Array rotary(const Array &x, int64_t heads, int64_t context, double base, bool i
 
 namespace {
 /// y[t] = softmax(q[t] . k[j] / sqrt(w)) v[j] over rows first <= j < end, head by head.
-void attend(const Array &query, int64_t t, const Array &key, const Array &value, int64_t first, int64_t end, int64_t heads, Array &y) {
+void attend(const Array &query, int64_t t, const Array &key, const Array &value, int64_t first, int64_t end,
+            int64_t heads, Array &y) {
   int64_t width = query.columns() / heads;
   std::vector<double> p(end - first);
   for (int64_t h = 0; h < heads; ++h) {
@@ -177,7 +180,8 @@ Array attention(const Array &query, const Array &key, const Array &value, int64_
   return y;
 }
 
-Array cachedAttention(const Array &query, const Array &key, const Array &value, Array &keyCache, Array &valueCache, int64_t position, int64_t heads) {
+Array cachedAttention(const Array &query, const Array &key, const Array &value, Array &keyCache, Array &valueCache,
+                      int64_t position, int64_t heads) {
   Array y(query.shape);
   int64_t capacity = keyCache.rows();
   for (int64_t t = 0; t < query.rows(); ++t) {

@@ -29,7 +29,8 @@ Array linear(const Array &x, bool transposeX, const Array &weight, bool transpos
 Array embedding(const Array &tokens, const Array &table);
 Array rmsNorm(const Array &x, const Array &weight, double epsilon);
 Array layerNorm(const Array &x, const Array &weight, const Array &bias, double epsilon);
-Array batchNorm(const Array &x, const Array &weight, const Array &bias, const Array &mean, const Array &variance, double epsilon);
+Array batchNorm(const Array &x, const Array &weight, const Array &bias, const Array &mean, const Array &variance,
+                double epsilon);
 /// Mean and biased variance of each column.
 std::vector<Array> batchStats(const Array &x);
 /// Mean and 1 / sqrt(variance + epsilon) of each row; the root mean square's where `centered` is false.
@@ -45,7 +46,8 @@ Array rotary(const Array &x, int64_t heads, int64_t context, double base, bool i
 Array attention(const Array &query, const Array &key, const Array &value, int64_t heads, int64_t context);
 
 /// Row t is the token at `position + t`; writes its key and value to the caches' row `(position + t) mod C`.
-Array cachedAttention(const Array &query, const Array &key, const Array &value, Array &keyCache, Array &valueCache, int64_t position, int64_t heads);
+Array cachedAttention(const Array &query, const Array &key, const Array &value, Array &keyCache, Array &valueCache,
+                      int64_t position, int64_t heads);
 
 using Forward = std::function<Array(const std::vector<Array> &)>;
 
