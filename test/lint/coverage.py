@@ -2,7 +2,7 @@
 import posixpath
 import re
 
-OP = re.compile(r'^def \w+ : \w*Op\w*<\s*"(\w+)"', re.M)
+OP = re.compile(r'^def \w+ : \w*Op\w*<\s*"([a-z]\w*)"', re.M)
 PASS = re.compile(r'^def \w+ : \w*Pass<"([\w-]+)"', re.M)
 PIPELINE = re.compile(r'PassPipelineRegistration<[^>]*>\(\s*"([\w-]+)"')
 PASS_TESTS = {"passes": "test/passes/", "lowering": "test/lowering/"}
@@ -24,7 +24,7 @@ def _ops(tree):
 
 def _is_round_trip(path, text):
     """Reads what it printed: by name, by the flag, or by a second run of the tool on the output of the first."""
-    return "round-trip" in path or "--verify-roundtrip" in text or re.search(r"RUN:.*peer-(opt|pass).*\|\s*(%?peer-(opt|pass))", text)
+    return re.search("round-?trip", path) or "--verify-roundtrip" in text or re.search(r"RUN:.*peer-(opt|pass).*\|\s*(%?peer-(opt|pass))", text)
 
 
 def ops(tree):

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Measures the layers on this machine; beside PyTorch where python3 has it. `./dev bench` builds first.
+
+Pairs of calls are interleaved, medians reported; a ratio is the median of the pairs' ratios. GB/s counts the expert rows
+that must be read. Results are compared with PyTorch or with plain Python before anything is timed.
+"""
+import argparse
+import functools
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import cases
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOKENS = 1024
+
+
+def machine():
+    """CPU, cores and memory in words."""
+    fields = dict(line.split(":", 1) for line in subprocess.run(["lscpu"], capture_output=True, text=True, check=True,
+                                                                env={**os.environ, "LC_ALL": "C"}).stdout.splitlines() if ":" in line)
+    cpu = " ".join(fields.get(name, "").strip() for name in ("Model name", "CPU family")).strip()
+    vectors = "AVX-512" if "avx512f" in fields.get("Flags", "") else "AVX2" if "avx2" in fields.get("Flags", "") else "no AVX2"
+    return f"{cpu}, {os.cpu_count()} cores, {vectors}, {cases.available_bytes() / 1e9:.0f} GB of memory free"
+
+
+def number(value, digits=1, suffix=""):
+    return "" if value is None else f"{value:.{digits}f}{suffix}"
+
+
+def table(rows):
+    """The rows as text; Markdown reads it too."""
+    header = ("what", "us/token", "GB/s", "of stream", "PyTorch us/token", "ratio", "target", "")
+    body = [(row["what"], "" if "seconds" in row else number(row["us_per_token"]), number(row["gb_per_s"]),
+             number(row.get("share_of_stream"), 0, " %"), number(row.get("pytorch_us_per_token")),
+             number(row["ratio_to_pytorch"], 1, "x"), row["target"], row.get("note", "")) for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *body)]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |" for line in [header, *body]]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def chosen_cases(bench):
+    """Functions that give rows; the quick form leaves out what needs much time or memory."""
+    layer = ROOT / "examples/peer_layer.mlir"
+    yield functools.partial(cases.forward, bench, 256, TOKENS, layer, ">= 6x, about 50 us")
+    yield functools.partial(cases.forward, bench, 256, 1, layer, "<= 60 us")
+    yield functools.partial(cases.mix, bench, TOKENS)
+    yield functools.partial(cases.select, bench, TOKENS)
+    yield functools.partial(cases.compile_time, bench)
+    yield functools.partial(cases.train, bench, TOKENS, "SparseAdam", ">= 9x, about 160 us")
+    if not bench.quick:
+        wide = ROOT / "test/bench/layer_1024.mlir"
+        yield functools.partial(cases.train, bench, TOKENS, "Adam", ">= 25x")
+        yield functools.partial(cases.forward, bench, 1024, TOKENS, wide, ">= 9x, about 110 us")
+        yield functools.partial(cases.forward, bench, 1024, TOKENS, wide.with_stem("layer_1024_bf16"), "about 80 us",
+                                pytorch=False, checked=False)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions, no large tables")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the figures there too")
+    arguments = parser.parse_args()
+
+    torch = importlib.util.find_spec("torch") is not None
+    if any(name in os.environ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")):
+        print("warning: OPENBLAS_CORETYPE or OPENBLAS_L2_SIZE is set; matrix products may be slower than they need to be")
+    print(f"{machine()}; {'PyTorch beside' if torch else 'no PyTorch: python3 has none'}", flush=True)
+    rows, failed = [], False
+    with tempfile.TemporaryDirectory(prefix="peer-bench-", dir=ROOT / "build") as folder:
+        bench = cases.Bench(ROOT, pathlib.Path(folder), torch, arguments.quick)
+        profile = bench.kernels(ROOT / "examples/peer_layer.mlir", "layer", TOKENS)
+        stream = profile["stream_gb_per_s"]
+        print(f"stream bandwidth: {stream:.1f} GB/s", flush=True)
+        for case in chosen_cases(bench):
+            try:
+                for row in case():
+                    if row["gb_per_s"] is not None:
+                        row["share_of_stream"] = 100 * row["gb_per_s"] / stream
+                    rows.append(row)
+                    print(f"  {row['what']}: {number(row['us_per_token'])} us/token {row.get('note', '')}", flush=True)
+            except MemoryError as error:
+                print(f"  left out {case.args[1:]}: {error}", flush=True)
+            except (AssertionError, RuntimeError, subprocess.CalledProcessError) as error:
+                print(f"  error: {case.func.__name__}: {error}", file=sys.stderr, flush=True)
+                failed = True
+    print(table(rows))
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"machine": machine(), "stream_gb_per_s": stream, "layer": profile, "rows": rows},
+                                             indent=2) + "\n", encoding="utf-8")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
