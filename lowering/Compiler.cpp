@@ -63,30 +63,48 @@ static FailureOr<CpuTarget> resolveTarget(StringRef text) {
   return *target;
 }
 
+/// Writes all bytes to an open file and flushes them.
+static std::error_code writeAll(llvm::raw_fd_ostream &stream, StringRef bytes) {
+  stream << bytes;
+  stream.flush();
+  std::error_code ec = stream.error();
+  // An error that is still set when the stream dies would end the process.
+  stream.clear_error();
+  return ec;
+}
+
 /// Writes to a file beside the output and renames it: the output is whole or absent.
 static LogicalResult writeOutput(StringRef path, StringRef bytes) {
+  auto cannotWrite = [&](const llvm::Twine &why) { return fail("cannot write " + path + ": " + why); };
   if (path.empty() || path == "-") {
-    llvm::outs() << bytes;
-    llvm::outs().flush();
-    return success();
+    std::error_code ec = writeAll(llvm::outs(), bytes);
+    return ec ? fail("cannot write to standard output: " + ec.message()) : success();
   }
-  auto temporary = llvm::sys::fs::TempFile::create(path + ".%%%%%%.tmp", llvm::sys::fs::all_read | llvm::sys::fs::owner_write);
+  SmallString<128> target(path);
+  if (llvm::sys::fs::exists(path)) {
+    if (llvm::sys::fs::is_directory(path))
+      return cannotWrite("it is a directory");
+    // A device or a pipe is written to, not replaced; a link's target is replaced, not the link.
+    if (!llvm::sys::fs::is_regular_file(path)) {
+      std::error_code ec;
+      llvm::raw_fd_ostream stream(path, ec);
+      if (!ec)
+        ec = writeAll(stream, bytes);
+      return ec ? cannotWrite(ec.message()) : success();
+    }
+    (void)llvm::sys::fs::real_path(path, target);
+  }
+  auto temporary =
+      llvm::sys::fs::TempFile::create(target + ".%%%%%%.tmp", llvm::sys::fs::all_read | llvm::sys::fs::owner_write);
   if (!temporary)
-    return fail("cannot write " + path + ": " + llvm::toString(temporary.takeError()));
-  std::error_code ec;
-  {
-    llvm::raw_fd_ostream stream(temporary->FD, /*shouldClose=*/false);
-    stream << bytes;
-    stream.flush();
-    ec = stream.error();
-    stream.clear_error();
-  }
-  if (ec) {
+    return cannotWrite(llvm::toString(temporary.takeError()));
+  llvm::raw_fd_ostream stream(temporary->FD, /*shouldClose=*/false);
+  if (std::error_code ec = writeAll(stream, bytes)) {
     llvm::consumeError(temporary->discard());
-    return fail("cannot write " + path + ": " + ec.message());
+    return cannotWrite(ec.message());
   }
-  if (llvm::Error error = temporary->keep(path))
-    return fail("cannot write " + path + ": " + llvm::toString(std::move(error)));
+  if (llvm::Error error = temporary->keep(target))
+    return cannotWrite(llvm::toString(std::move(error)));
   return success();
 }
 
