@@ -229,7 +229,8 @@ def VerifyLevel : Pass<"peer-verify-level", "::mlir::ModuleOp"> {
     | `tiled` | the same and `scf` loops, `bufferization`, `affine` index arithmetic; routing ops stand inside a loop or have static shapes |
     | `kernel` | `vector`, `memref`, `scf`, `gpu`, `nvvm`, `omp`, ...; no peer op and no tensor |
 
-    Reports the first op that does not belong there.
+    Reports the first op that does not belong there, or that mixes a pool of more or fewer experts than were selected among;
+    at the graph level also one whose operands have different numbers of rows per token, after a reshape.
   }];
   let options = [Option<"level", "level", "std::string", "\"graph\"", "model, graph, tiled or kernel">];
 }

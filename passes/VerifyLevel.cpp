@@ -1,6 +1,7 @@
 //===- VerifyLevel.cpp - check what may stand at which level -------------===//
 
 #include "Passes.h"
+#include "TokenCounts.h"
 #include "dialect/PeerOps.h"
 
 #include "mlir/Interfaces/LoopLikeInterface.h"
@@ -34,16 +35,14 @@ const Level kLevels[] = {
      true,
      true},
     {"kernel",
-     {"builtin", "func", "arith", "math", "vector", "memref", "scf", "cf", "gpu", "nvvm", "nvgpu", "omp", "llvm", "affine",
-      "index", "ub", "x86vector", "ptr"},
+     {"builtin", "func", "arith", "math", "vector", "memref", "scf", "cf", "gpu", "nvvm", "nvgpu", "omp", "llvm",
+      "affine", "index", "ub", "x86vector", "ptr"},
      false,
      false,
      false},
 };
 
-bool isDescriptionOp(Operation *op) {
-  return isa<ParamOp, peer::CallOp, RepeatOp, GradientOp, TrainOp, DecodeOp>(op);
-}
+bool isDescriptionOp(Operation *op) { return isa<ParamOp, peer::CallOp, RepeatOp, GradientOp, TrainOp, DecodeOp>(op); }
 
 /// Whether the score tensor of a whole batch could exist here: neither in a loop nor small by its type.
 bool isUntiledRouting(Operation *op) {
@@ -53,6 +52,32 @@ bool isUntiledRouting(Operation *op) {
     auto shaped = dyn_cast<ShapedType>(type);
     return shaped && !shaped.hasStaticShape();
   });
+}
+
+/// Indices from a select that numbers more experts than the pool holds would be read out of its bounds, and
+/// experts that no index reaches would never learn.
+LogicalResult checkExperts(Operation *op) {
+  auto check = [&](Value idx, Value pool, int64_t rowsPerExpert) -> LogicalResult {
+    auto select = idx.getDefiningOp<SelectOp>();
+    if (!select)
+      return success();
+    int64_t n = cast<ShapedType>(select.getLogits().getType()).getDimSize(3);
+    bool product = select.getPolicy() == SelectPolicy::ProductTopK;
+    int64_t chosenFrom = product ? n * n : n;
+    int64_t held = cast<ShapedType>(pool.getType()).getDimSize(0) / rowsPerExpert;
+    if (chosenFrom == held)
+      return success();
+    InFlightDiagnostic diag = op->emitError() << "op '" << op->getName() << "' has a pool of " << held
+                                              << " experts, but its experts are selected among " << chosenFrom;
+    if (product)
+      diag << " (" << n << " * " << n << " product keys)";
+    return diag;
+  };
+  if (auto mix = dyn_cast<MixOp>(op))
+    return check(mix.getIdx(), mix.getPool(), mix.getRowsPerExpert());
+  if (auto grad = dyn_cast<MixGradOp>(op))
+    return check(grad.getIdx(), grad.getPool(), grad.getRowsPerExpert());
+  return success();
 }
 
 LogicalResult checkOp(Operation *op, const Level &level) {
@@ -68,7 +93,7 @@ LogicalResult checkOp(Operation *op, const Level &level) {
     return fail("works on tensors, which is not allowed");
   if (level.loops && isUntiledRouting(op))
     return fail("must stand inside a loop or have static shapes");
-  return success();
+  return level.tensors ? checkExperts(op) : success();
 }
 
 struct VerifyLevelPass : peer::impl::VerifyLevelBase<VerifyLevelPass> {
@@ -76,14 +101,19 @@ struct VerifyLevelPass : peer::impl::VerifyLevelBase<VerifyLevelPass> {
   void runOnOperation() override {
     const Level *wanted = llvm::find_if(kLevels, [&](const Level &l) { return l.name == level.getValue(); });
     if (wanted == std::end(kLevels)) {
-      getOperation().emitError() << "unknown level '" << level.getValue() << "': expected model, graph, tiled or kernel";
+      getOperation().emitError() << "unknown level '" << level.getValue()
+                                 << "': expected model, graph, tiled or kernel";
       return signalPassFailure();
     }
-    WalkResult result = getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
-      return failed(checkOp(op, *wanted)) ? WalkResult::interrupt() : WalkResult::advance();
-    });
+    WalkResult result = getOperation().walk<WalkOrder::PreOrder>(
+        [&](Operation *op) { return failed(checkOp(op, *wanted)) ? WalkResult::interrupt() : WalkResult::advance(); });
     if (result.wasInterrupted())
-      signalPassFailure();
+      return signalPassFailure();
+    // Before the graph level there are calls, after it tiles.
+    if (wanted->name == "graph")
+      for (func::FuncOp function : getOperation().getOps<func::FuncOp>())
+        if (!function.isExternal() && failed(checkTokenCounts(function)))
+          return signalPassFailure();
   }
 };
 

@@ -24,6 +24,10 @@
 // RUN: not %peer-pass %t/kernel.mlir --peer-verify-level=level=assembly 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 // UNKNOWN: error: unknown level 'assembly': expected model, graph, tiled or kernel
 
+// A pool of another size than what was selected among would be read out of its bounds, or never be used whole; so would
+// an operand with fewer rows than the one beside it.
+// RUN: %peer-pass %t/sizes.mlir --peer-verify-level=level=graph -split-input-file -verify-diagnostics -o /dev/null
+
 //--- description.mlir
 func.func @f(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   %w = peer.param "w" zeros : tensor<8x8xf32>
@@ -63,4 +67,45 @@ func.func @f(%m: memref<8xf32>, %i: index) {
 func.func @f(%x: tensor<8xf32>) -> tensor<8xf32> {
   %y = arith.addf %x, %x : tensor<8xf32>
   return %y : tensor<8xf32>
+}
+
+//--- sizes.mlir
+func.func @product(%s: tensor<?x2x2x4xf32>, %x: tensor<?x8xf32>, %p: tensor<15x2x8xf32>) -> tensor<?x8xf32> {
+  %i, %v = peer.select %s product_topk<2> : tensor<?x2x2x4xf32>
+  // expected-error @+1 {{op 'peer.mix' has a pool of 15 experts, but its experts are selected among 16 (4 * 4 product keys)}}
+  %y = peer.mix %x, %i, %v, %p gelu : tensor<?x8xf32>, tensor<?x2x2xi32>, tensor<?x2x2xf32>, tensor<15x2x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @plain(%s: tensor<?x2x1x4xf32>, %x: tensor<?x8xf32>, %p: tensor<16x2x8xf32>) -> tensor<?x8xf32> {
+  %i, %v = peer.select %s topk<2> : tensor<?x2x1x4xf32>
+  // expected-error @+1 {{op 'peer.mix' has a pool of 8 experts, but its experts are selected among 4}}
+  %y = peer.mix %x, %i, %v, %p gelu {rows_per_expert = 2} : tensor<?x8xf32>, tensor<?x2x2xi32>, tensor<?x2x2xf32>, tensor<16x2x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @rows(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-note @+1 {{this reshape makes other rows than one per token}}
+  %h = peer.reshape %x to tensor<?x16xf32> : tensor<?x8xf32>
+  %a = peer.activation %h gelu : tensor<?x16xf32>
+  %b = peer.reshape %a to tensor<?x8xf32> : tensor<?x16xf32>
+  %c = arith.addf %x, %b : tensor<?x8xf32>
+  %w = arith.constant dense<1.0> : tensor<16x8xf32>
+  %d = peer.linear %a, %w : tensor<?x16xf32>, tensor<16x8xf32>
+  // expected-error @+1 {{op 'arith.addf' works on T rows of one operand, but on T / 2 of another}}
+  %y = arith.addf %c, %d : tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @heads(%x: tensor<?x8xf32>) -> tensor<?x4xf32> {
+  // expected-note @+1 {{this reshape makes other rows than one per token}}
+  %h = peer.reshape %x to tensor<?x4xf32> : tensor<?x8xf32>
+  // expected-error @+1 {{op 'func.return' returns T * 2 rows, where entries return one per token}}
+  return %h : tensor<?x4xf32>
 }
