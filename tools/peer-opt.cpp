@@ -45,8 +45,15 @@ static int compile(int argc, char **argv, mlir::DialectRegistry &registry) {
   mlir::registerMLIRContextCLOptions();
   mlir::registerPassManagerCLOptions();
   mlir::registerDefaultTimingManagerCLOptions();
-  if (!cl::ParseCommandLineOptions(argc, argv, kOverview))
+  std::string wrong;
+  llvm::raw_string_ostream said(wrong);
+  if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &said)) {
+    // LLVM's first line names the tool and the mistake; a guess may follow on a line of its own. Wrong values it has
+    // reported itself.
+    if (!wrong.empty())
+      llvm::errs() << "peer-opt: error: " << llvm::StringRef(wrong).split('\n').first.split(": ").second << "\n";
     return 1;
+  }
   // The linker resets all options of the process, ours too: keep what was parsed.
   const peer::CompileOptions parsed = options;
   return mlir::failed(peer::compileModel(parsed, registry));
@@ -57,7 +64,8 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   peer::registerEverything(registry);
   auto compiles = [](llvm::StringRef argument) {
-    return argument.consume_front("-") && (argument.consume_front("-"), argument.starts_with("target") || argument.starts_with("emit"));
+    return argument.consume_front("-") &&
+           (argument.consume_front("-"), argument.starts_with("target") || argument.starts_with("emit"));
   };
   if (llvm::any_of(llvm::ArrayRef(argv, argc), compiles))
     return compile(argc, argv, registry);

@@ -68,6 +68,10 @@ int runCommandLine(int argc, char **argv) {
   addBenchCommand(app, context);
   addInitCommand(app, context);
   addInspectCommand(app, context);
+  // CLI11 would only say that a command is missing.
+  auto named = [&](const CLI::App *command) { return command->check_name(argv[1]); };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty())
+    return fail(concat("unknown command '", argv[1], "' (see --help)"));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
