@@ -33,3 +33,5 @@ if config.sanitize:
 config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.build_dir, "bin"), config.llvm_tools_dir, os.environ["PATH"]])
 config.environment["OMP_NUM_THREADS"] = "2"
+# Helpers import each other; the source tree stays clean.
+config.environment["PYTHONDONTWRITEBYTECODE"] = "1"

@@ -5,12 +5,12 @@ largest against the rounding of f32, and then the gradient with random signs, wh
 Usage: finite_differences.py DIR, with model.peer and weights.safetensors in DIR.
 """
 import array
-import json
 import os
 import random
-import struct
 import subprocess
 import sys
+
+import tensors
 
 FOLDER = sys.argv[1]
 TOKENS, VOCABULARY, TOLERANCE = 12, 20, 0.03
@@ -20,44 +20,17 @@ def path(name):
     return os.path.join(FOLDER, name)
 
 
-def load(name):
-    """Tensors of a safetensors file: name -> (dtype, shape, values)."""
-    with open(path(name), "rb") as file:
-        data = file.read()
-    length = struct.unpack("<Q", data[:8])[0]
-    tensors = {}
-    for key, entry in json.loads(data[8:8 + length]).items():
-        if key == "__metadata__":
-            continue
-        begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        values = array.array("i" if entry["dtype"] == "I32" else "f", data[begin:end])
-        tensors[key] = (entry["dtype"], entry["shape"], values)
-    return tensors
-
-
-def save(name, tensors):
-    header, body = {}, b""
-    for key, (dtype, shape, values) in tensors.items():
-        begin = len(body)
-        body += values.tobytes()
-        header[key] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, len(body)]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path(name), "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + body)
-
-
 def call(entry, weights, inputs):
     subprocess.run(["peer-run", "call", path("model.peer"), entry, "--weights", path(weights), "--in", path(inputs),
                     "--out", path("out.safetensors")], check=True, stdout=subprocess.DEVNULL)
-    return load("out.safetensors")
+    return tensors.load(path("out.safetensors"))
 
 
 def loss_along(weights, name, direction, step):
     dtype, shape, values = weights[name]
     moved = dict(weights)
     moved[name] = (dtype, shape, array.array("f", [v + step * d for v, d in zip(values, direction)]))
-    save("moved.safetensors", moved)
+    tensors.save(path("moved.safetensors"), moved)
     return call("loss", "moved.safetensors", "inputs.safetensors")["loss"][2][0]
 
 
@@ -76,9 +49,9 @@ def main():
     random.seed(1)
     ids = {name: ("I32", [TOKENS], array.array("i", [random.randrange(VOCABULARY) for _ in range(TOKENS)]))
            for name in ("tokens", "targets")}
-    save("inputs.safetensors", ids)
-    save("seeded.safetensors", {**ids, "dloss": ("F32", [], array.array("f", [1.0]))})
-    weights = load("weights.safetensors")
+    tensors.save(path("inputs.safetensors"), ids)
+    tensors.save(path("seeded.safetensors"), {**ids, "dloss": ("F32", [], array.array("f", [1.0]))})
+    weights = tensors.load(path("weights.safetensors"))
     gradients = call("loss_grad", "weights.safetensors", "seeded.safetensors")
     agreeing = 0
     for key, (_, _, gradient) in sorted(gradients.items()):
