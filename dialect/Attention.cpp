@@ -5,19 +5,29 @@
 using namespace mlir;
 using namespace peer;
 
-#define INFER(OP)                                                                                                    \
-  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,                   \
+#define INFER(OP)                                                                                                      \
+  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,                     \
                                      SmallVectorImpl<Type> &types)
 
 static int64_t dimOf(Value value, unsigned i) { return cast<ShapedType>(value.getType()).getDimSize(i); }
 
+/// C2 of all ops here: an empty head would make sizes that loops divide by zero.
 static LogicalResult checkHeads(Check &check, int64_t heads, bool even) {
   int64_t width = check['D'];
-  if (failed(check.require(2, heads >= 1 && width % heads == 0,
+  if (failed(check.require(2, heads >= 1 && width >= heads && width % heads == 0,
                            "expected heads to divide the width " + Twine(width) + ", got " + Twine(heads))))
     return failure();
   return check.require(2, !even || width / heads % 2 == 0,
                        "expected an even width per head, got " + Twine(width / heads));
+}
+
+/// C3 of ops that work sequence by sequence.
+static LogicalResult checkContext(Check &check, int64_t context) {
+  int64_t tokens = check['T'];
+  if (failed(check.require(3, context >= 1, "expected a context of at least 1, got " + Twine(context))))
+    return failure();
+  return check.require(3, ShapedType::isDynamic(tokens) || tokens % context == 0,
+                       "expected T to be a multiple of the context " + Twine(context) + ", got " + Twine(tokens));
 }
 
 /// One step of s is a sequence, one of h a head.
@@ -27,12 +37,10 @@ static std::string sequenceNotation(Value x, int64_t context, int64_t heads) {
 
 INFER(RotaryOp) {
   Check check(loc, "rotary");
-  if (failed(check.shape(1, "x", a.getX(), "T D", Elements::F32)) ||
-      failed(checkHeads(check, a.getHeads(), true)) ||
-      failed(check.require(3, a.getContextLength() >= 1,
-                           "expected a context of at least 1, got " + Twine(a.getContextLength()))))
+  if (failed(check.shape(1, "x", a.getX(), "T D", Elements::F32)) || failed(checkHeads(check, a.getHeads(), true)) ||
+      failed(checkContext(check, a.getContextLength())))
     return failure();
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
 }
 
 // Tiled by sequences alone: a tile of heads would need its first head's number for nothing gained.
@@ -47,7 +55,7 @@ INFER(RotaryAtOp) {
       failed(check.shape(1, "position", a.getPosition(), "", Elements::I32)) ||
       failed(checkHeads(check, a.getHeads(), true)))
     return failure();
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
 }
 
 std::string RotaryAtOp::getIndexNotation() { return "T ., -> T ."; }
@@ -58,20 +66,16 @@ static LogicalResult checkAttention(Check &check, Adaptor a) {
       failed(check.shape(1, "key", a.getKey(), "T D", Elements::F32)) ||
       failed(check.shape(1, "value", a.getValue(), "T D", Elements::F32)))
     return failure();
-  int64_t tokens = check['T'], context = a.getContextLength();
-  if (failed(check.require(2, context >= 1, "expected a context of at least 1, got " + Twine(context))))
+  if (failed(checkHeads(check, a.getHeads(), false)))
     return failure();
-  if (failed(check.require(1, ShapedType::isDynamic(tokens) || tokens % context == 0,
-                           "expected T to be a multiple of the context " + Twine(context) + ", got " + Twine(tokens))))
-    return failure();
-  return checkHeads(check, a.getHeads(), false);
+  return checkContext(check, a.getContextLength());
 }
 
 INFER(AttentionOp) {
   Check check(loc, "attention");
   if (failed(checkAttention(check, a)))
     return failure();
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
 }
 
 std::string AttentionOp::getIndexNotation() {
@@ -88,7 +92,7 @@ INFER(AttentionGradOp) {
   if (failed(checkAttention(check, a)) || failed(check.shape(1, "dy", a.getDy(), "T D", Elements::F32)))
     return failure();
   auto type = check.tensor("T D", Float32Type::get(context));
-  return finishInference(a.getOperands(), a.getOuts(), {type, type, type}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {type, type, type}, types);
 }
 
 std::string AttentionGradOp::getIndexNotation() {
@@ -108,11 +112,13 @@ INFER(CachedAttentionOp) {
       failed(check.shape(1, "key_cache", a.getKeyCache(), "C D", Elements::F32)) ||
       failed(check.shape(1, "value_cache", a.getValueCache(), "C D", Elements::F32)) ||
       failed(check.shape(1, "position", a.getPosition(), "", Elements::I32)) ||
+      failed(check.require(1, check['C'] >= 1, "expected caches of at least 1 row")) ||
       failed(checkHeads(check, a.getHeads(), false)))
     return failure();
   Type f32 = Float32Type::get(context);
   auto cache = check.tensor("C D", f32);
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("T D", f32), cache, cache}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", f32), cache, cache}, types,
+                         /*tied=*/2);
 }
 
 std::string CachedAttentionOp::getIndexNotation() { return "T ., T ., T ., . ., . ., -> T ., . ., . ."; }

@@ -14,12 +14,13 @@ def Peer_RotaryOp : Peer_DifferentiableOp<"rotary",
     being `t mod context`. `inverse` turns back: it is the op's own gradient.
 
     - C1: x is `T x D` f32, D static.
-    - C2: heads divides D and D / heads is even.
-    - C3: context is at least 1.
+    - C2: heads is at least 1 and divides D; D / heads is even and at least 2.
+    - C3: context is at least 1 and divides T.
   }];
   let assemblyFormat = [{
     $x `heads` $heads `context` $context_length (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x)
   }];
+  let hasFolder = 1;
 }
 
 def Peer_RotaryAtOp : Peer_GraphOp<"rotary_at",
@@ -28,7 +29,7 @@ def Peer_RotaryAtOp : Peer_GraphOp<"rotary_at",
   let summary = "rotary positions from a run-time start: row t is at position + t";
   let description = [{
     - C1: x is `T x D` f32, D static; position is a rank-0 i32.
-    - C2: heads divides D and D / heads is even.
+    - C2: heads is at least 1 and divides D; D / heads is even and at least 2.
   }];
   let assemblyFormat = [{
     $x `,` $position `heads` $heads (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x) `,` type($position)
@@ -41,8 +42,9 @@ def Peer_AttentionOp : Peer_DifferentiableOp<"attention",
   let description = [{
     Per sequence of `context` rows and head of width w: `softmax(q k^T / sqrt(w), causal) v` (arXiv 1706.03762).
 
-    - C1: query, key and value are `T x D` f32 with equal shapes, D static; T is a multiple of context.
-    - C2: heads divides D; context is at least 1.
+    - C1: query, key and value are `T x D` f32 with equal shapes, D static.
+    - C2: heads is at least 1 and divides D, which is at least 1.
+    - C3: context is at least 1 and divides T.
 
     ```mlir
     %o = peer.attention %q, %k, %v heads 4 context 128 : tensor<?x256xf32>
@@ -61,8 +63,9 @@ def Peer_AttentionGradOp : Peer_GraphOp<"attention_grad",
     (ins Peer_Shaped:$query, Peer_Shaped:$key, Peer_Shaped:$value, Peer_Shaped:$dy, I64Attr:$heads, I64Attr:$context_length)> {
   let summary = "dquery, dkey, dvalue of attention; the probabilities are computed again";
   let description = [{
-    - C1: all four operands are `T x D` f32 with equal shapes; T is a multiple of context.
-    - C2: heads divides D; context is at least 1.
+    - C1: all four operands are `T x D` f32 with equal shapes, D static.
+    - C2: heads is at least 1 and divides D, which is at least 1.
+    - C3: context is at least 1 and divides T.
   }];
   let assemblyFormat = "operands attr-dict `:` type(operands)";
   let extraClassDeclaration = [{
@@ -79,8 +82,8 @@ def Peer_CachedAttentionOp : Peer_GraphOp<"cached_attention",
     (`C x D`), then it attends to the last `min(position + t + 1, C)` tokens. Results: the output `T x D`, and the caches, in place.
     Wants position + T <= C, or T = 1.
 
-    - C1: query, key and value are `T x D` f32; the caches are `C x D` f32, static; position is a rank-0 i32.
-    - C2: heads divides D.
+    - C1: query, key and value are `T x D` f32; the caches are `C x D` f32, static, C at least 1; position is a rank-0 i32.
+    - C2: heads is at least 1 and divides D, which is at least 1.
   }];
   let assemblyFormat = "operands attr-dict `:` type(operands)";
   let extraClassDeclaration = [{

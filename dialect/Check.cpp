@@ -73,14 +73,47 @@ RankedTensorType Check::tensor(StringRef pattern, Type element) const {
   return RankedTensorType::get(shape, element);
 }
 
-LogicalResult peer::finishInference(ValueRange inputs, ValueRange outs, ArrayRef<Type> computed,
-                                    SmallVectorImpl<Type> &types) {
-  if (llvm::any_of(inputs.getTypes(), llvm::IsaPred<BaseMemRefType>))
-    return success();
-  types.append(computed.begin(), computed.end());
-  for (auto [i, out] : llvm::enumerate(outs))
-    if (i < types.size())
+static bool isStrided(Type type) {
+  auto buffer = dyn_cast<MemRefType>(type);
+  return buffer && buffer.isStrided();
+}
+
+static bool isBuffer(Value value) { return isa<BaseMemRefType>(value.getType()); }
+
+LogicalResult peer::checkForm(Check &check, ValueRange operands) {
+  return check.require(0, llvm::all_of(operands, isBuffer) || llvm::none_of(operands, isBuffer),
+                       "expected either tensors or buffers, got both");
+}
+
+LogicalResult peer::finishInference(Check &check, ValueRange operands, ValueRange outs, ArrayRef<Type> computed,
+                                    SmallVectorImpl<Type> &types, unsigned tied) {
+  if (failed(checkForm(check, operands)))
+    return failure();
+  bool buffers = isBuffer(operands.front());
+  size_t wanted = computed.size() - tied;
+  if (outs.size() != wanted && (buffers || !outs.empty()))
+    return check.fail(0, "expected " + Twine(wanted) + " destinations, got " + Twine(outs.size()));
+  if (!buffers)
+    types.append(computed.begin(), computed.end());
+  for (auto [i, out] : llvm::enumerate(outs)) {
+    if (!areCompatibleTypes(computed[i], asTensor(out.getType()))) {
+      std::string text;
+      llvm::raw_string_ostream(text) << computed[i] << ", got " << asTensor(out.getType());
+      return check.fail(0, "expected a destination for " + text);
+    }
+    if (!buffers)
       types[i] = out.getType();
+  }
+  return success();
+}
+
+LogicalResult peer::checkOperands(std::optional<Location> loc, StringRef op, ValueRange operands, unsigned atLeast) {
+  if (operands.size() < atLeast)
+    return emitOptionalError(loc, "'", op, "' op expected ", atLeast, " or more operands, but found ", operands.size());
+  for (auto [i, value] : llvm::enumerate(operands))
+    if (!isa<RankedTensorType>(value.getType()) && !isStrided(value.getType()))
+      return emitOptionalError(loc, "'", op, "' op operand #", i,
+                               " must be a ranked tensor or strided buffer, but got ", value.getType());
   return success();
 }
 

@@ -46,10 +46,13 @@ private:
   llvm::DenseMap<char, int64_t> sizes;
 };
 
-/// Result types of an op: `computed` in value form, those of tensor `outs` where
-/// given (for the outputs that are not tied; `tied` ones come last), none in buffer form.
-mlir::LogicalResult finishInference(mlir::ValueRange inputs, mlir::ValueRange outs, llvm::ArrayRef<mlir::Type> computed,
-                                    llvm::SmallVectorImpl<mlir::Type> &types);
+/// Result types of an op, and C0, which all graph ops share: `computed` in value form, those of tensor `outs` where
+/// given, none in buffer form. The last `tied` results have no destination of their own.
+mlir::LogicalResult finishInference(Check &check, mlir::ValueRange operands, mlir::ValueRange outs,
+                                    llvm::ArrayRef<mlir::Type> computed, llvm::SmallVectorImpl<mlir::Type> &types,
+                                    unsigned tied = 0);
+/// The part of C0 that ops without destinations share: operands are all tensors or all buffers.
+mlir::LogicalResult checkForm(Check &check, mlir::ValueRange operands);
 
 /// The tensor type of a tensor or buffer.
 mlir::RankedTensorType asTensor(mlir::Type type);

@@ -7,6 +7,21 @@
 
 namespace peer {
 
+/// Operands an op needs at least: those that are not in its variadic group.
+template <typename Op, unsigned N = 16>
+constexpr unsigned minOperands() {
+  if constexpr (N <= 1)
+    return N;
+  else if constexpr (Op::template hasTrait<mlir::OpTrait::AtLeastNOperands<N>::template Impl>())
+    return N;
+  else
+    return minOperands<Op, N - 1>();
+}
+
+/// What the verifier would find later, when it is too late for a type inference that reads the operands.
+llvm::LogicalResult checkOperands(std::optional<mlir::Location> location, llvm::StringRef op, mlir::ValueRange operands,
+                                  unsigned atLeast);
+
 /// Infers result types by an op's `inferReturnTypes(context, location, adaptor, types)`.
 ///
 /// While an op is parsed, attributes of its `attr-dict` are in `attributes` and not yet in `properties`, and those left to
@@ -18,7 +33,8 @@ llvm::LogicalResult inferWithAttributes(mlir::MLIRContext *context, std::optiona
                                         llvm::SmallVectorImpl<mlir::Type> &types) {
   using Properties = typename Op::template InferredProperties<Op>;
   auto infer = [&](typename Op::Adaptor adaptor) -> llvm::LogicalResult {
-    if (failed(adaptor.verify(location.value_or(mlir::UnknownLoc::get(context)))))
+    if (failed(checkOperands(location, Op::getOperationName(), operands, minOperands<Op>())) ||
+        failed(adaptor.verify(location.value_or(mlir::UnknownLoc::get(context)))))
       return mlir::failure();
     return Op::inferReturnTypes(context, location, adaptor, types);
   };

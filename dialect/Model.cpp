@@ -15,6 +15,16 @@ static FunctionOpInterface lookUp(Operation *op, SymbolTableCollection &tables, 
   return function;
 }
 
+/// C1 of all ops that derive an entry from a function.
+static FunctionOpInterface lookUpBody(Operation *op, SymbolTableCollection &tables, FlatSymbolRefAttr name) {
+  FunctionOpInterface function = lookUp(op, tables, name);
+  if (function && function.isExternal()) {
+    op->emitOpError("C1: expected ") << name << " to have a body";
+    return {};
+  }
+  return function;
+}
+
 void ParamOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
   std::string name = getName().rsplit('.').second.empty() ? getName().str() : getName().rsplit('.').second.str();
   setName(getResult(), name);
@@ -35,14 +45,15 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &tables) {
     return failure();
   if (callee.getArgumentTypes() != getInputs().getTypes() || callee.getResultTypes() != getResultTypes())
     return emitOpError("C1: expected the type of ")
-           << getCallee() << ", " << callee.getFunctionType() << ", got "
+           << getCalleeAttr() << ", " << callee.getFunctionType() << ", got "
            << FunctionType::get(getContext(), getInputs().getTypes(), getResultTypes());
   return success();
 }
 
 LogicalResult RepeatOp::verify() {
-  if (int64_t(getCount()) < 0 || int64_t(getFrom()) < 0)
-    return emitOpError("C2: expected a count and a start of at least 0, got ") << getCount() << " and " << getFrom();
+  auto count = int64_t(getCount()), from = int64_t(getFrom());
+  if (count < 0 || from < 0)
+    return emitOpError("C2: expected a count and a start of at least 0, got ") << count << " and " << from;
   return success();
 }
 
@@ -50,36 +61,37 @@ LogicalResult RepeatOp::verifySymbolUses(SymbolTableCollection &tables) {
   FunctionOpInterface callee = lookUp(*this, tables, getCalleeAttr());
   if (!callee)
     return failure();
+  if (getResultTypes() != getInputs().getTypes())
+    return emitOpError("C1: expected results of the operand types, got ")
+           << FunctionType::get(getContext(), getInputs().getTypes(), getResultTypes());
   if (callee.getArgumentTypes() != getInputs().getTypes() || callee.getResultTypes() != getInputs().getTypes())
-    return emitOpError("C1: expected ")
-           << getCallee() << " to map " << getInputs().getTypes() << " to itself, got " << callee.getFunctionType();
+    return emitOpError("C1: expected ") << getCalleeAttr() << " to map " << getInputs().getTypes() << " to itself, got "
+                                        << callee.getFunctionType();
   return success();
 }
 
 LogicalResult GradientOp::verifySymbolUses(SymbolTableCollection &tables) {
-  FunctionOpInterface function = lookUp(*this, tables, getFunctionAttr());
+  FunctionOpInterface function = lookUpBody(*this, tables, getFunctionAttr());
   if (!function)
     return failure();
-  if (function.isExternal())
-    return emitOpError("C1: expected ") << getFunction() << " to have a body";
   for (int64_t position : getWrt().value_or(ArrayRef<int64_t>())) {
     ArrayRef<Type> types = function.getArgumentTypes();
     if (position < 0 || position >= int64_t(types.size()) || !isa<FloatType>(getElementTypeOrSelf(types[position])))
       return emitOpError("C2: expected wrt to list floating-point arguments of ")
-             << getFunction() << ", got " << position;
+             << getFunctionAttr() << ", got " << position;
   }
   return success();
 }
 
 LogicalResult TrainOp::verifySymbolUses(SymbolTableCollection &tables) {
-  FunctionOpInterface function = lookUp(*this, tables, getFunctionAttr());
+  FunctionOpInterface function = lookUpBody(*this, tables, getFunctionAttr());
   if (!function)
     return failure();
   // Other passes append results for in-place updates; the loss stays the first one.
-  auto loss = function.getNumResults() ? dyn_cast<RankedTensorType>(function.getResultTypes().front())
-                                       : RankedTensorType();
+  auto loss =
+      function.getNumResults() ? dyn_cast<RankedTensorType>(function.getResultTypes().front()) : RankedTensorType();
   if (!loss || loss.getRank() != 0 || !loss.getElementType().isF32())
-    return emitOpError("C1: expected ") << getFunction() << " to return a rank-0 f32 loss";
+    return emitOpError("C1: expected ") << getFunctionAttr() << " to return a rank-0 f32 loss";
   for (NamedAttribute group : getGroups().value_or(DictionaryAttr::get(getContext())))
     if (!isa<AdamWAttr, SGDAttr>(group.getValue()))
       return emitOpError("C2: expected group '") << group.getName().getValue() << "' to be #peer.adamw or #peer.sgd";
@@ -87,12 +99,20 @@ LogicalResult TrainOp::verifySymbolUses(SymbolTableCollection &tables) {
 }
 
 LogicalResult DecodeOp::verifySymbolUses(SymbolTableCollection &tables) {
-  FunctionOpInterface function = lookUp(*this, tables, getFunctionAttr());
+  FunctionOpInterface function = lookUpBody(*this, tables, getFunctionAttr());
   if (!function)
     return failure();
-  auto tokens = function.getNumArguments() ? dyn_cast<RankedTensorType>(function.getArgumentTypes().front())
-                                           : RankedTensorType();
-  if (!tokens || tokens.getRank() != 1 || !tokens.getElementType().isInteger(32) || function.getNumResults() != 1)
-    return emitOpError("C1: expected ") << getFunction() << " to map tokens, a vector of i32, to one tensor";
+  auto tokens =
+      function.getNumArguments() ? dyn_cast<RankedTensorType>(function.getArgumentTypes().front()) : RankedTensorType();
+  if (!tokens || tokens.getRank() != 1 || !tokens.getElementType().isInteger(32) || function.getNumResults() != 1 ||
+      !isa<RankedTensorType>(function.getResultTypes().front()))
+    return emitOpError("C1: expected ") << getFunctionAttr() << " to map tokens, a vector of i32, to one tensor";
+  return success();
+}
+
+LogicalResult MarkOp::verify() {
+  if (getBytes().size() != 2 || getFlops().size() != 2)
+    return emitOpError("C1: expected bytes and flops of two numbers each, got ")
+           << getBytes().size() << " and " << getFlops().size();
   return success();
 }

@@ -55,7 +55,7 @@ def Peer_RepeatOp : Peer_Op<"repeat", [DeclareOpInterfaceMethods<SymbolUserOpInt
   let description = [{
     Block i gets the prefix `PREFIX.i`, i counting from `from` (0 where not given).
 
-    - C1: the callee is a function of the module that maps the operand types to themselves.
+    - C1: the callee is a function of the module that maps the operand types to themselves; the results are of those types.
     - C2: the count is at least 0, `from` too.
 
     ```mlir
@@ -70,6 +70,7 @@ def Peer_RepeatOp : Peer_Op<"repeat", [DeclareOpInterfaceMethods<SymbolUserOpInt
     $prefix $count (`from` $from^)? $callee `(` $inputs `)` attr-dict `:` custom<SameTypes>(type($inputs), type($results))
   }];
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 /// A request for an entry derived from a function of the module.
@@ -102,7 +103,8 @@ def Peer_TrainOp : Peer_DerivedEntryOp<"train"> {
     `optimizer` serves the group `default`, `groups` the others by name. A pool in a `lazy` group is updated row by
     row; where it is not lazy, every row is (exact, dense). Learning rates are run-time values.
 
-    - C1: the function exists, and its one result is a rank-0 f32.
+    - C1: the function exists and has a body; its first result, the loss, is a rank-0 f32 (passes append the values that it
+      updates).
     - C2: every value of `groups` is an optimizer.
 
     ```mlir
@@ -121,7 +123,7 @@ def Peer_DecodeOp : Peer_DerivedEntryOp<"decode"> {
     `--peer-derive-decode` answers it with a prefill entry (a prompt of up to `context` tokens) and a decode entry (one
     token), both of which fill and use the caches.
 
-    - C1: the function exists, takes one `T` i32 of tokens and returns one tensor.
+    - C1: the function exists and has a body; its first argument is `T` i32, the tokens, and its one result a tensor.
 
     ```mlir
     peer.decode @decode prefill @prefill of @logits
@@ -136,9 +138,12 @@ def Peer_MarkOp : Peer_Op<"mark", [MemoryEffects<[MemWrite]>]> {
   let description = [{
     Placed by `--peer-tile` before each kernel; becomes a call of the runtime's profiling hook. `bytes` and `flops` are the
     kernel's work, `[constant, per token]`. An index of -1 ends the last kernel.
+
+    - C1: bytes and flops are two numbers each.
   }];
   let arguments = (ins I64Attr:$index, StrAttr:$kernel, DenseI64ArrayAttr:$bytes, DenseI64ArrayAttr:$flops);
   let assemblyFormat = "$index $kernel `bytes` $bytes `flops` $flops attr-dict";
+  let hasVerifier = 1;
 }
 
 #endif // PEER_MODEL_OPS_TD

@@ -5,8 +5,8 @@
 using namespace mlir;
 using namespace peer;
 
-#define INFER(OP)                                                                                                    \
-  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,                   \
+#define INFER(OP)                                                                                                      \
+  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,                     \
                                      SmallVectorImpl<Type> &types)
 
 static int64_t dimOf(Value value, unsigned i) { return cast<ShapedType>(value.getType()).getDimSize(i); }
@@ -24,10 +24,10 @@ static LogicalResult checkF32(Check &check, ArrayRef<Operand> operands) {
   return success();
 }
 
-#define FINISH(...)                                                                                                  \
-  auto f32 = Float32Type::get(context);                                                                              \
-  (void)f32;                                                                                                         \
-  return finishInference(a.getOperands(), a.getOuts(), {__VA_ARGS__}, types)
+#define FINISH(...)                                                                                                    \
+  auto f32 = Float32Type::get(context);                                                                                \
+  (void)f32;                                                                                                           \
+  return finishInference(check, a.getOperands(), a.getOuts(), {__VA_ARGS__}, types)
 
 //===----------------------------------------------------------------------===//
 // linear and reshape
@@ -68,8 +68,8 @@ INFER(ReshapeOp) {
   auto onlyFirstDynamic = [](ShapedType type) {
     return type.getRank() >= 1 && llvm::none_of(type.getShape().drop_front(), ShapedType::isDynamic);
   };
-  if (failed(check.require(1, onlyFirstDynamic(from) && onlyFirstDynamic(to) &&
-                                  from.isDynamicDim(0) == to.isDynamicDim(0),
+  if (failed(check.require(1,
+                           onlyFirstDynamic(from) && onlyFirstDynamic(to) && from.isDynamicDim(0) == to.isDynamicDim(0),
                            "expected both shapes static, or both dynamic in the first dimension alone")) ||
       failed(check.require(2, from.getElementType() == to.getElementType(), "expected equal element types")))
     return failure();
@@ -80,8 +80,10 @@ INFER(ReshapeOp) {
     int64_t a = restOf(from), b = restOf(to);
     fits = a > 0 && b > 0 && (a % b == 0 || b % a == 0);
   }
+  auto elements = [&](ShapedType type) { return from.hasStaticShape() ? type.getNumElements() : restOf(type); };
   if (!fits)
-    return check.fail(2, "expected as many elements on both sides");
+    return check.fail(2, "expected as many elements on both sides, got " + Twine(elements(from)) + " and " +
+                             Twine(elements(to)) + (from.hasStaticShape() ? "" : " per row"));
   FINISH(to);
 }
 
@@ -118,6 +120,8 @@ INFER(EmbeddingGradOp) {
   if (failed(check.shape(1, "tokens", a.getTokens(), "T", Elements::I32)) ||
       failed(check.shape(1, "dy", a.getDy(), "T D", Elements::F32)))
     return failure();
+  if (int64_t(a.getRows()) < 1)
+    return check.fail(2, "expected at least 1 row, got " + Twine(int64_t(a.getRows())));
   check.bind('V', a.getRows());
   FINISH(check.tensor("V D", f32));
 }
@@ -169,8 +173,9 @@ std::string LayerNormGradOp::getIndexNotation() { return "t ., ., t . -> t ., t,
 
 INFER(LayerNormWeightGradOp) {
   Check check(loc, "layer_norm_weight_grad");
-  if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"mean", a.getMean(), "T"}, {"rstd", a.getRstd(), "T"},
-                              {"dy", a.getDy(), "T D"}})))
+  if (failed(checkF32(
+          check,
+          {{"x", a.getX(), "T D"}, {"mean", a.getMean(), "T"}, {"rstd", a.getRstd(), "T"}, {"dy", a.getDy(), "T D"}})))
     return failure();
   FINISH(check.tensor("D", f32), check.tensor("D", f32));
 }
@@ -178,8 +183,11 @@ std::string LayerNormWeightGradOp::getIndexNotation() { return "T d, T, T, T d -
 
 INFER(BatchNormOp) {
   Check check(loc, "batch_norm");
-  if (failed(checkF32(check, {{"x", a.getX(), "R C"}, {"weight", a.getWeight(), "C"}, {"bias", a.getBias(), "C"},
-                              {"mean", a.getMean(), "C"}, {"variance", a.getVariance(), "C"}})))
+  if (failed(checkF32(check, {{"x", a.getX(), "R C"},
+                              {"weight", a.getWeight(), "C"},
+                              {"bias", a.getBias(), "C"},
+                              {"mean", a.getMean(), "C"},
+                              {"variance", a.getVariance(), "C"}})))
     return failure();
   FINISH(check.tensor("R C", f32));
 }
@@ -195,7 +203,9 @@ std::string BatchStatsOp::getIndexNotation() { return "R c -> c, c"; }
 
 INFER(BatchNormWeightGradOp) {
   Check check(loc, "batch_norm_weight_grad");
-  if (failed(checkF32(check, {{"x", a.getX(), "R C"}, {"mean", a.getMean(), "C"}, {"variance", a.getVariance(), "C"},
+  if (failed(checkF32(check, {{"x", a.getX(), "R C"},
+                              {"mean", a.getMean(), "C"},
+                              {"variance", a.getVariance(), "C"},
                               {"dy", a.getDy(), "R C"}})))
     return failure();
   FINISH(check.tensor("C", f32), check.tensor("C", f32));
@@ -204,9 +214,13 @@ std::string BatchNormWeightGradOp::getIndexNotation() { return "R c, c, c, R c -
 
 INFER(BatchNormGradOp) {
   Check check(loc, "batch_norm_grad");
-  if (failed(checkF32(check, {{"x", a.getX(), "R C"}, {"weight", a.getWeight(), "C"}, {"mean", a.getMean(), "C"},
-                              {"variance", a.getVariance(), "C"}, {"dy", a.getDy(), "R C"},
-                              {"dweight", a.getDweight(), "C"}, {"dbias", a.getDbias(), "C"}})))
+  if (failed(checkF32(check, {{"x", a.getX(), "R C"},
+                              {"weight", a.getWeight(), "C"},
+                              {"mean", a.getMean(), "C"},
+                              {"variance", a.getVariance(), "C"},
+                              {"dy", a.getDy(), "R C"},
+                              {"dweight", a.getDweight(), "C"},
+                              {"dbias", a.getDbias(), "C"}})))
     return failure();
   FINISH(check.tensor("R C", f32));
 }

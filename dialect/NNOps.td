@@ -1,6 +1,7 @@
 //===- NNOps.td - what a language model needs that upstream lacks --------===//
 //
 // Activations are `T x D`: sequences of `context` tokens, one after the other.
+// In constraints T and R may be dynamic, every other letter is a static size.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,7 +17,7 @@ def Peer_LinearOp : Peer_DifferentiableOp<"linear",
     `y[t,j] = sum over i of x[t,i] * weight[i,j]`; `transpose_x` and `transpose_weight` read an operand transposed. The
     product goes to a BLAS, tile by tile.
 
-    - C1: x and weight have rank 2, the product's inner dimensions agree.
+    - C1: x and weight have rank 2; the product's inner dimensions agree.
     - C2: x and weight are f32.
 
     ```mlir
@@ -38,7 +39,7 @@ def Peer_ReshapeOp : Peer_DifferentiableOp<"reshape",
     Upstream's reshapes want the dynamic size as an operand, which a description should not have to spell out;
     this one lets the first dimension be `?` and is lowered to them.
 
-    - C1: only the first dimension of either shape may be dynamic; if one is, both are.
+    - C1: neither shape has rank 0; only the first dimension may be dynamic; if one is, both are.
     - C2: element types agree, and so do the element counts: of the whole (static), or such that the product of one
       side's other dimensions divides the other's (dynamic).
 
@@ -49,13 +50,14 @@ def Peer_ReshapeOp : Peer_DifferentiableOp<"reshape",
   let assemblyFormat = [{
     $x `to` $type (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x)
   }];
+  let hasFolder = 1;
 }
 
 def Peer_EmbeddingOp : Peer_DifferentiableOp<"embedding",
     (ins Peer_Shaped:$tokens, Peer_Shaped:$table)> {
   let summary = "y[t,:] = table[tokens[t],:]";
   let description = [{
-    - C1: tokens are `T` i32, the table is `V x D`, static, f32 or bf16.
+    - C1: tokens are `T` i32, the table is `V x D`, static, f32 or bf16; the result is `T x D` f32.
   }];
   let assemblyFormat = [{
     $tokens `,` $table (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($tokens) `,` type($table)
@@ -66,7 +68,8 @@ def Peer_EmbeddingGradOp : Peer_GraphOp<"embedding_grad",
     (ins Peer_Shaped:$tokens, Peer_Shaped:$dy, I64Attr:$rows)> {
   let summary = "dtable[v,:] = sum over t with tokens[t] = v of dy[t,:], in the order of t";
   let description = [{
-    - C1: tokens are `T` i32, dy is `T x D` f32; the result is `rows x D`.
+    - C1: tokens are `T` i32, dy is `T x D` f32, D static; the result is `rows x D` f32.
+    - C2: rows is at least 1.
   }];
   let assemblyFormat = "operands attr-dict `:` type(operands)";
 }
@@ -195,8 +198,9 @@ def Peer_ActivationOp : Peer_DifferentiableOp<"activation",
     - C1: x is `T x D` f32.
   }];
   let assemblyFormat = [{
-    $x $kind (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x)
+    $x custom<Keyword>($kind) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x)
   }];
+  let hasFolder = 1;
 }
 
 def Peer_ActivationGradOp : Peer_GraphOp<"activation_grad",
@@ -206,7 +210,7 @@ def Peer_ActivationGradOp : Peer_GraphOp<"activation_grad",
     - C1: x and dy are `T x D` f32.
   }];
   let assemblyFormat = [{
-    $x `,` $dy $kind (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x) `,` type($dy)
+    $x `,` $dy custom<Keyword>($kind) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x) `,` type($dy)
   }];
 }
 

@@ -8,6 +8,8 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace peer;
 
@@ -61,10 +63,27 @@ struct Field {
   StringRef key;
   double number;
   double low, high; // the interval it must lie in, both ends included
+  bool given = false;
 };
 
-FloatAttr f64(MLIRContext *context, double value) {
-  return FloatAttr::get(Float64Type::get(context), value);
+FloatAttr f64(MLIRContext *context, double value) { return FloatAttr::get(Float64Type::get(context), value); }
+
+/// A finite number with or without a point. parseFloat refuses `1` and parseOptionalInteger eats the sign of `-0.5`;
+/// an attribute can be either.
+ParseResult parseNumber(AsmParser &parser, double &value) {
+  SMLoc loc = parser.getCurrentLocation();
+  Attribute number;
+  if (parser.parseAttribute(number))
+    return failure();
+  if (auto real = dyn_cast<FloatAttr>(number))
+    value = real.getValueAsDouble();
+  else if (auto whole = dyn_cast<IntegerAttr>(number); whole && whole.getType().isInteger(64))
+    value = double(whole.getInt());
+  else
+    return parser.emitError(loc, "expected a number, got ") << number;
+  if (!std::isfinite(value))
+    return parser.emitError(loc, "expected a finite number");
+  return success();
 }
 
 /// Parses `<key = number, ..., lazy = bool>`; fields not given keep their value.
@@ -95,21 +114,14 @@ ParseResult parseFields(AsmParser &parser, MutableArrayRef<Field> fields, bool &
         diag << f.key << ", ";
       return diag << "lazy";
     }
-    // A plain integer is fine where a number is meant; parseFloat wants a point.
+    if (std::exchange(field->given, true))
+      return parser.emitError(loc, "field '") << key << "' is given twice";
     double value = 0;
-    int64_t whole = 0;
-    if (parser.parseEqual())
+    if (parser.parseEqual() || parseNumber(parser, value))
       return failure();
-    OptionalParseResult integer = parser.parseOptionalInteger(whole);
-    if (integer.has_value()) {
-      if (failed(*integer))
-        return failure();
-      value = double(whole);
-    } else if (parser.parseFloat(value)) {
-      return failure();
-    }
     if (!(value >= field->low && value <= field->high))
-      return parser.emitError(loc, "'") << key << "' must lie in [" << field->low << ", " << field->high << "], got " << value;
+      return parser.emitError(loc, "'") << key << "' must lie in [" << field->low << ", " << field->high << "], got "
+                                        << value;
     field->number = value;
     return success();
   };
@@ -133,9 +145,8 @@ void printFields(AsmPrinter &printer, ArrayRef<std::pair<StringRef, FloatAttr>> 
 } // namespace
 
 Attribute AdamWAttr::parse(AsmParser &parser, Type) {
-  Field fields[] = {{"learning_rate", 1e-3, 0, 1e3}, {"beta1", 0.9, 0, 0.9999999},
-                    {"beta2", 0.95, 0, 0.9999999},   {"epsilon", 1e-8, 0, 1},
-                    {"weight_decay", 0, 0, 1e3},     {"clip_norm", 0, 0, 1e30}};
+  Field fields[] = {{"learning_rate", 1e-3, 0, 1e3}, {"beta1", 0.9, 0, 0.9999999}, {"beta2", 0.95, 0, 0.9999999},
+                    {"epsilon", 1e-8, 0, 1},         {"weight_decay", 0, 0, 1e3},  {"clip_norm", 0, 0, 1e30}};
   bool lazy;
   if (parseFields(parser, fields, lazy))
     return {};
@@ -145,14 +156,20 @@ Attribute AdamWAttr::parse(AsmParser &parser, Type) {
 
 void AdamWAttr::print(AsmPrinter &printer) const {
   printFields(printer,
-              {{"learning_rate", getLearningRate()}, {"beta1", getBeta1()}, {"beta2", getBeta2()},
-               {"epsilon", getEpsilon()}, {"weight_decay", getWeightDecay()}, {"clip_norm", getClipNorm()}},
+              {{"learning_rate", getLearningRate()},
+               {"beta1", getBeta1()},
+               {"beta2", getBeta2()},
+               {"epsilon", getEpsilon()},
+               {"weight_decay", getWeightDecay()},
+               {"clip_norm", getClipNorm()}},
               getLazy());
 }
 
 Attribute SGDAttr::parse(AsmParser &parser, Type) {
-  Field fields[] = {{"learning_rate", 1e-2, 0, 1e3}, {"momentum", 0, 0, 0.9999999},
-                    {"weight_decay", 0, 0, 1e3},     {"clip_norm", 0, 0, 1e30}};
+  Field fields[] = {{"learning_rate", 1e-2, 0, 1e3},
+                    {"momentum", 0, 0, 0.9999999},
+                    {"weight_decay", 0, 0, 1e3},
+                    {"clip_norm", 0, 0, 1e30}};
   bool lazy;
   if (parseFields(parser, fields, lazy))
     return {};
@@ -162,8 +179,10 @@ Attribute SGDAttr::parse(AsmParser &parser, Type) {
 
 void SGDAttr::print(AsmPrinter &printer) const {
   printFields(printer,
-              {{"learning_rate", getLearningRate()}, {"momentum", getMomentum()},
-               {"weight_decay", getWeightDecay()}, {"clip_norm", getClipNorm()}},
+              {{"learning_rate", getLearningRate()},
+               {"momentum", getMomentum()},
+               {"weight_decay", getWeightDecay()},
+               {"clip_norm", getClipNorm()}},
               getLazy());
 }
 
@@ -175,14 +194,7 @@ Attribute InitAttr::parse(AsmParser &parser, Type) {
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseKeyword(&kind))
     return {};
-  auto number = [&](double &value) -> ParseResult {
-    int64_t whole;
-    OptionalParseResult integer = parser.parseOptionalInteger(whole);
-    if (!integer.has_value())
-      return parser.parseFloat(value);
-    value = double(whole);
-    return *integer;
-  };
+  auto number = [&](double &value) { return parseNumber(parser, value); };
   InitKind k = InitKind::Constant;
   double a = 0, b = 0;
   if (kind == "zeros" || kind == "ones") {

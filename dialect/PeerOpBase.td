@@ -46,7 +46,9 @@ def Peer_GraphOpEffects : TraitList<[MemoryEffectsOpInterface, Peer_GraphOpEffec
 /// Graph ops: `inputs` are operands and attributes; `outs` comes last. Result
 /// types are inferred, so a person writes operand types only. Each op lists
 /// its constraints as C1, C2, ...; the check made while inferring (which the
-/// verifier runs again) and the tests use the same numbers.
+/// verifier runs again) and the tests use the same numbers. All share
+/// - C0: operands are all tensors or all buffers; `outs` is one destination of fitting type for each result
+///   that is not tied to an input, or (tensors only) empty.
 class Peer_GraphOp<string mnemonic, dag inputs, list<Trait> traits = []>
     : Peer_Op<mnemonic, !listconcat(traits, [
         DeclareOpInterfaceMethods<Peer_GraphOpInterface, ["getIndexNotation"]>,

@@ -5,8 +5,8 @@
 using namespace mlir;
 using namespace peer;
 
-#define INFER(OP)                                                                                                    \
-  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,                   \
+#define INFER(OP)                                                                                                      \
+  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,                     \
                                      SmallVectorImpl<Type> &types)
 
 static int64_t dimOf(Value value, unsigned i) { return cast<ShapedType>(value.getType()).getDimSize(i); }
@@ -20,19 +20,20 @@ INFER(ScoreOp) {
   if (failed(check.shape({1, 5, 3}, "query", a.getQuery(), "T H P d", Elements::F32OrBF16)))
     return failure();
   int64_t heads = check['H'];
-  auto keys = dyn_cast<ShapedType>(a.getKeys().getType());
-  if (keys.getRank() == 4 && keys.getDimSize(1) != check['P'])
+  auto keys = cast<ShapedType>(a.getKeys().getType());
+  if (keys.getRank() == 4 && !keys.isDynamicDim(1) && keys.getDimSize(1) != check['P'])
     return check.fail(2, "expected keys to have P = " + Twine(check['P']) + " halves like the query, got " +
                              Twine(keys.getDimSize(1)));
   if (failed(check.shape({1, 5, 3}, "keys", a.getKeys(), "G P n d", Elements::F32OrBF16)) ||
-      failed(check.require(2, check['P'] == 1 || check['P'] == 2,
-                           "expected 1 or 2 halves, got " + Twine(check['P']))) ||
+      failed(
+          check.require(2, check['P'] == 1 || check['P'] == 2, "expected 1 or 2 halves, got " + Twine(check['P']))) ||
       failed(check.require(3, check['d'] >= 1 && check['n'] >= 1, "expected d and n of at least 1")) ||
       failed(check.require(4, check['G'] == 1 || check['G'] == heads,
                            "expected keys for " + Twine(heads) + " heads or for 1 shared by all, got " +
                                Twine(check['G']))))
     return failure();
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("T H P n", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H P n", Float32Type::get(context))},
+                         types);
 }
 
 std::string ScoreOp::getIndexNotation() {
@@ -65,24 +66,14 @@ INFER(SelectOp) {
                            "expected expert ids to fit in i32, got n = " + Twine(n))))
     return failure();
   check.bind('K', all ? n : k);
-  return finishInference(a.getOperands(), a.getOuts(),
-                         {check.tensor("T H K", IntegerType::get(context, 32)),
-                          check.tensor("T H K", Float32Type::get(context))},
-                         types);
+  return finishInference(
+      check, a.getOperands(), a.getOuts(),
+      {check.tensor("T H K", IntegerType::get(context, 32)), check.tensor("T H K", Float32Type::get(context))}, types);
 }
 
 std::string SelectOp::getIndexNotation() { return "t h . . -> t h ., t h ."; }
 
-int64_t SelectOp::getNumSelected() {
-  return getPolicy() == SelectPolicy::All ? dimOf(getLogits(), 3) : getK();
-}
-
-void SelectOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
-  if (getNumResults() != 2)
-    return;
-  setName(getResult(0), "idx");
-  setName(getResult(1), "val");
-}
+int64_t SelectOp::getNumSelected() { return getPolicy() == SelectPolicy::All ? dimOf(getLogits(), 3) : getK(); }
 
 //===----------------------------------------------------------------------===//
 // gate
@@ -94,7 +85,8 @@ INFER(GateOp) {
       failed(check.require(2, a.getKind() != GateKind::Probability,
                            "gate 'probability' is not supported; use softmax, sigmoid, relu or one")))
     return failure();
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("T H K", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H K", Float32Type::get(context))},
+                         types);
 }
 
 std::string GateOp::getIndexNotation() { return "t h . -> t h ."; }
@@ -103,14 +95,14 @@ std::string GateOp::getIndexNotation() { return "t h . -> t h ."; }
 // mix
 //===----------------------------------------------------------------------===//
 
-/// The constraints of mix, which mix_grad shares.
+/// C1 to C5 of mix and mix_grad.
 static LogicalResult checkMix(Check &check, Value x, Value idx, Value weights, Value pool, int64_t rowsPerExpert) {
   if (failed(check.shape({1, 5, 4}, "x", x, "T D", Elements::F32)) ||
       failed(check.shape({1, 1, 4}, "idx", idx, "T H K", Elements::I32)) ||
       failed(check.shape({1, 1, 4}, "weights", weights, "T H K", Elements::F32)) ||
       failed(check.shape({1, 5, 4}, "pool", pool, "N F D", Elements::F32OrBF16)) ||
       failed(check.require(2, check['F'] >= 1 && check['F'] <= 3,
-                           "expected 1, 2 or 3 vectors per pool row, got " + Twine(check['F']))) ||
+                           "expected F = 1, 2 or 3 vectors per pool row, got " + Twine(check['F']))) ||
       failed(check.require(3, rowsPerExpert >= 1 && check['N'] % rowsPerExpert == 0,
                            "expected rows_per_expert to be at least 1 and to divide the pool's " + Twine(check['N']) +
                                " rows, got " + Twine(rowsPerExpert))))
@@ -129,7 +121,7 @@ INFER(MixOp) {
   Check check(loc, "mix");
   if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a))))
     return failure();
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
 }
 
 std::string MixOp::getIndexNotation() { return "t ., t . ., t . ., . . . -> t ."; }
@@ -152,16 +144,14 @@ std::optional<int64_t> MixOp::getGatheredElements(unsigned input) {
 INFER(MixGradOp) {
   Check check(loc, "mix_grad");
   if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a))) ||
-      failed(check.shape(1, "dy", a.getDy(), "T D", Elements::F32)))
+      failed(check.shape(6, "dy", a.getDy(), "T D", Elements::F32)))
     return failure();
   Type f32 = Float32Type::get(context);
-  return finishInference(a.getOperands(), a.getOuts(),
+  return finishInference(check, a.getOperands(), a.getOuts(),
                          {check.tensor("T D", f32), check.tensor("T H K", f32), check.tensor("T H K r F", f32)}, types);
 }
 
-std::string MixGradOp::getIndexNotation() {
-  return "t ., t . ., t . ., . . ., t . -> t ., t . ., t . . . .";
-}
+std::string MixGradOp::getIndexNotation() { return "t ., t . ., t . ., . . ., t . -> t ., t . ., t . . . ."; }
 
 int64_t MixGradOp::getFlopsPerIteration() { return 4 * gatheredPerToken(getIdx(), getPool(), getRowsPerExpert()); }
 
@@ -181,7 +171,8 @@ INFER(UsageOp) {
       failed(check.shape(1, "weights", a.getWeights(), "T H K", Elements::F32)) ||
       failed(check.shape(1, "mass", a.getMass(), "N", Elements::F32)))
     return failure();
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("N", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("N", Float32Type::get(context))}, types,
+                         /*tied=*/1);
 }
 
 std::string UsageOp::getIndexNotation() { return "T . ., T . ., . -> ."; }

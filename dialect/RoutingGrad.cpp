@@ -5,8 +5,8 @@
 using namespace mlir;
 using namespace peer;
 
-#define INFER(OP)                                                                                                    \
-  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,                   \
+#define INFER(OP)                                                                                                      \
+  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,                     \
                                      SmallVectorImpl<Type> &types)
 
 static int64_t dimOf(Value value, unsigned i) { return cast<ShapedType>(value.getType()).getDimSize(i); }
@@ -17,14 +17,32 @@ static int64_t dimOf(Value value, unsigned i) { return cast<ShapedType>(value.ge
 
 static int halves(SelectPolicy policy) { return policy == SelectPolicy::ProductTopK ? 2 : 1; }
 
+/// C3 of the ops that are told n.
+static LogicalResult checkKeyCount(Check &check, int64_t n) {
+  return check.require(3, n >= 1, "expected n of at least 1, got " + Twine(n));
+}
+
+/// C1 of the ops that take keys and gradients: keys of each head, or shared ones.
+static LogicalResult checkKeyHeads(Check &check) {
+  return check.require(1, check['G'] == 1 || check['G'] == check['H'],
+                       "expected keys for " + Twine(check['H']) + " heads or for 1 shared by all, got " +
+                           Twine(check['G']));
+}
+
 INFER(SelectGradOp) {
   Check check(loc, "select_grad");
   if (failed(check.shape(1, "idx", a.getIdx(), "T H K", Elements::I32)) ||
       failed(check.shape(1, "dval", a.getDval(), "T H K", Elements::F32)))
     return failure();
-  check.bind('P', halves(a.getPolicy()));
+  SelectPolicy policy = a.getPolicy();
+  if (failed(check.require(2, policy != SelectPolicy::TopP && policy != SelectPolicy::Threshold,
+                           "expected the policy topk, product_topk or all, got " + stringifySelectPolicy(policy))) ||
+      failed(checkKeyCount(check, a.getN())))
+    return failure();
+  check.bind('P', halves(policy));
   check.bind('n', a.getN());
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("T H P n", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H P n", Float32Type::get(context))},
+                         types);
 }
 
 std::string SelectGradOp::getIndexNotation() { return "t h ., t h . -> t h . ."; }
@@ -32,9 +50,10 @@ std::string SelectGradOp::getIndexNotation() { return "t h ., t h . -> t h . .";
 INFER(ScoreQueryGradOp) {
   Check check(loc, "score_query_grad");
   if (failed(check.shape(1, "dlogits", a.getDlogits(), "T H P n", Elements::F32)) ||
-      failed(check.shape(1, "keys", a.getKeys(), "G P n d", Elements::F32OrBF16)))
+      failed(check.shape(1, "keys", a.getKeys(), "G P n d", Elements::F32OrBF16)) || failed(checkKeyHeads(check)))
     return failure();
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("T H P d", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H P d", Float32Type::get(context))},
+                         types);
 }
 
 std::string ScoreQueryGradOp::getIndexNotation() {
@@ -47,7 +66,8 @@ INFER(ScoreKeyGradOp) {
       failed(check.shape(1, "query", a.getQuery(), "T H P d", Elements::F32OrBF16)))
     return failure();
   check.bind('G', a.getShared() ? 1 : check['H']);
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("G P n d", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("G P n d", Float32Type::get(context))},
+                         types);
 }
 
 std::string ScoreKeyGradOp::getIndexNotation() {
@@ -68,10 +88,11 @@ INFER(RouteQueryGradOp) {
   Check check(loc, "route_query_grad");
   if (failed(check.shape(1, "idx", a.getIdx(), "T H K", Elements::I32)) ||
       failed(check.shape(1, "dval", a.getDval(), "T H K", Elements::F32)) ||
-      failed(check.shape(1, "keys", a.getKeys(), "G P n d", Elements::F32OrBF16)) ||
+      failed(check.shape(1, "keys", a.getKeys(), "G P n d", Elements::F32OrBF16)) || failed(checkKeyHeads(check)) ||
       failed(checkRoutePolicy(check, a.getPolicy())))
     return failure();
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("T H P d", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H P d", Float32Type::get(context))},
+                         types);
 }
 
 std::string RouteQueryGradOp::getIndexNotation() {
@@ -93,11 +114,12 @@ INFER(RouteKeyGradOp) {
   if (failed(check.shape(1, "idx", a.getIdx(), "T H K", Elements::I32)) ||
       failed(check.shape(1, "dval", a.getDval(), "T H K", Elements::F32)) ||
       failed(check.shape(1, "query", a.getQuery(), "T H P d", Elements::F32OrBF16)) ||
-      failed(checkRoutePolicy(check, a.getPolicy())))
+      failed(checkRoutePolicy(check, a.getPolicy())) || failed(checkKeyCount(check, a.getN())))
     return failure();
   check.bind('G', a.getShared() ? 1 : check['H']);
   check.bind('n', a.getN());
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("G P n d", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("G P n d", Float32Type::get(context))},
+                         types);
 }
 
 std::string RouteKeyGradOp::getIndexNotation() {
@@ -113,9 +135,12 @@ INFER(GateGradOp) {
   Check check(loc, "gate_grad");
   if (failed(check.shape(1, "val", a.getVal(), "T H K", Elements::F32)) ||
       failed(check.shape(1, "weights", a.getWeights(), "T H K", Elements::F32)) ||
-      failed(check.shape(1, "dweights", a.getDweights(), "T H K", Elements::F32)))
+      failed(check.shape(1, "dweights", a.getDweights(), "T H K", Elements::F32)) ||
+      failed(check.require(2, a.getKind() != GateKind::Probability,
+                           "gate 'probability' is not supported; use softmax, sigmoid, relu or one")))
     return failure();
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("T H K", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H K", Float32Type::get(context))},
+                         types);
 }
 
 std::string GateGradOp::getIndexNotation() { return "t h ., t h ., t h . -> t h ."; }
@@ -126,14 +151,19 @@ std::string GateGradOp::getIndexNotation() { return "t h ., t h ., t h . -> t h 
 
 INFER(SortPairsOp) {
   Check check(loc, "sort_pairs");
+  constexpr int64_t kMaxI32 = std::numeric_limits<int32_t>::max();
+  int64_t experts = a.getNumExperts();
   if (failed(check.shape(1, "idx", a.getIdx(), "T H K", Elements::I32)) ||
-      failed(check.require(2, a.getNumExperts() >= 1,
-                           "expected at least 1 expert, got " + Twine(a.getNumExperts()))))
+      failed(check.require(2, experts >= 1 && experts <= kMaxI32,
+                           "expected at least 1 expert and ids that fit in i32, got " + Twine(experts))))
     return failure();
   int64_t tokens = check['T'];
   check.bind('R', ShapedType::isDynamic(tokens) ? tokens : tokens * check['H'] * check['K']);
+  if (failed(check.require(2, check['R'] <= kMaxI32,
+                           "expected pair numbers to fit in i32, got " + Twine(check['R']) + " pairs")))
+    return failure();
   Type i32 = IntegerType::get(context, 32);
-  return finishInference(a.getOperands(), a.getOuts(),
+  return finishInference(check, a.getOperands(), a.getOuts(),
                          {check.tensor("R", i32), check.tensor("R", i32), check.tensor("2", i32)}, types);
 }
 
@@ -153,18 +183,27 @@ static LogicalResult checkRowGrad(Check &check, Adaptor a) {
       failed(check.shape(1, "x", a.getX(), "T D", Elements::F32)) ||
       failed(check.shape(1, "dy", a.getDy(), "T D", Elements::F32)))
     return failure();
+  int64_t tokens = check['T'], pairs = check['R'];
+  if (!ShapedType::isDynamic(tokens) && !ShapedType::isDynamic(pairs) && pairs != tokens * check['H'] * check['K'])
+    return check.fail(1, "expected order and starts of T*H*K = " + Twine(tokens * check['H'] * check['K']) +
+                             " entries, got " + Twine(pairs));
   return check.require(1, check['F'] >= 1 && check['F'] <= 3,
-                       "expected 1, 2 or 3 vectors per pool row, got " + Twine(check['F']));
+                       "expected F = 1, 2 or 3 vectors per pool row, got " + Twine(check['F']));
+}
+
+/// Every expert owns r rows of the pool.
+static LogicalResult checkRowsPerExpert(Check &check, int constraint, int64_t rows) {
+  return check.require(constraint, check['r'] >= 1 && rows >= 1 && rows % check['r'] == 0,
+                       "expected rows per expert, " + Twine(check['r']) + ", to divide rows, " + Twine(rows));
 }
 
 INFER(PoolGradOp) {
   Check check(loc, "pool_grad");
-  if (failed(checkRowGrad(check, a)) ||
-      failed(check.require(2, check['r'] >= 1 && a.getRows() % check['r'] == 0,
-                           "expected rows per expert, " + Twine(check['r']) + ", to divide rows, " + Twine(a.getRows()))))
+  if (failed(checkRowGrad(check, a)) || failed(checkRowsPerExpert(check, 2, a.getRows())))
     return failure();
   check.bind('N', a.getRows());
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("N F D", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("N F D", Float32Type::get(context))},
+                         types);
 }
 
 // The rows a pass writes depend on the data: these ops make their own loops.
@@ -174,7 +213,7 @@ INFER(PoolGradNormOp) {
   Check check(loc, "pool_grad_norm");
   if (failed(checkRowGrad(check, a)))
     return failure();
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("", Float32Type::get(context))}, types);
 }
 
 std::string PoolGradNormOp::getIndexNotation() { return ""; }
@@ -207,7 +246,10 @@ static LogicalResult checkStates(Check &check, Value param, ValueRange like, Val
   return success();
 }
 
-static LogicalResult finishUpdate(Value param, ValueRange states, SmallVectorImpl<Type> &types) {
+static LogicalResult finishUpdate(Check &check, ValueRange operands, Value param, ValueRange states,
+                                  SmallVectorImpl<Type> &types) {
+  if (failed(checkForm(check, operands)))
+    return failure();
   if (isa<BaseMemRefType>(param.getType()))
     return success();
   types.push_back(param.getType());
@@ -220,7 +262,7 @@ INFER(UpdateOp) {
   if (failed(checkStates(check, a.getParam(), a.getGrad(), a.getStates(), a.getOptimizer())) ||
       failed(checkScalars(check, a.getLearningRate(), a.getStep(), a.getScale())))
     return failure();
-  return finishUpdate(a.getParam(), a.getStates(), types);
+  return finishUpdate(check, a.getOperands(), a.getParam(), a.getStates(), types);
 }
 
 std::string UpdateOp::getIndexNotation() { return ""; }
@@ -231,9 +273,10 @@ INFER(RowUpdateOp) {
   Check check(loc, "row_update");
   if (failed(checkRowGrad(check, a)) || failed(check.shape(1, "pool", a.getPool(), "N F D", Elements::F32OrBF16)) ||
       failed(checkStates(check, a.getPool(), {}, a.getStates(), a.getOptimizer())) ||
-      failed(checkScalars(check, a.getLearningRate(), a.getStep(), a.getScale())))
+      failed(checkScalars(check, a.getLearningRate(), a.getStep(), a.getScale())) ||
+      failed(checkRowsPerExpert(check, 4, check['N'])))
     return failure();
-  return finishUpdate(a.getPool(), a.getStates(), types);
+  return finishUpdate(check, a.getOperands(), a.getPool(), a.getStates(), types);
 }
 
 std::string RowUpdateOp::getIndexNotation() { return ""; }
@@ -245,7 +288,7 @@ INFER(SumSquaresOp) {
   auto x = cast<ShapedType>(a.getX().getType());
   if (failed(check.require(1, x.getElementType().isF32(), "expected x to be f32")))
     return failure();
-  return finishInference(a.getOperands(), a.getOuts(), {check.tensor("", Float32Type::get(context))}, types);
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("", Float32Type::get(context))}, types);
 }
 
 std::string SumSquaresOp::getIndexNotation() { return ""; }

@@ -16,10 +16,12 @@ def Peer_SelectGradOp : Peer_GraphOp<"select_grad",
     `dlogits[t,h,p,:]`, `T x H x P x n` f32: zero but for the selected entries, which receive the sum of `dval` of the
     selections they take part in. `--peer-fuse` folds it into `route_query_grad` and `route_key_grad`, which never form it.
 
-    - C1: idx is `T x H x K` i32 and dval `T x H x K` f32.
+    - C1: idx is `T x H x K` i32 and dval `T x H x K` f32, H and K static.
+    - C2: the policy is `topk`, `product_topk` or `all`.
+    - C3: n is at least 1.
   }];
   let assemblyFormat = [{
-    $idx `,` $dval $policy `n` $n (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($idx) `,` type($dval)
+    $idx `,` $dval custom<Keyword>($policy) `n` $n (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($idx) `,` type($dval)
   }];
 }
 
@@ -27,7 +29,7 @@ def Peer_ScoreQueryGradOp : Peer_GraphOp<"score_query_grad",
     (ins Peer_Shaped:$dlogits, Peer_Shaped:$keys)> {
   let summary = "dquery[t,h,p,:] = sum over j of dlogits[t,h,p,j] * keys[h,p,j,:]";
   let description = [{
-    - C1: dlogits is `T x H x P x n` f32, keys `(H or 1) x P x n x d`, equal P and n; the result is `T x H x P x d`.
+    - C1: dlogits is `T x H x P x n` f32, keys `(H or 1) x P x n x d` f32 or bf16; only T may be dynamic.
   }];
   let assemblyFormat = [{
     $dlogits `,` $keys (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($dlogits) `,` type($keys)
@@ -40,7 +42,7 @@ def Peer_ScoreKeyGradOp : Peer_GraphOp<"score_key_grad",
   let description = [{
     With `shared` the sum runs over heads too and the head dimension of the result is 1.
 
-    - C1: dlogits is `T x H x P x n` f32, query `T x H x P x d`, equal H and P.
+    - C1: dlogits is `T x H x P x n` f32, query `T x H x P x d` f32 or bf16; only T may be dynamic.
   }];
   let assemblyFormat = [{
     $dlogits `,` $query (`shared` $shared^)? (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
@@ -55,11 +57,11 @@ def Peer_RouteQueryGradOp : Peer_GraphOp<"route_query_grad",
     `dquery[t,h,p,:] = sum over k of dval[t,h,k] * keys[h,p,i_p(idx[t,h,k]),:]`, with `i_0 = idx / n`, `i_1 = idx mod n`
     for product_topk and `i_0 = idx` for topk. An index of -1 adds nothing.
 
-    - C1: idx is `T x H x K` i32, dval `T x H x K` f32, keys `(H or 1) x P x n x d`.
+    - C1: idx is `T x H x K` i32, dval `T x H x K` f32, keys `(H or 1) x P x n x d` f32 or bf16; only T may be dynamic.
     - C2: `product_topk` wants P = 2, `topk` P = 1; no other policy.
   }];
   let assemblyFormat = [{
-    $idx `,` $dval `,` $keys $policy (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    $idx `,` $dval `,` $keys custom<Keyword>($policy) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
     `:` type($idx) `,` type($dval) `,` type($keys)
   }];
   let extraClassDeclaration = [{
@@ -76,11 +78,12 @@ def Peer_RouteKeyGradOp : Peer_GraphOp<"route_key_grad",
     `dkeys[h,p,j,:] = sum over t, k with i_p(idx[t,h,k]) = j of dval[t,h,k] * query[t,h,p,:]`, summed in the order of t then
     k, so the same on every run. `shared` as in `score_key_grad`.
 
-    - C1: idx is `T x H x K` i32, dval `T x H x K` f32, query `T x H x P x d`.
+    - C1: idx is `T x H x K` i32, dval `T x H x K` f32, query `T x H x P x d` f32 or bf16; only T may be dynamic.
     - C2: `product_topk` wants P = 2, `topk` P = 1; no other policy.
+    - C3: n is at least 1.
   }];
   let assemblyFormat = [{
-    $idx `,` $dval `,` $query $policy `n` $n (`shared` $shared^)? (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    $idx `,` $dval `,` $query custom<Keyword>($policy) `n` $n (`shared` $shared^)? (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
     `:` type($idx) `,` type($dval) `,` type($query)
   }];
   let extraClassDeclaration = [{
@@ -94,10 +97,11 @@ def Peer_GateGradOp : Peer_GraphOp<"gate_grad",
   let description = [{
     softmax `dval = w * (dw - sum over K of w * dw)`; sigmoid `dw * w * (1 - w)`; relu `dw` where val > 0; one: 0.
 
-    - C1: val, weights and dweights are `T x H x K` f32.
+    - C1: val, weights and dweights are `T x H x K` f32, H and K static.
+    - C2: the kind is softmax, sigmoid, relu or one.
   }];
   let assemblyFormat = [{
-    $val `,` $weights `,` $dweights $kind (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    $val `,` $weights `,` $dweights custom<Keyword>($kind) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
     `:` type($val) `,` type($weights) `,` type($dweights)
   }];
 }
@@ -111,10 +115,11 @@ def Peer_MixGradOp : Peer_GraphOp<"mix_grad",
     sum, over the pairs (t,h,k) that selected it, of `coef[t,h,k,row,f]` times x[t] (vectors u and g) or dy[t] (v, always the last).
     So the pool's gradient is kept as one number per pair and vector, never as `T x K x D`. Entries of an index of -1 are 0.
 
-    - C1: operands as for mix, and dy `T x D` f32.
+    - C1 to C5: as for mix.
+    - C6: dy is `T x D` f32 like x.
   }];
   let assemblyFormat = [{
-    $x `,` $idx `,` $weights `,` $pool `,` $dy $activation (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    $x `,` $idx `,` $weights `,` $pool `,` $dy custom<Keyword>($activation) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
     `:` type($x) `,` type($idx) `,` type($weights) `,` type($pool) `,` type($dy)
   }];
   let extraClassDeclaration = [{
@@ -132,7 +137,7 @@ def Peer_SortPairsOp : Peer_GraphOp<"sort_pairs",
     `count` `2` i32: the number of segments and the number of pairs sorted.
 
     - C1: idx is `T x H x K` i32, H and K static.
-    - C2: `num_experts` is at least 1.
+    - C2: `num_experts` is at least 1 and fits in i32, and so do the pair numbers.
   }];
   let assemblyFormat = [{
     $idx `experts` $num_experts (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($idx)
@@ -151,8 +156,9 @@ def Peer_PoolGradOp : Peer_GraphOp<"pool_grad",
     `rows x F x D` f32 from the row-sparse form; rows nobody selected are zero. Built only where a description asks for
     it (`peer.gradient`, or an optimizer group without `lazy`).
 
-    - C1: idx `T x H x K` i32, order and starts `T*H*K` i32, count `2` i32, coef `T x H x K x r x F` f32, x and dy `T x D` f32.
-    - C2: r divides `rows`.
+    - C1: idx `T x H x K` i32, order and starts `T*H*K` i32, count `2` i32, coef `T x H x K x r x F` f32 with F = 1, 2 or 3,
+      x and dy `T x D` f32; only T may be dynamic.
+    - C2: r is at least 1 and divides `rows`, which is at least 1.
   }];
   let assemblyFormat = [{
     operands attr-dict `:` type(operands)
@@ -164,7 +170,7 @@ def Peer_PoolGradNormOp : Peer_GraphOp<"pool_grad_norm", Peer_RowGrad> {
   let description = [{
     A rank-0 f32. The same on every run, whatever the number of threads.
 
-    - C1: operands as for pool_grad.
+    - C1: as for pool_grad.
   }];
   let assemblyFormat = [{
     operands attr-dict `:` type(operands)

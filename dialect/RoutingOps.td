@@ -20,7 +20,7 @@ def Peer_ScoreOp : Peer_DifferentiableOp<"score",
 
     - C1: query is `T x H x P x d`, keys are `(H or 1) x P x n x d`, all rank 4.
     - C2: P is 1 or 2, and equal in both.
-    - C3: H, P, n, d are static; d is equal in both and at least 1.
+    - C3: H, P, n, d are static; d is equal in both; n and d are at least 1.
     - C4: the head dimension of keys is H or 1.
     - C5: element types are f32 or bf16; logits are f32.
 
@@ -64,7 +64,6 @@ def Peer_SelectOp : Peer_DifferentiableOp<"select",
     $logits custom<Policy>($policy, $k) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($logits)
   }];
   let extraClassDeclaration = [{
-    void getAsmResultNames(::mlir::OpAsmSetValueNameFn setName);
     /// Results per head: k, or n under `all`.
     int64_t getNumSelected();
   }];
@@ -85,7 +84,7 @@ def Peer_GateOp : Peer_DifferentiableOp<"gate",
     ```
   }];
   let assemblyFormat = [{
-    $val $kind (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($val)
+    $val custom<Keyword>($kind) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($val)
   }];
 }
 
@@ -102,10 +101,10 @@ def Peer_MixOp : Peer_DifferentiableOp<"mix",
 
     The sum runs over all heads and selections; an expert chosen twice counts twice; an index of -1 is skipped.
 
-    - C1: x is `T x D`, idx `T x H x K` i32, weights `T x H x K` f32, pool `R x F x D`; only T may be dynamic.
+    - C1: x is `T x D`, idx `T x H x K` i32, weights `T x H x K` f32, pool `R x F x D`.
     - C2: F is 1, 2 or 3.
     - C3: `rows_per_expert` is at least 1 and divides R.
-    - C4: D is equal in x and pool; H and K are equal in idx and weights.
+    - C4: D is equal in x and pool; T in x, idx and weights; H and K in idx and weights. Only T may be dynamic.
     - C5: x is f32; the pool is f32 or bf16.
 
     ```mlir
@@ -114,7 +113,7 @@ def Peer_MixOp : Peer_DifferentiableOp<"mix",
     ```
   }];
   let assemblyFormat = [{
-    $x `,` $idx `,` $weights `,` $pool $activation (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    $x `,` $idx `,` $weights `,` $pool custom<Keyword>($activation) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
     `:` type($x) `,` type($idx) `,` type($weights) `,` type($pool)
   }];
   let extraClassDeclaration = [{
@@ -131,7 +130,7 @@ def Peer_UsageOp : Peer_GraphOp<"usage",
     `mass[e] += sum of weights[t,h,k] where idx[t,h,k] = e`; the result is tied to `mass` (`N` f32).
     Usage and unevenness (PEER, section 3.3) are computed from it.
 
-    - C1: idx is `T x H x K` i32, weights `T x H x K` f32, mass `N` f32.
+    - C1: idx is `T x H x K` i32, weights `T x H x K` f32, mass `N` f32; H, K and N are static.
   }];
   let assemblyFormat = [{
     $idx `,` $weights `,` $mass (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict

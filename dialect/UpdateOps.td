@@ -5,7 +5,8 @@
 
 include "PeerOpBase.td"
 
-/// Updates have no `outs`: every result is tied to an input and written in place.
+/// Updates have no `outs`: every result is tied to an input and written in place. C0 of all: operands are all
+/// tensors or all buffers.
 class Peer_UpdateOpBase<string mnemonic, dag inputs>
     : Peer_Op<mnemonic, [
         DeclareOpInterfaceMethods<Peer_GraphOpInterface,
@@ -27,7 +28,7 @@ def Peer_UpdateOp : Peer_UpdateOpBase<"update",
     p -= lr * (m / (1 - b1^step) / (sqrt(v / (1 - b2^step)) + eps) + weight_decay * p)`.
     sgd: `m = momentum * m + g; p -= lr * (m + weight_decay * p)`.
 
-    - C1: grad and states have the parameter's shape; all f32 (the parameter may be bf16).
+    - C1: the parameter is static, f32 or bf16; grad and states have its shape and are f32.
     - C2: learning_rate, step and scale are rank-0 f32.
     - C3: as many states as the optimizer keeps.
   }];
@@ -43,9 +44,11 @@ def Peer_RowUpdateOp : Peer_UpdateOpBase<"row_update",
     Rows that no pair touches keep value and states: weight decay and moment decay skip them too.
     Deterministic: each touched expert belongs to one segment, each segment to one thread.
 
-    - C1: the row-sparse gradient's operands as for pool_grad; states have the pool's shape, f32.
+    - C1: the row-sparse gradient's operands as for pool_grad; the pool is `R x F x D`, static, f32 or bf16; states
+      have its shape and are f32.
     - C2: learning_rate, step and scale are rank-0 f32.
     - C3: as many states as the optimizer keeps.
+    - C4: r, the rows per expert, is at least 1 and divides R.
   }];
 }
 

@@ -1,0 +1,87 @@
+// RUN: %peer-pass %s | %peer-pass | FileCheck %s
+// RUN: %peer-pass %s --mlir-print-op-generic | %peer-pass | FileCheck %s
+
+// CHECK-LABEL: func.func @score(
+func.func @score(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32>, %shared: tensor<1x2x64x16xbf16>) {
+  // CHECK: %[[S:.*]] = peer.score %{{.*}}, %{{.*}} : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
+  %s = peer.score %q, %k : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
+  // The inferred type is what the next op takes.
+  // CHECK: peer.select %[[S]] product_topk<4> : tensor<?x8x2x64xf32>
+  %i, %v = peer.select %s product_topk<4> : tensor<?x8x2x64xf32>
+  // CHECK: peer.score %{{.*}}, %{{.*}} : tensor<?x8x2x16xf32>, tensor<1x2x64x16xbf16>
+  %t = peer.score %q, %shared : tensor<?x8x2x16xf32>, tensor<1x2x64x16xbf16>
+  return
+}
+
+// CHECK-LABEL: func.func @select(
+func.func @select(%s: tensor<4x2x1x64xf32>) -> (tensor<4x2x3xi32>, tensor<4x2x64xf32>) {
+  // CHECK: %[[A:.*]]:2 = peer.select %{{.*}} topk<3> : tensor<4x2x1x64xf32>
+  %i, %v = peer.select %s topk<3> : tensor<4x2x1x64xf32>
+  // CHECK: %[[B:.*]]:2 = peer.select %{{.*}} all : tensor<4x2x1x64xf32>
+  %all:2 = peer.select %s all : tensor<4x2x1x64xf32>
+  // CHECK: return %[[A]]#0, %[[B]]#1 : tensor<4x2x3xi32>, tensor<4x2x64xf32>
+  return %i, %all#1 : tensor<4x2x3xi32>, tensor<4x2x64xf32>
+}
+
+// CHECK-LABEL: func.func @gate(
+func.func @gate(%v: tensor<?x8x4xf32>) {
+  // CHECK: peer.gate %{{.*}} softmax : tensor<?x8x4xf32>
+  %a = peer.gate %v softmax : tensor<?x8x4xf32>
+  // CHECK: peer.gate %{{.*}} sigmoid : tensor<?x8x4xf32>
+  %b = peer.gate %v sigmoid : tensor<?x8x4xf32>
+  // CHECK: peer.gate %{{.*}} relu : tensor<?x8x4xf32>
+  %c = peer.gate %v relu : tensor<?x8x4xf32>
+  // CHECK: peer.gate %{{.*}} one : tensor<?x8x4xf32>
+  %d = peer.gate %v one : tensor<?x8x4xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @mix(
+func.func @mix(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %one: tensor<64x1x32xf32>,
+               %two: tensor<64x2x32xbf16>, %three: tensor<64x3x32xf32>) {
+  // CHECK: peer.mix %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} relu : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
+  %a = peer.mix %x, %i, %w, %one relu : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
+  // CHECK: peer.mix {{.*}} gelu {rows_per_expert = 16 : i64} : {{.*}}, tensor<64x2x32xbf16>
+  %b = peer.mix %x, %i, %w, %two gelu {rows_per_expert = 16}
+     : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x32xbf16>
+  // CHECK: peer.mix {{.*}} silu : {{.*}}, tensor<64x3x32xf32>
+  %c = peer.mix %x, %i, %w, %three silu {rows_per_expert = 1}
+     : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x3x32xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @usage(
+func.func @usage(%i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %m: tensor<64xf32>) -> tensor<64xf32> {
+  // CHECK: %[[M:.*]] = peer.usage %{{.*}}, %{{.*}}, %{{.*}} : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64xf32>
+  // CHECK: return %[[M]] : tensor<64xf32>
+  %n = peer.usage %i, %w, %m : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64xf32>
+  return %n : tensor<64xf32>
+}
+
+// A destination may be more static than what is inferred; the result is of its type.
+// CHECK-LABEL: func.func @destinations(
+func.func @destinations(%s: tensor<?x8x2x64xf32>, %i: tensor<16x8x4xi32>, %v: tensor<16x8x4xf32>) -> tensor<16x8x4xf32> {
+  // CHECK: %[[A:.*]]:2 = peer.select %{{.*}} product_topk<4> outs(%{{.*}}, %{{.*}} : tensor<16x8x4xi32>, tensor<16x8x4xf32>) : tensor<?x8x2x64xf32>
+  // CHECK: return %[[A]]#1 : tensor<16x8x4xf32>
+  %j, %u = peer.select %s product_topk<4> outs(%i, %v : tensor<16x8x4xi32>, tensor<16x8x4xf32>) : tensor<?x8x2x64xf32>
+  return %u : tensor<16x8x4xf32>
+}
+
+// CHECK-LABEL: func.func @buffers(
+func.func @buffers(%q: memref<?x8x2x16xf32, strided<[256, 32, 16, 1], offset: ?>>, %k: memref<8x2x64x16xf32>,
+                   %s: memref<?x8x2x64xf32>, %i: memref<?x8x4xi32>, %v: memref<?x8x4xf32>, %x: memref<?x32xf32>,
+                   %pool: memref<4096x2x32xf32>, %mass: memref<4096xf32>) {
+  // CHECK: peer.score %{{.*}}, %{{.*}} outs(%{{.*}} : memref<?x8x2x64xf32>) : memref<?x8x2x16xf32, strided<[256, 32, 16, 1], offset: ?>>, memref<8x2x64x16xf32>
+  peer.score %q, %k outs(%s : memref<?x8x2x64xf32>)
+    : memref<?x8x2x16xf32, strided<[256, 32, 16, 1], offset: ?>>, memref<8x2x64x16xf32>
+  // CHECK: peer.select %{{.*}} product_topk<4> outs(%{{.*}}, %{{.*}} : memref<?x8x4xi32>, memref<?x8x4xf32>) : memref<?x8x2x64xf32>
+  peer.select %s product_topk<4> outs(%i, %v : memref<?x8x4xi32>, memref<?x8x4xf32>) : memref<?x8x2x64xf32>
+  // CHECK: peer.gate %{{.*}} softmax outs(%{{.*}} : memref<?x8x4xf32>) : memref<?x8x4xf32>
+  peer.gate %v softmax outs(%v : memref<?x8x4xf32>) : memref<?x8x4xf32>
+  // CHECK: peer.mix %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} gelu outs(%{{.*}} : memref<?x32xf32>) : memref<?x32xf32>, memref<?x8x4xi32>, memref<?x8x4xf32>, memref<4096x2x32xf32>
+  peer.mix %x, %i, %v, %pool gelu outs(%x : memref<?x32xf32>)
+    : memref<?x32xf32>, memref<?x8x4xi32>, memref<?x8x4xf32>, memref<4096x2x32xf32>
+  // CHECK: peer.usage %{{.*}}, %{{.*}}, %{{.*}} : memref<?x8x4xi32>, memref<?x8x4xf32>, memref<4096xf32>
+  peer.usage %i, %v, %mass : memref<?x8x4xi32>, memref<?x8x4xf32>, memref<4096xf32>
+  return
+}

@@ -1,0 +1,145 @@
+// RUN: %peer-pass %s -split-input-file -verify-diagnostics
+
+// One case per constraint of peer.select, named after it.
+
+func.func @select_c1_rank(%s: tensor<?x8x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C1: expected logits to be T x H x P x n f32, got tensor<?x8x64xf32>}}
+  %r:2 = peer.select %s topk<4> : tensor<?x8x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c1_type(%s: tensor<?x8x1x64xbf16>) {
+  // expected-error @+1 {{'peer.select' op C1: expected logits to be T x H x P x n f32, got tensor<?x8x1x64xbf16>}}
+  %r:2 = peer.select %s topk<4> : tensor<?x8x1x64xbf16>
+  return
+}
+
+// -----
+
+func.func @select_c1_dynamic_heads(%s: tensor<?x?x1x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C1: expected logits to be T x H x P x n f32 with static H}}
+  %r:2 = peer.select %s topk<4> : tensor<?x?x1x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c1_dynamic_halves(%s: tensor<?x8x?x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C1: expected logits to be T x H x P x n f32 with static P}}
+  %r:2 = peer.select %s topk<4> : tensor<?x8x?x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c1_dynamic_n(%s: tensor<?x8x1x?xf32>) {
+  // expected-error @+1 {{'peer.select' op C1: expected logits to be T x H x P x n f32 with static n}}
+  %r:2 = peer.select %s topk<4> : tensor<?x8x1x?xf32>
+  return
+}
+
+// -----
+
+func.func @select_c2_topk(%s: tensor<?x8x2x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C2: policy topk wants 1 half, got 2}}
+  %r:2 = peer.select %s topk<4> : tensor<?x8x2x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c2_all(%s: tensor<?x8x2x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C2: policy all wants 1 half, got 2}}
+  %r:2 = peer.select %s all : tensor<?x8x2x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c2_product(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C2: policy product_topk wants 2 halves, got 1}}
+  %r:2 = peer.select %s product_topk<4> : tensor<?x8x1x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c3_zero(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C3: expected 1 <= k <= n = 64, got k = 0}}
+  %r:2 = peer.select %s topk<0> : tensor<?x8x1x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c3_negative(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C3: expected 1 <= k <= n = 64, got k = -1}}
+  %r:2 = peer.select %s topk<-1> : tensor<?x8x1x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c3_not_given(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C3: expected 1 <= k <= n = 64, got k = 0}}
+  %r:2 = peer.select %s topk : tensor<?x8x1x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c3_above_n(%s: tensor<?x8x2x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C3: expected 1 <= k <= n = 64, got k = 65}}
+  %r:2 = peer.select %s product_topk<65> : tensor<?x8x2x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c4_top_p(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C4: policy 'top_p' is not supported; use topk, product_topk or all}}
+  %r:2 = peer.select %s top_p<4> : tensor<?x8x1x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c4_threshold(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C4: policy 'threshold' is not supported; use topk, product_topk or all}}
+  %r:2 = peer.select %s threshold<4> : tensor<?x8x1x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c5_product(%s: tensor<?x8x2x46341xf32>) {
+  // expected-error @+1 {{'peer.select' op C5: expected expert ids to fit in i32, got n = 46341}}
+  %r:2 = peer.select %s product_topk<4> : tensor<?x8x2x46341xf32>
+  return
+}
+
+// -----
+
+func.func @select_c5_topk(%s: tensor<?x8x1x2147483648xf32>) {
+  // expected-error @+1 {{'peer.select' op C5: expected expert ids to fit in i32, got n = 2147483648}}
+  %r:2 = peer.select %s topk<4> : tensor<?x8x1x2147483648xf32>
+  return
+}
+
+// -----
+
+func.func @select_unknown_policy(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{unknown policy 'best'; known are topk<k>, product_topk<k> and all}}
+  %r:2 = peer.select %s best<4> : tensor<?x8x1x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_all_has_no_count(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{expected ':'}}
+  %r:2 = peer.select %s all<4> : tensor<?x8x1x64xf32>
+  return
+}
