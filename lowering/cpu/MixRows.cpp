@@ -7,14 +7,20 @@ using namespace peer;
 using namespace peer::cpu;
 using arith::CmpIPredicate;
 
-/// Rows per chunk: about ten arrays of this many words stay well inside a thread's stack and inside L2.
+/// Bytes of pool rows per chunk: they are read twice, the second time from L2.
+static constexpr int64_t kChunkBytes = 512 * 1024;
+/// Rows per chunk at most: about ten arrays of this many words are on the stack.
 static constexpr int64_t kMostRows = 4096;
 /// Rows between a prefetch and the use: enough to cover a DRAM access, few enough to stay in L2.
 static constexpr int64_t kPrefetchDistance = 4;
 
 MixRows::MixRows(LoopBuilder &b, Value idx, Value pool, int64_t rowsPerExpert, int64_t width)
-    : pool(pool), pairs(b.staticDim(idx, 1) * b.staticDim(idx, 2)), rowsPerExpert(rowsPerExpert), width(width),
-      chunk(std::min(kMostRows, pairs * rowsPerExpert)), padded(llvm::alignTo(chunk, width)) {}
+    : pool(pool), pairs(b.staticDim(idx, 1) * b.staticDim(idx, 2)), rowsPerExpert(rowsPerExpert), width(width) {
+  int64_t element = cast<MemRefType>(pool.getType()).getElementTypeBitWidth() / 8;
+  int64_t fitting = kChunkBytes / (b.staticDim(pool, 1) * b.staticDim(pool, 2) * element);
+  chunk = std::min(std::clamp<int64_t>(fitting / 16 * 16, 16, kMostRows), total());
+  padded = llvm::alignTo(chunk, width);
+}
 
 void MixRows::forEachChunk(LoopBuilder &b, llvm::function_ref<void(Value, Value)> body) const {
   if (isOneChunk())

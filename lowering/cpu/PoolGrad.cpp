@@ -13,6 +13,10 @@ using namespace peer;
 using namespace peer::cpu;
 
 static constexpr int64_t kSegmentsPerChunk = 64;
+/// Segments between a prefetch and the use.
+static constexpr int64_t kPrefetchDistance = 4;
+/// Elements per vector of a row that are prefetched; the hardware goes on from there.
+static constexpr int64_t kMostPrefetched = 1024;
 
 /// The gradients of one block of a pool row's vector.
 using UseGradient = llvm::function_ref<void(Value row, Value f, ArrayRef<Strip>, ValueRange gradients)>;
@@ -37,11 +41,18 @@ static Value chunkCount(LoopBuilder &b, const RowGrad &grad) {
   return b.div(b.add(grad.segments, b.index(kSegmentsPerChunk - 1)), b.index(kSegmentsPerChunk));
 }
 
-/// The segments of one chunk, one after the other.
-static void emitChunk(LoopBuilder &b, const RowGrad &grad, Value chunk, int64_t width, UseGradient use) {
+/// The segments of one chunk, one after the other; `ahead` gets the first pool row of a later one.
+static void emitChunk(LoopBuilder &b, const RowGrad &grad, Value chunk, int64_t width, UseGradient use,
+                      llvm::function_ref<void(Value row)> ahead = nullptr) {
   Value low = b.mul(chunk, b.index(kSegmentsPerChunk));
   Value high = b.min(b.add(low, b.index(kSegmentsPerChunk)), grad.segments);
-  b.loop(low, high, [&](Value number) { emitSegmentGradients(b, grad, number, width, use); });
+  b.loop(low, high, [&](Value number) {
+    if (ahead) {
+      Value later = b.min(b.add(number, b.index(kPrefetchDistance)), b.sub(high, b.index(1)));
+      ahead(b.mul(emitSegment(b, grad, later).expert, b.index(grad.rowsPerExpert)));
+    }
+    emitSegmentGradients(b, grad, number, width, use);
+  });
 }
 
 void cpu::emitPoolGrad(PoolGradOp op, LoopBuilder &b, const VectorOptions &options) {
@@ -82,10 +93,16 @@ void cpu::emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b, const VectorOption
 void cpu::emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &options) {
   OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
   RowGrad grad = emitRowGrad(b, op);
-  b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
-    emitChunk(b, grad, chunk[0], options.width, [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
-      for (auto [strip, gradient] : llvm::zip(strips, gradients))
-        emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, strip.at}, strip.lanes);
-    });
-  });
+  Values tables{op.getPool()};
+  llvm::append_range(tables, op.getStates());
+  auto update = [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
+    for (auto [strip, gradient] : llvm::zip(strips, gradients))
+      emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, strip.at}, strip.lanes);
+  };
+  // Rows are scattered: the tables' next ones are on their way while this one is computed.
+  auto prefetch = [&](Value row) {
+    for (Value table : tables)
+      prefetchRow(b, table, row, b.index(0), std::min<int64_t>(grad.width, kMostPrefetched));
+  };
+  b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) { emitChunk(b, grad, chunk[0], options.width, update, prefetch); });
 }
