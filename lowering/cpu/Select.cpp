@@ -9,7 +9,6 @@
 #include "Kernels.h"
 #include "SortedList.h"
 
-
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
