@@ -112,25 +112,28 @@ namespace {
 /// One compilation: a module on its way down.
 class Compilation {
 public:
-  Compilation(const CompileOptions &options, MLIRContext &context) : options(options), context(context) {}
+  Compilation(const CompileOptions &options, MLIRContext &context, TimingScope &timing)
+      : options(options), context(context), timing(timing) {}
   LogicalResult run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::SourceMgr &sources);
 
 private:
-  LogicalResult runPipeline(llvm::function_ref<void(OpPassManager &)> build);
+  LogicalResult runPipeline(StringRef name, llvm::function_ref<void(OpPassManager &)> build);
   LogicalResult printModule();
   LogicalResult emitCode(const Manifest &manifest, const CpuTarget &target);
 
   const CompileOptions &options;
   MLIRContext &context;
+  TimingScope &timing;
   OwningOpRef<ModuleOp> module;
 };
 } // namespace
 
-LogicalResult Compilation::runPipeline(llvm::function_ref<void(OpPassManager &)> build) {
+LogicalResult Compilation::runPipeline(StringRef name, llvm::function_ref<void(OpPassManager &)> build) {
   PassManager pm(&context, ModuleOp::getOperationName());
   if (failed(applyPassManagerCLOptions(pm)))
     return failure();
-  applyDefaultTimingPassManagerCLOptions(pm);
+  TimingScope stage = timing.nest(name);
+  pm.enableTiming(stage);
   build(pm);
   return pm.run(*module);
 }
@@ -144,6 +147,7 @@ LogicalResult Compilation::printModule() {
 }
 
 LogicalResult Compilation::emitCode(const Manifest &manifest, const CpuTarget &target) {
+  TimingScope stage = timing.nest("to machine code");
   llvm::LLVMContext llvmContext;
   auto code = buildLLVMModule(*module, llvmContext, manifest.entries, target);
   if (!code)
@@ -201,11 +205,11 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   lowering.tileSizes = createCpuTileSizeModel();
   lowering.vectorWidth = target->vectorWidth();
   lowering.plainLoops = options.plainLoops;
-  if (failed(runPipeline(buildGraphPipeline)))
+  if (failed(runPipeline("to graph level", buildGraphPipeline)))
     return failure();
   if (options.stage == Stage::Graph)
     return printModule();
-  if (failed(runPipeline([&](OpPassManager &pm) { buildTiledPipeline(pm, lowering); })))
+  if (failed(runPipeline("to tiled level", [&](OpPassManager &pm) { buildTiledPipeline(pm, lowering); })))
     return failure();
   if (options.stage == Stage::Tiled)
     return printModule();
@@ -216,12 +220,12 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   for (func::FuncOp function : module->getOps<func::FuncOp>())
     if (function.isPublic())
       function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(), UnitAttr::get(&context));
-  if (failed(runPipeline([&](OpPassManager &pm) { buildKernelPipeline(pm, lowering); })))
+  if (failed(runPipeline("to kernel level", [&](OpPassManager &pm) { buildKernelPipeline(pm, lowering); })))
     return failure();
   if (options.stage == Stage::Kernel)
     return printModule();
   dropEntryAttributes(*module);
-  if (failed(runPipeline(buildLLVMPipeline)))
+  if (failed(runPipeline("to the LLVM dialect", buildLLVMPipeline)))
     return failure();
   return emitCode(*manifest, *target);
 }
@@ -236,9 +240,12 @@ LogicalResult compileModel(const CompileOptions &options, DialectRegistry &regis
   MLIRContext context(registry);
   // The place in the description says more to its author than a dump of the op.
   context.printOpOnDiagnostic(false);
+  DefaultTimingManager timingManager;
+  applyDefaultTimingManagerCLOptions(timingManager);
+  TimingScope timing = timingManager.getRootScope();
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler handler(sources, &context);
-  return Compilation(options, context).run(std::move(input), sources);
+  return Compilation(options, context, timing).run(std::move(input), sources);
 }
 
 } // namespace peer

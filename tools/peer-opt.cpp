@@ -63,15 +63,17 @@ int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   mlir::DialectRegistry registry;
   peer::registerEverything(registry);
+  // Not every flag that begins so: --emit-bytecode is mlir-opt's.
   auto compiles = [](llvm::StringRef argument) {
-    return argument.consume_front("-") &&
-           (argument.consume_front("-"), argument.starts_with("target") || argument.starts_with("emit"));
+    llvm::StringRef name = argument.split('=').first;
+    return name.starts_with("-") && (name.ltrim('-') == "target" || name.ltrim('-') == "emit");
   };
+  // The compiling form knows passes too: --mlir-print-ir-after=PASS names one.
+  peer::registerPeerPasses();
+  peer::registerPeerLoweringPasses();
   if (llvm::any_of(llvm::ArrayRef(argv, argc), compiles))
     return compile(argc, argv, registry);
   mlir::registerAllPasses();
-  peer::registerPeerPasses();
-  peer::registerPeerLoweringPasses();
   peer::registerPipelines();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, kOverview, registry));
 }
