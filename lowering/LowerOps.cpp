@@ -49,6 +49,10 @@ struct LowerToLoops : peer::impl::LowerToLoopsBase<LowerToLoops> {
 struct LowerToVectors : peer::impl::LowerToVectorsBase<LowerToVectors> {
   using LowerToVectorsBase::LowerToVectorsBase;
   void runOnOperation() override {
+    if (width != 16 && width != 8 && width != 4) {
+      getOperation().emitError("vectors of 16, 8 or 4 lanes are supported, got width=") << width.getValue();
+      return signalPassFailure();
+    }
     RewritePatternSet patterns(&getContext());
     VectorOptions options;
     options.width = width;

@@ -16,7 +16,10 @@ namespace peer {
 using namespace mlir;
 using namespace peer;
 
-static bool isKernel(Operation *op) { return isa<scf::ForallOp, GraphOpInterface, linalg::LinalgOp>(op); }
+/// Work on buffers; what has results is not bufferized, and its users stay behind.
+static bool isKernel(Operation *op) {
+  return op->getNumResults() == 0 && isa<scf::ForallOp, GraphOpInterface, linalg::LinalgOp>(op);
+}
 
 /// Values from outside that `op` and its regions use.
 static llvm::SetVector<Value> capturedBy(Operation *op) {

@@ -22,14 +22,13 @@ static constexpr const char *kOverview =
     "  peer-opt MODEL.mlir --emit=graph|tiled|kernel|llvm|asm   stop earlier and print\n"
     "  peer-opt MODEL.mlir --peer-inline-modules ...            any pass, as mlir-opt does\n\n"
     "--target=cpu means this machine; --target=cpu:x86-64-v3 runs on any machine with AVX2.\n"
-    "Passes and plugins:\n";
+    "--help-hidden lists LLVM's own options too.\n";
 
 /// The compiling form: `--target` or `--emit` is given.
 static int compile(int argc, char **argv, mlir::DialectRegistry &registry) {
   peer::CompileOptions options;
   cl::opt<std::string, true> input(cl::Positional, cl::desc("MODEL.mlir"), cl::location(options.input), cl::init("-"));
-  cl::opt<std::string, true> output("o", cl::desc("file to write"), cl::value_desc("MODEL.peer"),
-                                    cl::location(options.output));
+  cl::opt<std::string, true> output("o", cl::desc("the output"), cl::value_desc("FILE"), cl::location(options.output));
   cl::opt<std::string, true> target("target", cl::desc("cpu (this machine) or cpu:NAME, such as cpu:x86-64-v3"),
                                     cl::location(options.target), cl::init("cpu"));
   cl::opt<Stage, true> emit(
@@ -48,8 +47,7 @@ static int compile(int argc, char **argv, mlir::DialectRegistry &registry) {
   std::string wrong;
   llvm::raw_string_ostream said(wrong);
   if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &said)) {
-    // LLVM's first line names the tool and the mistake; a guess may follow on a line of its own. Wrong values it has
-    // reported itself.
+    // LLVM names the tool and the mistake on one line, guesses on others; wrong values it has reported itself.
     if (!wrong.empty())
       llvm::errs() << "peer-opt: error: " << llvm::StringRef(wrong).split('\n').first.split(": ").second << "\n";
     return 1;
@@ -61,6 +59,9 @@ static int compile(int argc, char **argv, mlir::DialectRegistry &registry) {
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  // The options of every LLVM back end would bury ours.
+  for (auto &option : cl::getRegisteredOptions())
+    option.second->setHiddenFlag(cl::Hidden);
   mlir::DialectRegistry registry;
   peer::registerEverything(registry);
   // Not every flag that begins so: --emit-bytecode is mlir-opt's.
