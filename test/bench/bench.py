@@ -72,6 +72,10 @@ def main():
     if any(name in os.environ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")):
         print("warning: OPENBLAS_CORETYPE or OPENBLAS_L2_SIZE is set; matrix products may be slower than they need to be")
     print(f"{machine()}; {'PyTorch beside' if torch else 'no PyTorch: python3 has none'}", flush=True)
+    # Both sides alike: on a busy machine two unbound threads may share a core for as long as a measurement lasts.
+    if "OMP_PROC_BIND" not in os.environ:
+        os.environ["OMP_PROC_BIND"] = "true"
+        print("OMP_PROC_BIND=true for both sides")
     rows, failed = [], False
     with tempfile.TemporaryDirectory(prefix="peer-bench-", dir=ROOT / "build") as folder:
         bench = cases.Bench(ROOT, pathlib.Path(folder), torch, arguments.quick)

@@ -30,7 +30,7 @@ class Bench:
     def __init__(self, root, folder, torch, quick):
         self.root, self.folder, self.torch, self.quick = root, folder, torch, quick
         self.build = root / "build"
-        self.repeat = 5 if quick else 15
+        self.repeat = 5 if quick else 11
 
     def compile(self, description):
         """The artifact of a description."""
