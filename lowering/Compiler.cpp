@@ -5,10 +5,10 @@
 #include "Manifest.h"
 #include "Passes.h"
 #include "Pipelines.h"
-#include "lowering/cpu/TileModel.h"
 #include "dialect/Bufferization.h"
 #include "dialect/Differentiation.h"
 #include "dialect/Tiling.h"
+#include "lowering/cpu/TileModel.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
