@@ -54,7 +54,9 @@ bool peer::isDense(Value buffer, unsigned first) {
     if (strides[i] != expected)
       return false;
     // The outermost size may be dynamic: no stride within the slice depends on it.
-    if (type.isDynamicDim(i) && i > int64_t(first))
+    if (i == int64_t(first))
+      break;
+    if (type.isDynamicDim(i))
       return false;
     expected *= type.getDimSize(i);
   }
