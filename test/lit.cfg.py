@@ -25,9 +25,7 @@ config.substitutions.append(("%python", config.python))
 if lit_config.params.get("all", "0") == "1":
     config.available_features.add("all")
 if config.sanitize:
-    # MLIR's shared libraries are not instrumented: containers that cross the
-    # border look overflowed, and LLVM frees its globals at no defined time.
-    config.environment["ASAN_OPTIONS"] = "detect_container_overflow=0:detect_leaks=0"
+    config.environment["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "")
     config.available_features.add("sanitize")
 
 config.environment["PATH"] = os.pathsep.join(
