@@ -2,11 +2,15 @@
 
 #include "Allocator.h"
 #include "Hooks.h"
+#include "Tensor.h"
 
 #include <algorithm>
 #include <climits>
+#include <cstdlib>
 #include <dlfcn.h>
 #include <mutex>
+#include <omp.h>
+#include <vector>
 
 namespace peer::runtime {
 
@@ -25,8 +29,32 @@ struct Blas {
   Status status;
 };
 
+/// OpenBLAS gives each thread that multiplies a work buffer of this size, and asks for ever where there is no memory for it.
+constexpr uint64_t kBufferBytes = 134'225'920;
+
+/// Lets all threads multiply at once, so that each has its buffer before tables and activations take the memory. The
+/// product lasts long enough for them to meet, in one round or another, and is too large for kernels without a buffer.
+void takeBuffers(Sgemm sgemm) {
+  constexpr int n = 192;
+#pragma omp parallel
+  {
+    std::vector<float> a(n * n), b(n * n), c(n * n);
+    for (int round = 0; round < 8; ++round) {
+#pragma omp barrier
+      sgemm(kRowMajor, kNoTrans, kNoTrans, n, n, n, 1, a.data(), n, b.data(), n, 0, c.data(), n);
+    }
+  }
+}
+
 Blas open() {
   Blas blas;
+  uint64_t callers = static_cast<uint64_t>(omp_get_max_threads());
+  blas.status = checkMemory(concat("computing with ", callers, callers == 1 ? " thread" : " threads"), callers * kBufferBytes);
+  if (!blas.status.ok())
+    return blas;
+  // A threaded flavour must not start threads of its own: products are called from OpenMP's. It starts them when it is
+  // loaded, each with a buffer.
+  setenv("OPENBLAS_NUM_THREADS", "1", 1);
   // Flavours have folders of their own; under the plain name any may be installed.
   void *handle = dlopen(PEER_OPENBLAS_PATH, RTLD_NOW | RTLD_LOCAL);
   if (!handle)
@@ -41,11 +69,13 @@ Blas open() {
     blas.status = Status::error("the OpenBLAS found has no cblas_sgemm");
   if (auto name = reinterpret_cast<char *(*)()>(dlsym(handle, "openblas_get_corename")))
     blas.core = name();
-  // A threaded flavour must not start threads of its own: products are called from OpenMP's.
+  // One that was loaded before us has its threads already.
   if (auto threads = reinterpret_cast<void (*)(int)>(dlsym(handle, "openblas_set_num_threads")))
     threads(1);
   auto parallel = reinterpret_cast<int (*)()>(dlsym(handle, "openblas_get_parallel"));
   blas.oneCallAtATime = !parallel || parallel() == 0;
+  if (blas.status.ok() && !blas.oneCallAtATime)
+    takeBuffers(blas.sgemm);
   return blas;
 }
 
