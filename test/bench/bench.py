@@ -26,7 +26,7 @@ def machine():
                                                                 env={**os.environ, "LC_ALL": "C"}).stdout.splitlines() if ":" in line)
     cpu = " ".join(fields.get(name, "").strip() for name in ("Model name", "CPU family")).strip()
     vectors = "AVX-512" if "avx512f" in fields.get("Flags", "") else "AVX2" if "avx2" in fields.get("Flags", "") else "no AVX2"
-    return f"{cpu}, {os.cpu_count()} cores, {vectors}, {cases.available_bytes() / 1e9:.0f} GB of memory free"
+    return f"{cpu}, {os.cpu_count()} cores, {vectors}, {cases.available_bytes() / 1e9:.0f} GB of memory free, load {os.getloadavg()[0]:.1f}"
 
 
 def number(value, digits=1, suffix=""):
@@ -45,26 +45,30 @@ def table(rows):
     return "\n".join(lines)
 
 
-def chosen_cases(bench):
-    """Functions that give rows; the quick form leaves out what needs much time or memory."""
-    layer = ROOT / "examples/peer_layer.mlir"
-    yield functools.partial(cases.forward, bench, 256, TOKENS, layer, ">= 6x, about 50 us")
-    yield functools.partial(cases.forward, bench, 256, 1, layer, "<= 60 us")
-    yield functools.partial(cases.mix, bench, TOKENS)
-    yield functools.partial(cases.select, bench, TOKENS)
-    yield functools.partial(cases.compile_time, bench)
-    yield functools.partial(cases.train, bench, TOKENS, "SparseAdam", ">= 9x, about 160 us")
-    if not bench.quick:
-        wide = ROOT / "test/bench/layer_1024.mlir"
-        yield functools.partial(cases.train, bench, TOKENS, "Adam", ">= 25x")
-        yield functools.partial(cases.forward, bench, 1024, TOKENS, wide, ">= 9x, about 110 us")
-        yield functools.partial(cases.forward, bench, 1024, TOKENS, wide.with_stem("layer_1024_bf16"), "about 80 us",
-                                pytorch=False, checked=False)
+def all_cases(bench):
+    """By name, functions that give rows; the quick form leaves out what needs much time or memory."""
+    layer, wide = ROOT / "examples/peer_layer.mlir", ROOT / "test/bench/layer_1024.mlir"
+    narrow = wide.with_stem("layer_1024_bf16")
+    cheap = {
+        "forward": functools.partial(cases.forward, bench, 256, TOKENS, layer, ">= 6x, about 50 us"),
+        "decode": functools.partial(cases.forward, bench, 256, 1, layer, "<= 60 us"),
+        "mix": functools.partial(cases.mix, bench, TOKENS),
+        "select": functools.partial(cases.select, bench, TOKENS),
+        "compile": functools.partial(cases.compile_time, bench),
+        "train": functools.partial(cases.train, bench, TOKENS, "SparseAdam", ">= 9x, about 160 us"),
+    }
+    dear = {
+        "train-dense": functools.partial(cases.train, bench, TOKENS, "Adam", ">= 25x"),
+        "wide": functools.partial(cases.forward, bench, 1024, TOKENS, wide, ">= 9x, about 110 us"),
+        "wide-bf16": functools.partial(cases.forward, bench, 1024, TOKENS, narrow, "about 80 us", pytorch=False, checked=False),
+    }
+    return cheap if bench.quick else cheap | dear
 
 
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, no large tables")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="measure these only, such as: forward decode train")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the figures there too")
     arguments = parser.parse_args()
 
@@ -79,25 +83,29 @@ def main():
     rows, failed = [], False
     with tempfile.TemporaryDirectory(prefix="peer-bench-", dir=ROOT / "build") as folder:
         bench = cases.Bench(ROOT, pathlib.Path(folder), torch, arguments.quick)
+        chosen = all_cases(bench)
+        if unknown := set(arguments.cases) - set(chosen):
+            parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(chosen)}")
         profile = bench.kernels(ROOT / "examples/peer_layer.mlir", "layer", TOKENS)
         stream = profile["stream_gb_per_s"]
         print(f"stream bandwidth: {stream:.1f} GB/s", flush=True)
-        for case in chosen_cases(bench):
+        for name in arguments.cases or chosen:
             try:
-                for row in case():
+                for row in chosen[name]():
                     if row["gb_per_s"] is not None:
                         row["share_of_stream"] = 100 * row["gb_per_s"] / stream
                     rows.append(row)
                     print(f"  {row['what']}: {number(row['us_per_token'])} us/token {row.get('note', '')}", flush=True)
             except MemoryError as error:
-                print(f"  left out {case.args[1:]}: {error}", flush=True)
+                print(f"  {name} is left out: {error}", flush=True)
             except (AssertionError, RuntimeError, subprocess.CalledProcessError) as error:
-                print(f"  error: {case.func.__name__}: {error}", file=sys.stderr, flush=True)
+                print(f"  error: {name}: {error}", file=sys.stderr, flush=True)
                 failed = True
+            if arguments.json:
+                # After every case: an interrupted run keeps what it has measured.
+                arguments.json.write_text(json.dumps({"machine": machine(), "stream_gb_per_s": stream, "layer": profile,
+                                                      "rows": rows}, indent=2) + "\n", encoding="utf-8")
     print(table(rows))
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"machine": machine(), "stream_gb_per_s": stream, "layer": profile, "rows": rows},
-                                             indent=2) + "\n", encoding="utf-8")
     return 1 if failed else 0
 
 
