@@ -1,0 +1,162 @@
+// Square roots, reciprocals and the approximations of transcendental functions, which are computed in double and rounded once.
+
+#include "Half.h"
+#include "Lanes.h"
+
+#include <cmath>
+
+namespace peer::runtime::sim {
+
+namespace {
+enum Function : uint8_t { Sqrt, Rcp, Rsqrt, Ex2, Lg2, Sin, Cos, Tanh };
+constexpr std::string_view kNames[] = {"sqrt", "rcp", "rsqrt", "ex2", "lg2", "sin", "cos", "tanh"};
+
+double evaluate(uint8_t function, double v) {
+  switch (function) {
+  case Sqrt:
+    return std::sqrt(v);
+  case Rcp:
+    return 1.0 / v;
+  case Rsqrt:
+    return 1.0 / std::sqrt(v);
+  case Ex2:
+    return std::exp2(v);
+  case Lg2:
+    return std::log2(v);
+  case Sin:
+    return std::sin(v);
+  case Cos:
+    return std::cos(v);
+  default:
+    return std::tanh(v);
+  }
+}
+
+/// Hardware gives one NaN only.
+float canonical(float v) { return v != v ? std::bit_cast<float>(0x7fffffffu) : v; }
+
+void singleLanes(Warp &warp, const Inst &inst, Mask mask) {
+  const float *a = warp.lanes<float>(inst.s[1]);
+  float *to = warp.lanes<float>(inst.s[0]);
+  bool flush = inst.flags & kFlush;
+  for (unsigned lane = 0; lane < kLanes; ++lane)
+    if (in(mask, lane)) {
+      double exact = evaluate(inst.kind, flush ? flushed(a[lane]) : a[lane]);
+      auto r = std::bit_cast<float>(static_cast<uint32_t>(roundTo(kSingle, static_cast<Rounding>(inst.kind2), exact)));
+      to[lane] = canonical(flush ? flushed(r) : r);
+    }
+}
+void doubleLanes(Warp &warp, const Inst &inst, Mask mask) {
+  const double *a = warp.lanes<double>(inst.s[1]);
+  double *to = warp.lanes<double>(inst.s[0]);
+  for (unsigned lane = 0; lane < kLanes; ++lane)
+    if (in(mask, lane))
+      to[lane] = evaluate(inst.kind, a[lane]);
+}
+template <float (*Widen)(uint16_t), FloatFormat Format>
+void halfLanes(Warp &warp, const Inst &inst, Mask mask) {
+  const uint16_t *a = warp.lanes<uint16_t>(inst.s[1]);
+  uint16_t *to = warp.lanes<uint16_t>(inst.s[0]);
+  for (unsigned i = 0; i < kLanes * inst.count; ++i)
+    if (in(mask, i / inst.count))
+      to[i] = static_cast<uint16_t>(roundTo(Format, Rounding::NearestEven, evaluate(inst.kind, Widen(a[i]))));
+}
+
+template <uint8_t Which>
+void function(Form &form) {
+  Inst &inst = form.inst;
+  inst.kind = Which;
+  bool approximate = form.take("approx");
+  bool rounded = form.take("rn");
+  inst.kind2 = static_cast<uint8_t>(Rounding::NearestEven);
+  constexpr std::pair<std::string_view, Rounding> modes[] = {
+      {"rz", Rounding::Zero}, {"rm", Rounding::Down}, {"rp", Rounding::Up}};
+  bool directed = false;
+  for (auto [name, mode] : modes)
+    if (form.take(name)) {
+      inst.kind2 = static_cast<uint8_t>(mode);
+      directed = true;
+    }
+  inst.flags |= form.take("ftz") ? kFlush : 0;
+  Type type = form.type();
+  // Directed f32 roots and quotients come from doubles, whose own rounding is 2^-29 of the result's last place away.
+  if (approximate + rounded + directed != 1 || ((rounded || directed) && Which != Sqrt && Which != Rcp) ||
+      (directed && type != Type::F32))
+    return form.unknown();
+  sameTypeOperands(form, type, 1);
+  inst.count = byteWidth(type) / 2;
+  if (type == Type::F32)
+    inst.run = singleLanes;
+  else if (type == Type::F64 && Which <= Rsqrt)
+    inst.run = doubleLanes;
+  else if ((type == Type::F16 || type == Type::F16x2) && (Which == Ex2 || Which == Tanh))
+    inst.run = halfLanes<halfToFloat, kHalf>;
+  else if ((type == Type::BF16 || type == Type::BF16x2) && (Which == Ex2 || Which == Tanh))
+    inst.run = halfLanes<bfloatToFloat, kBfloat>;
+}
+
+/// The sign of a, the rest of b.
+struct CopySign {
+  template <typename T>
+  T operator()(T a, T b) const {
+    return std::copysign(b, a);
+  }
+};
+void copysign(Form &form) {
+  Type type = form.type();
+  sameTypeOperands(form, type, 2);
+  if (type == Type::F32)
+    form.inst.run = binaryLanes<float, float, float, CopySign>;
+  else if (type == Type::F64)
+    form.inst.run = binaryLanes<double, double, double, CopySign>;
+}
+
+enum Class : uint8_t { Finite, Infinite, Number, NotANumber, Normal, Subnormal, kClasses };
+constexpr std::string_view kClassNames[] = {"finite", "infinite", "number", "notanumber", "normal", "subnormal"};
+template <typename T>
+void testLanes(Warp &warp, const Inst &inst, Mask mask) {
+  const T *a = warp.lanes<T>(inst.s[1]);
+  Mask r = 0;
+  for (unsigned lane = 0; lane < kLanes; ++lane) {
+    int c = std::fpclassify(a[lane]);
+    bool is = inst.kind == Finite       ? c != FP_NAN && c != FP_INFINITE
+              : inst.kind == Infinite   ? c == FP_INFINITE
+              : inst.kind == Number     ? c != FP_NAN
+              : inst.kind == NotANumber ? c == FP_NAN
+              : inst.kind == Normal     ? c == FP_NORMAL
+                                        : c == FP_SUBNORMAL;
+    r |= Mask{is} << lane;
+  }
+  warp.setPredicate(inst.s[0], r, mask);
+}
+void testp(Form &form) {
+  form.inst.kind = kClasses;
+  for (uint8_t i = 0; i < kClasses; ++i)
+    if (form.take(kClassNames[i]))
+      form.inst.kind = i;
+  Type type = form.type();
+  if (form.inst.kind == kClasses || !form.wantOperands(2, 2))
+    return form.unknown();
+  form.inst.s[0] = form.dest(0, Type::Pred);
+  form.inst.s[1] = form.source(1, type);
+  if (type == Type::F32)
+    form.inst.run = testLanes<float>;
+  else if (type == Type::F64)
+    form.inst.run = testLanes<double>;
+}
+} // namespace
+
+void addMathHandlers(HandlerTable &table) {
+  table[kNames[Sqrt]] = function<Sqrt>;
+  table[kNames[Rcp]] = function<Rcp>;
+  table[kNames[Rsqrt]] = function<Rsqrt>;
+  table[kNames[Ex2]] = function<Ex2>;
+  table[kNames[Lg2]] = function<Lg2>;
+  table[kNames[Sin]] = function<Sin>;
+  table[kNames[Cos]] = function<Cos>;
+  table[kNames[Tanh]] = function<Tanh>;
+  table["copysign"] = copysign;
+  table["testp"] = testp;
+}
+
+} // namespace peer::runtime::sim

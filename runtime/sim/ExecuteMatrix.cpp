@@ -1,0 +1,158 @@
+// ldmatrix and mma.sync. Fragment layouts are those of the PTX ISA: lane / 4 is a row of A and C and a column of B, lane % 4 tells
+// which elements of it.
+
+#include "ExecuteAccess.h"
+#include "Half.h"
+
+#include <cstring>
+
+namespace peer::runtime::sim {
+
+namespace {
+void ldmatrixLanes(Warp &warp, const Inst &inst, Mask mask) {
+  uint64_t addresses[kLanes];
+  Site sites[kLanes];
+  laneAddresses(warp, inst, 1, inst.imm, addresses);
+  const uint32_t *results = warp.list(inst);
+  unsigned rows = 8u * inst.count;
+  Mask readers = rows == 32 ? kAllLanes : (Mask{1} << rows) - 1;
+  BlockRun &block = warp.block;
+  Mask good = block.locate(warp, inst, mask & readers, inst.space, addresses, 16, false, sites);
+  uint16_t data[kLanes][8] = {};
+  for (unsigned lane = 0; lane < rows; ++lane)
+    if (in(good, lane)) {
+      block.noteRead(warp, inst, lane, sites[lane], 16);
+      std::memcpy(data[lane], sites[lane].data, 16);
+    }
+  for (unsigned matrix = 0; matrix < inst.count; ++matrix)
+    for (unsigned lane = 0; lane < kLanes; ++lane) {
+      if (!in(mask, lane))
+        continue;
+      unsigned row = lane / 4, column = lane % 4 * 2;
+      const auto *m = data + 8 * matrix;
+      uint32_t low = inst.flags & kTransposed ? m[column][row] : m[row][column];
+      uint32_t high = inst.flags & kTransposed ? m[column + 1][row] : m[row][column + 1];
+      warp.lanes<uint32_t>(results[matrix])[lane] = low | high << 16;
+    }
+}
+
+void ldmatrix(Form &form) {
+  Inst &inst = form.inst;
+  bool known = form.take("sync") && form.take("aligned") && form.take("m8n8");
+  inst.count = form.take("x1") ? 1 : form.take("x2") ? 2 : form.take("x4") ? 4 : 0;
+  inst.flags |= form.take("trans") ? kTransposed : 0;
+  Space space;
+  takeSpace(form, space);
+  if (!known || inst.count == 0 || form.type() != Type::B16 || !form.wantOperands(2, 2))
+    return form.unknown();
+  const Operand &results = form.operand(0);
+  std::vector<uint32_t> slots;
+  if (results.kind == Operand::Kind::List)
+    for (const Operand &part : results.parts)
+      slots.push_back(form.destOf(part, Type::B32));
+  else
+    slots.push_back(form.dest(0, Type::B32));
+  if (slots.size() != inst.count)
+    return form.fail("expected ", unsigned{inst.count}, " results");
+  inst.list = form.addList(slots);
+  form.address(1, 1, space);
+  inst.space = space;
+  noteGrain(form, space, 16);
+  inst.s[5] = form.constant(kAllLanes);
+  inst.control = Control::WarpSync;
+  inst.run = ldmatrixLanes;
+}
+
+constexpr unsigned kRows = 16, kColumns = 8, kMaxDepth = 16;
+
+enum Element : uint8_t { HalfElement, BfloatElement, Tf32Element };
+
+float element(uint8_t type, uint32_t bits, unsigned half) {
+  auto part = static_cast<uint16_t>(bits >> (16 * half));
+  switch (type) {
+  case HalfElement:
+    return halfToFloat(part);
+  case BfloatElement:
+    return bfloatToFloat(part);
+  // Hardware does not look at the bits that tf32 does not have.
+  default:
+    return std::bit_cast<float>(bits & ~0x1fffu);
+  }
+}
+
+/// The list: D, A, B, C registers; size is the depth K, kind the element, kind2 whether C and D are f16.
+void mmaLanes(Warp &warp, const Inst &inst, Mask) {
+  float a[kRows][kMaxDepth], b[kMaxDepth][kColumns], c[kRows][kColumns];
+  unsigned depth = inst.size, perRegister = inst.kind == Tf32Element ? 1 : 2;
+  // Columns of A that one register covers: 4 lanes of 1 or 2 elements.
+  unsigned step = 4 * perRegister, registersB = depth / step, registersA = 2 * registersB,
+           registersC = inst.kind2 ? 2 : 4;
+  const uint32_t *d = warp.list(inst), *ra = d + registersC, *rb = ra + registersA, *rc = rb + registersB;
+  for (unsigned lane = 0; lane < kLanes; ++lane) {
+    unsigned group = lane / 4, in4 = lane % 4;
+    for (unsigned r = 0; r < registersA; ++r)
+      for (unsigned half = 0; half < perRegister; ++half)
+        a[group + 8 * (r & 1)][in4 * perRegister + half + step * (r / 2)] =
+            element(inst.kind, warp.lanes<uint32_t>(ra[r])[lane], half);
+    for (unsigned r = 0; r < registersB; ++r)
+      for (unsigned half = 0; half < perRegister; ++half)
+        b[in4 * perRegister + half + step * r][group] = element(inst.kind, warp.lanes<uint32_t>(rb[r])[lane], half);
+    for (unsigned i = 0; i < 4; ++i) {
+      float value =
+          inst.kind2 ? halfToFloat(warp.lanes<uint16_t>(rc[i / 2])[2 * lane + i % 2]) : warp.lanes<float>(rc[i])[lane];
+      c[group + 8 * (i / 2)][in4 * 2 + i % 2] = value;
+    }
+  }
+  for (unsigned m = 0; m < kRows; ++m)
+    for (unsigned k = 0; k < depth; ++k)
+      for (unsigned n = 0; n < kColumns; ++n)
+        c[m][n] += a[m][k] * b[k][n];
+  for (unsigned lane = 0; lane < kLanes; ++lane)
+    for (unsigned i = 0; i < 4; ++i) {
+      float value = c[lane / 4 + 8 * (i / 2)][lane % 4 * 2 + i % 2];
+      if (inst.kind2)
+        warp.lanes<uint16_t>(d[i / 2])[2 * lane + i % 2] = floatToHalf(value);
+      else
+        warp.lanes<float>(d[i])[lane] = value;
+    }
+}
+
+void mma(Form &form) {
+  Inst &inst = form.inst;
+  bool known = form.take("sync") && form.take("aligned") && form.take("row") && form.take("col");
+  inst.size = form.take("m16n8k16") ? 16 : form.take("m16n8k8") ? 8 : form.take("m16n8k4") ? 4 : 0;
+  Type d = form.type(), a = form.type(), b = form.type(), c = form.type();
+  bool tf32 = a == Type::TF32;
+  known &= inst.size != 0 && a == b && c == d && (tf32 ? inst.size <= 8 : inst.size >= 8) &&
+           (tf32 || a == Type::F16 || a == Type::BF16);
+  known &= d == Type::F32 || (d == Type::F16 && a == Type::F16);
+  if (!known || !form.wantOperands(4, 4))
+    return form.unknown();
+  inst.kind = tf32 ? Tf32Element : a == Type::F16 ? HalfElement : BfloatElement;
+  inst.kind2 = d == Type::F16;
+  size_t registersB = inst.size / (tf32 ? 4 : 8), registersC = inst.kind2 ? 2 : 4;
+  const size_t wanted[] = {registersC, 2 * registersB, registersB, registersC};
+  std::vector<uint32_t> slots;
+  for (size_t i = 0; i < 4; ++i) {
+    const Operand &list = form.operand(i);
+    std::vector<Operand> one{list};
+    const std::vector<Operand> &parts = list.kind == Operand::Kind::List ? list.parts : one;
+    if (parts.size() != wanted[i])
+      return form.fail("operand ", i + 1, " needs ", wanted[i], " registers");
+    Type type = i == 1 || i == 2 || inst.kind2 ? Type::B32 : Type::F32;
+    for (const Operand &part : parts)
+      slots.push_back(i == 0 ? form.destOf(part, type) : form.sourceOf(part, type));
+  }
+  inst.list = form.addList(slots);
+  inst.s[5] = form.constant(kAllLanes);
+  inst.control = Control::WarpSync;
+  inst.run = mmaLanes;
+}
+} // namespace
+
+void addMatrixHandlers(HandlerTable &table) {
+  table["ldmatrix"] = ldmatrix;
+  table["mma"] = mma;
+}
+
+} // namespace peer::runtime::sim

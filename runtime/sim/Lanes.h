@@ -1,0 +1,114 @@
+// Instructions that do the same on every lane, written once; the compiler turns the loops into vector code.
+#pragma once
+
+#include "Block.h"
+#include "Decode.h"
+
+#include <bit>
+#include <type_traits>
+
+namespace peer::runtime::sim {
+
+// Registers of one instruction are the same place or do not overlap, so iterations are independent.
+#define PEER_LANES _Pragma("clang loop vectorize(assume_safety)") for (unsigned lane = 0; lane < kLanes; ++lane)
+
+/// Whether a lane is in a mask.
+inline bool in(Mask mask, unsigned lane) { return mask >> lane & 1; }
+
+template <typename R, typename F>
+void writeLanes(Warp &warp, uint32_t slot, Mask mask, F value) {
+  R *to = warp.lanes<R>(slot);
+  if (mask == kAllLanes) {
+    PEER_LANES to[lane] = value(lane);
+  } else {
+    for (unsigned lane = 0; lane < kLanes; ++lane)
+      if (in(mask, lane))
+        to[lane] = value(lane);
+  }
+}
+
+/// result = Op(a): R from one A.
+template <typename R, typename A, typename Op>
+void unaryLanes(Warp &warp, const Inst &inst, Mask mask) {
+  const A *a = warp.lanes<A>(inst.s[1]);
+  writeLanes<R>(warp, inst.s[0], mask, [a](unsigned lane) { return static_cast<R>(Op()(a[lane])); });
+}
+
+template <typename R, typename A, typename B, typename Op>
+void binaryLanes(Warp &warp, const Inst &inst, Mask mask) {
+  const A *a = warp.lanes<A>(inst.s[1]);
+  const B *b = warp.lanes<B>(inst.s[2]);
+  writeLanes<R>(warp, inst.s[0], mask, [a, b](unsigned lane) { return static_cast<R>(Op()(a[lane], b[lane])); });
+}
+
+template <typename R, typename A, typename B, typename C, typename Op>
+void ternaryLanes(Warp &warp, const Inst &inst, Mask mask) {
+  const A *a = warp.lanes<A>(inst.s[1]);
+  const B *b = warp.lanes<B>(inst.s[2]);
+  const C *c = warp.lanes<C>(inst.s[3]);
+  writeLanes<R>(warp, inst.s[0], mask,
+                [a, b, c](unsigned lane) { return static_cast<R>(Op()(a[lane], b[lane], c[lane])); });
+}
+
+/// The unsigned type in which integers of type T are computed: no overflow is undefined, no promotion to int gets in the way.
+template <typename T>
+using Wrap = std::conditional_t<(sizeof(T) < 4), uint32_t, std::make_unsigned_t<T>>;
+
+/// Calls `f` with a value of the C++ type that holds `type`; false for types that are no integers of 16 to 64 bits.
+template <typename F>
+bool withInteger(Type type, F f) {
+  switch (type) {
+  case Type::U16:
+  case Type::B16:
+    f(uint16_t{});
+    return true;
+  case Type::S16:
+    f(int16_t{});
+    return true;
+  case Type::U32:
+  case Type::B32:
+    f(uint32_t{});
+    return true;
+  case Type::S32:
+    f(int32_t{});
+    return true;
+  case Type::U64:
+  case Type::B64:
+    f(uint64_t{});
+    return true;
+  case Type::S64:
+    f(int64_t{});
+    return true;
+  default:
+    return false;
+  }
+}
+
+/// As withInteger, for types whose sign does not matter: only unsigned ones.
+template <typename F>
+bool withBits(Type type, F f) {
+  switch (byteWidth(type)) {
+  case 2:
+    f(uint16_t{});
+    return true;
+  case 4:
+    f(uint32_t{});
+    return true;
+  case 8:
+    f(uint64_t{});
+    return true;
+  default:
+    return false;
+  }
+}
+
+/// Reads the operands of `op type d, a;`, `op type d, a, b;` or `op type d, a, b, c;`, all of one type.
+inline void sameTypeOperands(Form &form, Type type, unsigned sources) {
+  if (!form.wantOperands(sources + 1, sources + 1))
+    return;
+  form.inst.s[0] = form.dest(0, type);
+  for (unsigned i = 1; i <= sources; ++i)
+    form.inst.s[i] = form.source(i, type);
+}
+
+} // namespace peer::runtime::sim
