@@ -43,6 +43,8 @@ public:
   /// The integer an operand must be.
   uint64_t immediate(size_t i);
   uint32_t scratch() const;
+  /// The place of the carry flag, a predicate.
+  uint32_t carry();
 
   template <typename... Args>
   void fail(const Args &...args) {
@@ -80,6 +82,8 @@ void addControlHandlers(HandlerTable &table);
 /// add, sub, mul, fma, min, ... exist for integers and floats; the integer handlers pass float types on to these.
 void decodeFloatArithmetic(Form &form, Type type);
 void decodeHalfArithmetic(Form &form, Type type);
+/// The forms with a carry, whose names end in c or have .cc.
+void decodeCarry(Form &form);
 
 class Decoder {
 public:
@@ -110,6 +114,8 @@ private:
   const std::vector<uint64_t> &addresses;
   Program program;
   Frame *frame = nullptr;
+  /// 0 until an instruction uses the carry flag.
+  uint32_t carrySlot = 0;
   std::map<std::pair<unsigned, uint64_t>, uint32_t> constants;
   std::map<std::pair<Special, unsigned>, uint32_t> specials;
   std::unordered_map<uint32_t, uint32_t> parameterOffsets;

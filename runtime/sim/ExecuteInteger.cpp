@@ -155,6 +155,8 @@ void arithmetic(Form &form) {
 
 template <typename Plain, typename Saturate>
 void addOrSub(Form &form) {
+  if (form.has("cc"))
+    return decodeCarry(form);
   if (form.has("s32") && form.take("sat")) {
     form.type();
     sameTypeOperands(form, Type::S32, 2);
@@ -188,6 +190,8 @@ void mul(Form &form) {
 }
 
 void mad(Form &form) {
+  if (form.has("cc"))
+    return decodeCarry(form);
   if (form.has("f32") || form.has("f64"))
     return decodeFloatArithmetic(form, form.type());
   bool low = form.take("lo"), high = !low && form.take("hi"), wide = !low && !high && form.take("wide");
@@ -224,6 +228,9 @@ void addIntegerHandlers(HandlerTable &table) {
   table["mul"] = mul;
   table["mad"] = mad;
   table["sad"] = sad;
+  table["addc"] = decodeCarry;
+  table["subc"] = decodeCarry;
+  table["madc"] = decodeCarry;
   table["div"] = arithmetic<Div>;
   table["rem"] = arithmetic<Rem>;
   table["abs"] = arithmetic<Abs, true>;

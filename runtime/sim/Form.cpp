@@ -114,6 +114,12 @@ Program &Form::program() { return decoder.program; }
 
 uint32_t Form::scratch() const { return 0; }
 
+uint32_t Form::carry() {
+  if (decoder.carrySlot == 0)
+    decoder.carrySlot = decoder.addSlot(0);
+  return decoder.carrySlot;
+}
+
 unsigned Form::registerWidth(const Operand &operand) const {
   return operand.kind == Operand::Kind::Register
              ? std::max(2u, byteWidth(decoder.frame->function->registers[operand.index]))

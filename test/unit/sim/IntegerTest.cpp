@@ -68,6 +68,18 @@ const Case kArithmetic[] = {
     {"max.s64 %d, %a, %b;", 8, {8, 8}, [](U a, U b, U) { return w(std::max(l(a), l(b))); }},
     {"min.s16 %d, %a, %b;", 2, {2, 2}, [](U a, U b, U) { return w(std::min(h(a), h(b))); }},
     {"sad.s32 %d, %a, %b, %c;", 4, {4, 4, 4}, [](U a, U b, U c) { return w(std::abs(int64_t{s(a)} - s(b))) + c; }},
+    {"add.cc.u32 %r1, %a, %b;\naddc.u32 %d, %b, %c;",
+     4,
+     {4, 4, 4},
+     [](U a, U b, U c) { return b + c + ((a + b) >> 32); }},
+    {"sub.cc.s64 %x5, %a, %b;\nsubc.cc.s64 %x6, 0, 0;\nsubc.s64 %d, %c, 0;",
+     8,
+     {8, 8, 8},
+     [](U a, U b, U c) { return c - U{a < b}; }},
+    {"mad.lo.cc.u32 %r1, %a, %b, %c;\nmadc.hi.u32 %d, %a, %b, 0;",
+     4,
+     {4, 4, 4},
+     [](U a, U b, U c) { return (a * b + c) >> 32; }},
 };
 INSTANTIATE_TEST_SUITE_P(Arithmetic, Integer, testing::ValuesIn(kArithmetic));
 
