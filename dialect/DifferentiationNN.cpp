@@ -9,9 +9,9 @@
 using namespace mlir;
 using namespace peer;
 
-#define BUILD_GRADIENT(OP)                                                                                           \
-  LogicalResult OP::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads,                                   \
-                                  const llvm::SmallBitVector &wanted, SmallVectorImpl<Value> &operandGrads)
+#define BUILD_GRADIENT(OP)                                                                                             \
+  LogicalResult OP::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads, const llvm::SmallBitVector &wanted, \
+                                  SmallVectorImpl<Value> &operandGrads)
 
 /// The product of `a` and `b`, each read transposed if it says so.
 static Value multiply(OpBuilder &builder, Location loc, Value a, bool transposeA, Value b, bool transposeB) {
@@ -38,7 +38,8 @@ BUILD_GRADIENT(ReshapeOp) {
   auto given = cast<RankedTensorType>(resultGrads[0].getType());
   auto shape = cast<RankedTensorType>(getX().getType());
   operandGrads[0] =
-      ReshapeOp::create(builder, getLoc(), resultGrads[0], shape.clone(given.getElementType()), ValueRange()).getResult(0);
+      ReshapeOp::create(builder, getLoc(), resultGrads[0], shape.clone(given.getElementType()), ValueRange())
+          .getResult(0);
   return success();
 }
 
@@ -46,7 +47,8 @@ BUILD_GRADIENT(EmbeddingOp) {
   if (!wanted[1])
     return success();
   int64_t rows = cast<ShapedType>(getTable().getType()).getDimSize(0);
-  operandGrads[1] = EmbeddingGradOp::create(builder, getLoc(), getTokens(), resultGrads[0], rows, ValueRange()).getResult(0);
+  operandGrads[1] =
+      EmbeddingGradOp::create(builder, getLoc(), getTokens(), resultGrads[0], rows, ValueRange()).getResult(0);
   return success();
 }
 
@@ -55,17 +57,20 @@ BUILD_GRADIENT(EmbeddingOp) {
 //===----------------------------------------------------------------------===//
 
 BUILD_GRADIENT(RMSNormOp) {
-  auto grad = RMSNormGradOp::create(builder, getLoc(), getX(), getWeight(), resultGrads[0], getEpsilonAttr(), ValueRange());
+  auto grad =
+      RMSNormGradOp::create(builder, getLoc(), getX(), getWeight(), resultGrads[0], getEpsilonAttr(), ValueRange());
   if (wanted[0])
     operandGrads[0] = grad.getResult(0);
   if (wanted[1])
     operandGrads[1] =
-        RMSNormWeightGradOp::create(builder, getLoc(), getX(), grad.getResult(1), resultGrads[0], ValueRange()).getResult(0);
+        RMSNormWeightGradOp::create(builder, getLoc(), getX(), grad.getResult(1), resultGrads[0], ValueRange())
+            .getResult(0);
   return success();
 }
 
 BUILD_GRADIENT(LayerNormOp) {
-  auto grad = LayerNormGradOp::create(builder, getLoc(), getX(), getWeight(), resultGrads[0], getEpsilonAttr(), ValueRange());
+  auto grad =
+      LayerNormGradOp::create(builder, getLoc(), getX(), getWeight(), resultGrads[0], getEpsilonAttr(), ValueRange());
   if (wanted[0])
     operandGrads[0] = grad.getResult(0);
   if (!wanted[1] && !wanted[2])
@@ -87,10 +92,10 @@ BUILD_GRADIENT(BatchNormOp) {
                                               getEpsilonAttr(), ValueRange());
   Value dweight = affine.getResult(0), dbias = affine.getResult(1);
   if (wanted[0])
-    operandGrads[0] = BatchNormGradOp::create(builder, getLoc(), getX(), getWeight(), getMean(), getVariance(),
-                                              resultGrads[0], dweight, dbias, getEpsilonAttr(),
-                                              getBatchStatisticsAttr(), ValueRange())
-                          .getResult(0);
+    operandGrads[0] =
+        BatchNormGradOp::create(builder, getLoc(), getX(), getWeight(), getMean(), getVariance(), resultGrads[0],
+                                dweight, dbias, getEpsilonAttr(), getBatchStatisticsAttr(), ValueRange())
+            .getResult(0);
   if (wanted[1])
     operandGrads[1] = dweight;
   if (wanted[2])
@@ -133,7 +138,8 @@ BUILD_GRADIENT(ActivationOp) {
 BUILD_GRADIENT(CrossEntropyOp) {
   if (wanted[0])
     operandGrads[0] =
-        CrossEntropyGradOp::create(builder, getLoc(), getLogits(), getTargets(), resultGrads[0], ValueRange()).getResult(0);
+        CrossEntropyGradOp::create(builder, getLoc(), getLogits(), getTargets(), resultGrads[0], ValueRange())
+            .getResult(0);
   return success();
 }
 

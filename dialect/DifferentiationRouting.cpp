@@ -9,8 +9,8 @@
 using namespace mlir;
 using namespace peer;
 
-LogicalResult ScoreOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads, const llvm::SmallBitVector &wanted,
-                                     SmallVectorImpl<Value> &operandGrads) {
+LogicalResult ScoreOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads,
+                                     const llvm::SmallBitVector &wanted, SmallVectorImpl<Value> &operandGrads) {
   Value dlogits = resultGrads[0];
   if (wanted[0])
     operandGrads[0] = ScoreQueryGradOp::create(builder, getLoc(), dlogits, getKeys(), ValueRange()).getResult(0);
@@ -23,14 +23,15 @@ LogicalResult ScoreOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultG
   return success();
 }
 
-LogicalResult SelectOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads, const llvm::SmallBitVector &wanted,
-                                      SmallVectorImpl<Value> &operandGrads) {
+LogicalResult SelectOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads,
+                                      const llvm::SmallBitVector &wanted, SmallVectorImpl<Value> &operandGrads) {
   // The indices are integers: all that can flow is the gradient of the values.
   if (!wanted[0] || !resultGrads[1])
     return success();
   int64_t keys = cast<ShapedType>(getLogits().getType()).getDimSize(3);
   operandGrads[0] =
-      SelectGradOp::create(builder, getLoc(), getResult(0), resultGrads[1], getPolicy(), keys, ValueRange()).getResult(0);
+      SelectGradOp::create(builder, getLoc(), getResult(0), resultGrads[1], getPolicy(), keys, ValueRange())
+          .getResult(0);
   return success();
 }
 
@@ -40,7 +41,8 @@ LogicalResult GateOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGr
   if (!wanted[0] || getKind() == GateKind::One)
     return success();
   operandGrads[0] =
-      GateGradOp::create(builder, getLoc(), getVal(), getResult(0), resultGrads[0], getKind(), ValueRange()).getResult(0);
+      GateGradOp::create(builder, getLoc(), getVal(), getResult(0), resultGrads[0], getKind(), ValueRange())
+          .getResult(0);
   return success();
 }
 

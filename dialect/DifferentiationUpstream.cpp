@@ -107,7 +107,6 @@ void peer::registerDifferentiationModels(DialectRegistry &registry) {
     arith::ExtFOp::attachInterface<ExtModel>(*context);
     arith::TruncFOp::attachInterface<TruncModel>(*context);
   });
-  registry.addExtension(+[](MLIRContext *context, tensor::TensorDialect *) {
-    tensor::CastOp::attachInterface<CastModel>(*context);
-  });
+  registry.addExtension(
+      +[](MLIRContext *context, tensor::TensorDialect *) { tensor::CastOp::attachInterface<CastModel>(*context); });
 }

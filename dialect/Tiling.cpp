@@ -72,9 +72,8 @@ static Value extractTile(OpBuilder &builder, Location loc, const IndexNotation &
                          Value tensor, ArrayRef<OpFoldResult> loopOffsets, ArrayRef<OpFoldResult> loopSizes,
                          SmallVectorImpl<Operation *> &generatedSlices) {
   auto type = cast<RankedTensorType>(tensor.getType());
-  bool whole = llvm::all_of(llvm::enumerate(dims), [&](auto dim) {
-    return notation.isWhole(dim.value(), type.getDimSize(dim.index()));
-  });
+  bool whole = llvm::all_of(llvm::enumerate(dims),
+                            [&](auto dim) { return notation.isWhole(dim.value(), type.getDimSize(dim.index())); });
   if (whole)
     return tensor;
   auto [offsets, sizes] = getSlice(builder, loc, notation, dims, tensor, loopOffsets, loopSizes);
@@ -183,8 +182,8 @@ struct GraphOpTiling : TilingInterface::ExternalModel<GraphOpTiling<OpTy>, OpTy>
     IndexNotation notation = IndexNotation::of(graphOp);
     SmallVector<Range> domain;
     for (unsigned loop : getOfferedLoops(graphOp, notation))
-      domain.push_back({builder.getIndexAttr(0), getLoopSize(builder, graphOp, notation.loops[loop]),
-                        builder.getIndexAttr(1)});
+      domain.push_back(
+          {builder.getIndexAttr(0), getLoopSize(builder, graphOp, notation.loops[loop]), builder.getIndexAttr(1)});
     return domain;
   }
 
@@ -198,15 +197,13 @@ struct GraphOpTiling : TilingInterface::ExternalModel<GraphOpTiling<OpTy>, OpTy>
                                       SmallVector<OpFoldResult> &resultOffsets,
                                       SmallVector<OpFoldResult> &resultSizes) const {
     IndexNotation notation = IndexNotation::of(cast<GraphOpInterface>(op));
-    std::tie(resultOffsets, resultSizes) =
-        getSlice(builder, op->getLoc(), notation, notation.outputs[resultNumber], op->getResult(resultNumber), offsets,
-                 sizes);
+    std::tie(resultOffsets, resultSizes) = getSlice(builder, op->getLoc(), notation, notation.outputs[resultNumber],
+                                                    op->getResult(resultNumber), offsets, sizes);
     return success();
   }
 
   FailureOr<TilingResult> generateResultTileValue(Operation *op, OpBuilder &builder, unsigned resultNumber,
-                                                  ArrayRef<OpFoldResult> offsets,
-                                                  ArrayRef<OpFoldResult> sizes) const {
+                                                  ArrayRef<OpFoldResult> offsets, ArrayRef<OpFoldResult> sizes) const {
     SmallVector<OpFoldResult> loopOffsets, loopSizes;
     if (failed(getIterationDomainTileFromResultTile(op, builder, resultNumber, offsets, sizes, loopOffsets, loopSizes)))
       return failure();

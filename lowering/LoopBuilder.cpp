@@ -30,9 +30,7 @@ Value LoopBuilder::dim(Value buffer, unsigned i) {
   return memref::DimOp::create(*this, buffer, i);
 }
 
-int64_t LoopBuilder::staticDim(Value buffer, unsigned i) {
-  return cast<MemRefType>(buffer.getType()).getDimSize(i);
-}
+int64_t LoopBuilder::staticDim(Value buffer, unsigned i) { return cast<MemRefType>(buffer.getType()).getDimSize(i); }
 
 Type LoopBuilder::floats(int64_t lanes) {
   return lanes == 1 ? Type(getF32Type()) : Type(VectorType::get({lanes}, getF32Type()));
@@ -74,9 +72,7 @@ Value LoopBuilder::sqrt(Value a) { return math::SqrtOp::create(*this, a); }
 Value LoopBuilder::neg(Value a) { return arith::NegFOp::create(*this, a); }
 Value LoopBuilder::cmp(arith::CmpFPredicate p, Value a, Value b) { return arith::CmpFOp::create(*this, p, a, b); }
 Value LoopBuilder::cmp(arith::CmpIPredicate p, Value a, Value b) { return arith::CmpIOp::create(*this, p, a, b); }
-Value LoopBuilder::select(Value condition, Value a, Value b) {
-  return arith::SelectOp::create(*this, condition, a, b);
-}
+Value LoopBuilder::select(Value condition, Value a, Value b) { return arith::SelectOp::create(*this, condition, a, b); }
 
 Value LoopBuilder::toIndex(Value a) {
   return a.getType().isIndex() ? a : Value(arith::IndexCastOp::create(*this, getIndexType(), a));
@@ -235,8 +231,8 @@ void LoopBuilder::strips(Value size, int64_t lanes, llvm::function_ref<void(Valu
 
 /// Shared by sum and maximum: `join` combines values of equal type, `fold` a value's lanes.
 static Value reduceStrips(LoopBuilder &b, Value size, int64_t lanes, double identity,
-                          llvm::function_ref<Value(Value, int64_t)> term,
-                          llvm::function_ref<Value(Value, Value)> join, llvm::function_ref<Value(Value)> fold) {
+                          llvm::function_ref<Value(Value, int64_t)> term, llvm::function_ref<Value(Value, Value)> join,
+                          llvm::function_ref<Value(Value)> fold) {
   constexpr int64_t kAccumulators = 4;
   Value total = b.f32(identity);
   APInt constant;
@@ -275,9 +271,8 @@ static Value reduceStrips(LoopBuilder &b, Value size, int64_t lanes, double iden
       total = join(total, fold(term(b.index(at), n - at)));
     return total;
   }
-  return b.loop(start, size, total, [&](Value at, ValueRange carried) {
-    return SmallVector<Value>{join(carried[0], term(at, 1))};
-  })[0];
+  return b.loop(start, size, total,
+                [&](Value at, ValueRange carried) { return SmallVector<Value>{join(carried[0], term(at, 1))}; })[0];
 }
 
 Value LoopBuilder::sumStrips(Value size, int64_t lanes, llvm::function_ref<Value(Value, int64_t)> term) {

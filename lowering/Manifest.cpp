@@ -69,7 +69,8 @@ public:
   std::vector<EntrySignature> signatures;
 
 private:
-  FailureOr<json::Object> describeArgument(func::FuncOp function, unsigned i, const llvm::SmallDenseSet<int64_t> &updated);
+  FailureOr<json::Object> describeArgument(func::FuncOp function, unsigned i,
+                                           const llvm::SmallDenseSet<int64_t> &updated);
   llvm::StringMap<bool> seen;
 };
 } // namespace
@@ -79,8 +80,8 @@ FailureOr<json::Object> ManifestBuilder::describeArgument(func::FuncOp function,
   auto type = dyn_cast<RankedTensorType>(function.getArgumentTypes()[i]);
   StringRef name = getArgumentName(function, i), role = getRole(function, i);
   if (!type || name.empty() || role.empty())
-    return function.emitError("argument ") << i << " of entry @" << function.getName()
-                                           << " must be a tensor with a name and a role";
+    return function.emitError("argument ")
+           << i << " of entry @" << function.getName() << " must be a tensor with a name and a role";
   json::Object argument = describeTensor(name, type);
   argument["role"] = role;
   argument["updated"] = updated.contains(i);
@@ -121,7 +122,8 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
   }
   function.walk([&](MarkOp mark) {
     if (int64_t(mark.getIndex()) >= 0)
-      kernels.push_back(json::Object{{"name", mark.getKernel()}, {"bytes", numbers(mark.getBytes())}, {"flops", numbers(mark.getFlops())}});
+      kernels.push_back(json::Object{
+          {"name", mark.getKernel()}, {"bytes", numbers(mark.getBytes())}, {"flops", numbers(mark.getFlops())}});
   });
   json::Object dims;
   if (dynamic) {
@@ -138,9 +140,13 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
   };
   EntrySignature signature{function.getName().str(), "peer_entry_" + function.getName().str(),
                            function.getNumArguments(), unsigned(results.size())};
-  entries.push_back(json::Object{{"name", signature.name}, {"symbol", signature.symbol}, {"kind", text(attrs::kKind)},
-                                 {"of", text(attrs::kOf)}, {"dims", std::move(dims)},
-                                 {"arguments", std::move(arguments)}, {"results", std::move(results)},
+  entries.push_back(json::Object{{"name", signature.name},
+                                 {"symbol", signature.symbol},
+                                 {"kind", text(attrs::kKind)},
+                                 {"of", text(attrs::kOf)},
+                                 {"dims", std::move(dims)},
+                                 {"arguments", std::move(arguments)},
+                                 {"results", std::move(results)},
                                  {"kernels", std::move(kernels)}});
   signatures.push_back(std::move(signature));
   return success();
@@ -166,13 +172,14 @@ FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const CpuTar
       return failure();
   if (builder.signatures.empty())
     return module.emitError("a model needs at least one public function");
-  json::Object root{{"format", 1},
-                    {"compiler", "peer-opt " PEER_VERSION},
-                    {"model", model},
-                    {"target", json::Object{{"device", "cpu"}, {"cpu", target.cpu}, {"features", json::Array(target.required)}}},
-                    {"parameters", std::move(builder.parameters)},
-                    {"groups", describeGroups(module)},
-                    {"entries", std::move(builder.entries)}};
+  json::Object root{
+      {"format", 1},
+      {"compiler", "peer-opt " PEER_VERSION},
+      {"model", model},
+      {"target", json::Object{{"device", "cpu"}, {"cpu", target.cpu}, {"features", json::Array(target.required)}}},
+      {"parameters", std::move(builder.parameters)},
+      {"groups", describeGroups(module)},
+      {"entries", std::move(builder.entries)}};
   Manifest manifest;
   llvm::raw_string_ostream(manifest.json) << llvm::formatv("{0:2}", json::Value(std::move(root)));
   manifest.entries = std::move(builder.signatures);

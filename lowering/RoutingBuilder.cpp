@@ -94,10 +94,9 @@ Candidate peer::emitCandidate(LoopBuilder &b, Value first, Value second, Value r
 
 Value peer::emitPrecedes(LoopBuilder &b, const Candidate &x, const Candidate &y) {
   Value lower = b.cmp(CmpIPredicate::slt, x.expert, y.expert);
-  Value byRest = either(b, b.cmp(CmpFPredicate::OGT, x.rest, y.rest),
-                        both(b, b.cmp(CmpFPredicate::OEQ, x.rest, y.rest), lower));
-  return either(b, b.cmp(CmpFPredicate::OGT, x.sum, y.sum),
-                both(b, b.cmp(CmpFPredicate::OEQ, x.sum, y.sum), byRest));
+  Value byRest =
+      either(b, b.cmp(CmpFPredicate::OGT, x.rest, y.rest), both(b, b.cmp(CmpFPredicate::OEQ, x.rest, y.rest), lower));
+  return either(b, b.cmp(CmpFPredicate::OGT, x.sum, y.sum), both(b, b.cmp(CmpFPredicate::OEQ, x.sum, y.sum), byRest));
 }
 
 //===----------------------------------------------------------------------===//

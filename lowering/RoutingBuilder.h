@@ -67,8 +67,7 @@ RowGrad emitRowGrad(LoopBuilder &b, mlir::Value idx, mlir::Value order, mlir::Va
                     mlir::Value coef, mlir::Value x, mlir::Value dy);
 template <typename OpTy>
 RowGrad emitRowGrad(LoopBuilder &b, OpTy op) {
-  return emitRowGrad(b, op.getIdx(), op.getOrder(), op.getStarts(), op.getCount(), op.getCoef(), op.getX(),
-                     op.getDy());
+  return emitRowGrad(b, op.getIdx(), op.getOrder(), op.getStarts(), op.getCount(), op.getCoef(), op.getX(), op.getDy());
 }
 /// A segment's expert and its range in `order`.
 struct Segment {

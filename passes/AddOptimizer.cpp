@@ -65,8 +65,8 @@ SmallVector<StringRef> getStateNames(Attribute optimizer) {
 class StepBuilder {
 public:
   StepBuilder(TrainOp request, func::FuncOp loss)
-      : request(request), loss(loss),
-        entry(request, request.getSymName(), kind::kTrain, loss.getName()), builder(entry.builder) {}
+      : request(request), loss(loss), entry(request, request.getSymName(), kind::kTrain, loss.getName()),
+        builder(entry.builder) {}
 
   LogicalResult build();
   ArrayAttr describeGroups();
@@ -147,9 +147,9 @@ LogicalResult StepBuilder::copyLoss() {
 LogicalResult StepBuilder::trainBatchNorm(BatchNormOp norm) {
   Value x = mapping.lookup(norm.getX());
   auto batch = BatchStatsOp::create(builder, norm.getLoc(), x, ValueRange());
-  auto trained = BatchNormOp::create(builder, norm.getLoc(), x, mapping.lookup(norm.getWeight()),
-                                     mapping.lookup(norm.getBias()), batch.getResult(0), batch.getResult(1),
-                                     norm.getEpsilonAttr(), norm.getMomentumAttr(), builder.getUnitAttr(), ValueRange());
+  auto trained = BatchNormOp::create(
+      builder, norm.getLoc(), x, mapping.lookup(norm.getWeight()), mapping.lookup(norm.getBias()), batch.getResult(0),
+      batch.getResult(1), norm.getEpsilonAttr(), norm.getMomentumAttr(), builder.getUnitAttr(), ValueRange());
   mapping.map(norm.getResults(), trained.getResults());
   if (failed(moveRunning(norm, norm.getMean(), batch.getResult(0))))
     return failure();
@@ -275,8 +275,8 @@ void StepBuilder::update(Group &group, Member &member) {
   SmallVector<Value> states(member.states.begin(), member.states.end());
   if (PoolGradOp rows = member.rows) {
     auto lazy = RowUpdateOp::create(builder, loc, member.argument, rows.getIdx(), rows.getOrder(), rows.getStarts(),
-                                    rows.getCount(), rows.getCoef(), rows.getX(), rows.getDy(), group.learningRate, step,
-                                    group.scale, group.optimizer, states);
+                                    rows.getCount(), rows.getCoef(), rows.getX(), rows.getDy(), group.learningRate,
+                                    step, group.scale, group.optimizer, states);
     llvm::append_range(member.updated, lazy.getResults());
     rows.erase(); // nothing reads the dense form
     return;

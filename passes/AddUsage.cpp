@@ -29,9 +29,8 @@ Histogram &findHistogram(func::FuncOp function, MixOp mix, ParameterAttr pool,
   if (!isNew)
     return it->second;
   Builder builder(function);
-  SmallVector<NamedAttribute> attributes = {
-      builder.getNamedAttr(attrs::kName, pool.getName()),
-      builder.getNamedAttr(attrs::kRole, builder.getStringAttr(role::kUsage))};
+  SmallVector<NamedAttribute> attributes = {builder.getNamedAttr(attrs::kName, pool.getName()),
+                                            builder.getNamedAttr(attrs::kRole, builder.getStringAttr(role::kUsage))};
   // The picture of a product-key layer is its grid of key pairs.
   if (auto select = mix.getIdx().getDefiningOp<SelectOp>(); select && select.getPolicy() == SelectPolicy::ProductTopK) {
     int64_t side = cast<ShapedType>(select.getLogits().getType()).getDimSize(3);
@@ -54,8 +53,9 @@ void addUsage(func::FuncOp function) {
     Histogram &histogram = findHistogram(function, mix, parameter, histograms);
     OpBuilder builder(mix->getContext());
     builder.setInsertionPointAfter(mix);
-    histogram.mass = UsageOp::create(builder, mix.getLoc(), mix.getIdx(), mix.getWeights(), histogram.mass, ValueRange())
-                         .getResult(0);
+    histogram.mass =
+        UsageOp::create(builder, mix.getLoc(), mix.getIdx(), mix.getWeights(), histogram.mass, ValueRange())
+            .getResult(0);
   }
 
   Builder builder(function);
@@ -64,7 +64,8 @@ void addUsage(func::FuncOp function) {
     SmallVector<NamedAttribute> attributes = {
         builder.getNamedAttr(attrs::kName, function.getArgAttr(histogram.argument, attrs::kName)),
         builder.getNamedAttr(attrs::kUpdates, builder.getI64IntegerAttr(histogram.argument))};
-    (void)function.insertResult(function.getNumResults(), histogram.mass.getType(), builder.getDictionaryAttr(attributes));
+    (void)function.insertResult(function.getNumResults(), histogram.mass.getType(),
+                                builder.getDictionaryAttr(attributes));
     terminator->insertOperands(terminator->getNumOperands(), histogram.mass);
   }
   if (!histograms.empty())

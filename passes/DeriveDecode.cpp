@@ -59,8 +59,8 @@ bool keepsTokensApart(Operation *op) {
 LogicalResult checkForward(DecodeOp request, func::FuncOp forward) {
   for (unsigned i = 0; i < forward.getNumArguments(); ++i)
     if (i > 0 && !getParameter(forward, i))
-      return request.emitOpError() << "wants tokens as the one input of @" << forward.getName() << ", but it also takes '"
-                                   << getArgumentName(forward, i) << "'";
+      return request.emitOpError() << "wants tokens as the one input of @" << forward.getName()
+                                   << ", but it also takes '" << getArgumentName(forward, i) << "'";
   return success();
 }
 
@@ -69,8 +69,7 @@ void DecodeBuilder::addArguments(EntryBuilder &entry, int64_t tokens) {
   Builder builder(request);
   Block &body = forward.getBody().front();
   auto tokensType = RankedTensorType::get({tokens}, builder.getI32Type());
-  mapping.map(body.getArgument(0),
-              entry.addArgument(tokensType, body.getArgument(0).getLoc(), "tokens", role::kInput));
+  mapping.map(body.getArgument(0), entry.addArgument(tokensType, body.getArgument(0).getLoc(), "tokens", role::kInput));
   position = entry.addArgument(RankedTensorType::get({}, builder.getI32Type()), loc, "position", role::kScalar);
   for (unsigned i = 1; i < forward.getNumArguments(); ++i)
     mapping.map(body.getArgument(i), entry.addArgumentLike(forward, i));
@@ -95,18 +94,17 @@ LogicalResult DecodeBuilder::copyOp(EntryBuilder &entry, Operation *op) {
   }
   if (auto attention = dyn_cast<AttentionOp>(op)) {
     Cache &cache = caches[nextCache++];
-    auto cached = CachedAttentionOp::create(builder, op->getLoc(), mapped(attention.getQuery()), mapped(attention.getKey()),
-                                            mapped(attention.getValue()), cache.keys, cache.values, position,
-                                            attention.getHeadsAttr(), ValueRange());
+    auto cached = CachedAttentionOp::create(builder, op->getLoc(), mapped(attention.getQuery()),
+                                            mapped(attention.getKey()), mapped(attention.getValue()), cache.keys,
+                                            cache.values, position, attention.getHeadsAttr(), ValueRange());
     mapping.map(attention.getResult(0), cached.getResult(0));
     cache.newKeys = cached.getResult(1);
     cache.newValues = cached.getResult(2);
     return success();
   }
   if (!keepsTokensApart(op)) {
-    InFlightDiagnostic diag = op->emitError()
-                              << "op '" << op->getName() << "' may mix tokens, so @" << forward.getName()
-                              << " cannot be decoded one token at a time";
+    InFlightDiagnostic diag = op->emitError() << "op '" << op->getName() << "' may mix tokens, so @"
+                                              << forward.getName() << " cannot be decoded one token at a time";
     diag.attachNote(request.getLoc()) << "decoding was asked for here";
     return diag;
   }

@@ -47,8 +47,8 @@ public:
   EntryBuilder &operator=(const EntryBuilder &) = delete;
 
   /// Adds an argument; `parameter` is null but for the role `parameter`.
-  mlir::BlockArgument addArgument(mlir::Type type, mlir::Location loc, llvm::StringRef name,
-                                  llvm::StringRef role, ParameterAttr parameter = {});
+  mlir::BlockArgument addArgument(mlir::Type type, mlir::Location loc, llvm::StringRef name, llvm::StringRef role,
+                                  ParameterAttr parameter = {});
   /// Adds an argument with the type and all attributes of `function`'s argument
   /// `index`, and a name and a role where it has none; `type` overrides its type
   /// where it is not null.

@@ -59,7 +59,8 @@ private:
 LogicalResult Inliner::inlineBody(func::FuncOp callee, StringRef prefix, ValueRange inputs,
                                   SmallVectorImpl<Value> &results) {
   if (!callee.getBody().hasOneBlock())
-    return callee.emitError() << "@" << callee.getName() << " has control flow; only straight-line functions can be inlined";
+    return callee.emitError() << "@" << callee.getName()
+                              << " has control flow; only straight-line functions can be inlined";
   stack.push_back(callee);
   IRMapping mapping;
   mapping.map(callee.getArguments(), inputs);
@@ -139,8 +140,8 @@ LogicalResult Inliner::inlineRepeat(RepeatOp op, StringRef prefix, IRMapping &ma
 LogicalResult Inliner::declare(ParamOp op, StringRef prefix, IRMapping &mapping) {
   Builder builder(op);
   std::string name = join(prefix, op.getName());
-  auto parameter = ParameterAttr::get(op.getContext(), builder.getStringAttr(name), op.getInitAttr(),
-                                      op.getGroupAttr(), !op.getBuffer());
+  auto parameter = ParameterAttr::get(op.getContext(), builder.getStringAttr(name), op.getInitAttr(), op.getGroupAttr(),
+                                      !op.getBuffer());
   auto [it, isNew] = declarations.try_emplace(name, Declaration{op.getType(), parameter, op.getLoc()});
   const Declaration &first = it->second;
   if (first.type != op.getType() || first.parameter != parameter) {
@@ -220,9 +221,8 @@ void InlineModulesPass::runOnOperation() {
     auto requested = kinds.find(function.getName());
     if (function.isExternal() || (function.isPrivate() && requested == kinds.end()))
       continue;
-    FailureOr<func::FuncOp> entry =
-        buildEntry(function, requested == kinds.end() ? StringRef(kind::kForward) : requested->second, symbols,
-                   declarations);
+    FailureOr<func::FuncOp> entry = buildEntry(
+        function, requested == kinds.end() ? StringRef(kind::kForward) : requested->second, symbols, declarations);
     if (failed(entry))
       return signalPassFailure();
     sources.push_back(function);

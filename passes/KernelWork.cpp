@@ -112,8 +112,8 @@ TokenLinear WorkMeter::flops(Operation *op) const {
   TokenLinear total{1, 0};
   for (unsigned loop = 0, end = linalgOp.getNumLoops(); loop < end; ++loop) {
     for (OpOperand &operand : op->getOpOperands()) {
-      std::optional<unsigned> dim = linalgOp.getMatchingIndexingMap(&operand).getResultPosition(
-          getAffineDimExpr(loop, op->getContext()));
+      std::optional<unsigned> dim =
+          linalgOp.getMatchingIndexingMap(&operand).getResultPosition(getAffineDimExpr(loop, op->getContext()));
       if (!dim || !isa<RankedTensorType>(operand.get().getType()))
         continue;
       total = product(total, size(operand.get(), *dim));

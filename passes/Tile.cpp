@@ -1,7 +1,7 @@
 //===- Tile.cpp - kernels as parallel loops over tiles -------------------===//
 
-#include "Passes.h"
 #include "Tile.h"
+#include "Passes.h"
 #include "TileKernels.h"
 
 #include "dialect/Tiling.h"
@@ -105,9 +105,8 @@ FailureOr<Operation *> tileKernel(RewriterBase &rewriter, const Kernel &kernel) 
     if (!inside.contains(owner))
       return std::nullopt;
     Operation *loop = slice->getParentOfType<scf::ForallOp>();
-    bool leaves = llvm::any_of(owner->getUsers(), [&](Operation *user) {
-      return !inside.contains(user) && !loop->isAncestor(user);
-    });
+    bool leaves = llvm::any_of(owner->getUsers(),
+                               [&](Operation *user) { return !inside.contains(user) && !loop->isAncestor(user); });
     return scf::SCFTileAndFuseOptions::ControlFnResult{leaves};
   };
   scf::SCFTilingOptions tiling;

@@ -45,8 +45,8 @@ static SmallVector<OfferedLoop> getOfferedLoops(Operation *op) {
   if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op)) {
     SmallVector<int64_t> trips = linalgOp.getStaticLoopRanges();
     for (auto [number, iterator] : llvm::enumerate(iterators))
-      loops.push_back({iterator == utils::IteratorType::parallel ? "d" + std::to_string(number) : "", trips[number],
-                       number == 0});
+      loops.push_back(
+          {iterator == utils::IteratorType::parallel ? "d" + std::to_string(number) : "", trips[number], number == 0});
     return loops;
   }
   auto graphOp = dyn_cast<GraphOpInterface>(op);

@@ -30,7 +30,7 @@ struct Block {
   Block *self;
   size_t capacity; // bytes after the header
   uint32_t sizeClass;
-  uint32_t mapped; // from mmap rather than aligned_alloc
+  uint32_t mapped;        // from mmap rather than aligned_alloc
   Block *next, *previous; // in a cache, or in the list of large blocks in use
   uint64_t call;          // large blocks: the guarded call that asked for it
 };
@@ -142,8 +142,8 @@ Block *freshBlock(size_t capacity, uint32_t sizeClass) {
 
 /// Leaves the sentence with the guarded call in progress; ends the process where there is none to go back to.
 void reportOutOfMemory(size_t bytes) {
-  std::string sentence = concat("out of memory: the compiled code needs ", bytesText(bytes), " more (it holds ", bytesText(shared().current.load()), "), ",
-                                bytesText(availableMemory()), " available");
+  std::string sentence = concat("out of memory: the compiled code needs ", bytesText(bytes), " more (it holds ",
+                                bytesText(shared().current.load()), "), ", bytesText(availableMemory()), " available");
   if (!guard || omp_get_level() > 0)
     failInCompiledCode(sentence);
   *guard->message = std::move(sentence);

@@ -23,17 +23,23 @@ Result<Manifest> readManifestOf(const MappedFile &file, const std::string &path)
   Footer footer{};
   if (file.size() == 0)
     return Status::error(path, " is empty");
-  bool object = file.size() >= 4 && std::memcmp(file.data(), "\x7f" "ELF", 4) == 0;
+  bool object = file.size() >= 4 && std::memcmp(file.data(),
+                                                "\x7f"
+                                                "ELF",
+                                                4) == 0;
   if (file.size() >= sizeof footer)
     PEER_TRY(file.read(file.size() - sizeof footer, &footer, sizeof footer));
   if (std::memcmp(footer.magic, kMagic, sizeof kMagic) != 0)
-    return object ? Status::error(path, " is truncated, or not a peer artifact: it does not end with an artifact's footer")
-                  : Status::error(path, " is not a peer artifact");
+    return object
+               ? Status::error(path, " is truncated, or not a peer artifact: it does not end with an artifact's footer")
+               : Status::error(path, " is not a peer artifact");
   if (footer.version != kVersion)
-    return Status::error(path, " has artifact format ", footer.version, ", and this runtime reads format ", kVersion, "; compile the model again");
+    return Status::error(path, " has artifact format ", footer.version, ", and this runtime reads format ", kVersion,
+                         "; compile the model again");
   uint64_t body = file.size() - sizeof footer;
   if (footer.objectBytes > body || footer.manifestBytes != body - footer.objectBytes)
-    return Status::error(path, " is damaged: its footer speaks of ", footer.objectBytes, " + ", footer.manifestBytes, " bytes, and it has ", body);
+    return Status::error(path, " is damaged: its footer speaks of ", footer.objectBytes, " + ", footer.manifestBytes,
+                         " bytes, and it has ", body);
   std::string contents(body, '\0');
   PEER_TRY(file.read(0, contents.data(), body));
   if (fnv1a(contents.data(), body) != footer.checksum)
@@ -93,7 +99,8 @@ Result<std::shared_ptr<Artifact>> Artifact::open(const std::string &path) {
   for (const Entry &entry : artifact->description.entries) {
     void *address = dlsym(artifact->handle, entry.symbol.c_str());
     if (!address)
-      return Status::error(path, " is damaged: the code of entry \"", entry.name, "\" (symbol ", entry.symbol, ") is missing");
+      return Status::error(path, " is damaged: the code of entry \"", entry.name, "\" (symbol ", entry.symbol,
+                           ") is missing");
     artifact->functions[entry.name] = reinterpret_cast<EntryFunction>(address);
   }
   return artifact;

@@ -17,7 +17,9 @@ double medianOf(std::vector<double> values) {
   return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-double minimumOf(const std::vector<double> &values) { return values.empty() ? 0 : *std::min_element(values.begin(), values.end()); }
+double minimumOf(const std::vector<double> &values) {
+  return values.empty() ? 0 : *std::min_element(values.begin(), values.end());
+}
 
 constexpr int64_t kChunk = int64_t{1} << 16;
 
@@ -71,7 +73,8 @@ Result<double> measureStreamBandwidth() {
   return best;
 }
 
-Result<BenchResult> benchEntry(Session &session, const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars, int64_t repeats) {
+Result<BenchResult> benchEntry(Session &session, const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars,
+                               int64_t repeats) {
   BenchResult result;
   result.entry = entry.name;
   result.repeats = repeats;
@@ -99,7 +102,8 @@ Result<BenchResult> benchEntry(Session &session, const Entry &entry, const Tenso
   result.minUs = minimumOf(totals);
   for (size_t kernel = 0; kernel < kernels; ++kernel) {
     const KernelInfo &info = entry.kernels[kernel];
-    result.kernels.push_back({info.name, medianOf(perKernel[kernel]), minimumOf(perKernel[kernel]), info.bytesAt(result.tokens), info.flopsAt(result.tokens)});
+    result.kernels.push_back({info.name, medianOf(perKernel[kernel]), minimumOf(perKernel[kernel]),
+                              info.bytesAt(result.tokens), info.flopsAt(result.tokens)});
   }
   PEER_TRY_ASSIGN(result.streamGbPerSecond, measureStreamBandwidth());
   return result;
@@ -112,12 +116,14 @@ Result<TensorMap> randomInputs(const Entry &entry, int64_t tokens, uint64_t seed
       continue;
     Shape shape = argument.shape;
     std::replace(shape.begin(), shape.end(), kDynamic, tokens);
-    PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(argument.dtype, std::move(shape), concat("input \"", argument.name, "\"")));
+    PEER_TRY_ASSIGN(Tensor tensor,
+                    Tensor::zeros(argument.dtype, std::move(shape), concat("input \"", argument.name, "\"")));
     RandomStream stream(seed, argument.name);
     if (isInteger(argument.dtype)) {
       std::array<int64_t, 2> range = argument.range.value_or(std::array<int64_t, 2>{0, 2});
       if (range[0] >= range[1])
-        return Status::error("entry \"", entry.name, "\": input \"", argument.name, "\" has the empty range [", range[0], ", ", range[1], ")");
+        return Status::error("entry \"", entry.name, "\": input \"", argument.name, "\" has the empty range [",
+                             range[0], ", ", range[1], ")");
       PEER_TRY(fillUniformIntegers(tensor, range[0], range[1], stream));
     } else {
       Init init;

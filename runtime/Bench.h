@@ -28,7 +28,8 @@ Result<double> measureStreamBandwidth();
 
 /// Calls an entry once to warm up, then `repeats` times with profiling on.
 /// Kernel times within a call are summed by kernel; the median and minimum are over the calls.
-Result<BenchResult> benchEntry(Session &session, const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars, int64_t repeats);
+Result<BenchResult> benchEntry(Session &session, const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars,
+                               int64_t repeats);
 
 /// Inputs for an entry at T = tokens from a fixed seed: standard normal floats, integers uniform in the argument's range.
 Result<TensorMap> randomInputs(const Entry &entry, int64_t tokens, uint64_t seed);

@@ -17,7 +17,8 @@ namespace peer::runtime {
 namespace {
 // CBLAS's constants and signatures, so that building needs no header of it.
 constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112;
-using Sgemm = void (*)(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
+using Sgemm = void (*)(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *,
+                       int);
 using Sgemv = void (*)(int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
 
 struct Blas {
@@ -49,7 +50,8 @@ void takeBuffers(Sgemm sgemm) {
 Blas open() {
   Blas blas;
   uint64_t callers = static_cast<uint64_t>(omp_get_max_threads());
-  blas.status = checkMemory(concat("computing with ", callers, callers == 1 ? " thread" : " threads"), callers * kBufferBytes);
+  blas.status =
+      checkMemory(concat("computing with ", callers, callers == 1 ? " thread" : " threads"), callers * kBufferBytes);
   if (!blas.status.ok())
     return blas;
   // A threaded flavour must not start threads of its own: products are called from OpenMP's. It starts them when it is
@@ -92,8 +94,8 @@ std::string blasCore() { return blas().core; }
 
 using namespace peer::runtime;
 
-void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
-                   float beta, float *c, int64_t ldc) {
+void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                   int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
   if (m <= 0 || n <= 0)
     return;
   if (k <= 0) {
@@ -106,7 +108,8 @@ void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t
   if (!library.status.ok())
     failInCompiledCode(library.status.message());
   if (std::max({m, n, k, lda, ldb, ldc}) > INT_MAX)
-    failInCompiledCode(concat("a matrix product of ", m, " x ", n, " x ", k, " is too large for the BLAS, which counts in 32 bits"));
+    failInCompiledCode(
+        concat("a matrix product of ", m, " x ", n, " x ", k, " is too large for the BLAS, which counts in 32 bits"));
   static std::mutex oneCall;
   std::unique_lock<std::mutex> lock(oneCall, std::defer_lock);
   if (library.oneCallAtATime)
@@ -114,10 +117,12 @@ void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t
   auto i32 = [](int64_t value) { return static_cast<int>(value); };
   // Vectors: gemm would copy the whole matrix into its packed form first.
   if (m == 1)
-    library.sgemv(kRowMajor, transB ? kNoTrans : kTrans, i32(transB ? n : k), i32(transB ? k : n), alpha, b, i32(ldb), a, i32(transA ? lda : 1), beta, c, 1);
+    library.sgemv(kRowMajor, transB ? kNoTrans : kTrans, i32(transB ? n : k), i32(transB ? k : n), alpha, b, i32(ldb),
+                  a, i32(transA ? lda : 1), beta, c, 1);
   else if (n == 1)
-    library.sgemv(kRowMajor, transA ? kTrans : kNoTrans, i32(transA ? k : m), i32(transA ? m : k), alpha, a, i32(lda), b, i32(transB ? 1 : ldb), beta, c,
-                  i32(ldc));
+    library.sgemv(kRowMajor, transA ? kTrans : kNoTrans, i32(transA ? k : m), i32(transA ? m : k), alpha, a, i32(lda),
+                  b, i32(transB ? 1 : ldb), beta, c, i32(ldc));
   else
-    library.sgemm(kRowMajor, transA ? kTrans : kNoTrans, transB ? kTrans : kNoTrans, i32(m), i32(n), i32(k), alpha, a, i32(lda), b, i32(ldb), beta, c, i32(ldc));
+    library.sgemm(kRowMajor, transA ? kTrans : kNoTrans, transB ? kTrans : kNoTrans, i32(m), i32(n), i32(k), alpha, a,
+                  i32(lda), b, i32(ldb), beta, c, i32(ldc));
 }

@@ -36,7 +36,9 @@ peer_status guarded(auto work) noexcept {
   return PEER_ERROR;
 }
 
-Status need(const void *pointer, const char *what) { return pointer ? Status() : Status::error(what, " is a null pointer"); }
+Status need(const void *pointer, const char *what) {
+  return pointer ? Status() : Status::error(what, " is a null pointer");
+}
 
 Status viewOf(TensorMap &tensors, const char *name, const char *kind, peer_tensor *view) {
   PEER_TRY(need(name, "name"));
@@ -45,7 +47,8 @@ Status viewOf(TensorMap &tensors, const char *name, const char *kind, peer_tenso
   if (found == tensors.end())
     return Status::error("there is no ", kind, " \"", name, "\"");
   Tensor &tensor = found->second;
-  *view = {dtypeName(tensor.dtype()).data(), tensor.shape().size(), tensor.shape().data(), tensor.data(), tensor.bytes()};
+  *view = {dtypeName(tensor.dtype()).data(), tensor.shape().size(), tensor.shape().data(), tensor.data(),
+           tensor.bytes()};
   return {};
 }
 
@@ -59,10 +62,11 @@ Status copyInput(peer_artifact *artifact, const char *name, const peer_tensor *g
   std::optional<DType> dtype = parseDType(given->dtype);
   if (!dtype)
     return Status::error("input \"", name, "\": \"", given->dtype, "\" is no known dtype");
-  PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(*dtype, Shape(given->shape, given->shape + given->rank), concat("input \"", name, "\"")));
+  PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(*dtype, Shape(given->shape, given->shape + given->rank),
+                                               concat("input \"", name, "\"")));
   if (tensor.bytes() != given->bytes)
-    return Status::error("input \"", name, "\" is ", typeText(tensor.dtype(), tensor.shape()), ", which takes ", tensor.bytes(), " bytes, but ", given->bytes,
-                         " were given");
+    return Status::error("input \"", name, "\" is ", typeText(tensor.dtype(), tensor.shape()), ", which takes ",
+                         tensor.bytes(), " bytes, but ", given->bytes, " were given");
   if (tensor.bytes() > 0) {
     PEER_TRY(need(given->data, "data"));
     std::memcpy(tensor.data(), given->data, tensor.bytes());
@@ -97,7 +101,9 @@ peer_status peer_open(const char *path, peer_artifact **artifact) {
 
 void peer_close(peer_artifact *artifact) { delete artifact; }
 
-size_t peer_entry_count(const peer_artifact *artifact) { return artifact ? artifact->session->manifest().entries.size() : 0; }
+size_t peer_entry_count(const peer_artifact *artifact) {
+  return artifact ? artifact->session->manifest().entries.size() : 0;
+}
 
 const char *peer_entry_name(const peer_artifact *artifact, size_t index) {
   return index < peer_entry_count(artifact) ? artifact->session->manifest().entries[index].name.c_str() : nullptr;

@@ -42,23 +42,32 @@ Status checkRangeOf(const Entry &entry, const Argument &argument, const Tensor &
   std::span<const T> values = tensor.as<T>();
   for (size_t i = 0; i < values.size(); ++i)
     if (std::cmp_less(values[i], low) || std::cmp_greater_equal(values[i], high))
-      return Status::error("entry \"", entry.name, "\": input \"", argument.name, "\" holds ", +values[i], " at position ", i, ", expected values in [", low,
-                           ", ", high, ")");
+      return Status::error("entry \"", entry.name, "\": input \"", argument.name, "\" holds ", +values[i],
+                           " at position ", i, ", expected values in [", low, ", ", high, ")");
   return {};
 }
 
 Status checkRange(const Entry &entry, const Argument &argument, const Tensor &tensor) {
   switch (tensor.dtype()) {
-  case DType::I64: return checkRangeOf<int64_t>(entry, argument, tensor);
-  case DType::I32: return checkRangeOf<int32_t>(entry, argument, tensor);
-  case DType::I16: return checkRangeOf<int16_t>(entry, argument, tensor);
-  case DType::I8: return checkRangeOf<int8_t>(entry, argument, tensor);
-  case DType::U64: return checkRangeOf<uint64_t>(entry, argument, tensor);
-  case DType::U32: return checkRangeOf<uint32_t>(entry, argument, tensor);
-  case DType::U16: return checkRangeOf<uint16_t>(entry, argument, tensor);
+  case DType::I64:
+    return checkRangeOf<int64_t>(entry, argument, tensor);
+  case DType::I32:
+    return checkRangeOf<int32_t>(entry, argument, tensor);
+  case DType::I16:
+    return checkRangeOf<int16_t>(entry, argument, tensor);
+  case DType::I8:
+    return checkRangeOf<int8_t>(entry, argument, tensor);
+  case DType::U64:
+    return checkRangeOf<uint64_t>(entry, argument, tensor);
+  case DType::U32:
+    return checkRangeOf<uint32_t>(entry, argument, tensor);
+  case DType::U16:
+    return checkRangeOf<uint16_t>(entry, argument, tensor);
   case DType::U8:
-  case DType::Bool: return checkRangeOf<uint8_t>(entry, argument, tensor);
-  default: return {};
+  case DType::Bool:
+    return checkRangeOf<uint8_t>(entry, argument, tensor);
+  default:
+    return {};
   }
 }
 
@@ -80,16 +89,26 @@ Result<ScalarValue> scalarValue(const Entry &entry, const Argument &argument, co
     // 2^63 itself is no int64, though the nearest double to the largest one.
     double limit = argument.dtype == DType::I32 ? 0x1p31 : 0x1p63;
     if (!(std::trunc(value) == value && value >= -limit && value < limit))
-      return Status::error("entry \"", entry.name, "\": scalar \"", argument.name, "\" is ", value, ", expected an ", dtypeName(argument.dtype));
-    if (argument.range && (value < static_cast<double>((*argument.range)[0]) || value >= static_cast<double>((*argument.range)[1])))
-      return Status::error("entry \"", entry.name, "\": scalar \"", argument.name, "\" is ", value, ", expected a value in [", (*argument.range)[0], ", ",
-                           (*argument.range)[1], ")");
+      return Status::error("entry \"", entry.name, "\": scalar \"", argument.name, "\" is ", value, ", expected an ",
+                           dtypeName(argument.dtype));
+    if (argument.range &&
+        (value < static_cast<double>((*argument.range)[0]) || value >= static_cast<double>((*argument.range)[1])))
+      return Status::error("entry \"", entry.name, "\": scalar \"", argument.name, "\" is ", value,
+                           ", expected a value in [", (*argument.range)[0], ", ", (*argument.range)[1], ")");
   }
   switch (argument.dtype) {
-  case DType::F64: result.f64 = value; break;
-  case DType::I32: result.i32 = static_cast<int32_t>(value); break;
-  case DType::I64: result.i64 = static_cast<int64_t>(value); break;
-  default: result.f32 = static_cast<float>(value); break;
+  case DType::F64:
+    result.f64 = value;
+    break;
+  case DType::I32:
+    result.i32 = static_cast<int32_t>(value);
+    break;
+  case DType::I64:
+    result.i64 = static_cast<int64_t>(value);
+    break;
+  default:
+    result.f32 = static_cast<float>(value);
+    break;
   }
   return result;
 }
@@ -106,7 +125,8 @@ Result<TensorMap> takeResults(const Entry &entry, const int64_t *words, int64_t 
       owner = std::shared_ptr<void>(allocated, releaseBlock);
     Shape expected = withTokens(info.shape, tokens), got(words + 3, words + 3 + info.shape.size());
     if (got != expected)
-      wrong = Status::error("entry \"", entry.name, "\": result \"", info.name, "\" has shape ", shapeText(got), ", and the manifest says ", shapeText(expected));
+      wrong = Status::error("entry \"", entry.name, "\": result \"", info.name, "\" has shape ", shapeText(got),
+                            ", and the manifest says ", shapeText(expected));
     char *data = reinterpret_cast<char *>(words[1]) + words[2] * static_cast<int64_t>(dtypeSize(info.dtype));
     results.emplace(info.name, Tensor::wrap(info.dtype, std::move(got), data, owner));
     words += descriptorWords(info.shape.size());
@@ -137,7 +157,8 @@ Result<int64_t> Session::checkInputs(const Entry &entry, const TensorMap &inputs
     for (size_t i = 0; fits && i < argument.shape.size(); ++i)
       fits = argument.shape[i] == kDynamic || argument.shape[i] == tensor.shape()[i];
     if (!fits)
-      return fail("input \"", argument.name, "\" is ", typeText(tensor.dtype(), tensor.shape()), ", expected ", typeText(argument.dtype, argument.shape));
+      return fail("input \"", argument.name, "\" is ", typeText(tensor.dtype(), tensor.shape()), ", expected ",
+                  typeText(argument.dtype, argument.shape));
     for (size_t i = 0; i < argument.shape.size(); ++i) {
       if (argument.shape[i] != kDynamic)
         continue;
@@ -192,7 +213,8 @@ Result<TensorMap> Session::call(const Entry &entry, const TensorMap &inputs, con
       break;
     case Role::Parameter:
       if (!parameterTensors.contains(argument.name))
-        return Status::error("entry \"", entry.name, "\" of ", path(), " needs parameters, and none were loaded or initialised");
+        return Status::error("entry \"", entry.name, "\" of ", path(),
+                             " needs parameters, and none were loaded or initialised");
       data = parameterTensors.find(argument.name)->second.data();
       break;
     case Role::State:

@@ -41,7 +41,8 @@ std::string checkpointPath(const std::string &directory, int64_t step) {
 std::vector<CheckpointFile> listCheckpoints(const std::string &directory) {
   std::vector<CheckpointFile> files;
   forEachFile(directory, [&](const std::string &name) {
-    if (!name.starts_with(kFilePrefix) || !name.ends_with(kFileSuffix) || name.size() <= kFilePrefix.size() + kFileSuffix.size())
+    if (!name.starts_with(kFilePrefix) || !name.ends_with(kFileSuffix) ||
+        name.size() <= kFilePrefix.size() + kFileSuffix.size())
       return;
     const char *first = name.data() + kFilePrefix.size(), *last = name.data() + name.size() - kFileSuffix.size();
     int64_t step = 0;
@@ -49,7 +50,8 @@ std::vector<CheckpointFile> listCheckpoints(const std::string &directory) {
     if (error == std::errc() && end == last)
       files.push_back({step, (fs::path(directory) / name).string()});
   });
-  std::sort(files.begin(), files.end(), [](const CheckpointFile &a, const CheckpointFile &b) { return a.step > b.step; });
+  std::sort(files.begin(), files.end(),
+            [](const CheckpointFile &a, const CheckpointFile &b) { return a.step > b.step; });
   return files;
 }
 
@@ -66,14 +68,16 @@ std::string findNonFinite(const TensorMap &parameters) {
   return "";
 }
 
-Status saveCheckpoint(const Session &session, const Entry &train, const std::string &directory, int64_t step, const std::string &settings) {
+Status saveCheckpoint(const Session &session, const Entry &train, const std::string &directory, int64_t step,
+                      const std::string &settings) {
   std::vector<NamedTensor> tensors;
   for (const auto &[name, tensor] : session.parameters())
     tensors.push_back({name, &tensor});
   for (const Argument &argument : train.arguments)
     if (argument.role == Role::State)
       tensors.push_back({concat(kStatePrefix, argument.name), &session.states().find(argument.name)->second});
-  PEER_TRY(writeSafetensors(checkpointPath(directory, step), tensors, {{"step", std::to_string(step)}, {"run", settings}}));
+  PEER_TRY(
+      writeSafetensors(checkpointPath(directory, step), tensors, {{"step", std::to_string(step)}, {"run", settings}}));
 
   // Only now that the new one is on the disk may an old one go. Later steps are left alone: only damaged ones, which a resumed run
   // passed over, can be there, and they must not push out good ones.
@@ -96,15 +100,18 @@ Status loadCheckpoint(Session &session, const Entry &train, const SafetensorsFil
     ++known;
     PEER_TRY(file.readInto(concat(kStatePrefix, argument.name), session.states().find(argument.name)->second));
   }
-  size_t stored = std::count_if(file.tensors().begin(), file.tensors().end(), [](const auto &tensor) { return tensor.first.starts_with(kStatePrefix); });
+  size_t stored = std::count_if(file.tensors().begin(), file.tensors().end(),
+                                [](const auto &tensor) { return tensor.first.starts_with(kStatePrefix); });
   if (stored != known)
-    return Status::error(file.path(), " holds ", stored, " optimizer states: expected the ", known, " that ", session.path(), " has");
+    return Status::error(file.path(), " holds ", stored, " optimizer states: expected the ", known, " that ",
+                         session.path(), " has");
   return {};
 }
 
 void removeTemporaries(const std::string &directory) {
   forEachFile(directory, [&](const std::string &name) {
-    bool ours = name.starts_with(kFilePrefix) || name.starts_with("weights.safetensors") || name.starts_with("report.html");
+    bool ours =
+        name.starts_with(kFilePrefix) || name.starts_with("weights.safetensors") || name.starts_with("report.html");
     std::error_code ignored;
     if (ours && name.find(".tmp.") != std::string::npos)
       fs::remove(fs::path(directory) / name, ignored);

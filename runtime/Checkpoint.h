@@ -30,7 +30,8 @@ std::vector<CheckpointFile> listCheckpoints(const std::string &directory);
 std::string findNonFinite(const TensorMap &parameters);
 
 /// Writes a checkpoint atomically, then removes all but kKeptCheckpoints up to this step. `settings` is stored as the metadata `run`.
-Status saveCheckpoint(const Session &session, const Entry &train, const std::string &directory, int64_t step, const std::string &settings);
+Status saveCheckpoint(const Session &session, const Entry &train, const std::string &directory, int64_t step,
+                      const std::string &settings);
 
 /// Loads parameters and the states of the train entry. Names, types and shapes must be this artifact's exactly.
 Status loadCheckpoint(Session &session, const Entry &train, const SafetensorsFile &file);

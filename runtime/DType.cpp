@@ -13,10 +13,10 @@ struct Row {
   std::string_view name, safetensors;
 };
 constexpr Row kRows[] = {
-    {DType::F64, 8, false, "f64", "F64"}, {DType::F32, 4, false, "f32", "F32"}, {DType::F16, 2, false, "f16", "F16"},
-    {DType::BF16, 2, false, "bf16", "BF16"}, {DType::I64, 8, true, "i64", "I64"}, {DType::I32, 4, true, "i32", "I32"},
-    {DType::I16, 2, true, "i16", "I16"}, {DType::I8, 1, true, "i8", "I8"}, {DType::U64, 8, true, "u64", "U64"},
-    {DType::U32, 4, true, "u32", "U32"}, {DType::U16, 2, true, "u16", "U16"}, {DType::U8, 1, true, "u8", "U8"},
+    {DType::F64, 8, false, "f64", "F64"},    {DType::F32, 4, false, "f32", "F32"}, {DType::F16, 2, false, "f16", "F16"},
+    {DType::BF16, 2, false, "bf16", "BF16"}, {DType::I64, 8, true, "i64", "I64"},  {DType::I32, 4, true, "i32", "I32"},
+    {DType::I16, 2, true, "i16", "I16"},     {DType::I8, 1, true, "i8", "I8"},     {DType::U64, 8, true, "u64", "U64"},
+    {DType::U32, 4, true, "u32", "U32"},     {DType::U16, 2, true, "u16", "U16"},  {DType::U8, 1, true, "u8", "U8"},
     {DType::Bool, 1, true, "bool", "BOOL"},
 };
 constexpr bool inEnumOrder() {

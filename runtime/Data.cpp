@@ -87,7 +87,8 @@ Result<Text> readText(const std::string &path) {
 Status checkTextLength(TextView text, int64_t context, const std::string &path) {
   if (static_cast<int64_t>(text.size()) > context)
     return {};
-  return Status::error("the data ", path, " has ", text.size(), " bytes: expected at least ", context + 1, ", one context of ", context, " and the byte after it");
+  return Status::error("the data ", path, " has ", text.size(), " bytes: expected at least ", context + 1,
+                       ", one context of ", context, " and the byte after it");
 }
 
 Result<TextSplit> splitText(TextView text, int64_t context, const std::string &path) {
@@ -95,13 +96,16 @@ Result<TextSplit> splitText(TextView text, int64_t context, const std::string &p
   size_t least = static_cast<size_t>(context) + 1;
   size_t held = std::max(text.size() / 20, least);
   if (text.size() < held + least)
-    return Status::error("the data ", path, " has ", text.size(), " bytes: expected at least ", 2 * least, " to hold out one context of ", context,
+    return Status::error("the data ", path, " has ", text.size(), " bytes: expected at least ", 2 * least,
+                         " to hold out one context of ", context,
                          " for validation, or a text of its own with --eval-data");
   return TextSplit{text.first(text.size() - held), text.last(held)};
 }
 
-void drawWindows(TextView text, int64_t context, uint64_t seed, int64_t step, std::span<int32_t> tokens, std::span<int32_t> targets) {
-  assert(static_cast<int64_t>(text.size()) > context && tokens.size() == targets.size() && tokens.size() % context == 0);
+void drawWindows(TextView text, int64_t context, uint64_t seed, int64_t step, std::span<int32_t> tokens,
+                 std::span<int32_t> targets) {
+  assert(static_cast<int64_t>(text.size()) > context && tokens.size() == targets.size() &&
+         tokens.size() % context == 0);
   RandomStream random(seed, "training windows");
   uint64_t places = text.size() - static_cast<size_t>(context), windows = tokens.size() / context;
   for (uint64_t window = 0; window < windows; ++window) {

@@ -33,7 +33,8 @@ Status checkTextLength(TextView text, int64_t context, const std::string &path);
 
 /// Fills `tokens` and `targets` (batch * context each) with windows of the text at random places; a target is the byte
 /// after its token. The places depend on (seed, step) and the text's length alone, so a resumed run sees what an uninterrupted one would.
-void drawWindows(TextView text, int64_t context, uint64_t seed, int64_t step, std::span<int32_t> tokens, std::span<int32_t> targets);
+void drawWindows(TextView text, int64_t context, uint64_t seed, int64_t step, std::span<int32_t> tokens,
+                 std::span<int32_t> targets);
 
 /// How many contexts that do not overlap a text has, counting only those whose last target exists.
 int64_t countContexts(TextView text, int64_t context);

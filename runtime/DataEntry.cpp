@@ -14,12 +14,15 @@ Result<LanguageEntry> findLanguageEntry(const Manifest &manifest, EntryKind kind
     if (argument.role != Role::Input)
       continue;
     ++inputs;
-    if ((argument.name != "tokens" && argument.name != "targets") || argument.dtype != DType::I32 || argument.shape != Shape{kDynamic})
-      return Status::error("the ", wanted, " entry of ", path, " takes '", argument.name, "', ", typeText(argument.dtype, argument.shape),
+    if ((argument.name != "tokens" && argument.name != "targets") || argument.dtype != DType::I32 ||
+        argument.shape != Shape{kDynamic})
+      return Status::error("the ", wanted, " entry of ", path, " takes '", argument.name, "', ",
+                           typeText(argument.dtype, argument.shape),
                            ": expected a language model, which takes 'tokens' and 'targets', i32 [T]");
   }
   if (inputs != 2)
-    return Status::error("the ", wanted, " entry of ", path, " takes ", inputs, " inputs: expected 'tokens' and 'targets'");
+    return Status::error("the ", wanted, " entry of ", path, " takes ", inputs,
+                         " inputs: expected 'tokens' and 'targets'");
   const ResultInfo *loss = entry->findResult("loss");
   if (!loss || loss->dtype != DType::F32 || !loss->shape.empty())
     return Status::error("the ", wanted, " entry of ", path, " returns no f32 scalar 'loss'");

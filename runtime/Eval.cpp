@@ -18,7 +18,8 @@ std::vector<LayerUsage> readLayerUsage(const Session &session, const Entry &entr
   return layers;
 }
 
-Result<EvalRecord> evaluateText(Session &session, const LanguageEntry &model, TextView text, const EvalOptions &options) {
+Result<EvalRecord> evaluateText(Session &session, const LanguageEntry &model, TextView text,
+                                const EvalOptions &options) {
   int64_t there = countContexts(text, model.context);
   int64_t total = options.maxContexts > 0 ? std::min(there, options.maxContexts) : there;
   // An entry that records nothing leaves what another entry recorded.

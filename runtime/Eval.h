@@ -23,7 +23,8 @@ struct EvalOptions {
 /// its experts if the entry records it. The session's usage tensors hold this evaluation's gate mass afterwards.
 /// `tokens` of the record is 0 if the evaluation was abandoned. A loss that is not a number is no error here.
 /// The text must have at least one context (see checkTextLength).
-Result<EvalRecord> evaluateText(Session &session, const LanguageEntry &model, TextView text, const EvalOptions &options);
+Result<EvalRecord> evaluateText(Session &session, const LanguageEntry &model, TextView text,
+                                const EvalOptions &options);
 
 /// Usage and unevenness of each layer that an entry records, from the gate mass the session holds now.
 std::vector<LayerUsage> readLayerUsage(const Session &session, const Entry &entry);

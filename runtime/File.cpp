@@ -11,7 +11,9 @@
 namespace peer::runtime {
 
 namespace {
-Status failure(const char *verb, const std::string &path, int error) { return Status::error("cannot ", verb, " ", path, ": ", std::strerror(error)); }
+Status failure(const char *verb, const std::string &path, int error) {
+  return Status::error("cannot ", verb, " ", path, ": ", std::strerror(error));
+}
 
 std::string directoryOf(const std::string &path) {
   size_t slash = path.rfind('/');
@@ -28,11 +30,12 @@ Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string &path) {
   file->descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file->descriptor < 0)
     return failure("open", path, errno);
-  struct stat info {};
+  struct stat info{};
   if (fstat(file->descriptor, &info) != 0)
     return failure("read", path, errno);
   if (!S_ISREG(info.st_mode))
-    return Status::error("cannot read ", path, ": it is ", S_ISDIR(info.st_mode) ? "a directory" : "not a regular file");
+    return Status::error("cannot read ", path, ": it is ",
+                         S_ISDIR(info.st_mode) ? "a directory" : "not a regular file");
   file->length = static_cast<uint64_t>(info.st_size);
   if (file->length > 0) {
     void *start = mmap(nullptr, file->length, PROT_READ, MAP_PRIVATE, file->descriptor, 0);
@@ -75,10 +78,11 @@ Result<std::string> readFile(const std::string &path) {
 }
 
 Result<AtomicFile> AtomicFile::create(const std::string &path) {
-  struct stat info {};
+  struct stat info{};
   // Renaming over a device or a pipe would replace it.
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
-    return Status::error("cannot write ", path, ": it is ", S_ISDIR(info.st_mode) ? "a directory" : "not a regular file");
+    return Status::error("cannot write ", path, ": it is ",
+                         S_ISDIR(info.st_mode) ? "a directory" : "not a regular file");
   AtomicFile file;
   file.path = file.target = path;
   // Through a symbolic link the file it points to is written, as an ordinary open() would do.
@@ -100,7 +104,8 @@ Result<AtomicFile> AtomicFile::create(const std::string &path) {
 }
 
 AtomicFile::AtomicFile(AtomicFile &&other) noexcept
-    : path(std::move(other.path)), target(std::move(other.target)), temporary(std::exchange(other.temporary, {})), descriptor(std::exchange(other.descriptor, -1)) {}
+    : path(std::move(other.path)), target(std::move(other.target)), temporary(std::exchange(other.temporary, {})),
+      descriptor(std::exchange(other.descriptor, -1)) {}
 
 AtomicFile::~AtomicFile() {
   if (descriptor >= 0)

@@ -12,13 +12,17 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double secondsBetween(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double>(to - from).count(); }
+double secondsBetween(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
 
 /// Checks that an entry is `tokens`, i32 [T] or [fixed], and maybe the scalar `position` -> `logits` f32 [T, V].
 Status checkEntry(const Entry &entry, const std::string &path) {
   for (const Argument &argument : entry.arguments)
-    if (argument.role == Role::Input && (argument.name != "tokens" || argument.dtype != DType::I32 || argument.shape.size() != 1))
-      return Status::error("the entry ", entry.name, " of ", path, " takes '", argument.name, "', ", typeText(argument.dtype, argument.shape), ": expected only 'tokens', i32 [T]");
+    if (argument.role == Role::Input &&
+        (argument.name != "tokens" || argument.dtype != DType::I32 || argument.shape.size() != 1))
+      return Status::error("the entry ", entry.name, " of ", path, " takes '", argument.name, "', ",
+                           typeText(argument.dtype, argument.shape), ": expected only 'tokens', i32 [T]");
   if (!entry.findArgument("tokens"))
     return Status::error("the entry ", entry.name, " of ", path, " takes no 'tokens'");
   const ResultInfo *logits = entry.findResult("logits");
@@ -30,7 +34,8 @@ Status checkEntry(const Entry &entry, const std::string &path) {
 Result<const Entry *> findEntry(const Session &session, EntryKind kind) {
   const Entry *entry = session.manifest().findEntry(kind);
   if (!entry)
-    return Status::error(session.path(), " has no ", entryKindName(kind), " entry: expected a language model compiled for generation");
+    return Status::error(session.path(), " has no ", entryKindName(kind),
+                         " entry: expected a language model compiled for generation");
   PEER_TRY(checkEntry(*entry, session.path()));
   return entry;
 }
@@ -53,7 +58,8 @@ PrefillSizes prefillSizes(const Manifest &manifest, const Entry &prefill) {
 }
 
 /// Runs tokens from `position` on and returns the last one's logits.
-Result<std::vector<float>> runTokens(Session &session, const Entry &entry, std::span<const int32_t> tokens, int64_t position) {
+Result<std::vector<float>> runTokens(Session &session, const Entry &entry, std::span<const int32_t> tokens,
+                                     int64_t position) {
   TensorMap inputs;
   PEER_TRY_ASSIGN(inputs["tokens"], Tensor::zeros(DType::I32, {static_cast<int64_t>(tokens.size())}, "tokens"));
   std::copy(tokens.begin(), tokens.end(), inputs["tokens"].as<int32_t>().begin());
@@ -68,7 +74,8 @@ Result<std::vector<float>> runTokens(Session &session, const Entry &entry, std::
 
 } // namespace
 
-Result<GenerateStats> generateText(Session &session, const GenerateOptions &options, const std::function<bool(char)> &emit) {
+Result<GenerateStats> generateText(Session &session, const GenerateOptions &options,
+                                   const std::function<bool(char)> &emit) {
   PEER_TRY_ASSIGN(const Entry *prefill, findEntry(session, EntryKind::Prefill));
   PEER_TRY_ASSIGN(const Entry *decode, findEntry(session, EntryKind::Decode));
   PEER_TRY(session.prepare(*prefill));
@@ -104,7 +111,8 @@ Result<GenerateStats> generateText(Session &session, const GenerateOptions &opti
     std::span<const float> bytes(logits.data(), std::min<size_t>(logits.size(), 256));
     int64_t token = sampleToken(bytes, options.sample, random.uniform(static_cast<uint64_t>(stats.generated)));
     if (token < 0)
-      return Status::error("all logits of ", session.path(), " are NaN after ", stats.generated, " tokens: the weights are damaged or diverged");
+      return Status::error("all logits of ", session.path(), " are NaN after ", stats.generated,
+                           " tokens: the weights are damaged or diverged");
     ++stats.generated;
     if (!emit(static_cast<char>(token)) || stats.generated == options.tokens)
       break;

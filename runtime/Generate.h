@@ -19,13 +19,14 @@ struct GenerateOptions {
 
 /// How a generation went.
 struct GenerateStats {
-  int64_t promptTokens = 0;   // read by the model
+  int64_t promptTokens = 0; // read by the model
   int64_t generated = 0;
   double prefillSeconds = 0.0, decodeSeconds = 0.0;
 };
 
 /// Generates options.tokens bytes and hands each to `emit` as soon as it is known; `emit` returns false to stop early.
 /// The same options and weights give the same text. The session's states (its key-value caches) are cleared first.
-Result<GenerateStats> generateText(Session &session, const GenerateOptions &options, const std::function<bool(char)> &emit);
+Result<GenerateStats> generateText(Session &session, const GenerateOptions &options,
+                                   const std::function<bool(char)> &emit);
 
 } // namespace peer::runtime

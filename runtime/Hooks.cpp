@@ -14,7 +14,8 @@ thread_local bool recordingThread = false;
 } // namespace
 
 int64_t nowNanoseconds() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 ProfileRecording::ProfileRecording() {

@@ -11,8 +11,8 @@ void *_mlir_memref_to_llvm_aligned_alloc(size_t alignment, size_t bytes);
 void _mlir_memref_to_llvm_free(void *pointer);
 
 /// C = alpha * op(A) op(B) + beta * C, row-major, on the calling thread. C is m x n; a non-zero trans takes the stored matrix transposed.
-void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
-                   float beta, float *c, int64_t ldc);
+void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                   int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
 /// The entry's kernel with this index starts now; -1: the last one ended.
 void peer_rt_mark(int64_t kernel);

@@ -18,15 +18,26 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json toJson(const StepRecord &record) {
-  return {{"step", record.step}, {"loss", record.loss}, {"tokens_per_s", record.tokensPerSecond}, {"lr", record.learningRates}, {"gradient_norm", record.gradientNorms}};
+  return {{"step", record.step},
+          {"loss", record.loss},
+          {"tokens_per_s", record.tokensPerSecond},
+          {"lr", record.learningRates},
+          {"gradient_norm", record.gradientNorms}};
 }
 
 /// What eval prints; the log adds the step and calls the loss by another name, since a step has a loss of its own.
 Json toJson(const EvalRecord &record) {
   Json layers = Json::array();
   for (const LayerUsage &layer : record.layers)
-    layers.push_back({{"name", layer.name}, {"experts", layer.experts}, {"usage", layer.metrics.usage}, {"unevenness", layer.metrics.unevenness}});
-  return {{"loss", record.loss}, {"perplexity", record.perplexity()}, {"bits_per_byte", record.bitsPerByte()}, {"tokens", record.tokens}, {"layers", layers}};
+    layers.push_back({{"name", layer.name},
+                      {"experts", layer.experts},
+                      {"usage", layer.metrics.usage},
+                      {"unevenness", layer.metrics.unevenness}});
+  return {{"loss", record.loss},
+          {"perplexity", record.perplexity()},
+          {"bits_per_byte", record.bitsPerByte()},
+          {"tokens", record.tokens},
+          {"layers", layers}};
 }
 
 /// The step of a line that is a whole record; nothing for any other line.
@@ -42,7 +53,8 @@ template <typename Visit>
 void forEachLine(const std::string &text, Visit visit) {
   size_t begin = 0;
   for (size_t newline; (newline = text.find('\n', begin)) != std::string::npos; begin = newline + 1)
-    if (!visit(Json::parse(text.begin() + begin, text.begin() + newline, nullptr, /*allow_exceptions=*/false), newline + 1))
+    if (!visit(Json::parse(text.begin() + begin, text.begin() + newline, nullptr, /*allow_exceptions=*/false),
+               newline + 1))
       return;
 }
 
@@ -67,7 +79,9 @@ EvalRecord readEvaluation(const Json &line, int64_t step) {
   if (auto layers = line.find("layers"); layers != line.end() && layers->is_array())
     for (const Json &layer : *layers)
       if (layer.is_object() && layer.contains("name") && layer["name"].is_string() && number(layer, "experts") >= 0)
-        record.layers.push_back({layer["name"], static_cast<int64_t>(number(layer, "experts")), {number(layer, "usage"), number(layer, "unevenness")}});
+        record.layers.push_back({layer["name"],
+                                 static_cast<int64_t>(number(layer, "experts")),
+                                 {number(layer, "usage"), number(layer, "unevenness")}});
   return record;
 }
 
@@ -107,7 +121,8 @@ Result<RunLog> RunLog::resume(const std::string &path, int64_t step) {
   return log;
 }
 
-RunLog::RunLog(RunLog &&other) noexcept : path(std::move(other.path)), descriptor(std::exchange(other.descriptor, -1)) {}
+RunLog::RunLog(RunLog &&other) noexcept
+    : path(std::move(other.path)), descriptor(std::exchange(other.descriptor, -1)) {}
 
 RunLog &RunLog::operator=(RunLog &&other) noexcept {
   std::swap(path, other.path);
@@ -151,7 +166,8 @@ Result<RunHistory> readLog(const std::string &path) {
     if (step && line.contains("eval_loss"))
       history.evaluations.push_back(readEvaluation(line, *step));
     else if (step)
-      history.steps.push_back({*step, number(line, "loss"), number(line, "tokens_per_s"), numbers(line, "lr"), numbers(line, "gradient_norm")});
+      history.steps.push_back({*step, number(line, "loss"), number(line, "tokens_per_s"), numbers(line, "lr"),
+                               numbers(line, "gradient_norm")});
     return true;
   });
   return history;

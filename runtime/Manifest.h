@@ -16,9 +16,9 @@ inline constexpr int64_t kManifestFormat = 1;
 
 struct Init {
   enum class Kind { Normal, Uniform, Constant } kind = Kind::Constant;
-  double mean = 0, std = 0;  // normal
-  double low = 0, high = 0;  // uniform
-  double value = 0;          // constant
+  double mean = 0, std = 0; // normal
+  double low = 0, high = 0; // uniform
+  double value = 0;         // constant
 };
 
 struct Parameter {
@@ -43,7 +43,7 @@ struct Argument {
   std::string name;
   Role role;
   DType dtype;
-  Shape shape; // kDynamic only in inputs
+  Shape shape;                                 // kDynamic only in inputs
   std::optional<std::array<int64_t, 2>> range; // half-open, integer inputs and scalars
   std::optional<std::array<int64_t, 2>> grid;  // product-key grid of a usage tensor
   bool updated = false;

@@ -128,7 +128,8 @@ Parameter parseParameter(const Reader &outer, const json &value) {
 }
 
 template <typename Enum, size_t N>
-Enum parseEnum(const Reader &reader, const json &value, const char *key, std::string_view (*nameOf)(Enum), const Enum (&all)[N]) {
+Enum parseEnum(const Reader &reader, const json &value, const char *key, std::string_view (*nameOf)(Enum),
+               const Enum (&all)[N]) {
   std::string name = reader.text(value, key);
   for (Enum candidate : all)
     if (nameOf(candidate) == name)
@@ -146,8 +147,8 @@ Argument parseArgument(const Reader &outer, const json &value, bool dynamic) {
   argument.shape = reader.shape(value, dynamic && argument.role == Role::Input);
   if (argument.role == Role::Scalar && !argument.shape.empty())
     reader.fail("a scalar must have the shape []");
-  if (argument.role == Role::Scalar && argument.dtype != DType::F32 && argument.dtype != DType::F64 && argument.dtype != DType::I32 &&
-      argument.dtype != DType::I64)
+  if (argument.role == Role::Scalar && argument.dtype != DType::F32 && argument.dtype != DType::F64 &&
+      argument.dtype != DType::I32 && argument.dtype != DType::I64)
     reader.fail("a scalar must be f32, f64, i32 or i64");
   if (value.contains("range"))
     argument.range = reader.pair<int64_t>(value, "range");
@@ -160,7 +161,8 @@ Argument parseArgument(const Reader &outer, const json &value, bool dynamic) {
 }
 
 Entry parseEntry(const Reader &outer, const json &value) {
-  static constexpr EntryKind kinds[] = {EntryKind::Forward, EntryKind::Gradient, EntryKind::Loss, EntryKind::Train, EntryKind::Prefill, EntryKind::Decode};
+  static constexpr EntryKind kinds[] = {EntryKind::Forward, EntryKind::Gradient, EntryKind::Loss,
+                                        EntryKind::Train,   EntryKind::Prefill,  EntryKind::Decode};
   Entry entry;
   entry.name = outer.text(value, "name");
   Reader reader = outer.at(concat("entry \"", entry.name, "\""));
@@ -203,7 +205,8 @@ Entry parseEntry(const Reader &outer, const json &value) {
   }
   if (value.contains("kernels"))
     for (const json &item : reader.array(value, "kernels"))
-      entry.kernels.push_back({reader.text(item, "name"), reader.pair<double>(item, "bytes"), reader.pair<double>(item, "flops")});
+      entry.kernels.push_back(
+          {reader.text(item, "name"), reader.pair<double>(item, "bytes"), reader.pair<double>(item, "flops")});
   return entry;
 }
 
@@ -220,8 +223,8 @@ void checkTogether(const Reader &reader, const Manifest &manifest) {
     for (const Argument &argument : entry.arguments) {
       auto disagrees = [&](DType dtype, const Shape &shape) {
         if (argument.dtype != dtype || argument.shape != shape)
-          reader.fail("entry \"", entry.name, "\", argument \"", argument.name, "\" is ", typeText(argument.dtype, argument.shape), ", but elsewhere ",
-                      typeText(dtype, shape));
+          reader.fail("entry \"", entry.name, "\", argument \"", argument.name, "\" is ",
+                      typeText(argument.dtype, argument.shape), ", but elsewhere ", typeText(dtype, shape));
       };
       if (argument.role == Role::Parameter) {
         const Parameter *parameter = manifest.findParameter(argument.name);
@@ -256,7 +259,8 @@ Manifest parseAll(const Reader &reader, const json &root) {
     manifest.parameters.push_back(parseParameter(reader, item));
   if (root.contains("groups"))
     for (const json &item : reader.array(root, "groups"))
-      manifest.groups.push_back({reader.text(item, "name"), reader.text(item, "optimizer"), reader.number(item, "learning_rate"), reader.flag(item, "lazy", false)});
+      manifest.groups.push_back({reader.text(item, "name"), reader.text(item, "optimizer"),
+                                 reader.number(item, "learning_rate"), reader.flag(item, "lazy", false)});
   for (const json &item : reader.array(root, "entries"))
     manifest.entries.push_back(parseEntry(reader, item));
   checkTogether(reader, manifest);

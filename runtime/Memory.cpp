@@ -35,7 +35,8 @@ uint64_t memAvailable() {
 
 uint64_t availableMemory() {
   uint64_t available = memAvailable();
-  std::optional<uint64_t> limit = numberIn("/sys/fs/cgroup/memory.max"), used = numberIn("/sys/fs/cgroup/memory.current");
+  std::optional<uint64_t> limit = numberIn("/sys/fs/cgroup/memory.max"),
+                          used = numberIn("/sys/fs/cgroup/memory.current");
   if (limit && used)
     available = std::min(available, *limit > *used ? *limit - *used : 0);
   rlimit space{};

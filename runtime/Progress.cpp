@@ -24,7 +24,8 @@ std::string formatDuration(double seconds) {
   auto whole = static_cast<int64_t>(std::llround(seconds));
   char text[48];
   if (whole >= 3600)
-    std::snprintf(text, sizeof(text), "%lld:%02d:%02d", static_cast<long long>(whole / 3600), static_cast<int>(whole / 60 % 60), static_cast<int>(whole % 60));
+    std::snprintf(text, sizeof(text), "%lld:%02d:%02d", static_cast<long long>(whole / 3600),
+                  static_cast<int>(whole / 60 % 60), static_cast<int>(whole % 60));
   else
     std::snprintf(text, sizeof(text), "%d:%02d", static_cast<int>(whole / 60), static_cast<int>(whole % 60));
   return text;
@@ -40,8 +41,8 @@ std::string formatProgress(const ProgressState &state, bool bar) {
   }
   char loss[32];
   std::snprintf(loss, sizeof(loss), "%.3f", state.loss);
-  return line + "step " + std::to_string(state.step) + "/" + std::to_string(state.steps) + "  loss " + loss + "  " + formatCount(state.tokensPerSecond) +
-         " tokens/s  " + formatDuration(state.secondsLeft) + " left";
+  return line + "step " + std::to_string(state.step) + "/" + std::to_string(state.steps) + "  loss " + loss + "  " +
+         formatCount(state.tokensPerSecond) + " tokens/s  " + formatDuration(state.secondsLeft) + " left";
 }
 
 void Progress::update(const ProgressState &state, bool always) {

@@ -103,7 +103,8 @@ Status fillUniformIntegers(Tensor &tensor, int64_t low, int64_t high, const Rand
   if (!isInteger(tensor.dtype()) || low >= high)
     return Status::error("cannot draw ", dtypeName(tensor.dtype()), " from [", low, ", ", high, ")");
   uint64_t width = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
-  return fillIntegers(tensor, [&](size_t i) { return static_cast<int64_t>(static_cast<uint64_t>(low) + stream.bits(i) % width); });
+  return fillIntegers(
+      tensor, [&](size_t i) { return static_cast<int64_t>(static_cast<uint64_t>(low) + stream.bits(i) % width); });
 }
 
 } // namespace peer::runtime

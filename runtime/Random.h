@@ -25,7 +25,8 @@ inline uint64_t fnv1a(const void *data, size_t bytes, uint64_t hash = kFnvStart)
 /// A stream named by a seed and a text.
 class RandomStream {
 public:
-  RandomStream(uint64_t seed, std::string_view name) : key(mix64(seed + 0x9e3779b97f4a7c15ull) ^ mix64(fnv1a(name.data(), name.size()))) {}
+  RandomStream(uint64_t seed, std::string_view name)
+      : key(mix64(seed + 0x9e3779b97f4a7c15ull) ^ mix64(fnv1a(name.data(), name.size()))) {}
 
   /// 64 random bits of position i.
   uint64_t bits(uint64_t i) const { return mix64(key + (i + 1) * 0x9e3779b97f4a7c15ull); }

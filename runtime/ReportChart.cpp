@@ -87,7 +87,8 @@ std::vector<ChartPoint> thin(const std::vector<ChartPoint> &points, ChartMark ma
   std::vector<ChartPoint> kept;
   auto less = [](const ChartPoint &a, const ChartPoint &b) { return a.y < b.y; };
   for (size_t b = 0; b < buckets; ++b) {
-    auto first = points.begin() + points.size() * b / buckets, last = points.begin() + points.size() * (b + 1) / buckets;
+    auto first = points.begin() + points.size() * b / buckets,
+         last = points.begin() + points.size() * (b + 1) / buckets;
     if (mark != ChartMark::Noise) {
       kept.push_back(b == 0 ? *first : *(last - 1));
       continue;
@@ -103,18 +104,25 @@ std::string renderAxes(const Chart &chart, const Scale &x, const Scale &y) {
   std::string out, right = fixed(widthOf(chart) - kRight, 0);
   for (double tick : chartTicks(y.low, y.high, y.log, 6)) {
     std::string at = fixed(y(tick), 1);
-    out += "<line class=\"grid\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" + right + "\" y1=\"" + at + "\" y2=\"" + at + "\"/>";
-    out += "<text class=\"tick\" text-anchor=\"end\" x=\"" + fixed(kLeft - 8, 0) + "\" y=\"" + fixed(y(tick) + 4, 1) + "\">" + chartNumber(tick) + "</text>\n";
+    out += "<line class=\"grid\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" + right + "\" y1=\"" + at + "\" y2=\"" + at +
+           "\"/>";
+    out += "<text class=\"tick\" text-anchor=\"end\" x=\"" + fixed(kLeft - 8, 0) + "\" y=\"" + fixed(y(tick) + 4, 1) +
+           "\">" + chartNumber(tick) + "</text>\n";
   }
   for (double tick : chartTicks(x.low, x.high, x.log, chart.wide ? 12 : 8)) {
     std::string at = fixed(x(tick), 1);
-    out += "<line class=\"axis\" x1=\"" + at + "\" x2=\"" + at + "\" y1=\"" + fixed(kHeight - kBottom, 0) + "\" y2=\"" + fixed(kHeight - kBottom + 5, 0) + "\"/>";
-    out += "<text class=\"tick\" text-anchor=\"middle\" x=\"" + at + "\" y=\"" + fixed(kHeight - kBottom + 18, 0) + "\">" + chartNumber(tick) + "</text>\n";
+    out += "<line class=\"axis\" x1=\"" + at + "\" x2=\"" + at + "\" y1=\"" + fixed(kHeight - kBottom, 0) + "\" y2=\"" +
+           fixed(kHeight - kBottom + 5, 0) + "\"/>";
+    out += "<text class=\"tick\" text-anchor=\"middle\" x=\"" + at + "\" y=\"" + fixed(kHeight - kBottom + 18, 0) +
+           "\">" + chartNumber(tick) + "</text>\n";
   }
-  out += "<line class=\"axis\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" + right + "\" y1=\"" + fixed(kHeight - kBottom, 0) + "\" y2=\"" + fixed(kHeight - kBottom, 0) + "\"/>";
-  out += "<text class=\"label\" text-anchor=\"middle\" x=\"" + fixed((kLeft + widthOf(chart) - kRight) / 2, 0) + "\" y=\"" + fixed(kHeight - 6, 0) + "\">" + escapeHtml(chart.x.label) + "</text>";
+  out += "<line class=\"axis\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" + right + "\" y1=\"" +
+         fixed(kHeight - kBottom, 0) + "\" y2=\"" + fixed(kHeight - kBottom, 0) + "\"/>";
+  out += "<text class=\"label\" text-anchor=\"middle\" x=\"" + fixed((kLeft + widthOf(chart) - kRight) / 2, 0) +
+         "\" y=\"" + fixed(kHeight - 6, 0) + "\">" + escapeHtml(chart.x.label) + "</text>";
   std::string middle = fixed((kTop + kHeight - kBottom) / 2, 0);
-  out += "<text class=\"label\" text-anchor=\"middle\" x=\"14\" y=\"" + middle + "\" transform=\"rotate(-90 14 " + middle + ")\">" + escapeHtml(chart.y.label) + "</text>\n";
+  out += "<text class=\"label\" text-anchor=\"middle\" x=\"14\" y=\"" + middle + "\" transform=\"rotate(-90 14 " +
+         middle + ")\">" + escapeHtml(chart.y.label) + "</text>\n";
   return out;
 }
 
@@ -128,29 +136,31 @@ std::string renderSeries(const Chart &chart, const ChartSeries &series, const Sc
   std::string colour = "c" + std::to_string(series.colour);
   if (series.mark == ChartMark::Level) {
     std::string at = fixed(y(points.front().y), 1);
-    return "<line class=\"level " + colour + "\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" + fixed(widthOf(chart) - kRight, 0) + "\" y1=\"" + at + "\" y2=\"" + at + "\"/>\n";
+    return "<line class=\"level " + colour + "\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" +
+           fixed(widthOf(chart) - kRight, 0) + "\" y1=\"" + at + "\" y2=\"" + at + "\"/>\n";
   }
   points = thin(points, series.mark);
-  std::string out = std::string("<polyline class=\"") + (series.mark == ChartMark::Noise ? "noise " : "line ") + colour + "\" points=\"";
+  std::string out = std::string("<polyline class=\"") + (series.mark == ChartMark::Noise ? "noise " : "line ") +
+                    colour + "\" points=\"";
   for (const ChartPoint &p : points)
     out += fixed(x(p.x), 1) + "," + fixed(y(p.y), 1) + " ";
   out += "\"/>\n";
   // One point makes no line, so it is shown as a dot whatever the mark.
   if (series.mark == ChartMark::Dots || points.size() == 1)
     for (const ChartPoint &p : points)
-      out += "<circle class=\"dot " + colour + "\" cx=\"" + fixed(x(p.x), 1) + "\" cy=\"" + fixed(y(p.y), 1) + "\" r=\"3.5\"><title>" +
-             escapeHtml(chart.x.label) + " " + chartNumber(p.x) + ": " + fixed(p.y, 4) + "</title></circle>\n";
+      out += "<circle class=\"dot " + colour + "\" cx=\"" + fixed(x(p.x), 1) + "\" cy=\"" + fixed(y(p.y), 1) +
+             "\" r=\"3.5\"><title>" + escapeHtml(chart.x.label) + " " + chartNumber(p.x) + ": " + fixed(p.y, 4) +
+             "</title></circle>\n";
   return out;
 }
 
 std::string renderLegend(const Chart &chart) {
   std::string out = "<div class=\"legend\">";
   for (const ChartSeries &series : chart.series) {
-    const char *mark = series.mark == ChartMark::Noise   ? "noise"
-                       : series.mark == ChartMark::Level ? "level"
-                                                         : "line";
+    const char *mark = series.mark == ChartMark::Noise ? "noise" : series.mark == ChartMark::Level ? "level" : "line";
     std::string colour = "c" + std::to_string(series.colour);
-    out += "<span><svg class=\"key\" viewBox=\"0 0 26 10\" aria-hidden=\"true\"><line class=\"" + std::string(mark) + " " + colour + "\" x1=\"0\" x2=\"26\" y1=\"5\" y2=\"5\"/>";
+    out += "<span><svg class=\"key\" viewBox=\"0 0 26 10\" aria-hidden=\"true\"><line class=\"" + std::string(mark) +
+           " " + colour + "\" x1=\"0\" x2=\"26\" y1=\"5\" y2=\"5\"/>";
     if (series.mark == ChartMark::Dots)
       out += "<circle class=\"dot " + colour + "\" cx=\"13\" cy=\"5\" r=\"3.5\"/>";
     out += "</svg>" + escapeHtml(series.name) + "</span>";
@@ -164,10 +174,12 @@ std::string renderChart(const Chart &chart) {
   Scale x = makeScale(chart, false), y = makeScale(chart, true);
   // The clip path needs an id of its own in a document with several charts; titles are unique in a report.
   std::string id = "clip-" + std::to_string(std::hash<std::string>{}(chart.title));
-  std::string out = "<figure class=\"card\"><figcaption>" + escapeHtml(chart.title) + "</figcaption>\n" + renderLegend(chart) +
-                    "\n<svg class=\"chart\" viewBox=\"0 0 " + fixed(widthOf(chart), 0) + " " + fixed(kHeight, 0) + "\" role=\"img\" aria-label=\"" + escapeHtml(chart.title) + "\">\n" +
-                    "<clipPath id=\"" + id + "\"><rect x=\"" + fixed(kLeft, 0) + "\" y=\"" + fixed(kTop - 6, 0) + "\" width=\"" +
-                    fixed(widthOf(chart) - kLeft - kRight + 6, 0) + "\" height=\"" + fixed(kHeight - kTop - kBottom + 6, 0) + "\"/></clipPath>\n" + renderAxes(chart, x, y) +
+  std::string out = "<figure class=\"card\"><figcaption>" + escapeHtml(chart.title) + "</figcaption>\n" +
+                    renderLegend(chart) + "\n<svg class=\"chart\" viewBox=\"0 0 " + fixed(widthOf(chart), 0) + " " +
+                    fixed(kHeight, 0) + "\" role=\"img\" aria-label=\"" + escapeHtml(chart.title) + "\">\n" +
+                    "<clipPath id=\"" + id + "\"><rect x=\"" + fixed(kLeft, 0) + "\" y=\"" + fixed(kTop - 6, 0) +
+                    "\" width=\"" + fixed(widthOf(chart) - kLeft - kRight + 6, 0) + "\" height=\"" +
+                    fixed(kHeight - kTop - kBottom + 6, 0) + "\"/></clipPath>\n" + renderAxes(chart, x, y) +
                     "<g clip-path=\"url(#" + id + ")\">\n";
   for (const ChartSeries &series : chart.series)
     out += renderSeries(chart, series, x, y);
@@ -179,7 +191,8 @@ std::vector<double> chartTicks(double low, double high, bool log, int count) {
   if (!(low < high) || count < 1)
     return ticks;
   if (log) {
-    int first = static_cast<int>(std::ceil(std::log10(low) - 1e-9)), last = static_cast<int>(std::floor(std::log10(high) + 1e-9));
+    int first = static_cast<int>(std::ceil(std::log10(low) - 1e-9)),
+        last = static_cast<int>(std::floor(std::log10(high) + 1e-9));
     int stride = std::max(1, (last - first) / count + ((last - first) % count != 0));
     for (int e = first; e <= last; e += stride)
       ticks.push_back(std::pow(10.0, e));

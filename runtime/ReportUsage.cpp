@@ -23,8 +23,15 @@ constexpr int kLevels = 255;
 
 /// A dark-to-bright scale whose lightness rises evenly (after "inferno"), so that it can be read without colour vision.
 Colour scaleColour(double t) {
-  static constexpr std::array<Colour, 9> kStops{
-      {{20, 11, 52}, {58, 9, 99}, {96, 19, 110}, {133, 33, 107}, {169, 46, 94}, {203, 65, 73}, {230, 93, 47}, {247, 131, 17}, {252, 224, 110}}};
+  static constexpr std::array<Colour, 9> kStops{{{20, 11, 52},
+                                                 {58, 9, 99},
+                                                 {96, 19, 110},
+                                                 {133, 33, 107},
+                                                 {169, 46, 94},
+                                                 {203, 65, 73},
+                                                 {230, 93, 47},
+                                                 {247, 131, 17},
+                                                 {252, 224, 110}}};
   double at = std::clamp(t, 0.0, 1.0) * (kStops.size() - 1);
   size_t low = std::min(static_cast<size_t>(at), kStops.size() - 2);
   Colour colour;
@@ -51,28 +58,32 @@ LogRange rangeOf(std::span<const float> mass, double even) {
       least = std::min(least, m), most = std::max(most, m);
   if (most == 0)
     return {};
-  LogRange range{static_cast<int>(std::floor(std::log10(least / even))), static_cast<int>(std::ceil(std::log10(most / even)))};
+  LogRange range{static_cast<int>(std::floor(std::log10(least / even))),
+                 static_cast<int>(std::ceil(std::log10(most / even)))};
   range.low = std::max(std::min(range.low, range.high - 1), range.high - 6);
   return range;
 }
 
 /// "0.001x" ... "even" ... "1,000x".
-std::string timesText(int decade) {
-  return decade == 0 ? "even use" : chartNumber(std::pow(10.0, decade)) + "\u00d7";
-}
+std::string timesText(int decade) { return decade == 0 ? "even use" : chartNumber(std::pow(10.0, decade)) + "\u00d7"; }
 
 std::string renderScale(LogRange range) {
   std::string out = "<svg class=\"scale\" viewBox=\"0 0 420 44\" role=\"img\" aria-label=\"colour scale\">";
   constexpr double kFrom = 100, kTo = 396, kCells = 74;
-  out += "<rect x=\"2\" y=\"4\" width=\"14\" height=\"14\" fill=\"" + hex(kUnused) + "\" stroke=\"var(--axis)\"/><text class=\"tick\" x=\"22\" y=\"15\">not used</text>";
+  out += "<rect x=\"2\" y=\"4\" width=\"14\" height=\"14\" fill=\"" + hex(kUnused) +
+         "\" stroke=\"var(--axis)\"/><text class=\"tick\" x=\"22\" y=\"15\">not used</text>";
   for (int i = 0; i < kCells; ++i)
-    out += "<rect x=\"" + std::to_string(kFrom + i * (kTo - kFrom) / kCells) + "\" y=\"4\" width=\"4.2\" height=\"14\" shape-rendering=\"crispEdges\" fill=\"" + hex(scaleColour((i + 0.5) / kCells)) + "\"/>";
+    out += "<rect x=\"" + std::to_string(kFrom + i * (kTo - kFrom) / kCells) +
+           "\" y=\"4\" width=\"4.2\" height=\"14\" shape-rendering=\"crispEdges\" fill=\"" +
+           hex(scaleColour((i + 0.5) / kCells)) + "\"/>";
   int stride = range.high - range.low > 4 ? 2 : 1;
   for (int decade = range.low; decade <= range.high; ++decade) {
     double at = kFrom + (kTo - kFrom) * (decade - range.low) / (range.high - range.low);
-    out += "<line class=\"axis\" x1=\"" + std::to_string(at) + "\" x2=\"" + std::to_string(at) + "\" y1=\"18\" y2=\"23\"/>";
+    out += "<line class=\"axis\" x1=\"" + std::to_string(at) + "\" x2=\"" + std::to_string(at) +
+           "\" y1=\"18\" y2=\"23\"/>";
     if ((decade - range.high) % stride == 0 || decade == 0)
-      out += "<text class=\"tick\" text-anchor=\"middle\" x=\"" + std::to_string(at) + "\" y=\"37\">" + timesText(decade) + "</text>";
+      out += "<text class=\"tick\" text-anchor=\"middle\" x=\"" + std::to_string(at) + "\" y=\"37\">" +
+             timesText(decade) + "</text>";
   }
   return out + "</svg>";
 }
@@ -92,10 +103,13 @@ std::string renderGrid(const UsagePicture &picture, double total) {
     pixels[i] = static_cast<uint8_t>(1 + std::lround(std::clamp(t, 0.0, 1.0) * (kLevels - 1)));
   }
   std::string png = encodePng(pixels, columns, rows, palette);
-  std::string last = formatCount(static_cast<double>(columns - 1)), lastRow = formatCount(static_cast<double>(rows - 1));
-  return "<div class=\"gridbox\"><span class=\"rows\"><span>" + lastRow + "</span><span>first key</span><span>0</span></span><img class=\"usage\" alt=\"gate mass per expert of " +
-         escapeHtml(picture.layer) + "\" src=\"data:image/png;base64," + encodeBase64(png) + "\"><span class=\"columns\"><span>0</span><span>second key</span><span>" + last +
-         "</span></span></div>\n" + renderScale(range);
+  std::string last = formatCount(static_cast<double>(columns - 1)),
+              lastRow = formatCount(static_cast<double>(rows - 1));
+  return "<div class=\"gridbox\"><span class=\"rows\"><span>" + lastRow +
+         "</span><span>first key</span><span>0</span></span><img class=\"usage\" alt=\"gate mass per expert of " +
+         escapeHtml(picture.layer) + "\" src=\"data:image/png;base64," + encodeBase64(png) +
+         "\"><span class=\"columns\"><span>0</span><span>second key</span><span>" + last + "</span></span></div>\n" +
+         renderScale(range);
 }
 
 /// Shares in falling order: how much of the layer's work its busiest experts do.
@@ -110,7 +124,10 @@ std::string renderSorted(const UsagePicture &picture, double total) {
   for (size_t i = 0; i < sorted.size(); ++i)
     shares.points.push_back({static_cast<double>(i + 1), 100.0 * sorted[i] / total});
   ChartSeries even{"even use", 2, ChartMark::Level, {{1.0, 100.0 / static_cast<double>(picture.mass.size())}}};
-  return renderChart({"Gate mass by rank: " + picture.layer, {"rank of the expert", many}, {"share of gate mass (%)", true}, {shares, even}});
+  return renderChart({"Gate mass by rank: " + picture.layer,
+                      {"rank of the expert", many},
+                      {"share of gate mass (%)", true},
+                      {shares, even}});
 }
 
 } // namespace
@@ -121,17 +138,20 @@ std::string renderUsage(const UsagePicture &picture) {
     total += m > 0 ? m : 0;
   UsageMetrics metrics = computeUsageMetrics(picture.mass);
   char text[160];
-  std::snprintf(text, sizeof(text), "%s experts, %.2f %% used, unevenness %.3f nats", formatCount(static_cast<double>(picture.mass.size())).c_str(), 100 * metrics.usage,
-                metrics.unevenness);
+  std::snprintf(text, sizeof(text), "%s experts, %.2f %% used, unevenness %.3f nats",
+                formatCount(static_cast<double>(picture.mass.size())).c_str(), 100 * metrics.usage, metrics.unevenness);
   if (!(total > 0) || !std::isfinite(total))
-    return "<figure class=\"card\"><figcaption>" + escapeHtml(picture.layer) + "</figcaption><p>" + text + ": no gate mass was recorded.</p></figure>\n";
+    return "<figure class=\"card\"><figcaption>" + escapeHtml(picture.layer) + "</figcaption><p>" + text +
+           ": no gate mass was recorded.</p></figure>\n";
   bool fits = picture.grid && (*picture.grid)[0] * (*picture.grid)[1] == static_cast<int64_t>(picture.mass.size());
   if (!fits)
     return renderSorted(picture, total);
-  return "<figure class=\"card\"><figcaption>" + escapeHtml(picture.layer) + "</figcaption><p>" + text + "</p>\n" + renderGrid(picture, total) + "</figure>\n";
+  return "<figure class=\"card\"><figcaption>" + escapeHtml(picture.layer) + "</figcaption><p>" + text + "</p>\n" +
+         renderGrid(picture, total) + "</figure>\n";
 }
 
-std::string encodePng(std::span<const uint8_t> indices, int64_t width, int64_t height, std::span<const Colour> palette) {
+std::string encodePng(std::span<const uint8_t> indices, int64_t width, int64_t height,
+                      std::span<const Colour> palette) {
   if (width <= 0 || height <= 0 || static_cast<int64_t>(indices.size()) != width * height)
     return "";
   png_image image;

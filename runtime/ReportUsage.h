@@ -23,7 +23,8 @@ struct UsagePicture {
 std::string renderUsage(const UsagePicture &picture);
 
 /// Encodes an image of palette indices as a PNG; empty where that is impossible (no pixels, or no memory).
-std::string encodePng(std::span<const uint8_t> indices, int64_t width, int64_t height, std::span<const std::array<uint8_t, 3>> palette);
+std::string encodePng(std::span<const uint8_t> indices, int64_t width, int64_t height,
+                      std::span<const std::array<uint8_t, 3>> palette);
 
 /// Base64 with padding, for data URIs.
 std::string encodeBase64(std::string_view bytes);

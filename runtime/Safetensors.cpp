@@ -47,17 +47,20 @@ Result<Metadata> parseMetadata(const json &value, const std::string &path) {
 }
 
 Status outOfRange(const std::string &path, const std::string &name, const TensorInfo &info, uint64_t dataBytes) {
-  return Status::error(path, ": tensor \"", name, "\" has the data offsets [", info.begin, ", ", info.end, "], which are out of range: the file holds ",
-                       dataBytes, " bytes of data");
+  return Status::error(path, ": tensor \"", name, "\" has the data offsets [", info.begin, ", ", info.end,
+                       "], which are out of range: the file holds ", dataBytes, " bytes of data");
 }
 
-Result<TensorInfo> parseTensor(const std::string &name, const json &value, uint64_t dataBytes, const std::string &path) {
+Result<TensorInfo> parseTensor(const std::string &name, const json &value, uint64_t dataBytes,
+                               const std::string &path) {
   auto bad = [&](const auto &...what) { return Status::error(path, ": tensor \"", name, "\"", what...); };
-  if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value.contains("shape") || !value.contains("data_offsets"))
+  if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value.contains("shape") ||
+      !value.contains("data_offsets"))
     return bad(" must be described by dtype, shape and data_offsets");
   const json &type = value["dtype"], &shape = value["shape"], &offsets = value["data_offsets"];
   TensorInfo info{};
-  std::optional<DType> dtype = type.is_string() ? parseSafetensorsDType(type.get_ref<const std::string &>()) : std::nullopt;
+  std::optional<DType> dtype =
+      type.is_string() ? parseSafetensorsDType(type.get_ref<const std::string &>()) : std::nullopt;
   if (!dtype)
     return bad(" has the unknown dtype ", type.dump(-1, ' ', false, json::error_handler_t::replace));
   info.dtype = *dtype;
@@ -76,17 +79,20 @@ Result<TensorInfo> parseTensor(const std::string &name, const json &value, uint6
   if (!bytes.ok())
     return bad(": ", bytes.message());
   if (info.end - info.begin != static_cast<uint64_t>(*bytes))
-    return bad(" is ", typeText(info.dtype, info.shape), ", which takes ", *bytes, " bytes, but its data offsets span ", info.end - info.begin);
+    return bad(" is ", typeText(info.dtype, info.shape), ", which takes ", *bytes, " bytes, but its data offsets span ",
+               info.end - info.begin);
   return info;
 }
 
 /// The tensors must cover the data section exactly: no overlaps, no gaps.
-Status checkLayout(const std::map<std::string, TensorInfo, std::less<>> &infos, uint64_t dataBytes, const std::string &path) {
+Status checkLayout(const std::map<std::string, TensorInfo, std::less<>> &infos, uint64_t dataBytes,
+                   const std::string &path) {
   std::vector<std::pair<const std::string *, const TensorInfo *>> order;
   for (const auto &[name, info] : infos)
     order.emplace_back(&name, &info);
-  std::sort(order.begin(), order.end(),
-            [](const auto &a, const auto &b) { return std::pair(a.second->begin, a.second->end) < std::pair(b.second->begin, b.second->end); });
+  std::sort(order.begin(), order.end(), [](const auto &a, const auto &b) {
+    return std::pair(a.second->begin, a.second->end) < std::pair(b.second->begin, b.second->end);
+  });
   uint64_t end = 0;
   const std::string *previous = nullptr;
   for (const auto &[name, info] : order) {
@@ -109,7 +115,8 @@ std::string headerText(const std::vector<NamedTensor> &tensors, const Metadata &
   uint64_t offset = 0;
   for (const auto &[name, tensor] : tensors) {
     uint64_t end = offset + tensor->bytes();
-    header[name] = {{"dtype", safetensorsName(tensor->dtype())}, {"shape", tensor->shape()}, {"data_offsets", {offset, end}}};
+    header[name] = {
+        {"dtype", safetensorsName(tensor->dtype())}, {"shape", tensor->shape()}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = header.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -125,13 +132,15 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string &path) {
   PEER_TRY_ASSIGN(result.file, MappedFile::open(path));
   uint64_t size = result.file->size(), headerBytes = 0;
   if (size < 8)
-    return Status::error(path, " is not a safetensors file: it has ", size, " bytes, and the length of the header alone takes 8");
+    return Status::error(path, " is not a safetensors file: it has ", size,
+                         " bytes, and the length of the header alone takes 8");
   PEER_TRY(result.file->read(0, &headerBytes, 8));
   if (headerBytes > kMaxHeader)
-    return Status::error(path, " is not a safetensors file: its first 8 bytes announce a header of ", headerBytes, " bytes, and at most ", kMaxHeader,
-                         " are allowed");
+    return Status::error(path, " is not a safetensors file: its first 8 bytes announce a header of ", headerBytes,
+                         " bytes, and at most ", kMaxHeader, " are allowed");
   if (headerBytes > size - 8)
-    return Status::error(path, " is truncated: its header takes ", headerBytes, " bytes, but only ", size - 8, " follow");
+    return Status::error(path, " is truncated: its header takes ", headerBytes, " bytes, but only ", size - 8,
+                         " follow");
   std::string text(headerBytes, '\0');
   PEER_TRY(result.file->read(8, text.data(), headerBytes));
   PEER_TRY_ASSIGN(json header, parseHeader(text, path));
@@ -141,8 +150,8 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string &path) {
   // A cut-off file is the commonest damage; name it rather than the first tensor that is out of range.
   uint64_t needed = 0;
   for (const auto &[name, value] : header.items())
-    if (value.is_object() && value.contains("data_offsets") && value["data_offsets"].is_array() && value["data_offsets"].size() == 2 &&
-        value["data_offsets"][1].is_number_unsigned())
+    if (value.is_object() && value.contains("data_offsets") && value["data_offsets"].is_array() &&
+        value["data_offsets"].size() == 2 && value["data_offsets"][1].is_number_unsigned())
       needed = std::max(needed, value["data_offsets"][1].get<uint64_t>());
   for (const auto &[name, value] : header.items()) {
     if (name == "__metadata__") {
@@ -161,7 +170,8 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string &path) {
   }
   // Too little data: a header that fits together says that the file was cut off, any other that its offsets are wrong.
   if (layout.ok())
-    return Status::error(path, " is truncated: its tensors take ", needed, " bytes, but only ", dataBytes, " follow the header");
+    return Status::error(path, " is truncated: its tensors take ", needed, " bytes, but only ", dataBytes,
+                         " follow the header");
   for (const auto &[tensor, info] : result.infos)
     if (info.end > dataBytes)
       return outOfRange(path, tensor, info, dataBytes);
@@ -172,7 +182,8 @@ Result<Tensor> SafetensorsFile::read(std::string_view tensor) const {
   auto found = infos.find(tensor);
   if (found == infos.end())
     return Status::error(name, " has no tensor \"", tensor, "\"");
-  PEER_TRY_ASSIGN(Tensor target, Tensor::zeros(found->second.dtype, found->second.shape, concat("tensor \"", tensor, "\" of ", name)));
+  PEER_TRY_ASSIGN(Tensor target,
+                  Tensor::zeros(found->second.dtype, found->second.shape, concat("tensor \"", tensor, "\" of ", name)));
   PEER_TRY(readInto(tensor, target));
   return target;
 }
@@ -183,7 +194,8 @@ Status SafetensorsFile::readInto(std::string_view tensor, Tensor &target) const 
     return Status::error(name, " has no tensor \"", tensor, "\"");
   const TensorInfo &info = found->second;
   if (info.dtype != target.dtype() || info.shape != target.shape())
-    return Status::error(name, ": tensor \"", tensor, "\" is ", typeText(info.dtype, info.shape), ", expected ", typeText(target.dtype(), target.shape()));
+    return Status::error(name, ": tensor \"", tensor, "\" is ", typeText(info.dtype, info.shape), ", expected ",
+                         typeText(target.dtype(), target.shape()));
   return file->read(dataStart + info.begin, target.data(), target.bytes());
 }
 
@@ -207,11 +219,13 @@ Status writeSafetensors(const std::string &path, const std::vector<NamedTensor> 
   std::set<std::string_view> names;
   for (const NamedTensor &item : order)
     if (item.name == "__metadata__" || !names.insert(item.name).second)
-      return Status::error("cannot write ", path, ": the tensor name \"", item.name, "\" is ", item.name == "__metadata__" ? "reserved" : "used twice");
+      return Status::error("cannot write ", path, ": the tensor name \"", item.name, "\" is ",
+                           item.name == "__metadata__" ? "reserved" : "used twice");
   std::string header = headerText(order, metadata);
   uint64_t headerBytes = header.size();
   if (headerBytes > kMaxHeader)
-    return Status::error("cannot write ", path, ": its header would take ", headerBytes, " bytes, and at most ", kMaxHeader, " are allowed");
+    return Status::error("cannot write ", path, ": its header would take ", headerBytes, " bytes, and at most ",
+                         kMaxHeader, " are allowed");
   PEER_TRY_ASSIGN(AtomicFile file, AtomicFile::create(path));
   PEER_TRY(file.write(&headerBytes, 8));
   PEER_TRY(file.write(header));

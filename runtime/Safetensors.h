@@ -51,7 +51,8 @@ struct NamedTensor {
 };
 
 /// Writes a file atomically (see AtomicFile). Names must differ.
-Status writeSafetensors(const std::string &path, const std::vector<NamedTensor> &tensors, const Metadata &metadata = {});
+Status writeSafetensors(const std::string &path, const std::vector<NamedTensor> &tensors,
+                        const Metadata &metadata = {});
 Status writeSafetensors(const std::string &path, const TensorMap &tensors, const Metadata &metadata = {});
 
 } // namespace peer::runtime

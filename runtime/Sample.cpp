@@ -18,7 +18,8 @@ int64_t sampleToken(std::span<const float> logits, const SampleOptions &options,
       order.push_back(static_cast<int64_t>(i));
   if (order.empty())
     return -1;
-  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
+  std::sort(order.begin(), order.end(),
+            [&](int64_t a, int64_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
   double best = logits[order.front()];
   if (options.temperature <= 0.0 || !std::isfinite(best))
     return order.front();

@@ -29,7 +29,8 @@ Status Session::allocateParameters() {
   for (const Parameter &parameter : manifest().parameters) {
     if (parameterTensors.contains(parameter.name))
       continue;
-    PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(parameter.dtype, parameter.shape, concat("parameter \"", parameter.name, "\"")));
+    PEER_TRY_ASSIGN(Tensor tensor,
+                    Tensor::zeros(parameter.dtype, parameter.shape, concat("parameter \"", parameter.name, "\"")));
     parameterTensors.emplace(parameter.name, std::move(tensor));
   }
   return {};
@@ -38,7 +39,8 @@ Status Session::allocateParameters() {
 Status Session::initParameters(uint64_t seed) {
   PEER_TRY(allocateParameters());
   for (const Parameter &parameter : manifest().parameters) {
-    Status status = fillRandom(parameterTensors.find(parameter.name)->second, parameter.init, RandomStream(seed, parameter.name));
+    Status status =
+        fillRandom(parameterTensors.find(parameter.name)->second, parameter.init, RandomStream(seed, parameter.name));
     if (!status.ok())
       return Status::error(path(), ": parameter \"", parameter.name, "\": ", status.message());
   }
@@ -50,11 +52,12 @@ Status Session::loadParameters(const SafetensorsFile &file, std::string_view ign
   for (const Parameter &parameter : manifest().parameters) {
     auto found = file.tensors().find(parameter.name);
     if (found == file.tensors().end())
-      return Status::error(file.path(), " lacks the parameter \"", parameter.name, "\" (", typeText(parameter.dtype, parameter.shape), ") of ", path());
+      return Status::error(file.path(), " lacks the parameter \"", parameter.name, "\" (",
+                           typeText(parameter.dtype, parameter.shape), ") of ", path());
     const TensorInfo &info = found->second;
     if (info.dtype != parameter.dtype || info.shape != parameter.shape)
-      return Status::error(file.path(), ": tensor \"", parameter.name, "\" is ", typeText(info.dtype, info.shape), ", and ", path(), " expects ",
-                           typeText(parameter.dtype, parameter.shape));
+      return Status::error(file.path(), ": tensor \"", parameter.name, "\" is ", typeText(info.dtype, info.shape),
+                           ", and ", path(), " expects ", typeText(parameter.dtype, parameter.shape));
   }
   for (const auto &[name, info] : file.tensors())
     if (!manifest().findParameter(name) && (ignorePrefix.empty() || !name.starts_with(ignorePrefix)))
@@ -70,7 +73,9 @@ Status Session::loadParameters(const std::string &file) {
   return loadParameters(opened);
 }
 
-Status Session::saveParameters(const std::string &file, const Metadata &metadata) const { return writeSafetensors(file, parameterTensors, metadata); }
+Status Session::saveParameters(const std::string &file, const Metadata &metadata) const {
+  return writeSafetensors(file, parameterTensors, metadata);
+}
 
 Status Session::prepare(const Entry &entry) {
   uint64_t kept = 0;
@@ -85,13 +90,14 @@ Status Session::prepare(const Entry &entry) {
     return {};
   uint64_t parameters = missingBytes(manifest(), parameterTensors), available = availableMemory();
   if (kept + parameters > available)
-    return Status::error(path(), " needs ", bytesText(kept + parameters), " for ", parameters ? "parameters and " : "", optimizer ? "optimizer state" : "state",
-                         ", ", bytesText(available), " available");
+    return Status::error(path(), " needs ", bytesText(kept + parameters), " for ", parameters ? "parameters and " : "",
+                         optimizer ? "optimizer state" : "state", ", ", bytesText(available), " available");
   for (const Argument &argument : entry.arguments) {
     TensorMap *map = mapOf(argument);
     if (!map || map->contains(argument.name))
       continue;
-    PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(argument.dtype, argument.shape, concat(roleName(argument.role), " \"", argument.name, "\"")));
+    PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(argument.dtype, argument.shape,
+                                                 concat(roleName(argument.role), " \"", argument.name, "\"")));
     map->emplace(argument.name, std::move(tensor));
   }
   return {};

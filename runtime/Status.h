@@ -50,7 +50,9 @@ template <typename T>
 class [[nodiscard]] Result {
 public:
   Result(T value) : held(std::move(value)) {}
-  Result(Status status) : failure(std::move(status)) { assert(!failure.ok() && "a Result without a value needs an error"); }
+  Result(Status status) : failure(std::move(status)) {
+    assert(!failure.ok() && "a Result without a value needs an error");
+  }
 
   bool ok() const { return held.has_value(); }
   const Status &status() const { return failure; }
@@ -77,16 +79,17 @@ private:
 #define PEER_CONCAT(a, b) PEER_CONCAT_IMPL(a, b)
 
 /// Returns from the enclosing function when the Status `expression` is an error.
-#define PEER_TRY(expression)                                                                                                      \
-  do {                                                                                                                            \
-    if (::peer::runtime::Status peerStatus = (expression); !peerStatus.ok())                                                      \
-      return peerStatus;                                                                                                          \
+#define PEER_TRY(expression)                                                                                           \
+  do {                                                                                                                 \
+    if (::peer::runtime::Status peerStatus = (expression); !peerStatus.ok())                                           \
+      return peerStatus;                                                                                               \
   } while (false)
 
 /// `PEER_TRY_ASSIGN(auto x, f())`: takes the value of a Result, or returns its error from the enclosing function.
-#define PEER_TRY_ASSIGN(declaration, expression) PEER_TRY_ASSIGN_IMPL(PEER_CONCAT(peerResult, __LINE__), declaration, expression)
-#define PEER_TRY_ASSIGN_IMPL(result, declaration, expression)                                                                     \
-  auto result = (expression);                                                                                                     \
-  if (!result.ok())                                                                                                               \
-    return result.status();                                                                                                       \
+#define PEER_TRY_ASSIGN(declaration, expression)                                                                       \
+  PEER_TRY_ASSIGN_IMPL(PEER_CONCAT(peerResult, __LINE__), declaration, expression)
+#define PEER_TRY_ASSIGN_IMPL(result, declaration, expression)                                                          \
+  auto result = (expression);                                                                                          \
+  if (!result.ok())                                                                                                    \
+    return result.status();                                                                                            \
   declaration = std::move(result).value()

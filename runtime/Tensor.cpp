@@ -14,7 +14,8 @@ constexpr size_t kAlignment = 64;
 std::shared_ptr<void> mapTable(size_t bytes) {
   size_t length = (bytes + kHugePage - 1) / kHugePage * kHugePage;
   // One huge page more, so that the start can be moved to a boundary; the rest is given back.
-  void *raw = mmap(nullptr, length + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *raw =
+      mmap(nullptr, length + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (raw == MAP_FAILED)
     return nullptr;
   char *begin = static_cast<char *>(raw);
@@ -64,7 +65,8 @@ Result<int64_t> byteCount(DType dtype, const Shape &shape) {
     if (size == 0)
       empty = true;
     else if (__builtin_mul_overflow(count, size, &count))
-      return Status::error("shape ", shapeText(shape), " of ", dtypeName(dtype), " has more bytes than 63 bits can count");
+      return Status::error("shape ", shapeText(shape), " of ", dtypeName(dtype),
+                           " has more bytes than 63 bits can count");
   }
   return empty ? 0 : count;
 }
@@ -92,8 +94,8 @@ Result<Tensor> Tensor::zeros(DType dtype, Shape shape, std::string_view what) {
     PEER_TRY(checkMemory(concat(what, " (", typeText(dtype, shape), ")"), size));
   std::shared_ptr<void> memory = table ? mapTable(size) : allocateSmall(size);
   if (!memory)
-    return Status::error(what, " (", typeText(dtype, shape), ") needs ", bytesText(size), ", which could not be allocated; ", bytesText(availableMemory()),
-                         " available");
+    return Status::error(what, " (", typeText(dtype, shape), ") needs ", bytesText(size),
+                         ", which could not be allocated; ", bytesText(availableMemory()), " available");
   void *start = memory.get();
   return wrap(dtype, std::move(shape), start, std::move(memory));
 }

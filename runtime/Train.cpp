@@ -44,7 +44,9 @@ private:
   void updateSummary();
   void showProgress(bool always);
   bool evaluationDue(int64_t step) const { return step % evalEvery == 0; }
-  bool saveDue(int64_t step) const { return options.saveEvery ? step % *options.saveEvery == 0 : Clock::now() - lastSave >= kSaveInterval; }
+  bool saveDue(int64_t step) const {
+    return options.saveEvery ? step % *options.saveEvery == 0 : Clock::now() - lastSave >= kSaveInterval;
+  }
 
   const TrainOptions &options;
   Progress &progress;
@@ -122,7 +124,8 @@ Status TrainRun::resume() {
     auto run = file->metadata().find("run");
     PEER_TRY(checkSameRun(run == file->metadata().end() ? "" : run->second, settings, candidate.path));
     if (candidate.step > settings.steps)
-      return Status::error("the run in ", options.out, " is at step ", candidate.step, " already: expected --steps ", candidate.step, " or more");
+      return Status::error("the run in ", options.out, " is at step ", candidate.step, " already: expected --steps ",
+                           candidate.step, " or more");
     PEER_TRY(loadCheckpoint(*session, *trainModel.entry, *file));
     PEER_TRY(session->prepare(*lossModel.entry));
     PEER_TRY_ASSIGN(inputs, makeLanguageInputs(trainModel, settings.batch));
@@ -158,7 +161,8 @@ Status TrainRun::resume() {
 
 Result<StepRecord> TrainRun::runStep(int64_t step) {
   Clock::time_point begin = Clock::now();
-  drawWindows(split.train, trainModel.context, settings.seed, step, inputs.at("tokens").as<int32_t>(), inputs.at("targets").as<int32_t>());
+  drawWindows(split.train, trainModel.context, settings.seed, step, inputs.at("tokens").as<int32_t>(),
+              inputs.at("targets").as<int32_t>());
   StepRecord record;
   record.step = step;
   ScalarMap scalars = session->defaultScalars(*trainModel.entry);
@@ -171,7 +175,8 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
   PEER_TRY_ASSIGN(TensorMap results, session->call(*trainModel.entry, inputs, scalars));
   record.loss = results.at("loss").as<float>()[0];
   if (!std::isfinite(record.loss))
-    return Status::error("the loss is ", record.loss, " at step ", step, ": training stopped, a lower learning rate may help");
+    return Status::error("the loss is ", record.loss, " at step ", step,
+                         ": training stopped, a lower learning rate may help");
   constexpr std::string_view kNorm = "gradient_norm.";
   for (const auto &[name, tensor] : results) {
     if (!name.starts_with(kNorm) || tensor.dtype() != DType::F32 || tensor.elements() != 1)
@@ -190,7 +195,8 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
 
 void TrainRun::updateSummary() {
   summary.trainLoss = loss.value();
-  summary.tokensPerSecond = static_cast<double>(settings.batch * settings.context) / std::max(stepSeconds.value(), 1e-9);
+  summary.tokensPerSecond =
+      static_cast<double>(settings.batch * settings.context) / std::max(stepSeconds.value(), 1e-9);
 }
 
 void TrainRun::showProgress(bool always) {
@@ -210,7 +216,8 @@ Status TrainRun::evaluate() {
     return {}; // interrupted: the loop will see it and save
   record.step = summary.step;
   if (!std::isfinite(record.loss))
-    return Status::error("the validation loss is ", record.loss, " after step ", summary.step, ": training stopped, a lower learning rate may help");
+    return Status::error("the validation loss is ", record.loss, " after step ", summary.step,
+                         ": training stopped, a lower learning rate may help");
   // A loss entry need not record usage; then the training steps since the last evaluation tell.
   const Entry *usageEntry = record.layers.empty() ? trainModel.entry : lossModel.entry;
   if (record.layers.empty())
@@ -221,8 +228,8 @@ Status TrainRun::evaluate() {
     PEER_TRY(log->append(record));
     lastLoggedEvaluation = summary.step;
     char line[160];
-    std::snprintf(line, sizeof(line), "step %lld: validation loss %.4f, perplexity %.3f, %.3f bits per byte", static_cast<long long>(summary.step), record.loss,
-                  record.perplexity(), record.bitsPerByte());
+    std::snprintf(line, sizeof(line), "step %lld: validation loss %.4f, perplexity %.3f, %.3f bits per byte",
+                  static_cast<long long>(summary.step), record.loss, record.perplexity(), record.bitsPerByte());
     progress.say(line);
   }
   PEER_TRY(writeTrainReport(summary, settings, *session, *usageEntry));
@@ -233,7 +240,8 @@ Status TrainRun::evaluate() {
 Status TrainRun::save() {
   // A finite loss does not prove that the update after it was: such parameters must not replace good ones.
   if (std::string name = findNonFinite(session->parameters()); !name.empty())
-    return Status::error("the parameter ", name, " has values that are not finite after step ", summary.step, ": training stopped, a lower learning rate may help");
+    return Status::error("the parameter ", name, " has values that are not finite after step ", summary.step,
+                         ": training stopped, a lower learning rate may help");
   PEER_TRY(saveCheckpoint(*session, *trainModel.entry, options.out, summary.step, settings.toJson()));
   lastSaved = summary.step;
   lastSave = Clock::now();
@@ -282,9 +290,11 @@ Result<TrainSummary> TrainRun::run() {
   summary.log = (directory / "log.jsonl").string();
 
   std::error_code ignored;
-  bool exists = !listCheckpoints(options.out).empty() || fs::exists(summary.log, ignored) || fs::exists(summary.weights, ignored);
+  bool exists =
+      !listCheckpoints(options.out).empty() || fs::exists(summary.log, ignored) || fs::exists(summary.weights, ignored);
   if (exists && !options.resume)
-    return Status::error(options.out, " already holds a run: add --resume to go on with it, or name another directory with --out");
+    return Status::error(options.out,
+                         " already holds a run: add --resume to go on with it, or name another directory with --out");
   PEER_TRY(openModel());
   PEER_TRY(openData());
   PEER_TRY(options.resume ? resume() : startOver());

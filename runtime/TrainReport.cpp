@@ -29,27 +29,31 @@ std::string countParameters(const Manifest &manifest) {
 
 std::vector<ReportRow> settingsRows(const TrainSettings &settings, const Session &session) {
   const Manifest &manifest = session.manifest();
-  std::vector<ReportRow> rows{{"model", settings.model},
-                              {"description", manifest.model},
-                              {"compiler", manifest.compiler},
-                              {"target", manifest.device + (manifest.cpu.empty() ? "" : ", " + manifest.cpu)},
-                              {"parameters", countParameters(manifest)},
-                              {"data", settings.data},
-                              {"validation data", settings.evalData.empty() ? "the last 5 % of the data" : settings.evalData},
-                              {"steps", formatCount(static_cast<double>(settings.steps))},
-                              {"batch", concat(settings.batch, " sequences of ", settings.context, " bytes")},
-                              {"seed", std::to_string(settings.seed)},
-                              {"schedule", concat(toString(settings.schedule.kind), ", ", settings.schedule.warmup, " steps of warm-up")}};
+  std::vector<ReportRow> rows{
+      {"model", settings.model},
+      {"description", manifest.model},
+      {"compiler", manifest.compiler},
+      {"target", manifest.device + (manifest.cpu.empty() ? "" : ", " + manifest.cpu)},
+      {"parameters", countParameters(manifest)},
+      {"data", settings.data},
+      {"validation data", settings.evalData.empty() ? "the last 5 % of the data" : settings.evalData},
+      {"steps", formatCount(static_cast<double>(settings.steps))},
+      {"batch", concat(settings.batch, " sequences of ", settings.context, " bytes")},
+      {"seed", std::to_string(settings.seed)},
+      {"schedule", concat(toString(settings.schedule.kind), ", ", settings.schedule.warmup, " steps of warm-up")}};
   for (const auto &[group, rate] : settings.learningRates) {
     const Group *info = manifest.findGroup(group);
-    rows.push_back({"peak learning rate, " + group, concat(rate, info ? " (" + info->optimizer + (info->lazy ? ", touched rows only" : "") + ")" : "")});
+    rows.push_back(
+        {"peak learning rate, " + group,
+         concat(rate, info ? " (" + info->optimizer + (info->lazy ? ", touched rows only" : "") + ")" : "")});
   }
   return rows;
 }
 
 } // namespace
 
-Status writeTrainReport(const TrainSummary &summary, const TrainSettings &settings, const Session &session, const Entry &usageEntry) {
+Status writeTrainReport(const TrainSummary &summary, const TrainSettings &settings, const Session &session,
+                        const Entry &usageEntry) {
   Report report;
   report.title = "Training run: " + std::filesystem::path(settings.model).filename().string();
   PEER_TRY_ASSIGN(report.history, readLog(summary.log));
@@ -62,7 +66,8 @@ Status writeTrainReport(const TrainSummary &summary, const TrainSettings &settin
                      {"unigram entropy (nats per byte)", fixed(summary.unigramEntropy, 3)},
                      {"tokens per second", formatCount(summary.tokensPerSecond)}};
   double tokens = static_cast<double>(summary.step) * static_cast<double>(settings.batch * settings.context);
-  report.metrics = {{"steps done", concat(formatCount(static_cast<double>(summary.step)), " of ", formatCount(static_cast<double>(settings.steps)))},
+  report.metrics = {{"steps done", concat(formatCount(static_cast<double>(summary.step)), " of ",
+                                          formatCount(static_cast<double>(settings.steps)))},
                     {"tokens trained on", formatCount(tokens)},
                     {"training loss, smoothed", fixed(summary.trainLoss, 4) + " nats per byte"},
                     {"validation loss", fixed(validation.loss, 4) + " nats per byte"},

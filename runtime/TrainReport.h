@@ -7,6 +7,7 @@
 namespace peer::runtime {
 
 /// Writes summary.report. The usage pictures show the gate mass that the session holds for `usageEntry`.
-Status writeTrainReport(const TrainSummary &summary, const TrainSettings &settings, const Session &session, const Entry &usageEntry);
+Status writeTrainReport(const TrainSummary &summary, const TrainSettings &settings, const Session &session,
+                        const Entry &usageEntry);
 
 } // namespace peer::runtime

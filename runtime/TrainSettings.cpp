@@ -17,10 +17,18 @@ std::string hashToText(uint64_t hash) {
 } // namespace
 
 std::string TrainSettings::toJson() const {
-  nlohmann::ordered_json json{{"model", model},     {"data", data},       {"eval_data", evalData},
-                              {"steps", steps},     {"batch", batch},     {"context", context},
-                              {"seed", seed},       {"lr", learningRates}, {"schedule", toString(schedule.kind)},
-                              {"warmup", schedule.warmup}, {"train_hash", hashToText(trainHash)}, {"validation_hash", hashToText(validationHash)}};
+  nlohmann::ordered_json json{{"model", model},
+                              {"data", data},
+                              {"eval_data", evalData},
+                              {"steps", steps},
+                              {"batch", batch},
+                              {"context", context},
+                              {"seed", seed},
+                              {"lr", learningRates},
+                              {"schedule", toString(schedule.kind)},
+                              {"warmup", schedule.warmup},
+                              {"train_hash", hashToText(trainHash)},
+                              {"validation_hash", hashToText(validationHash)}};
   // A path may hold bytes that are no UTF-8; it must not keep a run from being saved.
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -32,7 +40,8 @@ Result<std::map<std::string, double>> resolveLearningRates(const Manifest &manif
     rates[group.name] = given.value_or(group.learningRate);
   }
   if (options.expertLearningRate && !rates.contains(std::string(kExpertGroup)))
-    return Status::error(options.model, " has no parameter group '", kExpertGroup, "', whose learning rate --expert-lr sets");
+    return Status::error(options.model, " has no parameter group '", kExpertGroup,
+                         "', whose learning rate --expert-lr sets");
   return rates;
 }
 
@@ -44,7 +53,8 @@ Status checkSameRun(const std::string &json, const TrainSettings &now, const std
     nlohmann::json before = then.value(key, nlohmann::json());
     if (before == value)
       return {};
-    return Status::error("cannot resume from ", path, " with ", flag, " ", value.dump(), ": its run has ", before.dump());
+    return Status::error("cannot resume from ", path, " with ", flag, " ", value.dump(), ": its run has ",
+                         before.dump());
   };
   PEER_TRY(same("seed", now.seed, "--seed"));
   PEER_TRY(same("batch", now.batch, "--batch"));
@@ -52,7 +62,8 @@ Status checkSameRun(const std::string &json, const TrainSettings &now, const std
   auto sameText = [&](const char *key, uint64_t hash, const char *what, const std::string &source) -> Status {
     if (then.value(key, nlohmann::json()) == nlohmann::json(hashToText(hash)))
       return {};
-    return Status::error("cannot resume from ", path, ": the ", what, " text from ", source, " is not the one its run began with");
+    return Status::error("cannot resume from ", path, ": the ", what, " text from ", source,
+                         " is not the one its run began with");
   };
   PEER_TRY(sameText("train_hash", now.trainHash, "training", now.data));
   return sameText("validation_hash", now.validationHash, "validation", now.evalData.empty() ? now.data : now.evalData);

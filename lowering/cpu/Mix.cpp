@@ -13,7 +13,8 @@ using namespace peer;
 using namespace peer::cpu;
 
 const char *cpu::rejectMix(MixOp op) {
-  return isDense(op.getIdx(), 1) && isDense(op.getWeights(), 1) ? nullptr : "indices or weights of a token are not dense";
+  return isDense(op.getIdx(), 1) && isDense(op.getWeights(), 1) ? nullptr
+                                                                : "indices or weights of a token are not dense";
 }
 
 namespace {
@@ -21,8 +22,8 @@ class MixEmitter {
 public:
   MixEmitter(MixOp op, LoopBuilder &b, int64_t width)
       : op(op), b(b), width(width), pool(op.getPool()), vectors(b.staticDim(pool, 1)),
-        rows(b, op.getIdx(), pool, op.getRowsPerExpert(), width),
-        numbers(rows.indexScratch(b)), scales(rows.scratch(b)) {
+        rows(b, op.getIdx(), pool, op.getRowsPerExpert(), width), numbers(rows.indexScratch(b)),
+        scales(rows.scratch(b)) {
     for (int64_t f = 0; f + 1 < vectors; ++f)
       products.push_back(rows.scratch(b));
   }
@@ -69,8 +70,8 @@ private:
     b.loop(
         b.index(0), listed,
         [&](Value i) {
-          Value scale = b.mul(b.load(scales, {i}, width),
-                              emitActivation(b, op.getActivation(), b.load(products[0], {i}, width)));
+          Value scale =
+              b.mul(b.load(scales, {i}, width), emitActivation(b, op.getActivation(), b.load(products[0], {i}, width)));
           if (vectors == 3)
             scale = b.mul(scale, b.load(products[1], {i}, width));
           b.store(scale, scales, {i});

@@ -2,6 +2,7 @@
 
 #include "lowering/cpu/ObjectCode.h"
 
+#include "lld/Common/Driver.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -9,7 +10,6 @@
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "lld/Common/Driver.h"
 
 LLD_HAS_DRIVER(elf)
 
@@ -140,7 +140,9 @@ Expected<std::string> linkSharedObject(StringRef object) {
   std::string messages;
   raw_string_ostream stream(messages);
   // What the object leaves undefined is the runtime's: hooks, OpenMP, libm.
-  const char *arguments[] = {"ld.lld", "-shared", "-z", "now", "--hash-style=gnu", "--build-id=sha1", "-o", output.path.c_str(), input.path.c_str()};
+  const char *arguments[] = {"ld.lld", "-shared",           "-z",
+                             "now",    "--hash-style=gnu",  "--build-id=sha1",
+                             "-o",     output.path.c_str(), input.path.c_str()};
   lld::Result result = lld::lldMain(arguments, stream, stream, {{lld::Gnu, &lld::elf::link}});
   if (result.retCode)
     return createStringError("linking failed: %s", messages.c_str());

@@ -104,5 +104,6 @@ void cpu::emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &opt
     for (Value table : tables)
       prefetchRow(b, table, row, b.index(0), std::min<int64_t>(grad.width, kMostPrefetched));
   };
-  b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) { emitChunk(b, grad, chunk[0], options.width, update, prefetch); });
+  b.parallel({chunkCount(b, grad)},
+             [&](ValueRange chunk) { emitChunk(b, grad, chunk[0], options.width, update, prefetch); });
 }

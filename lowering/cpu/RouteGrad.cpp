@@ -47,7 +47,8 @@ void cpu::emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b, const VectorOp
       forEachBlock(b, b.staticDim(keys, 3), options.width, [&](ArrayRef<Strip> strips) {
         Values sums = sumRows(b, b.index(0), listed, strips, zeros(b, strips), [&](Value i, auto add) {
           Value key = keyOf(b, b.load(experts, {i}), p, op.getPolicy(), n);
-          add(b.load(scales, {i}), [&](const Strip &s) { return b.load(keys, {head, b.index(p), key, s.at}, s.lanes); });
+          add(b.load(scales, {i}),
+              [&](const Strip &s) { return b.load(keys, {head, b.index(p), key, s.at}, s.lanes); });
         });
         for (auto [sum, strip] : llvm::zip(sums, strips))
           b.store(sum, dquery, {th[0], th[1], b.index(p), strip.at});

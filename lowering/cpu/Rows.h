@@ -20,8 +20,9 @@ void forEachBlock(LoopBuilder &b, int64_t size, int64_t width, llvm::function_re
 /// A vector of a row, at a strip.
 using RowLoad = llvm::function_ref<mlir::Value(const Strip &)>;
 /// init + sum over i in [low, high) of what `step` adds at i, as scale * row, for the strips of one block.
-Values sumRows(LoopBuilder &b, mlir::Value low, mlir::Value high, llvm::ArrayRef<Strip> strips, mlir::ValueRange init,
-               llvm::function_ref<void(mlir::Value i, llvm::function_ref<void(mlir::Value scale, RowLoad row)> add)> step);
+Values
+sumRows(LoopBuilder &b, mlir::Value low, mlir::Value high, llvm::ArrayRef<Strip> strips, mlir::ValueRange init,
+        llvm::function_ref<void(mlir::Value i, llvm::function_ref<void(mlir::Value scale, RowLoad row)> add)> step);
 /// One zero per strip.
 Values zeros(LoopBuilder &b, llvm::ArrayRef<Strip> strips);
 

@@ -69,7 +69,9 @@ void cpu::emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b, const VectorOp
   });
 }
 
-const char *cpu::rejectScoreKeyGrad(ScoreKeyGradOp op) { return isF32(op.getQuery()) ? nullptr : "the query is not f32"; }
+const char *cpu::rejectScoreKeyGrad(ScoreKeyGradOp op) {
+  return isF32(op.getQuery()) ? nullptr : "the query is not f32";
+}
 
 void cpu::emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b, const VectorOptions &options) {
   Value dlogits = op.getDlogits(), dkeys = op.getOuts()[0];

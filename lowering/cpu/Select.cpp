@@ -110,8 +110,8 @@ Values RowTopK::emitFill(ValueRange list) {
   Values results = b.loop(b.index(0), end, {list[1], count}, [&](Value j, ValueRange carried) {
     Value low = b.cmp(CmpFPredicate::ULE, b.load(row, {j}), lowest);
     Value here = b.cmp(CmpIPredicate::eq, iota, b.splat(carried[1], iota.getType()));
-    Value indices = b.select(both(b, here, b.splat(low, here.getType())),
-                             b.splat(b.toI32(j), iota.getType()), carried[0]);
+    Value indices =
+        b.select(both(b, here, b.splat(low, here.getType())), b.splat(b.toI32(j), iota.getType()), carried[0]);
     return Values{indices, b.add(carried[1], b.select(low, b.i32(1), b.i32(0)))};
   });
   return {list[0], results[0]};
@@ -119,12 +119,14 @@ Values RowTopK::emitFill(ValueRange list) {
 
 Values RowTopK::emit() {
   Value bound = emitBound();
-  Values list{b.f32(-std::numeric_limits<double>::infinity(), b.floats(lanes)), b.splat(b.i32(0), emitIota(b, lanes).getType())};
+  Values list{b.f32(-std::numeric_limits<double>::infinity(), b.floats(lanes)),
+              b.splat(b.i32(0), emitIota(b, lanes).getType())};
   // One mask word covers 64 scores.
   int64_t perBlock = 64 / width, blocked = n / 64 * 64, at = blocked;
   if (blocked > 0)
-    list = b.loop(b.index(0), b.index(blocked), list,
-                  [&](Value from, ValueRange carried) { return emitBlock(from, perBlock, bound, carried); }, 64);
+    list = b.loop(
+        b.index(0), b.index(blocked), list,
+        [&](Value from, ValueRange carried) { return emitBlock(from, perBlock, bound, carried); }, 64);
   if (int64_t vectors = (n - at) / width) {
     list = emitBlock(b.index(at), vectors, bound, list);
     at += vectors * width;
@@ -136,7 +138,8 @@ Values RowTopK::emit() {
 
 /// Combines the sorted halves: the first row of sums is sorted as it is; of the others, the sums that reach the least of
 /// the list are offered to it. `scratch` holds the halves' scores and indices, for access by rank.
-static Values emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, ValueRange scratch, int64_t n, int64_t k) {
+static Values emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, ValueRange scratch, int64_t n,
+                          int64_t k) {
   int64_t lanes = cast<VectorType>(first[0].getType()).getDimSize(0);
   Value iota = emitIota(b, lanes);
   Value ranks = arith::SIToFPOp::create(b, b.floats(lanes), iota);

@@ -13,7 +13,8 @@ int64_t cpu::listLanes(int64_t k, int64_t width) {
 
 Value cpu::emitIota(LoopBuilder &b, int64_t lanes) {
   SmallVector<int32_t> numbers = llvm::to_vector(llvm::seq<int32_t>(0, lanes));
-  return arith::ConstantOp::create(b, DenseElementsAttr::get(VectorType::get({lanes}, b.getI32Type()), ArrayRef(numbers)));
+  return arith::ConstantOp::create(b,
+                                   DenseElementsAttr::get(VectorType::get({lanes}, b.getI32Type()), ArrayRef(numbers)));
 }
 
 Value cpu::emitLane(LoopBuilder &b, Value vector, int64_t lane) { return vector::ExtractOp::create(b, vector, lane); }
@@ -35,9 +36,7 @@ Value cpu::emitBits(LoopBuilder &b, Value conditions) {
 
 static Value i64(LoopBuilder &b, int64_t value) { return arith::ConstantOp::create(b, b.getI64IntegerAttr(value)); }
 
-Value cpu::emitShiftLeft(LoopBuilder &b, Value bits, int64_t by) {
-  return arith::ShLIOp::create(b, bits, i64(b, by));
-}
+Value cpu::emitShiftLeft(LoopBuilder &b, Value bits, int64_t by) { return arith::ShLIOp::create(b, bits, i64(b, by)); }
 
 Value cpu::emitPopulation(LoopBuilder &b, Value bits) { return math::CtPopOp::create(b, bits); }
 

@@ -15,12 +15,11 @@ namespace peer {
 /// Instruction sets an optimizer may reach for on its own. LLVM's feature lists
 /// hold tuning hints too, which no machine can lack.
 static constexpr StringLiteral kInstructionSets[] = {
-    "aes",        "avx",           "avx2",          "avx512bf16",  "avx512bitalg", "avx512bw",   "avx512cd",
-    "avx512dq",   "avx512f",       "avx512fp16",    "avx512ifma",  "avx512vbmi",   "avx512vbmi2", "avx512vl",
-    "avx512vnni", "avx512vpopcntdq", "avxifma",     "avxneconvert", "avxvnni",     "avxvnniint8", "bmi",
-    "bmi2",       "cx16",          "f16c",          "fma",         "gfni",         "lzcnt",      "movbe",
-    "pclmul",     "popcnt",        "sahf",          "sha",         "sse3",         "sse4.1",     "sse4.2",
-    "sse4a",      "ssse3",         "vaes",          "vpclmulqdq",  "xsave"};
+    "aes",     "avx",          "avx2",       "avx512bf16",  "avx512bitalg", "avx512bw", "avx512cd",   "avx512dq",
+    "avx512f", "avx512fp16",   "avx512ifma", "avx512vbmi",  "avx512vbmi2",  "avx512vl", "avx512vnni", "avx512vpopcntdq",
+    "avxifma", "avxneconvert", "avxvnni",    "avxvnniint8", "bmi",          "bmi2",     "cx16",       "f16c",
+    "fma",     "gfni",         "lzcnt",      "movbe",       "pclmul",       "popcnt",   "sahf",       "sha",
+    "sse3",    "sse4.1",       "sse4.2",     "sse4a",       "ssse3",        "vaes",     "vpclmulqdq", "xsave"};
 
 int64_t CpuTarget::vectorWidth() const {
   auto has = [&](StringRef name) { return llvm::is_contained(required, name); };

@@ -15,7 +15,8 @@ static bool isFlattenable(Value buffer) {
 }
 
 const char *cpu::rejectUpdate(UpdateOp op) {
-  bool flat = isFlattenable(op.getParam()) && isFlattenable(op.getGrad()) && llvm::all_of(op.getStates(), isFlattenable);
+  bool flat =
+      isFlattenable(op.getParam()) && isFlattenable(op.getGrad()) && llvm::all_of(op.getStates(), isFlattenable);
   return flat ? nullptr : "the parameter, its gradient or its states do not flatten";
 }
 

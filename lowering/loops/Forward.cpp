@@ -35,14 +35,11 @@ void loops::fillZero(LoopBuilder &b, Value buffer) {
   nest(b, dims(b, buffer, type.getRank()), [&](ArrayRef<Value> at) { b.store(zero, buffer, at); });
 }
 
-Value loops::keyHead(LoopBuilder &b, Value keys, Value head) {
-  return b.staticDim(keys, 0) == 1 ? b.index(0) : head;
-}
+Value loops::keyHead(LoopBuilder &b, Value keys, Value head) { return b.staticDim(keys, 0) == 1 ? b.index(0) : head; }
 
 Value loops::sum(LoopBuilder &b, Value bound, llvm::function_ref<Value(Value)> term) {
-  return b.loop(b.index(0), bound, {b.f32(0)}, [&](Value i, ValueRange carried) {
-    return Values{b.add(carried[0], term(i))};
-  })[0];
+  return b.loop(b.index(0), bound, {b.f32(0)},
+                [&](Value i, ValueRange carried) { return Values{b.add(carried[0], term(i))}; })[0];
 }
 
 Value loops::keyOf(LoopBuilder &b, Value expert, unsigned p, unsigned halves, int64_t n) {

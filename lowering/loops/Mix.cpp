@@ -9,9 +9,8 @@ using arith::CmpIPredicate;
 
 /// pool[row, f, :] . buffer[token, :].
 static Value dot(LoopBuilder &b, Value pool, Value row, int64_t f, Value buffer, Value token) {
-  return sum(b, b.dim(pool, 2), [&](Value d) {
-    return b.mul(b.load(pool, {row, b.index(f), d}), b.load(buffer, {token, d}));
-  });
+  return sum(b, b.dim(pool, 2),
+             [&](Value d) { return b.mul(b.load(pool, {row, b.index(f), d}), b.load(buffer, {token, d})); });
 }
 
 /// buffer[token, :] += scale * pool[row, f, :].

@@ -60,9 +60,8 @@ static void forEachGradient(LoopBuilder &b, const RowGrad &grad,
 void loops::emitPoolGrad(PoolGradOp op, LoopBuilder &b) {
   Value dpool = op.getOuts()[0];
   fillZero(b, dpool);
-  forEachGradient(b, emitRowGrad(b, op), [&](Value row, Value f, Value d, Value gradient) {
-    b.store(gradient, dpool, {row, f, d});
-  });
+  forEachGradient(b, emitRowGrad(b, op),
+                  [&](Value row, Value f, Value d, Value gradient) { b.store(gradient, dpool, {row, f, d}); });
 }
 
 void loops::emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b) {

@@ -22,11 +22,12 @@ static void emitTopK(LoopBuilder &b, Value n, int64_t k, llvm::function_ref<Valu
   b.loop(zero, b.index(k), {b.f32(kInfinity), none}, [&](Value round, ValueRange previous) {
     Values best = b.loop(zero, n, {b.f32(-kInfinity), none}, [&](Value j, ValueRange carried) {
       Value x = emitScore(b, score(j)), index = b.toI32(j);
-      Value after = either(b, b.cmp(CmpFPredicate::OLT, x, previous[0]),
-                           both(b, b.cmp(CmpFPredicate::OEQ, x, previous[0]),
-                                b.cmp(CmpIPredicate::sgt, index, previous[1])));
+      Value after =
+          either(b, b.cmp(CmpFPredicate::OLT, x, previous[0]),
+                 both(b, b.cmp(CmpFPredicate::OEQ, x, previous[0]), b.cmp(CmpIPredicate::sgt, index, previous[1])));
       // Indices come in ascending order, so an equal score never replaces an earlier one.
-      Value better = either(b, b.cmp(CmpIPredicate::slt, carried[1], b.i32(0)), b.cmp(CmpFPredicate::OGT, x, carried[0]));
+      Value better =
+          either(b, b.cmp(CmpIPredicate::slt, carried[1], b.i32(0)), b.cmp(CmpFPredicate::OGT, x, carried[0]));
       Value take = both(b, after, better);
       return Values{b.select(take, x, carried[0]), b.select(take, index, carried[1])};
     });
@@ -94,9 +95,7 @@ void loops::emitSelect(SelectOp op, LoopBuilder &b) {
       b.store(value, val, {row[0], row[1], round});
       b.store(index, idx, {row[0], row[1], round});
     };
-    auto scoresOf = [&](Value p) {
-      return [&, p](Value j) { return b.load(logits, {row[0], row[1], p, j}); };
-    };
+    auto scoresOf = [&](Value p) { return [&, p](Value j) { return b.load(logits, {row[0], row[1], p, j}); }; };
     if (!product)
       return emitTopK(b, n, k, scoresOf(zero), keep);
     for (int64_t p = 0; p < 2; ++p)

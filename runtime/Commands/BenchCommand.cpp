@@ -21,7 +21,8 @@ struct BenchOptions {
 constexpr uint64_t kSeed = 1;
 constexpr int64_t kDefaultTokens = 1024;
 
-constexpr const char *kHelp = R"(One call warms up, --repeat calls are timed. Times are microseconds per call, bytes and FLOPs what the kernel must move and
+constexpr const char *kHelp =
+    R"(One call warms up, --repeat calls are timed. Times are microseconds per call, bytes and FLOPs what the kernel must move and
 compute at this token count, GB/s and GFLOP/s these divided by the median time, stream_gb_per_s what all threads together
 can read from memory (GB = 1e9 bytes). Without --in the inputs are random (fixed seed, integers within their range);
 without --weights parameters are initialised as "peer-run init --seed 1" does.
@@ -38,7 +39,8 @@ Result<int64_t> tokensOf(const BenchOptions &options, const Entry &entry) {
     if (number.empty() || number.size() > 15 || number.find_first_not_of("0123456789") != std::string::npos)
       return Status::error("--dim ", dim, ": expected NAME=N with N a whole number, such as T=1024");
     if (!entry.dynamic || name != "T")
-      return Status::error("--dim ", dim, ": entry \"", entry.name, "\" has no dimension ", name, entry.dynamic ? " (it has: T)" : " (all its sizes are fixed)");
+      return Status::error("--dim ", dim, ": entry \"", entry.name, "\" has no dimension ", name,
+                           entry.dynamic ? " (it has: T)" : " (all its sizes are fixed)");
     tokens = std::stoll(number);
     if (tokens % entry.multipleOf != 0)
       return Status::error("--dim ", dim, ": entry \"", entry.name, "\" takes multiples of ", entry.multipleOf);
@@ -68,7 +70,8 @@ std::vector<KernelTiming> grouped(const std::vector<KernelTiming> &kernels) {
   std::vector<KernelTiming> groups;
   std::vector<int> counts;
   for (const KernelTiming &kernel : kernels) {
-    auto group = std::find_if(groups.begin(), groups.end(), [&](const KernelTiming &g) { return g.name == kernel.name; });
+    auto group =
+        std::find_if(groups.begin(), groups.end(), [&](const KernelTiming &g) { return g.name == kernel.name; });
     if (group == groups.end()) {
       groups.push_back(kernel);
       counts.push_back(1);
@@ -87,20 +90,23 @@ std::vector<KernelTiming> grouped(const std::vector<KernelTiming> &kernels) {
 }
 
 void printTable(const BenchResult &result, bool each) {
-  std::printf("%s: T = %lld, %lld calls, %d threads, BLAS kernels: %s\n", result.entry.c_str(), static_cast<long long>(result.tokens),
-              static_cast<long long>(result.repeats), omp_get_max_threads(), blasCore().c_str());
+  std::printf("%s: T = %lld, %lld calls, %d threads, BLAS kernels: %s\n", result.entry.c_str(),
+              static_cast<long long>(result.tokens), static_cast<long long>(result.repeats), omp_get_max_threads(),
+              blasCore().c_str());
   Table table({"kernel", "median us", "min us", "MB", "GB/s", "of stream", "MFLOP", "GFLOP/s"});
   for (const KernelTiming &kernel : each ? result.kernels : grouped(result.kernels)) {
     double share = result.streamGbPerSecond > 0 ? 100 * kernel.gbPerSecond() / result.streamGbPerSecond : 0;
-    table.add({kernel.name, fixed(kernel.medianUs, 1), fixed(kernel.minUs, 1), fixed(kernel.bytes * 1e-6, 3), fixed(kernel.gbPerSecond(), 2),
-               fixed(share, 0) + " %", fixed(kernel.flops * 1e-6, 3), fixed(kernel.gflopPerSecond(), 2)});
+    table.add({kernel.name, fixed(kernel.medianUs, 1), fixed(kernel.minUs, 1), fixed(kernel.bytes * 1e-6, 3),
+               fixed(kernel.gbPerSecond(), 2), fixed(share, 0) + " %", fixed(kernel.flops * 1e-6, 3),
+               fixed(kernel.gflopPerSecond(), 2)});
   }
   if (!result.kernels.empty())
     std::printf("%s", table.text("  ").c_str());
   std::printf("total: median %.1f us, minimum %.1f us", result.medianUs, result.minUs);
   if (result.tokens > 0)
     std::printf(", %.2f us per token", result.medianUs / static_cast<double>(result.tokens));
-  std::printf("\nstream bandwidth: %.1f GB/s; most memory held by compiled code: %s\n", result.streamGbPerSecond, bytesText(result.peakBytes).c_str());
+  std::printf("\nstream bandwidth: %.1f GB/s; most memory held by compiled code: %s\n", result.streamGbPerSecond,
+              bytesText(result.peakBytes).c_str());
 }
 
 Result<int> runBench(const BenchOptions &options) {
@@ -119,7 +125,8 @@ Result<int> runBench(const BenchOptions &options) {
     return tokens.status();
   PEER_TRY(session->prepare(*entry));
   PEER_TRY(options.weights.empty() ? session->initParameters(kSeed) : session->loadParameters(options.weights));
-  PEER_TRY_ASSIGN(BenchResult result, benchEntry(*session, *entry, inputs, session->defaultScalars(*entry), options.repeat));
+  PEER_TRY_ASSIGN(BenchResult result,
+                  benchEntry(*session, *entry, inputs, session->defaultScalars(*entry), options.repeat));
   if (options.json)
     printJson(result);
   else
@@ -130,17 +137,25 @@ Result<int> runBench(const BenchOptions &options) {
 
 void addBenchCommand(CLI::App &app, CommandContext &context) {
   auto options = std::make_shared<BenchOptions>();
-  CLI::App *command = app.add_subcommand("bench", "Time one function of a model, kernel by kernel, beside the machine's memory bandwidth");
+  CLI::App *command = app.add_subcommand(
+      "bench", "Time one function of a model, kernel by kernel, beside the machine's memory bandwidth");
   command->footer(kHelp);
   command->add_option("MODEL", options->model, "The artifact (MODEL.peer)")->required();
   command->add_option("ENTRY", options->entry, "The function to time")->required();
   command->add_option("--weights", options->weights, "Parameters (default: initialised)")->type_name("FILE");
   command->add_option("--in", options->in, "Input tensors (default: random)")->type_name("FILE");
-  command->add_option("--dim", options->dims, "Size of a dynamic dimension of random inputs (default: T=1024, rounded up to what the function takes)")
+  command
+      ->add_option(
+          "--dim", options->dims,
+          "Size of a dynamic dimension of random inputs (default: T=1024, rounded up to what the function takes)")
       ->type_name("NAME=N")
       ->allow_extra_args(false);
-  command->add_option("--repeat", options->repeat, "Calls to time")->type_name("R")->check(CLI::Range(1, 1000000).description(""))->capture_default_str();
-  command->add_flag("--each", options->each, "A line for each kernel of the function, in order; without it equal names share one");
+  command->add_option("--repeat", options->repeat, "Calls to time")
+      ->type_name("R")
+      ->check(CLI::Range(1, 1000000).description(""))
+      ->capture_default_str();
+  command->add_flag("--each", options->each,
+                    "A line for each kernel of the function, in order; without it equal names share one");
   command->add_flag("--json", options->json, "Print one JSON object instead of a table");
   addCommonOptions(*command, context);
   command->callback([options, &context] { context.action = [options] { return runBench(*options); }; });

@@ -8,7 +8,8 @@ struct CallOptions {
   std::string model, entry, weights, in, out;
 };
 
-constexpr const char *kHelp = R"(The tensors in IN.safetensors must be exactly the function's inputs ("peer-run inspect MODEL.peer" lists them).
+constexpr const char *kHelp =
+    R"(The tensors in IN.safetensors must be exactly the function's inputs ("peer-run inspect MODEL.peer" lists them).
 The token count T comes from their shapes. Scalars that a function takes (step, position, learning_rate.GROUP) may be
 given there too, as tensors of rank 0; otherwise they are 1, 0 and the model's default. States such as key-value
 caches start at zero.
@@ -19,11 +20,16 @@ Example:
 
 Result<double> scalarOf(const Tensor &tensor, const std::string &what) {
   switch (tensor.dtype()) {
-  case DType::F32: return static_cast<double>(tensor.as<float>()[0]);
-  case DType::F64: return tensor.as<double>()[0];
-  case DType::I32: return static_cast<double>(tensor.as<int32_t>()[0]);
-  case DType::I64: return static_cast<double>(tensor.as<int64_t>()[0]);
-  default: return Status::error(what, " is ", dtypeName(tensor.dtype()), ", expected a scalar of f32, f64, i32 or i64");
+  case DType::F32:
+    return static_cast<double>(tensor.as<float>()[0]);
+  case DType::F64:
+    return tensor.as<double>()[0];
+  case DType::I32:
+    return static_cast<double>(tensor.as<int32_t>()[0]);
+  case DType::I64:
+    return static_cast<double>(tensor.as<int64_t>()[0]);
+  default:
+    return Status::error(what, " is ", dtypeName(tensor.dtype()), ", expected a scalar of f32, f64, i32 or i64");
   }
 }
 
@@ -57,7 +63,8 @@ Result<int> runCall(const CallOptions &options) {
   if (options.in.empty() && takes(*entry, Role::Input))
     return Status::error("entry \"", entry->name, "\" takes inputs: give them with --in");
   if (options.weights.empty() && takes(*entry, Role::Parameter))
-    return Status::error("entry \"", entry->name, "\" takes parameters: give them with --weights (peer-run init makes a file of initial ones)");
+    return Status::error("entry \"", entry->name,
+                         "\" takes parameters: give them with --weights (peer-run init makes a file of initial ones)");
   TensorMap inputs;
   if (!options.in.empty()) {
     PEER_TRY_ASSIGN(inputs, readSafetensors(options.in));

@@ -8,7 +8,8 @@
 namespace peer::runtime {
 
 namespace {
-constexpr const char *kAbout = R"(Runs compiled models: artifacts (MODEL.peer) that peer-opt made, with parameters in safetensors files.
+constexpr const char *kAbout =
+    R"(Runs compiled models: artifacts (MODEL.peer) that peer-opt made, with parameters in safetensors files.
 
 A first session:
   peer-run inspect MODEL.peer
@@ -50,7 +51,8 @@ int runAction(CommandContext &context) {
 } // namespace
 
 void addCommonOptions(CLI::App &command, CommandContext &context) {
-  command.add_option("--threads", context.threads, "Threads to compute with (default: one per core, or OMP_NUM_THREADS)")
+  command
+      .add_option("--threads", context.threads, "Threads to compute with (default: one per core, or OMP_NUM_THREADS)")
       ->type_name("N")
       ->check(CLI::Range(1, 4096).description(""));
   command.add_option("--device", context.device, "Where to run: cpu")->type_name("NAME")->capture_default_str();

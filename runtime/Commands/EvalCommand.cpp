@@ -30,11 +30,14 @@ struct Arguments {
 };
 
 void print(const EvalRecord &record, TextView text) {
-  std::printf("loss             %.4f nats per byte over %s tokens\nperplexity       %.4f\nbits per byte    %.4f\nunigram entropy  %.4f nats per byte of this text\n", record.loss,
-              formatCount(static_cast<double>(record.tokens)).c_str(), record.perplexity(), record.bitsPerByte(), unigramEntropy(text));
+  std::printf("loss             %.4f nats per byte over %s tokens\nperplexity       %.4f\nbits per byte    "
+              "%.4f\nunigram entropy  %.4f nats per byte of this text\n",
+              record.loss, formatCount(static_cast<double>(record.tokens)).c_str(), record.perplexity(),
+              record.bitsPerByte(), unigramEntropy(text));
   for (const LayerUsage &layer : record.layers)
-    std::printf("experts          %s: %.2f %% of %s used, unevenness %.4f nats\n", layer.name.c_str(), 100 * layer.metrics.usage,
-                formatCount(static_cast<double>(layer.experts)).c_str(), layer.metrics.unevenness);
+    std::printf("experts          %s: %.2f %% of %s used, unevenness %.4f nats\n", layer.name.c_str(),
+                100 * layer.metrics.usage, formatCount(static_cast<double>(layer.experts)).c_str(),
+                layer.metrics.unevenness);
 }
 
 Result<int> runEval(const Arguments &arguments) {
@@ -52,7 +55,8 @@ Result<int> runEval(const Arguments &arguments) {
   options.onProgress = [&](int64_t done, int64_t total) {
     if (live && done > 0) {
       double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      std::fprintf(stderr, "\r%.0f %% of %s contexts  %s left\x1b[K", 100.0 * done / total, formatCount(static_cast<double>(total)).c_str(),
+      std::fprintf(stderr, "\r%.0f %% of %s contexts  %s left\x1b[K", 100.0 * done / total,
+                   formatCount(static_cast<double>(total)).c_str(),
                    formatDuration(seconds / done * (total - done)).c_str());
     }
     return true;
@@ -63,7 +67,8 @@ Result<int> runEval(const Arguments &arguments) {
   if (!record.ok())
     return record.status();
   if (!std::isfinite(record->loss))
-    return Status::error("the loss of ", arguments.model, " with ", arguments.weights, " on ", arguments.data, " is ", record->loss, ": the weights are damaged or diverged");
+    return Status::error("the loss of ", arguments.model, " with ", arguments.weights, " on ", arguments.data, " is ",
+                         record->loss, ": the weights are damaged or diverged");
   if (arguments.json)
     std::printf("%s\n", evalJson(*record).c_str());
   else
@@ -78,9 +83,15 @@ void addEvalCommand(CLI::App &app, CommandContext &context) {
   command->footer(kHelp);
   auto arguments = std::make_shared<Arguments>();
   command->add_option("MODEL", arguments->model, "Compiled model (.peer) with a loss entry")->required();
-  command->add_option("--weights", arguments->weights, "Parameters: a weights file or a checkpoint")->required()->type_name("FILE");
-  command->add_option("--data", arguments->data, "Text to measure on: a file or a directory")->required()->type_name("PATH");
-  command->add_option("--batch", arguments->batch, "Sequences per call [8]")->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))->type_name("B");
+  command->add_option("--weights", arguments->weights, "Parameters: a weights file or a checkpoint")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--data", arguments->data, "Text to measure on: a file or a directory")
+      ->required()
+      ->type_name("PATH");
+  command->add_option("--batch", arguments->batch, "Sequences per call [8]")
+      ->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))
+      ->type_name("B");
   command->add_flag("--json", arguments->json, "Print one JSON object");
   addCommonOptions(*command, context);
   command->callback([arguments, &context] { context.action = [arguments] { return runEval(*arguments); }; });

@@ -49,7 +49,8 @@ Result<int> runGenerate(const Arguments &arguments) {
   if (!stats.ok())
     return stats.status();
   if (isatty(STDERR_FILENO) && stats->generated > 1)
-    std::fprintf(stderr, "prompt: %s tokens in %.3f s; generated: %s tokens, %s tokens/s\n", formatCount(static_cast<double>(stats->promptTokens)).c_str(), stats->prefillSeconds,
+    std::fprintf(stderr, "prompt: %s tokens in %.3f s; generated: %s tokens, %s tokens/s\n",
+                 formatCount(static_cast<double>(stats->promptTokens)).c_str(), stats->prefillSeconds,
                  formatCount(static_cast<double>(stats->generated)).c_str(),
                  formatCount(static_cast<double>(stats->generated - 1) / std::max(stats->decodeSeconds, 1e-9)).c_str());
   return 0;
@@ -62,15 +63,29 @@ void addGenerateCommand(CLI::App &app, CommandContext &context) {
   command->footer(kHelp);
   auto arguments = std::make_shared<Arguments>();
   GenerateOptions &options = arguments->options;
-  command->add_option("MODEL", arguments->model, "Compiled model (.peer) with a prefill and a decode entry")->required();
-  command->add_option("--weights", arguments->weights, "Parameters: a weights file or a checkpoint")->required()->type_name("FILE");
-  command->add_option("--prompt", options.prompt, "Text to continue; of one longer than the model's context, the end")->required()->type_name("TEXT");
-  command->add_option("--tokens", options.tokens, "Bytes to generate")->required()->check(checkInteger(0, int64_t{1} << 40, "a whole number of 0 or more"))->type_name("N");
-  command->add_option("--temperature", options.sample.temperature, "Divides the logits: lower is safer, 0 takes the likeliest byte [1]")
+  command->add_option("MODEL", arguments->model, "Compiled model (.peer) with a prefill and a decode entry")
+      ->required();
+  command->add_option("--weights", arguments->weights, "Parameters: a weights file or a checkpoint")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--prompt", options.prompt, "Text to continue; of one longer than the model's context, the end")
+      ->required()
+      ->type_name("TEXT");
+  command->add_option("--tokens", options.tokens, "Bytes to generate")
+      ->required()
+      ->check(checkInteger(0, int64_t{1} << 40, "a whole number of 0 or more"))
+      ->type_name("N");
+  command
+      ->add_option("--temperature", options.sample.temperature,
+                   "Divides the logits: lower is safer, 0 takes the likeliest byte [1]")
       ->check(checkNumber(0.0, 1e6, "a temperature of 0 or more"))
       ->type_name("X");
-  command->add_option("--top-p", options.sample.topP, "Share of the probability to draw from [1]")->check(checkNumber(0.0, 1.0, "a probability between 0 and 1"))->type_name("P");
-  command->add_option("--seed", options.seed, "Seed of the draws [0]")->check(checkInteger(0, INT64_MAX, "a whole number of 0 or more"))->type_name("S");
+  command->add_option("--top-p", options.sample.topP, "Share of the probability to draw from [1]")
+      ->check(checkNumber(0.0, 1.0, "a probability between 0 and 1"))
+      ->type_name("P");
+  command->add_option("--seed", options.seed, "Seed of the draws [0]")
+      ->check(checkInteger(0, INT64_MAX, "a whole number of 0 or more"))
+      ->type_name("S");
   addCommonOptions(*command, context);
   command->callback([arguments, &context] { context.action = [arguments] { return runGenerate(*arguments); }; });
 }

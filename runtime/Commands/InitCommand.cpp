@@ -11,7 +11,8 @@ struct InitOptions {
   uint64_t seed = 1;
 };
 
-constexpr const char *kHelp = R"(Values follow the initialisers of the model description. One seed gives the same file on every machine of one kind, at any
+constexpr const char *kHelp =
+    R"(Values follow the initialisers of the model description. One seed gives the same file on every machine of one kind, at any
 number of threads. The file appears whole or not at all.
 
 Example:
@@ -20,11 +21,13 @@ Example:
 Result<int> runInit(const InitOptions &options) {
   PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(options.model));
   PEER_TRY(session->initParameters(options.seed));
-  PEER_TRY(session->saveParameters(options.out, {{"model", session->manifest().model}, {"seed", std::to_string(options.seed)}}));
+  PEER_TRY(session->saveParameters(options.out,
+                                   {{"model", session->manifest().model}, {"seed", std::to_string(options.seed)}}));
   uint64_t values = 0;
   for (const auto &[name, tensor] : session->parameters())
     values += static_cast<uint64_t>(tensor.elements());
-  std::printf("%s: %zu tensors, %llu parameters\n", options.out.c_str(), session->parameters().size(), static_cast<unsigned long long>(values));
+  std::printf("%s: %zu tensors, %llu parameters\n", options.out.c_str(), session->parameters().size(),
+              static_cast<unsigned long long>(values));
   return 0;
 }
 } // namespace
@@ -34,7 +37,9 @@ void addInitCommand(CLI::App &app, CommandContext &context) {
   CLI::App *command = app.add_subcommand("init", "Write a model's initial parameters to a safetensors file");
   command->footer(kHelp);
   command->add_option("MODEL", options->model, "The artifact (MODEL.peer)")->required();
-  command->add_option("--seed", options->seed, "A whole number that names the random values")->type_name("S")->capture_default_str();
+  command->add_option("--seed", options->seed, "A whole number that names the random values")
+      ->type_name("S")
+      ->capture_default_str();
   command->add_option("--out", options->out, "Where the parameters go (safetensors)")->type_name("FILE")->required();
   addCommonOptions(*command, context);
   command->callback([options, &context] { context.action = [options] { return runInit(*options); }; });

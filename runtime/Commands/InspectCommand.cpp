@@ -9,7 +9,8 @@
 namespace peer::runtime {
 
 namespace {
-constexpr const char *kHelp = R"(Of an artifact: its target, its parameters with totals, its functions with their tensors. Of a safetensors file: its
+constexpr const char *kHelp =
+    R"(Of an artifact: its target, its parameters with totals, its functions with their tensors. Of a safetensors file: its
 tensors and metadata. Artifacts for other machines can be inspected too; what this machine lacks to run them is said.
 
 Examples:
@@ -25,9 +26,12 @@ std::string joined(const std::vector<std::string> &items) {
 
 std::string initText(const Init &init) {
   switch (init.kind) {
-  case Init::Kind::Normal: return concat("normal(", init.mean, ", ", init.std, ")");
-  case Init::Kind::Uniform: return concat("uniform(", init.low, ", ", init.high, ")");
-  case Init::Kind::Constant: return concat("constant(", init.value, ")");
+  case Init::Kind::Normal:
+    return concat("normal(", init.mean, ", ", init.std, ")");
+  case Init::Kind::Uniform:
+    return concat("uniform(", init.low, ", ", init.high, ")");
+  case Init::Kind::Constant:
+    return concat("constant(", init.value, ")");
   }
   return "";
 }
@@ -48,8 +52,9 @@ void printParameters(const Manifest &manifest) {
     int64_t count = elementsOf(parameter.shape);
     values += static_cast<uint64_t>(count);
     bytes += static_cast<uint64_t>(count) * dtypeSize(parameter.dtype);
-    table.add({parameter.name, std::string(dtypeName(parameter.dtype)), shapeText(parameter.shape), std::to_string(count),
-               parameter.trainable ? parameter.group : "(not trained)", initText(parameter.init)});
+    table.add({parameter.name, std::string(dtypeName(parameter.dtype)), shapeText(parameter.shape),
+               std::to_string(count), parameter.trainable ? parameter.group : "(not trained)",
+               initText(parameter.init)});
   }
   print(concat("\nparameters: ", values, " in ", manifest.parameters.size(), " tensors, ", bytesText(bytes), "\n"));
   if (!manifest.parameters.empty())
@@ -66,7 +71,8 @@ void printGroups(const Manifest &manifest) {
 }
 
 void printEntry(const Entry &entry) {
-  print(concat("\nfunction ", entry.name, " (", entryKindName(entry.kind), entry.of.empty() ? "" : " of " + entry.of, ")"));
+  print(concat("\nfunction ", entry.name, " (", entryKindName(entry.kind), entry.of.empty() ? "" : " of " + entry.of,
+               ")"));
   if (entry.dynamic && entry.multipleOf > 1)
     print(concat(", T a multiple of ", entry.multipleOf));
   if (entry.most > 0)
@@ -83,7 +89,8 @@ void printEntry(const Entry &entry) {
     if (argument.role == Role::State || argument.role == Role::Parameter)
       continue;
     std::string range = argument.range ? concat((*argument.range)[0], " <= v < ", (*argument.range)[1]) : "";
-    table.add({std::string(roleName(argument.role)), argument.name, std::string(dtypeName(argument.dtype)), shapeText(argument.shape), range});
+    table.add({std::string(roleName(argument.role)), argument.name, std::string(dtypeName(argument.dtype)),
+               shapeText(argument.shape), range});
   }
   for (const ResultInfo &result : entry.results)
     table.add({"result", result.name, std::string(dtypeName(result.dtype)), shapeText(result.shape), ""});
@@ -123,9 +130,11 @@ Result<int> inspectSafetensors(const std::string &path) {
   for (const auto &[name, info] : file.tensors()) {
     bytes += info.end - info.begin;
     values += static_cast<uint64_t>(elementsOf(info.shape));
-    table.add({name, std::string(dtypeName(info.dtype)), shapeText(info.shape), std::to_string(elementsOf(info.shape)), std::to_string(info.end - info.begin)});
+    table.add({name, std::string(dtypeName(info.dtype)), shapeText(info.shape), std::to_string(elementsOf(info.shape)),
+               std::to_string(info.end - info.begin)});
   }
-  print(concat("safetensors ", path, ": ", values, " values in ", file.tensors().size(), " tensors, ", bytesText(bytes), "\n"));
+  print(concat("safetensors ", path, ": ", values, " values in ", file.tensors().size(), " tensors, ", bytesText(bytes),
+               "\n"));
   if (!file.tensors().empty())
     print(table.text("  "));
   for (const auto &[key, value] : file.metadata())
@@ -136,7 +145,10 @@ Result<int> inspectSafetensors(const std::string &path) {
 Result<int> runInspect(const std::string &path) {
   PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
   // An artifact is an ELF object at its start, whatever its name; anything else can only be safetensors.
-  if (file->size() >= 4 && std::memcmp(file->data(), "\x7f" "ELF", 4) == 0)
+  if (file->size() >= 4 && std::memcmp(file->data(),
+                                       "\x7f"
+                                       "ELF",
+                                       4) == 0)
     return inspectArtifact(path);
   Result<int> result = inspectSafetensors(path);
   if (!result.ok() && path.ends_with(".peer"))

@@ -56,16 +56,19 @@ std::string resumeCommand() {
 
 void printSummary(const TrainSummary &summary) {
   const EvalRecord &validation = summary.validation;
-  std::printf("training loss    %.4f nats per byte (smoothed) after %s steps at %s tokens/s\n", summary.trainLoss, formatCount(static_cast<double>(summary.step)).c_str(),
-              formatCount(summary.tokensPerSecond).c_str());
-  std::printf("validation loss  %.4f nats per byte: perplexity %.3f, %.4f bits per byte\n", validation.loss, validation.perplexity(), validation.bitsPerByte());
-  std::printf("unigram entropy  %.4f nats per byte of the training text: the validation loss is %.4f %s it\n", summary.unigramEntropy,
-              std::abs(summary.unigramEntropy - validation.loss), validation.loss <= summary.unigramEntropy ? "below" : "above");
+  std::printf("training loss    %.4f nats per byte (smoothed) after %s steps at %s tokens/s\n", summary.trainLoss,
+              formatCount(static_cast<double>(summary.step)).c_str(), formatCount(summary.tokensPerSecond).c_str());
+  std::printf("validation loss  %.4f nats per byte: perplexity %.3f, %.4f bits per byte\n", validation.loss,
+              validation.perplexity(), validation.bitsPerByte());
+  std::printf("unigram entropy  %.4f nats per byte of the training text: the validation loss is %.4f %s it\n",
+              summary.unigramEntropy, std::abs(summary.unigramEntropy - validation.loss),
+              validation.loss <= summary.unigramEntropy ? "below" : "above");
   for (const LayerUsage &layer : validation.layers)
-    std::printf("experts          %s: %.2f %% of %s used, unevenness %.3f nats\n", layer.name.c_str(), 100 * layer.metrics.usage,
-                formatCount(static_cast<double>(layer.experts)).c_str(), layer.metrics.unevenness);
-  std::printf("weights          %s\ncheckpoint       %s\nlog              %s\nreport           %s\n", summary.weights.c_str(), summary.checkpoint.c_str(), summary.log.c_str(),
-              summary.report.c_str());
+    std::printf("experts          %s: %.2f %% of %s used, unevenness %.3f nats\n", layer.name.c_str(),
+                100 * layer.metrics.usage, formatCount(static_cast<double>(layer.experts)).c_str(),
+                layer.metrics.unevenness);
+  std::printf("weights          %s\ncheckpoint       %s\nlog              %s\nreport           %s\n",
+              summary.weights.c_str(), summary.checkpoint.c_str(), summary.log.c_str(), summary.report.c_str());
 }
 
 Result<int> runTrain(TrainOptions options) {
@@ -99,11 +102,26 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
   auto wholeNumber = checkInteger(0, int64_t{1} << 40, "a whole number of 0 or more");
   auto learningRate = checkNumber(0, 1e30, "a learning rate of 0 or more");
   command->add_option("MODEL", options->model, "Compiled model (.peer) with a train and a loss entry")->required();
-  command->add_option("--data", options->data, "Text to train on: a file, or a directory whose files are read in the order of their paths")->required()->type_name("PATH");
-  command->add_option("--steps", options->steps, "Steps in total, those before a --resume included")->required()->check(positiveInteger)->type_name("N");
-  command->add_option("--batch", options->batch, "Sequences per step [8]")->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))->type_name("B");
-  command->add_option("--lr", options->learningRate, "Peak learning rate [the description's]")->check(learningRate)->type_name("X");
-  command->add_option("--expert-lr", options->expertLearningRate, "Peak learning rate of the group 'experts' [the description's]")->check(learningRate)->type_name("X");
+  command
+      ->add_option("--data", options->data,
+                   "Text to train on: a file, or a directory whose files are read in the order of their paths")
+      ->required()
+      ->type_name("PATH");
+  command->add_option("--steps", options->steps, "Steps in total, those before a --resume included")
+      ->required()
+      ->check(positiveInteger)
+      ->type_name("N");
+  command->add_option("--batch", options->batch, "Sequences per step [8]")
+      ->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))
+      ->type_name("B");
+  command->add_option("--lr", options->learningRate, "Peak learning rate [the description's]")
+      ->check(learningRate)
+      ->type_name("X");
+  command
+      ->add_option("--expert-lr", options->expertLearningRate,
+                   "Peak learning rate of the group 'experts' [the description's]")
+      ->check(learningRate)
+      ->type_name("X");
   command
       ->add_option_function<std::string>(
           "--schedule",
@@ -115,16 +133,35 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
           },
           "How the learning rate moves: constant, linear or cosine [constant]")
       ->type_name("KIND");
-  command->add_option("--warmup", options->warmup, "Steps over which the learning rate rises to its peak [0]")->check(wholeNumber)->type_name("N");
-  command->add_option("--seed", options->seed, "Seed of the initial parameters and of the places the text is read at [0]")->check(checkInteger(0, INT64_MAX, "a whole number of 0 or more"))->type_name("S");
-  command->add_option("--eval-data", options->evalData, "Text to validate on [the last 5 % of --data, which are then not trained on]")->type_name("PATH");
-  command->add_option("--eval-every", options->evalEvery, "Steps between validations [a tenth of --steps]; there is always one at the end")->check(positiveInteger)->type_name("N");
-  command->add_option("--eval-tokens", options->evalTokens, "Validate on at most this many tokens, spread evenly over the text; 0: all [65536]")->check(wholeNumber)->type_name("N");
-  command->add_option("--save-every", options->saveEvery, "Steps between checkpoints [one every ten minutes]; there is always one at the end")
+  command->add_option("--warmup", options->warmup, "Steps over which the learning rate rises to its peak [0]")
+      ->check(wholeNumber)
+      ->type_name("N");
+  command
+      ->add_option("--seed", options->seed, "Seed of the initial parameters and of the places the text is read at [0]")
+      ->check(checkInteger(0, INT64_MAX, "a whole number of 0 or more"))
+      ->type_name("S");
+  command
+      ->add_option("--eval-data", options->evalData,
+                   "Text to validate on [the last 5 % of --data, which are then not trained on]")
+      ->type_name("PATH");
+  command
+      ->add_option("--eval-every", options->evalEvery,
+                   "Steps between validations [a tenth of --steps]; there is always one at the end")
+      ->check(positiveInteger)
+      ->type_name("N");
+  command
+      ->add_option("--eval-tokens", options->evalTokens,
+                   "Validate on at most this many tokens, spread evenly over the text; 0: all [65536]")
+      ->check(wholeNumber)
+      ->type_name("N");
+  command
+      ->add_option("--save-every", options->saveEvery,
+                   "Steps between checkpoints [one every ten minutes]; there is always one at the end")
       ->check(positiveInteger)
       ->type_name("N");
   command->add_option("--out", options->out, "Directory of the run [MODEL's name with .run]")->type_name("DIR");
-  command->add_flag("--resume", options->resume, "Go on from the newest checkpoint in --out; seed, batch and data must be the same");
+  command->add_flag("--resume", options->resume,
+                    "Go on from the newest checkpoint in --out; seed, batch and data must be the same");
   addCommonOptions(*command, context);
   command->callback([options, &context] { context.action = [options] { return runTrain(*options); }; });
 }

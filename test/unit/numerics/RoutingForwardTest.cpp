@@ -8,24 +8,31 @@ namespace {
 using namespace reference;
 
 struct RoutingForward : RoutingOpTest {
-  void checkScore(int64_t tokens, int64_t heads, int64_t keyHeads, int64_t halves, int64_t n, int64_t d, const std::string &element = "f32") {
-    Input q{"q", random({tokens, heads, halves, d}, 1), true}, keys{"keys", random({keyHeads, halves, n, d}, 2), false, element};
+  void checkScore(int64_t tokens, int64_t heads, int64_t keyHeads, int64_t halves, int64_t n, int64_t d,
+                  const std::string &element = "f32") {
+    Input q{"q", random({tokens, heads, halves, d}, 1), true},
+        keys{"keys", random({keyHeads, halves, n, d}, 2), false, element};
     if (element == "bf16")
       keys.array = roundToBF16(keys.array);
-    check({q, keys}, "  %s = peer.score %q, %keys : " + type(q) + ", " + type(keys), {{"%s", score(q.array, keys.array), true}});
+    check({q, keys}, "  %s = peer.score %q, %keys : " + type(q) + ", " + type(keys),
+          {{"%s", score(q.array, keys.array), true}});
   }
 
-  void checkMix(int64_t tokens, int64_t width, int64_t vectors, int64_t rows, const std::string &activation, const std::string &element = "f32",
-                int64_t experts = 37) {
-    Activation kind = activation == "gelu" ? Activation::Gelu : activation == "silu" ? Activation::Silu : Activation::Relu;
+  void checkMix(int64_t tokens, int64_t width, int64_t vectors, int64_t rows, const std::string &activation,
+                const std::string &element = "f32", int64_t experts = 37) {
+    Activation kind = activation == "gelu"   ? Activation::Gelu
+                      : activation == "silu" ? Activation::Silu
+                                             : Activation::Relu;
     Input x{"x", random({tokens, width}, 1), true}, idx{"idx", randomExperts({tokens, 2, 5}, experts, 2), true, "i32"},
-        w{"w", random({tokens, 2, 5}, 3), true}, pool{"pool", random({experts * rows, vectors, width}, 4), false, element};
+        w{"w", random({tokens, 2, 5}, 3), true},
+        pool{"pool", random({experts * rows, vectors, width}, 4), false, element};
     if (element == "bf16")
       pool.array = roundToBF16(pool.array);
     check({x, idx, w, pool},
-          "  %y = peer.mix %x, %idx, %w, %pool " + activation + " {rows_per_expert = " + std::to_string(rows) + " : i64} : " + type(x) + ", " + type(idx) + ", " +
-              type(w) + ", " + type(pool),
-          {{"%y", mix(x.array, idx.array, w.array, pool.array, kind, rows), true, "f32", rows * width < 1000 ? 1e-5 : 6e-5}});
+          "  %y = peer.mix %x, %idx, %w, %pool " + activation + " {rows_per_expert = " + std::to_string(rows) +
+              " : i64} : " + type(x) + ", " + type(idx) + ", " + type(w) + ", " + type(pool),
+          {{"%y", mix(x.array, idx.array, w.array, pool.array, kind, rows), true, "f32",
+            rows * width < 1000 ? 1e-5 : 6e-5}});
   }
 
   void checkGate(const std::string &name, Gate kind, int64_t selected) {
@@ -69,12 +76,14 @@ TEST_P(RoutingForward, MixIgnoresWhatNobodySelected) {
   for (int64_t i = 0; i < 40; ++i)
     pool.array.values[i] = NAN;
   Array expected = mix(x.array, idx.array, w.array, pool.array, Activation::Gelu, 1);
-  check({x, idx, w, pool}, "  %y = peer.mix %x, %idx, %w, %pool gelu : " + type(x) + ", " + type(idx) + ", " + type(w) + ", " + type(pool),
+  check({x, idx, w, pool},
+        "  %y = peer.mix %x, %idx, %w, %pool gelu : " + type(x) + ", " + type(idx) + ", " + type(w) + ", " + type(pool),
         {{"%y", expected, true}});
 }
 
 TEST_P(RoutingForward, Usage) {
-  Input idx{"idx", randomExperts({11, 2, 3}, 9, 1), true, "i32"}, w{"w", random({11, 2, 3}, 2), true}, mass{"mass", random({9}, 3)};
+  Input idx{"idx", randomExperts({11, 2, 3}, 9, 1), true, "i32"}, w{"w", random({11, 2, 3}, 2), true},
+      mass{"mass", random({9}, 3)};
   check({idx, w, mass}, "  %m = peer.usage %idx, %w, %mass : " + type(idx) + ", " + type(w) + ", " + type(mass),
         {{"%m", usage(idx.array, w.array, mass.array)}});
 }

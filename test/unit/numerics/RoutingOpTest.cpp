@@ -50,7 +50,8 @@ void compare(const Tensor &actual, const Result &result) {
 }
 } // namespace
 
-TensorMap RoutingOpTest::check(const std::vector<Input> &inputs, const std::string &body, const std::vector<Result> &results) {
+TensorMap RoutingOpTest::check(const std::vector<Input> &inputs, const std::string &body,
+                               const std::vector<Result> &results) {
   std::string arguments, returned, returnedTypes, resultTypes;
   auto separate = [](std::string &list) -> std::string & { return list.empty() ? list : list += ", "; };
   for (const Input &input : inputs)
@@ -61,8 +62,8 @@ TensorMap RoutingOpTest::check(const std::vector<Input> &inputs, const std::stri
     separate(returnedTypes) += text;
     separate(resultTypes) += text + " {peer.name = \"" + result.value.substr(1) + "\"}";
   }
-  auto compiled = Compiled::compile("func.func @f(" + arguments + ") -> (" + resultTypes + ") {\n" + body + "\n  return " + returned + " : " +
-                                        returnedTypes + "\n}\n",
+  auto compiled = Compiled::compile("func.func @f(" + arguments + ") -> (" + resultTypes + ") {\n" + body +
+                                        "\n  return " + returned + " : " + returnedTypes + "\n}\n",
                                     code());
   if (!compiled)
     return {};

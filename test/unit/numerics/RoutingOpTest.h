@@ -27,7 +27,8 @@ protected:
 
   /// Compiles a function @f of the inputs with this body and checks its results. Where sizes are dynamic, also that the
   /// function runs on no tokens.
-  runtime::TensorMap check(const std::vector<Input> &inputs, const std::string &body, const std::vector<Result> &results);
+  runtime::TensorMap check(const std::vector<Input> &inputs, const std::string &body,
+                           const std::vector<Result> &results);
 };
 
 /// Values as a bf16 holds them.

@@ -41,7 +41,8 @@ Selection select(const Array &logits, int64_t k) {
       std::vector<std::pair<double, int64_t>> candidates;
       for (int64_t i = 0; i < n; ++i)
         for (int64_t j = 0; j < (halves == 2 ? n : 1); ++j)
-          candidates.push_back(halves == 2 ? std::pair{-(value(0, i) + value(1, j)), i * n + j} : std::pair{-value(0, i), i});
+          candidates.push_back(halves == 2 ? std::pair{-(value(0, i) + value(1, j)), i * n + j}
+                                           : std::pair{-value(0, i), i});
       std::partial_sort(candidates.begin(), candidates.begin() + k, candidates.end());
       for (int64_t i = 0; i < k; ++i) {
         el(result.idx, {t, h, i}) = static_cast<double>(candidates[i].second);
@@ -77,14 +78,18 @@ Array gate(const Array &val, Gate kind) {
 
 static double act(double a, Activation kind) {
   switch (kind) {
-  case Activation::Gelu: return 0.5 * a * (1 + std::erf(a / std::sqrt(2.0)));
-  case Activation::Silu: return a / (1 + std::exp(-a));
-  case Activation::Relu: return std::max(a, 0.0);
+  case Activation::Gelu:
+    return 0.5 * a * (1 + std::erf(a / std::sqrt(2.0)));
+  case Activation::Silu:
+    return a / (1 + std::exp(-a));
+  case Activation::Relu:
+    return std::max(a, 0.0);
   }
   return 0;
 }
 
-Array mix(const Array &x, const Array &idx, const Array &weights, const Array &pool, Activation kind, int64_t rowsPerExpert) {
+Array mix(const Array &x, const Array &idx, const Array &weights, const Array &pool, Activation kind,
+          int64_t rowsPerExpert) {
   Array y(x.shape);
   int64_t vectors = pool.shape[1], width = pool.shape[2];
   for (int64_t t = 0; t < idx.shape[0]; ++t)
@@ -153,7 +158,8 @@ static bool isTouched(const std::vector<bool> &touched, const Array &param, size
   return touched.empty() || touched[i / (param.values.size() / param.shape[0])];
 }
 
-void adamw(const AdamW &s, double step, double scale, Array &param, const Array &grad, Array &m, Array &v, const std::vector<bool> &touched) {
+void adamw(const AdamW &s, double step, double scale, Array &param, const Array &grad, Array &m, Array &v,
+           const std::vector<bool> &touched) {
   for (size_t i = 0; i < param.values.size(); ++i) {
     if (!isTouched(touched, param, i))
       continue;
@@ -165,7 +171,8 @@ void adamw(const AdamW &s, double step, double scale, Array &param, const Array 
   }
 }
 
-void sgd(double rate, double momentum, double decay, double scale, Array &param, const Array &grad, Array &m, const std::vector<bool> &touched) {
+void sgd(double rate, double momentum, double decay, double scale, Array &param, const Array &grad, Array &m,
+         const std::vector<bool> &touched) {
   for (size_t i = 0; i < param.values.size(); ++i) {
     if (!isTouched(touched, param, i))
       continue;

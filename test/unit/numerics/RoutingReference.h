@@ -23,7 +23,8 @@ Selection select(const Array &logits, int64_t k);
 enum class Gate { Softmax, Sigmoid, Relu, One };
 Array gate(const Array &val, Gate kind);
 
-Array mix(const Array &x, const Array &idx, const Array &weights, const Array &pool, Activation kind, int64_t rowsPerExpert);
+Array mix(const Array &x, const Array &idx, const Array &weights, const Array &pool, Activation kind,
+          int64_t rowsPerExpert);
 /// mass plus each expert's weights.
 Array usage(const Array &idx, const Array &weights, Array mass);
 

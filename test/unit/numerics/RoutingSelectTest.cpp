@@ -93,8 +93,9 @@ TEST_P(RoutingSelect, ProductOfNaNStaysInRange) {
   Input input{"logits", logits, true};
   Selection any = select(logits, 8);
   std::string body = "  %idx, %val = peer.select %logits product_topk<8> : " + type(input);
-  auto compiled = Compiled::compile("func.func @f(%logits: " + type(input) + " {peer.name = \"logits\"}) -> (" + type({4, 1, 8}, true, "i32") +
-                                        " {peer.name = \"idx\"}) {\n" + body + "\n return %idx : " + type({4, 1, 8}, true, "i32") + "\n}\n",
+  auto compiled = Compiled::compile("func.func @f(%logits: " + type(input) + " {peer.name = \"logits\"}) -> (" +
+                                        type({4, 1, 8}, true, "i32") + " {peer.name = \"idx\"}) {\n" + body +
+                                        "\n return %idx : " + type({4, 1, 8}, true, "i32") + "\n}\n",
                                     code());
   ASSERT_TRUE(compiled);
   runtime::TensorMap inputs;
@@ -112,7 +113,8 @@ TEST_P(RoutingSelect, AllInOrder) {
   val.values = logits.array.values;
   for (size_t i = 0; i < idx.values.size(); ++i)
     idx.values[i] = static_cast<double>(i % 11);
-  check({logits}, "  %idx, %val = peer.select %logits all : " + type(logits), {{"%idx", idx, true, "i32"}, {"%val", val, true}});
+  check({logits}, "  %idx, %val = peer.select %logits all : " + type(logits),
+        {{"%idx", idx, true, "i32"}, {"%val", val, true}});
 }
 
 INSTANTIATE_ROUTING_OPS(RoutingSelect);

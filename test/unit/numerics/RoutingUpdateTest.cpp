@@ -19,10 +19,12 @@ Array scalar(double value) {
 
 struct RoutingUpdate : RoutingOpTest {
   /// sort_pairs, and row_update of a pool by coefficients as mix_grad gives them.
-  void checkRows(const std::string &optimizer, double step, int64_t rows, int64_t vectors, int64_t width, const std::string &element = "f32") {
+  void checkRows(const std::string &optimizer, double step, int64_t rows, int64_t vectors, int64_t width,
+                 const std::string &element = "f32") {
     int64_t tokens = 23, experts = 40;
-    Input idx{"idx", randomExperts({tokens, 2, 3}, experts, 1), true, "i32"}, coef{"coef", random({tokens, 2, 3, rows, vectors}, 2), true},
-        x{"x", random({tokens, width}, 3), true}, dy{"dy", random({tokens, width}, 4), true},
+    Input idx{"idx", randomExperts({tokens, 2, 3}, experts, 1), true, "i32"},
+        coef{"coef", random({tokens, 2, 3, rows, vectors}, 2), true}, x{"x", random({tokens, width}, 3), true},
+        dy{"dy", random({tokens, width}, 4), true},
         pool{"pool", random({experts * rows, vectors, width}, 5), false, element}, m{"m", random(pool.array.shape, 6)},
         v{"v", random(pool.array.shape, 7, 0, 1)};
     if (element == "bf16")
@@ -37,25 +39,31 @@ struct RoutingUpdate : RoutingOpTest {
           for (int64_t d = 0; d < width; ++d) {
             int64_t row = static_cast<int64_t>(idx.array.values[pair]) * rows + j;
             touched[row] = true;
-            el(grad, {row, f, d}) += coef.array.values[(pair * rows + j) * vectors + f] * el(f + 1 < vectors ? x.array : dy.array, {pair / 6, d});
+            el(grad, {row, f, d}) += coef.array.values[(pair * rows + j) * vectors + f] *
+                                     el(f + 1 < vectors ? x.array : dy.array, {pair / 6, d});
           }
     }
     checkUpdated(optimizer, step, pool, grad, m, v, touched, {idx, coef, x, dy},
                  "  %o, %s, %c = peer.sort_pairs %idx experts 40 : " + type(idx) + "\n",
                  "row_update %pool, %idx, %o, %s, %c, %coef, %x, %dy",
-                 type(pool) + ", " + type(idx) + ", " + type({tokens * 6}, true, "i32") + ", " + type({tokens * 6}, true, "i32") + ", tensor<2xi32>, " +
-                     type(coef) + ", " + type(x) + ", " + type(dy));
+                 type(pool) + ", " + type(idx) + ", " + type({tokens * 6}, true, "i32") + ", " +
+                     type({tokens * 6}, true, "i32") + ", tensor<2xi32>, " + type(coef) + ", " + type(x) + ", " +
+                     type(dy));
   }
 
-  void checkDense(const std::string &optimizer, double step, std::vector<int64_t> shape, const std::string &element = "f32") {
-    Input param{"pool", random(shape, 1), false, element}, grad{"grad", random(shape, 2)}, m{"m", random(shape, 3)}, v{"v", random(shape, 4, 0, 1)};
+  void checkDense(const std::string &optimizer, double step, std::vector<int64_t> shape,
+                  const std::string &element = "f32") {
+    Input param{"pool", random(shape, 1), false, element}, grad{"grad", random(shape, 2)}, m{"m", random(shape, 3)},
+        v{"v", random(shape, 4, 0, 1)};
     if (element == "bf16")
       param.array = roundToBF16(param.array);
-    checkUpdated(optimizer, step, param, grad.array, m, v, {}, {grad}, "", "update %pool, %grad", type(param) + ", " + type(grad));
+    checkUpdated(optimizer, step, param, grad.array, m, v, {}, {grad}, "", "update %pool, %grad",
+                 type(param) + ", " + type(grad));
   }
 
-  void checkUpdated(const std::string &optimizer, double step, Input param, const Array &grad, Input m, Input v, const std::vector<bool> &touched,
-                    std::vector<Input> inputs, const std::string &before, const std::string &op, const std::string &types) {
+  void checkUpdated(const std::string &optimizer, double step, Input param, const Array &grad, Input m, Input v,
+                    const std::vector<bool> &touched, std::vector<Input> inputs, const std::string &before,
+                    const std::string &op, const std::string &types) {
     bool isAdam = optimizer.starts_with("adamw"), hasMomentum = optimizer.find("momentum") != std::string::npos;
     inputs.insert(inputs.end(), {param, {"rate", scalar(0.01)}, {"step", scalar(step)}, {"scale", scalar(0.5)}});
     std::string states, stateTypes, results = "%p";
@@ -81,8 +89,8 @@ struct RoutingUpdate : RoutingOpTest {
     if (isAdam)
       expected.push_back({"%v_new", v.array});
     check(inputs,
-          before + "  " + results + " = peer." + op + ", %rate, %step, %scale" + states + " {optimizer = #peer." + optimizer + "} : " + types +
-              ", tensor<f32>, tensor<f32>, tensor<f32>" + stateTypes,
+          before + "  " + results + " = peer." + op + ", %rate, %step, %scale" + states + " {optimizer = #peer." +
+              optimizer + "} : " + types + ", tensor<f32>, tensor<f32>, tensor<f32>" + stateTypes,
           expected);
   }
 
@@ -121,7 +129,8 @@ TEST_P(RoutingUpdate, SortPairs) {
   for (int64_t pair = 0; pair < 156; ++pair)
     if (idx.array.values[pair] >= 0)
       pairs.push_back(pair);
-  std::stable_sort(pairs.begin(), pairs.end(), [&](int64_t a, int64_t b) { return idx.array.values[a] < idx.array.values[b]; });
+  std::stable_sort(pairs.begin(), pairs.end(),
+                   [&](int64_t a, int64_t b) { return idx.array.values[a] < idx.array.values[b]; });
   Array order({156}), starts({156}), count({2});
   std::fill(order.values.begin(), order.values.end(), NAN);
   std::fill(starts.values.begin(), starts.values.end(), NAN);
@@ -141,9 +150,11 @@ TEST_P(RoutingUpdate, SortPairs) {
 TEST_P(RoutingUpdate, NormsAreTheSameAtAnyThreadCount) {
   Input x{"x", random({311, 500}, 1), true};
   Compiled *program = nullptr;
-  auto compiled = Compiled::compile("func.func @f(%x: " + type(x) + " {peer.name = \"x\"}) -> (tensor<f32> {peer.name = \"s\"}) {\n  %s = peer.sum_squares %x : " +
-                                        type(x) + "\n  return %s : tensor<f32>\n}\n",
-                                    code());
+  auto compiled = Compiled::compile(
+      "func.func @f(%x: " + type(x) +
+          " {peer.name = \"x\"}) -> (tensor<f32> {peer.name = \"s\"}) {\n  %s = peer.sum_squares %x : " + type(x) +
+          "\n  return %s : tensor<f32>\n}\n",
+      code());
   ASSERT_TRUE(program = compiled.get());
   runtime::TensorMap inputs;
   inputs.emplace("x", toTensor(x.array));

@@ -9,7 +9,8 @@
 using namespace peer::runtime;
 
 TEST(Allocator, AlignedDistinctAndReused) {
-  for (size_t bytes : {size_t{0}, size_t{1}, size_t{512}, size_t{513}, size_t{100'000}, size_t{3} << 20, size_t{20} << 20}) {
+  for (size_t bytes :
+       {size_t{0}, size_t{1}, size_t{512}, size_t{513}, size_t{100'000}, size_t{3} << 20, size_t{20} << 20}) {
     auto *first = static_cast<char *>(_mlir_memref_to_llvm_alloc(bytes));
     auto *second = static_cast<char *>(_mlir_memref_to_llvm_alloc(bytes));
     EXPECT_EQ(reinterpret_cast<uintptr_t>(first) % 64, 0u);
@@ -81,5 +82,6 @@ void exhaustInParallel() {
 
 TEST(AllocatorDeathTest, OutOfMemoryInAParallelRegionIsOneSentence) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
-  EXPECT_EXIT(exhaustInParallel(), testing::ExitedWithCode(1), "peer-run: error: out of memory: the compiled code needs 1.1 PB more");
+  EXPECT_EXIT(exhaustInParallel(), testing::ExitedWithCode(1),
+              "peer-run: error: out of memory: the compiled code needs 1.1 PB more");
 }

@@ -37,7 +37,8 @@ TEST(Artifact, FreshContentsUnderTheSameName) {
   auto second = Artifact::open(writeArtifact(folder, manifest)).value();
   EXPECT_EQ(first->manifest().entries.size(), 4u);
   EXPECT_EQ(second->manifest().entries.size(), 3u);
-  EXPECT_NE(first->function(*first->manifest().findEntry("sum")), second->function(*second->manifest().findEntry("sum")));
+  EXPECT_NE(first->function(*first->manifest().findEntry("sum")),
+            second->function(*second->manifest().findEntry("sum")));
 }
 
 TEST(Artifact, NoSuchFileEmptyAndOther) {
@@ -54,7 +55,8 @@ TEST(Artifact, TruncationIsNamed) {
   std::string bytes = artifactBytes(testManifest());
   for (size_t cut : {size_t{1}, size_t{48}, size_t{1000}, bytes.size() - 10}) {
     writeBytes(folder / "a", bytes.substr(0, bytes.size() - cut));
-    EXPECT_EQ(openError(folder / "a"), concat(folder / "a", " is truncated, or not a peer artifact: it does not end with an artifact's footer"));
+    EXPECT_EQ(openError(folder / "a"),
+              concat(folder / "a", " is truncated, or not a peer artifact: it does not end with an artifact's footer"));
   }
 }
 
@@ -77,7 +79,8 @@ TEST(Artifact, AnotherVersion) {
   std::string bytes = artifactBytes(testManifest());
   bytes[bytes.size() - 40] = 2;
   writeBytes(folder / "a", bytes);
-  EXPECT_EQ(openError(folder / "a"), concat(folder / "a", " has artifact format 2, and this runtime reads format 1; compile the model again"));
+  EXPECT_EQ(openError(folder / "a"),
+            concat(folder / "a", " has artifact format 2, and this runtime reads format 1; compile the model again"));
 }
 
 TEST(Artifact, AnotherDeviceOrCpu) {

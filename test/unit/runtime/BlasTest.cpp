@@ -18,7 +18,8 @@ std::vector<float> randomValues(size_t count, const char *name) {
 /// The product of an m x k and a k x n matrix with padding in every leading dimension, against the sum in double precision.
 void check(bool transA, bool transB, int64_t m, int64_t n, int64_t k, float alpha, float beta) {
   int64_t lda = (transA ? m : k) + 3, ldb = (transB ? k : n) + 1, ldc = n + 2;
-  std::vector<float> a = randomValues(static_cast<size_t>(lda * (transA ? k : m) + 1), "a"), b = randomValues(static_cast<size_t>(ldb * (transB ? n : k) + 1), "b"),
+  std::vector<float> a = randomValues(static_cast<size_t>(lda * (transA ? k : m) + 1), "a"),
+                     b = randomValues(static_cast<size_t>(ldb * (transB ? n : k) + 1), "b"),
                      c = randomValues(static_cast<size_t>(ldc * m + 1), "c"), expected = c;
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {

@@ -26,26 +26,33 @@ protected:
 } // namespace
 
 TEST_F(CallErrors, UnknownEntry) {
-  EXPECT_EQ(errorOf(session->call("layer", {})), concat(folder / "MODEL.peer", " has no entry \"layer\" (it has: scale, sum, greedy, liar)"));
+  EXPECT_EQ(errorOf(session->call("layer", {})),
+            concat(folder / "MODEL.peer", " has no entry \"layer\" (it has: scale, sum, greedy, liar)"));
 }
 
 TEST_F(CallErrors, Names) {
   EXPECT_EQ(errorOf(session->call("scale", {})), "entry \"scale\": the input \"x\" (f32 [T, 4]) is missing");
-  EXPECT_EQ(scale("z", floats({2, 4}, std::vector<float>(8))), "entry \"scale\": it has no input \"z\" (its inputs: x)");
-  EXPECT_EQ(scale("factor", floats({4}, std::vector<float>(4))), "entry \"scale\": it has no input \"factor\" (its inputs: x)");
-  EXPECT_EQ(scale("x", floats({2, 4}, std::vector<float>(8)), {}), "entry \"scale\" takes the scalar \"learning_rate.default\", which was not given");
+  EXPECT_EQ(scale("z", floats({2, 4}, std::vector<float>(8))),
+            "entry \"scale\": it has no input \"z\" (its inputs: x)");
+  EXPECT_EQ(scale("factor", floats({4}, std::vector<float>(4))),
+            "entry \"scale\": it has no input \"factor\" (its inputs: x)");
+  EXPECT_EQ(scale("x", floats({2, 4}, std::vector<float>(8)), {}),
+            "entry \"scale\" takes the scalar \"learning_rate.default\", which was not given");
   EXPECT_EQ(scale("x", floats({2, 4}, std::vector<float>(8)), {{"x", 1}}), "entry \"scale\": it has no scalar \"x\"");
 }
 
 TEST_F(CallErrors, Types) {
   EXPECT_EQ(scale("x", integers({1, 2})), "entry \"scale\": input \"x\" is i32 [2], expected f32 [T, 4]");
-  EXPECT_EQ(scale("x", floats({2, 3}, std::vector<float>(6))), "entry \"scale\": input \"x\" is f32 [2, 3], expected f32 [T, 4]");
-  EXPECT_EQ(scale("x", floats({3, 4}, std::vector<float>(12))), "entry \"scale\": T is 3 by input \"x\", expected a multiple of 2");
+  EXPECT_EQ(scale("x", floats({2, 3}, std::vector<float>(6))),
+            "entry \"scale\": input \"x\" is f32 [2, 3], expected f32 [T, 4]");
+  EXPECT_EQ(scale("x", floats({3, 4}, std::vector<float>(12))),
+            "entry \"scale\": T is 3 by input \"x\", expected a multiple of 2");
 }
 
 TEST_F(CallErrors, NoParameters) {
-  EXPECT_EQ(scale("x", floats({2, 4}, std::vector<float>(8))),
-            concat("entry \"scale\" of ", folder / "MODEL.peer", " needs parameters, and none were loaded or initialised"));
+  EXPECT_EQ(
+      scale("x", floats({2, 4}, std::vector<float>(8))),
+      concat("entry \"scale\" of ", folder / "MODEL.peer", " needs parameters, and none were loaded or initialised"));
 }
 
 TEST_F(CallErrors, Ranges) {
@@ -67,5 +74,6 @@ TEST(CallErrorsOfT, InputsMustAgree) {
   TensorMap inputs;
   inputs.emplace("x", floats({2, 4}, std::vector<float>(8)));
   inputs.emplace("dy", floats({4, 4}, std::vector<float>(16)));
-  EXPECT_EQ(errorOf(session->call("scale", inputs, {})), "entry \"scale\": T is 2 by input \"x\", but 4 by input \"dy\"");
+  EXPECT_EQ(errorOf(session->call("scale", inputs, {})),
+            "entry \"scale\": T is 2 by input \"x\", but 4 by input \"dy\"");
 }

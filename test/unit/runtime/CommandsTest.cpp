@@ -50,7 +50,8 @@ TEST_F(Commands, InitCallInspect) {
   EXPECT_NE(weights.out.find("4 values in 1 tensors, 16 bytes"), std::string::npos) << weights.out;
   EXPECT_NE(weights.out.find("seed = 3"), std::string::npos);
   Outcome artifact = run("inspect MODEL.peer");
-  for (const char *part : {"compiled from test.mlir", "parameters: 4 in 1 tensors", "function scale (forward), T a multiple of 2", "0 <= v < 256", "adamw"})
+  for (const char *part : {"compiled from test.mlir", "parameters: 4 in 1 tensors",
+                           "function scale (forward), T a multiple of 2", "0 <= v < 256", "adamw"})
     EXPECT_NE(artifact.out.find(part), std::string::npos) << part << artifact.out;
 }
 
@@ -101,8 +102,11 @@ TEST_F(Commands, BadInput) {
   writeInput("x", floats({2, 4}, std::vector<float>(8)));
   expectError("inspect none", "cannot open none: No such file or directory");
   expectError("inspect MODEL.peer --device foo", "unknown device 'foo' (known: cpu)");
-  expectError("call MODEL.peer layer --in in --out out", "MODEL.peer has no entry \"layer\" (it has: scale, sum, greedy, liar)");
-  expectError("call MODEL.peer scale --in in --out out", "entry \"scale\" takes parameters: give them with --weights (peer-run init makes a file of initial ones)");
+  expectError("call MODEL.peer layer --in in --out out",
+              "MODEL.peer has no entry \"layer\" (it has: scale, sum, greedy, liar)");
+  expectError(
+      "call MODEL.peer scale --in in --out out",
+      "entry \"scale\" takes parameters: give them with --weights (peer-run init makes a file of initial ones)");
   expectError("call MODEL.peer sum --in in --out out", "in: entry \"sum\": it has no input \"x\" (its inputs: tokens)");
   expectError("call MODEL.peer sum --out out", "entry \"sum\" takes inputs: give them with --in");
   expectError("bench MODEL.peer scale --dim T=3", "--dim T=3: entry \"scale\" takes multiples of 2");
@@ -113,7 +117,8 @@ TEST_F(Commands, BadInput) {
 }
 
 TEST_F(Commands, BadFlags) {
-  for (const char *arguments : {"", "frobnicate", "inspect", "inspect MODEL.peer --frob", "inspect MODEL.peer --threads 0", "init MODEL.peer --seed x --out w"}) {
+  for (const char *arguments : {"", "frobnicate", "inspect", "inspect MODEL.peer --frob",
+                                "inspect MODEL.peer --threads 0", "init MODEL.peer --seed x --out w"}) {
     Outcome result = run(arguments);
     EXPECT_EQ(result.code, 1) << arguments;
     EXPECT_TRUE(result.error.starts_with("peer-run: error: ")) << result.error;

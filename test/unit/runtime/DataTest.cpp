@@ -11,7 +11,9 @@ using namespace peer::runtime;
 
 namespace {
 
-std::string text(const Result<Text> &read) { return read.ok() ? std::string(read->begin(), read->end()) : read.message(); }
+std::string text(const Result<Text> &read) {
+  return read.ok() ? std::string(read->begin(), read->end()) : read.message();
+}
 
 TEST(DataTest, ReadsADirectoryInOrderAndEachFileOnce) {
   TemporaryFolder directory;

@@ -63,10 +63,12 @@ TEST_F(EvalTest, CanBeAbandoned) {
 TEST_F(EvalTest, RefusesAnEntryThatIsNoLanguageModels) {
   Manifest manifest = session->manifest();
   std::erase_if(manifest.entries, [](const Entry &entry) { return entry.kind == EntryKind::Train; });
-  EXPECT_EQ(findLanguageEntry(manifest, EntryKind::Train, "m.peer").message(), "m.peer has no train entry: expected a language model compiled with one");
+  EXPECT_EQ(findLanguageEntry(manifest, EntryKind::Train, "m.peer").message(),
+            "m.peer has no train entry: expected a language model compiled with one");
   manifest.entries[0].arguments[0].name = "x";
   EXPECT_EQ(findLanguageEntry(manifest, EntryKind::Loss, "m.peer").message(),
-            "the loss entry of m.peer takes 'x', i32 [T]: expected a language model, which takes 'tokens' and 'targets', i32 [T]");
+            "the loss entry of m.peer takes 'x', i32 [T]: expected a language model, which takes 'tokens' and "
+            "'targets', i32 [T]");
 }
 
 } // namespace

@@ -114,7 +114,9 @@ constexpr const char *kManifest = R"json({
 
 std::string build(const TemporaryFolder &folder) {
   std::string code = writeText(folder, "fake.c", kCode), object = folder / "fake.so";
-  EXPECT_EQ(std::system(concat(PEER_TEST_CC, " -O1 -ffp-contract=off -shared -fPIC -o ", object, " ", code, " -lm").c_str()), 0);
+  EXPECT_EQ(
+      std::system(concat(PEER_TEST_CC, " -O1 -ffp-contract=off -shared -fPIC -o ", object, " ", code, " -lm").c_str()),
+      0);
   std::string text = readFile(object).value(), manifest = kManifest;
   uint64_t footer[6] = {0, 1, text.size(), manifest.size(), 0, 0};
   text += manifest;

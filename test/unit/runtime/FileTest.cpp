@@ -40,7 +40,8 @@ TEST(File, RefusesWhatIsNoFile) {
   TemporaryFolder folder;
   EXPECT_EQ(errorOf(writeFile(folder / ".", "x")), concat("cannot write ", folder / ".", ": it is a directory"));
   EXPECT_EQ(errorOf(writeFile("/dev/null", "x")), "cannot write /dev/null: it is not a regular file");
-  EXPECT_EQ(errorOf(writeFile(folder / "none/a", "x")), concat("cannot write ", folder / "none/a", ": No such file or directory"));
+  EXPECT_EQ(errorOf(writeFile(folder / "none/a", "x")),
+            concat("cannot write ", folder / "none/a", ": No such file or directory"));
   EXPECT_EQ(errorOf(readFile(folder / "none")), concat("cannot open ", folder / "none", ": No such file or directory"));
   EXPECT_EQ(errorOf(readFile(folder / ".")), concat("cannot read ", folder / ".", ": it is a directory"));
   ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);

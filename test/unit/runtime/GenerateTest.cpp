@@ -38,7 +38,8 @@ protected:
     ASSERT_TRUE(session->initParameters(0).ok());
   }
 
-  std::string generate(const std::string &prompt, int64_t tokens, SampleOptions sample = {0.0, 1.0}, uint64_t seed = 0) {
+  std::string generate(const std::string &prompt, int64_t tokens, SampleOptions sample = {0.0, 1.0},
+                       uint64_t seed = 0) {
     std::string out;
     Result<GenerateStats> stats = generateText(*session, {prompt, tokens, sample, seed}, [&](char c) {
       out += c;

@@ -42,12 +42,14 @@ TEST(LogTest, ResumeCutsWhatComesLater) {
 }
 
 TEST(LogTest, UnwritablePath) {
-  EXPECT_EQ(RunLog::create("/nowhere/log.jsonl", "{}").message(), "cannot write /nowhere/log.jsonl: No such file or directory");
+  EXPECT_EQ(RunLog::create("/nowhere/log.jsonl", "{}").message(),
+            "cannot write /nowhere/log.jsonl: No such file or directory");
   EXPECT_EQ(RunLog::create("/dev/full", "{}").message(), "cannot write /dev/full: No space left on device");
 }
 
 TEST(ProgressTest, Formats) {
-  EXPECT_EQ(formatProgress({120, 800, 2.4131, 5210.4, 85}, false), "step 120/800  loss 2.413  5,210 tokens/s  1:25 left");
+  EXPECT_EQ(formatProgress({120, 800, 2.4131, 5210.4, 85}, false),
+            "step 120/800  loss 2.413  5,210 tokens/s  1:25 left");
   EXPECT_EQ(formatDuration(11100), "3:05:00");
   EXPECT_EQ(formatDuration(59.6), "1:00");
   EXPECT_EQ(formatCount(1048576), "1,048,576");

@@ -17,7 +17,8 @@ TEST(Manifest, Parses) {
   EXPECT_EQ(scale->arguments[0].shape, (Shape{kDynamic, 4}));
   EXPECT_EQ(scale->kernels[1].bytesAt(10), 336);
   EXPECT_EQ(manifest->findEntry("sum")->arguments[0].range, (std::array<int64_t, 2>{0, 256}));
-  EXPECT_EQ(errorOf(manifest->requireEntry("layer", "M")), "M has no entry \"layer\" (it has: scale, sum, greedy, liar)");
+  EXPECT_EQ(errorOf(manifest->requireEntry("layer", "M")),
+            "M has no entry \"layer\" (it has: scale, sum, greedy, liar)");
 }
 
 namespace {
@@ -58,14 +59,18 @@ TEST_P(ManifestDamage, IsOneSentence) {
   EXPECT_TRUE(result.message().starts_with("MODEL.peer: the manifest is damaged")) << result.message();
   EXPECT_NE(result.message().find(GetParam().expected), std::string::npos) << result.message();
 }
-INSTANTIATE_TEST_SUITE_P(All, ManifestDamage, testing::ValuesIn(kDamages), [](const auto &info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, ManifestDamage, testing::ValuesIn(kDamages),
+                         [](const auto &info) { return info.param.name; });
 
-TEST(Manifest, NotJson) { EXPECT_EQ(errorOf(parseManifest("{", "M")), "M: the manifest is damaged: it is not valid JSON"); }
+TEST(Manifest, NotJson) {
+  EXPECT_EQ(errorOf(parseManifest("{", "M")), "M: the manifest is damaged: it is not valid JSON");
+}
 
 TEST(Manifest, StatesAgreeBetweenEntries) {
   json manifest = testManifest();
   json state = manifest["entries"][0]["arguments"][2];
   state["shape"] = {3};
   manifest["entries"][1]["arguments"].push_back(state);
-  EXPECT_NE(errorOf(parseManifest(manifest.dump(), "M")).find("argument \"calls\" is f32 [3], but elsewhere f32 []"), std::string::npos);
+  EXPECT_NE(errorOf(parseManifest(manifest.dump(), "M")).find("argument \"calls\" is f32 [3], but elsewhere f32 []"),
+            std::string::npos);
 }

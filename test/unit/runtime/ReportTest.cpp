@@ -57,7 +57,8 @@ TEST(ReportTest, IsOneSelfContainedFile) {
   mass[3] = 0;
   report.usage = {{"grid", mass, std::array<int64_t, 2>{4, 4}}, {"flat", mass, {}}, {"none", none, {}}};
   std::string html = renderReport(report);
-  for (const char *piece : {"a &lt;title&gt;", "x &amp; y", "data:image/png;base64,", "Throughput", "unigram entropy", "no gate mass", "prefers-color-scheme"})
+  for (const char *piece : {"a &lt;title&gt;", "x &amp; y", "data:image/png;base64,", "Throughput", "unigram entropy",
+                            "no gate mass", "prefers-color-scheme"})
     EXPECT_NE(html.find(piece), std::string::npos) << piece;
   EXPECT_EQ(html.find("http"), std::string::npos);
   EXPECT_LT(html.size(), 200000u); // thousands of steps are thinned

@@ -51,7 +51,8 @@ TEST(Safetensors, ReadIntoChecksType) {
 TEST(Safetensors, TheSameNameTwiceIsNotWritten) {
   TemporaryFolder folder;
   Tensor tensor = floats({1}, {1});
-  EXPECT_NE(errorOf(writeSafetensors(folder / "f", {{"a", &tensor}, {"a", &tensor}})).find("\"a\" is used twice"), std::string::npos);
+  EXPECT_NE(errorOf(writeSafetensors(folder / "f", {{"a", &tensor}, {"a", &tensor}})).find("\"a\" is used twice"),
+            std::string::npos);
   EXPECT_TRUE(folder.files().empty());
 }
 
@@ -65,22 +66,34 @@ const Malformed kMalformed[] = {
     {"NotJson", "{nonsense", 0, "is not a safetensors file: its header is not valid JSON"},
     {"NotAnObject", "[1]", 0, "its header must be a JSON object"},
     {"NoDescription", R"({"a": 3})", 0, "tensor \"a\" must be described by dtype, shape and data_offsets"},
-    {"UnknownDtype", R"({"a": {"dtype": "F31", "shape": [1], "data_offsets": [0, 4]}})", 4, "tensor \"a\" has the unknown dtype \"F31\""},
-    {"NegativeSize", R"({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}})", 4, "must have a shape of non-negative integers"},
-    {"FractionalSize", R"({"a": {"dtype": "F32", "shape": [1.5], "data_offsets": [0, 4]}})", 4, "must have a shape of non-negative integers"},
-    {"OneOffset", R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0]}})", 4, "must have two non-negative integers as data_offsets"},
-    {"ShapeOverflow", R"({"a": {"dtype": "F32", "shape": [4611686018427387904, 8], "data_offsets": [0, 4]}})", 4, "more bytes than 63 bits can count"},
-    {"WrongSize", R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}})", 4, "is f32 [2], which takes 8 bytes, but its data offsets span 4"},
+    {"UnknownDtype", R"({"a": {"dtype": "F31", "shape": [1], "data_offsets": [0, 4]}})", 4,
+     "tensor \"a\" has the unknown dtype \"F31\""},
+    {"NegativeSize", R"({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}})", 4,
+     "must have a shape of non-negative integers"},
+    {"FractionalSize", R"({"a": {"dtype": "F32", "shape": [1.5], "data_offsets": [0, 4]}})", 4,
+     "must have a shape of non-negative integers"},
+    {"OneOffset", R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0]}})", 4,
+     "must have two non-negative integers as data_offsets"},
+    {"ShapeOverflow", R"({"a": {"dtype": "F32", "shape": [4611686018427387904, 8], "data_offsets": [0, 4]}})", 4,
+     "more bytes than 63 bits can count"},
+    {"WrongSize", R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}})", 4,
+     "is f32 [2], which takes 8 bytes, but its data offsets span 4"},
     {"Backwards", R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}})", 4, "which are out of range"},
-    {"OutOfRange", R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [96, 100]}})", 4, "has the data offsets [96, 100], which are out of range"},
-    {"Overlap", R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}})", 8,
-     "the data of tensors \"a\" and \"b\" overlap"},
-    {"Gap", R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [8, 12]}})", 12,
-     "4 bytes before tensor \"b\" belong to no tensor"},
-    {"Tail", R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}})", 9, "the last 5 bytes belong to no tensor"},
-    {"TruncatedData", R"({"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}})", 9, "is truncated: its tensors take 16 bytes, but only 9 follow"},
-    {"Duplicate", R"({"a": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}, "a": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}})", 0,
-     "the name \"a\" appears twice in the header"},
+    {"OutOfRange", R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [96, 100]}})", 4,
+     "has the data offsets [96, 100], which are out of range"},
+    {"Overlap",
+     R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}})",
+     8, "the data of tensors \"a\" and \"b\" overlap"},
+    {"Gap",
+     R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [8, 12]}})",
+     12, "4 bytes before tensor \"b\" belong to no tensor"},
+    {"Tail", R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}})", 9,
+     "the last 5 bytes belong to no tensor"},
+    {"TruncatedData", R"({"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}})", 9,
+     "is truncated: its tensors take 16 bytes, but only 9 follow"},
+    {"Duplicate",
+     R"({"a": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}, "a": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}})",
+     0, "the name \"a\" appears twice in the header"},
     {"Metadata", R"({"__metadata__": {"a": 1}})", 0, "__metadata__ must be an object of strings"},
 };
 class SafetensorsMalformed : public testing::TestWithParam<Malformed> {};
@@ -94,11 +107,13 @@ TEST_P(SafetensorsMalformed, IsOneSentence) {
   EXPECT_TRUE(file.message().starts_with(folder / "f")) << file.message();
   EXPECT_NE(file.message().find(GetParam().expected), std::string::npos) << file.message();
 }
-INSTANTIATE_TEST_SUITE_P(All, SafetensorsMalformed, testing::ValuesIn(kMalformed), [](const auto &info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, SafetensorsMalformed, testing::ValuesIn(kMalformed),
+                         [](const auto &info) { return info.param.name; });
 
 TEST(Safetensors, EveryTruncationIsRefused) {
   TemporaryFolder folder;
-  std::string bytes = safetensorsBytes(R"({"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}})", std::string(16, 'x'));
+  std::string bytes =
+      safetensorsBytes(R"({"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}})", std::string(16, 'x'));
   for (size_t length = 0; length < bytes.size(); ++length) {
     writeBytes(folder / "f", bytes.substr(0, length));
     Result<SafetensorsFile> file = SafetensorsFile::open(folder / "f");

@@ -61,7 +61,8 @@ TEST(Session, OutOfMemoryInACallIsAnError) {
   for (int i = 0; i < 2; ++i) {
     Result<TensorMap> results = session->call("greedy", {});
     ASSERT_FALSE(results.ok());
-    EXPECT_NE(results.message().find("out of memory: the compiled code needs 1.1 PB more"), std::string::npos) << results.message();
+    EXPECT_NE(results.message().find("out of memory: the compiled code needs 1.1 PB more"), std::string::npos)
+        << results.message();
     EXPECT_EQ(allocatorUsage().current, before);
   }
 }
@@ -69,7 +70,8 @@ TEST(Session, OutOfMemoryInACallIsAnError) {
 TEST(Session, AResultOfAnotherShapeIsAnError) {
   TemporaryFolder folder;
   auto session = openSession(folder);
-  EXPECT_EQ(errorOf(session->call("liar", {})), "entry \"liar\": result \"y\" has shape [3], and the manifest says [2]");
+  EXPECT_EQ(errorOf(session->call("liar", {})),
+            "entry \"liar\": result \"y\" has shape [3], and the manifest says [2]");
 }
 
 TEST(Session, DefaultScalars) {
@@ -102,10 +104,14 @@ TEST(Session, WrongWeightsAreRefusedWhole) {
     EXPECT_OK(writeSafetensors(file, tensors));
     return errorOf(session->loadParameters(file));
   };
-  EXPECT_EQ(load("other", floats({4}, {1, 2, 3, 4})), concat(file, " lacks the parameter \"factor\" (f32 [4]) of ", model));
-  EXPECT_EQ(load("factor", floats({3}, {1, 2, 3})), concat(file, ": tensor \"factor\" is f32 [3], and ", model, " expects f32 [4]"));
-  EXPECT_EQ(load("factor", integers({1, 2, 3, 4})), concat(file, ": tensor \"factor\" is i32 [4], and ", model, " expects f32 [4]"));
-  EXPECT_EQ(load("factor", floats({4}, {1, 2, 3, 4}), "extra"), concat(file, " holds the tensor \"extra\", which is no parameter of ", model));
+  EXPECT_EQ(load("other", floats({4}, {1, 2, 3, 4})),
+            concat(file, " lacks the parameter \"factor\" (f32 [4]) of ", model));
+  EXPECT_EQ(load("factor", floats({3}, {1, 2, 3})),
+            concat(file, ": tensor \"factor\" is f32 [3], and ", model, " expects f32 [4]"));
+  EXPECT_EQ(load("factor", integers({1, 2, 3, 4})),
+            concat(file, ": tensor \"factor\" is i32 [4], and ", model, " expects f32 [4]"));
+  EXPECT_EQ(load("factor", floats({4}, {1, 2, 3, 4}), "extra"),
+            concat(file, " holds the tensor \"extra\", which is no parameter of ", model));
   EXPECT_TRUE(session->parameters().empty());
   Result<SafetensorsFile> opened = SafetensorsFile::open(file);
   EXPECT_OK(session->loadParameters(*opened, "extra"));
@@ -118,6 +124,8 @@ TEST(Session, TablesThatDoNotFit) {
   manifest["entries"][0]["arguments"][1]["shape"] = {int64_t{1} << 44};
   auto session = Session::open(writeArtifact(folder, manifest)).value();
   EXPECT_NE(errorOf(session->initParameters(1)).find("MODEL.peer needs 70.4 TB for parameters, "), std::string::npos);
-  EXPECT_NE(errorOf(session->prepare(*session->manifest().findEntry("scale"))).find("MODEL.peer needs 70.4 TB for parameters and state, "), std::string::npos);
+  EXPECT_NE(errorOf(session->prepare(*session->manifest().findEntry("scale")))
+                .find("MODEL.peer needs 70.4 TB for parameters and state, "),
+            std::string::npos);
   EXPECT_TRUE(session->states().empty());
 }

@@ -24,7 +24,8 @@ TEST(Tensor, TablesStartOnHugePages) {
 TEST(Tensor, TooLargeSaysHowMuch) {
   Result<Tensor> tensor = Tensor::zeros(DType::F32, {int64_t{1} << 40}, "the table");
   ASSERT_FALSE(tensor.ok());
-  EXPECT_NE(tensor.message().find("the table (f32 [1099511627776]) needs 4.4 TB, "), std::string::npos) << tensor.message();
+  EXPECT_NE(tensor.message().find("the table (f32 [1099511627776]) needs 4.4 TB, "), std::string::npos)
+      << tensor.message();
   EXPECT_NE(tensor.message().find("available"), std::string::npos);
 }
 

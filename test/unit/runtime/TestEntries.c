@@ -5,14 +5,24 @@
 void *_mlir_memref_to_llvm_alloc(size_t bytes);
 void peer_rt_mark(int64_t kernel);
 
-typedef struct { void *allocated, *aligned; int64_t offset; } Rank0;
-typedef struct { void *allocated, *aligned; int64_t offset, sizes[1], strides[1]; } Rank1;
-typedef struct { void *allocated, *aligned; int64_t offset, sizes[2], strides[2]; } Rank2;
+typedef struct {
+  void *allocated, *aligned;
+  int64_t offset;
+} Rank0;
+typedef struct {
+  void *allocated, *aligned;
+  int64_t offset, sizes[1], strides[1];
+} Rank1;
+typedef struct {
+  void *allocated, *aligned;
+  int64_t offset, sizes[2], strides[2];
+} Rank2;
 
 // y[t, i] = gain * factor[i] * x[t, i]; calls += 1; usage[0] += T. Arguments: x, factor, calls, usage, gain.
 void entry_scale(void **args) {
   Rank2 *x = args[0], *y = args[5];
-  float *factor = ((Rank1 *)args[1])->aligned, *calls = ((Rank0 *)args[2])->aligned, *usage = ((Rank1 *)args[3])->aligned;
+  float *factor = ((Rank1 *)args[1])->aligned, *calls = ((Rank0 *)args[2])->aligned,
+        *usage = ((Rank1 *)args[3])->aligned;
   float gain = *(float *)((Rank0 *)args[4])->aligned;
   int64_t tokens = x->sizes[0];
   peer_rt_mark(0);

@@ -29,7 +29,8 @@ nlohmann::json testManifest();
 std::string artifactBytes(const nlohmann::json &manifest);
 
 /// Writes artifactBytes() to a file and returns its path.
-std::string writeArtifact(const TemporaryFolder &folder, const nlohmann::json &manifest = testManifest(), const std::string &name = "MODEL.peer");
+std::string writeArtifact(const TemporaryFolder &folder, const nlohmann::json &manifest = testManifest(),
+                          const std::string &name = "MODEL.peer");
 
 /// An open session on it.
 std::unique_ptr<Session> openSession(const TemporaryFolder &folder);
@@ -53,13 +54,13 @@ std::string errorOf(const Result<T> &result) {
 
 } // namespace peer::runtime
 
-#define EXPECT_OK(expression)                                                                                                     \
-  do {                                                                                                                            \
-    const auto &outcome = (expression);                                                                                           \
-    EXPECT_TRUE(outcome.ok()) << ::peer::runtime::errorOf(outcome);                                                               \
+#define EXPECT_OK(expression)                                                                                          \
+  do {                                                                                                                 \
+    const auto &outcome = (expression);                                                                                \
+    EXPECT_TRUE(outcome.ok()) << ::peer::runtime::errorOf(outcome);                                                    \
   } while (false)
-#define ASSERT_OK(expression)                                                                                                     \
-  do {                                                                                                                            \
-    const auto &outcome = (expression);                                                                                           \
-    ASSERT_TRUE(outcome.ok()) << ::peer::runtime::errorOf(outcome);                                                               \
+#define ASSERT_OK(expression)                                                                                          \
+  do {                                                                                                                 \
+    const auto &outcome = (expression);                                                                                \
+    ASSERT_TRUE(outcome.ok()) << ::peer::runtime::errorOf(outcome);                                                    \
   } while (false)

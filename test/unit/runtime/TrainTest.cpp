@@ -141,7 +141,8 @@ TEST_F(TrainTest, ALossThatIsNoNumberStopsTheRun) {
   Result<TrainSummary> summary = run(o);
   ASSERT_FALSE(summary.ok());
   EXPECT_NE(summary.message().find("the loss is nan at step 3"), std::string::npos) << summary.message();
-  EXPECT_NE(summary.message().find("the last good checkpoint is " + checkpointPath(o.out, 2)), std::string::npos) << summary.message();
+  EXPECT_NE(summary.message().find("the last good checkpoint is " + checkpointPath(o.out, 2)), std::string::npos)
+      << summary.message();
   ASSERT_EQ(listCheckpoints(o.out).size(), 1u);
   EXPECT_EQ(listCheckpoints(o.out)[0].step, 2);
 }
@@ -157,8 +158,12 @@ TEST_F(TrainTest, RefusesToMixRuns) {
   };
   EXPECT_NE(refused([](TrainOptions &o) { o.seed = 8; }).find("--seed 8: its run has 7"), std::string::npos);
   EXPECT_NE(refused([](TrainOptions &o) { o.batch = 2; }).find("--batch 2: its run has 4"), std::string::npos);
-  EXPECT_NE(refused([&](TrainOptions &o) { o.data = writeText(directory, "other", sampleText(4001)); }).find("the training text from"), std::string::npos);
-  EXPECT_NE(refused([&](TrainOptions &o) { o.out = directory / "none"; }).find("holds no run to resume"), std::string::npos);
+  EXPECT_NE(refused([&](TrainOptions &o) {
+              o.data = writeText(directory, "other", sampleText(4001));
+            }).find("the training text from"),
+            std::string::npos);
+  EXPECT_NE(refused([&](TrainOptions &o) { o.out = directory / "none"; }).find("holds no run to resume"),
+            std::string::npos);
   EXPECT_NE(refused([](TrainOptions &o) { o.steps = 3; }).find("is at step 5 already"), std::string::npos);
 }
 
@@ -168,12 +173,21 @@ TEST_F(TrainTest, RefusesBadInputBeforeWriting) {
     change(o);
     return run(o).message();
   };
-  EXPECT_NE(message([&](TrainOptions &o) { o.data = writeText(directory, "empty", ""); }).find("is empty"), std::string::npos);
+  EXPECT_NE(message([&](TrainOptions &o) { o.data = writeText(directory, "empty", ""); }).find("is empty"),
+            std::string::npos);
   EXPECT_NE(message([&](TrainOptions &o) { o.data = directory / "missing"; }).find("No such file"), std::string::npos);
-  EXPECT_NE(message([&](TrainOptions &o) { o.data = writeText(directory, "short", "abc"); }).find("has 3 bytes: expected at least 17"), std::string::npos);
-  EXPECT_NE(message([&](TrainOptions &o) { o.evalData = writeText(directory, "short", "abc"); }).find("expected at least 17"), std::string::npos);
+  EXPECT_NE(message([&](TrainOptions &o) {
+              o.data = writeText(directory, "short", "abc");
+            }).find("has 3 bytes: expected at least 17"),
+            std::string::npos);
+  EXPECT_NE(
+      message([&](TrainOptions &o) { o.evalData = writeText(directory, "short", "abc"); }).find("expected at least 17"),
+      std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(directory / "never"));
-  EXPECT_NE(message([&](TrainOptions &o) { o.out = writeText(directory, "file", "x") + "/run"; }).find("cannot create the directory"), std::string::npos);
+  EXPECT_NE(message([&](TrainOptions &o) {
+              o.out = writeText(directory, "file", "x") + "/run";
+            }).find("cannot create the directory"),
+            std::string::npos);
 }
 
 TEST_F(TrainTest, AFullDiskKeepsTheLastCheckpoint) {
