@@ -279,7 +279,22 @@ INFER(RowUpdateOp) {
   return finishUpdate(check, a.getOperands(), a.getPool(), a.getStates(), types);
 }
 
-std::string RowUpdateOp::getIndexNotation() { return ""; }
+// Never tiled, for the rows depend on the data; the loop over tokens is named so that benchmarks can count.
+std::string RowUpdateOp::getIndexNotation() {
+  std::string pairs = "T*" + std::to_string(dimOf(getIdx(), 1) * dimOf(getIdx(), 2)), tables = ". . .";
+  std::string notation = tables + ", T . ., " + pairs + ", " + pairs + ", ., T . . . ., T ., T ., , , ";
+  for (size_t i = 0; i < getStates().size(); ++i) {
+    notation += ", . . .";
+    tables += ", . . .";
+  }
+  return notation + " -> " + tables;
+}
+std::optional<int64_t> RowUpdateOp::getGatheredElements(unsigned input) {
+  if (input > 0 && input < getNumOperands() - getStates().size())
+    return std::nullopt;
+  // The rows of one token's pairs, in the pool and in each state: what is touched if no two tokens share an expert.
+  return dimOf(getIdx(), 1) * dimOf(getIdx(), 2) * dimOf(getCoef(), 3) * dimOf(getPool(), 1) * dimOf(getPool(), 2);
+}
 MutableOperandRange RowUpdateOp::getOutsMutable() { return MutableOperandRange(*this, getNumOperands(), 0); }
 std::optional<unsigned> RowUpdateOp::getTiedInput(unsigned output) { return output == 0 ? 0 : 10 + output; }
 

@@ -50,6 +50,9 @@ def Peer_RowUpdateOp : Peer_UpdateOpBase<"row_update",
     - C3: as many states as the optimizer keeps.
     - C4: r, the rows per expert, is at least 1 and divides R.
   }];
+  let extraClassDeclaration = [{
+    std::optional<int64_t> getGatheredElements(unsigned input);
+  }];
 }
 
 def Peer_SumSquaresOp : Peer_GraphOp<"sum_squares", (ins Peer_Shaped:$x)> {

@@ -127,6 +127,16 @@ TokenLinear WorkMeter::flops(Operation *op) const {
   return total * perIteration;
 }
 
+std::optional<TokenLinear> WorkMeter::gatheredBytes(GraphOpInterface op, unsigned input) const {
+  if (!op || input >= getNumInputs(op))
+    return std::nullopt;
+  std::optional<int64_t> elements = op.getGatheredElements(input);
+  if (!elements)
+    return std::nullopt;
+  unsigned bits = getElementTypeOrSelf(op->getOperand(input).getType()).getIntOrFloatBitWidth();
+  return iterations(op) * (double(*elements) * llvm::divideCeil(bits, 8));
+}
+
 KernelWork WorkMeter::measure(ArrayRef<Operation *> ops) const {
   KernelWork work;
   llvm::SmallPtrSet<Operation *, 4> inside(ops.begin(), ops.end());
@@ -140,18 +150,17 @@ KernelWork WorkMeter::measure(ArrayRef<Operation *> ops) const {
         continue;
       if (linalgOp && !linalgOp.payloadUsesValueFromOperand(&operand))
         continue;
-      auto gathered = graphOp && operand.getOperandNumber() < getNumInputs(graphOp)
-                          ? graphOp.getGatheredElements(operand.getOperandNumber())
-                          : std::nullopt;
-      unsigned bits = getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth();
-      if (gathered)
-        work.bytes += iterations(graphOp) * (double(*gathered) * llvm::divideCeil(bits, 8));
+      if (std::optional<TokenLinear> gathered = gatheredBytes(graphOp, operand.getOperandNumber()))
+        work.bytes += *gathered;
       else if (seen.insert(value).second)
         work.bytes += bytes(value);
     }
     for (OpResult result : op->getResults()) {
-      bool tied = graphOp && graphOp.getTiedInput(result.getResultNumber());
-      if (tied || llvm::any_of(result.getUsers(), [&](Operation *user) { return !inside.contains(user); }))
+      std::optional<unsigned> tied = graphOp ? graphOp.getTiedInput(result.getResultNumber()) : std::nullopt;
+      std::optional<TokenLinear> gathered = tied ? gatheredBytes(graphOp, *tied) : std::nullopt;
+      if (gathered)
+        work.bytes += *gathered;
+      else if (tied || llvm::any_of(result.getUsers(), [&](Operation *user) { return !inside.contains(user); }))
         work.bytes += bytes(result);
     }
     work.flops += flops(op);

@@ -40,6 +40,8 @@ private:
   TokenLinear size(mlir::Value value, unsigned dim) const;
   TokenLinear bytes(mlir::Value value) const;
   TokenLinear iterations(GraphOpInterface op) const;
+  /// Bytes that an op gathers from an input, if it does not read it whole. `op` may be null.
+  std::optional<TokenLinear> gatheredBytes(GraphOpInterface op, unsigned input) const;
   TokenLinear flops(mlir::Operation *op) const;
   double deriveMultiple(mlir::OpResult result) const;
 

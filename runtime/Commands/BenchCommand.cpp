@@ -22,8 +22,8 @@ constexpr uint64_t kSeed = 1;
 constexpr int64_t kDefaultTokens = 1024;
 
 constexpr const char *kHelp =
-    R"(One call warms up, --repeat calls are timed. Times are microseconds per call, bytes and FLOPs what the kernel must move and
-compute at this token count, GB/s and GFLOP/s these divided by the median time, stream_gb_per_s what all threads together
+    R"(One call warms up, --repeat calls are timed. Times are microseconds per call, bytes and FLOPs what the kernel moves and
+computes at this token count (rows gathered from a table count once per selection, though some may be in a cache), GB/s and GFLOP/s these divided by the median time, stream_gb_per_s what all threads together
 can read from memory (GB = 1e9 bytes). Without --in the inputs are random (fixed seed, integers within their range);
 without --weights parameters are initialised as "peer-run init --seed 1" does.
 
