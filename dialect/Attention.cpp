@@ -5,12 +5,6 @@
 using namespace mlir;
 using namespace peer;
 
-#define INFER(OP)                                                                                                      \
-  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,                     \
-                                     SmallVectorImpl<Type> &types)
-
-static int64_t dimOf(Value value, unsigned i) { return cast<ShapedType>(value.getType()).getDimSize(i); }
-
 /// C2 of all ops here: an empty head would make sizes that loops divide by zero.
 static LogicalResult checkHeads(Check &check, int64_t heads, bool even) {
   int64_t width = check['D'];
@@ -35,7 +29,7 @@ static std::string sequenceNotation(Value x, int64_t context, int64_t heads) {
   return "s*" + std::to_string(context) + " h*" + std::to_string(dimOf(x, 1) / heads);
 }
 
-INFER(RotaryOp) {
+PEER_INFER(RotaryOp) {
   Check check(loc, "rotary");
   if (failed(check.shape(1, "x", a.getX(), "T D", Elements::F32)) || failed(checkHeads(check, a.getHeads(), true)) ||
       failed(checkContext(check, a.getContextLength())))
@@ -49,7 +43,7 @@ std::string RotaryOp::getIndexNotation() {
   return rows + " -> " + rows;
 }
 
-INFER(RotaryAtOp) {
+PEER_INFER(RotaryAtOp) {
   Check check(loc, "rotary_at");
   if (failed(check.shape(1, "x", a.getX(), "T D", Elements::F32)) ||
       failed(check.shape(1, "position", a.getPosition(), "", Elements::I32)) ||
@@ -71,7 +65,7 @@ static LogicalResult checkAttention(Check &check, Adaptor a) {
   return checkContext(check, a.getContextLength());
 }
 
-INFER(AttentionOp) {
+PEER_INFER(AttentionOp) {
   Check check(loc, "attention");
   if (failed(checkAttention(check, a)))
     return failure();
@@ -87,7 +81,7 @@ int64_t AttentionOp::getFlopsPerIteration() {
   return 4 * getContextLength() * getContextLength() * (dimOf(getQuery(), 1) / getHeads());
 }
 
-INFER(AttentionGradOp) {
+PEER_INFER(AttentionGradOp) {
   Check check(loc, "attention_grad");
   if (failed(checkAttention(check, a)) || failed(check.shape(1, "dy", a.getDy(), "T D", Elements::F32)))
     return failure();
@@ -104,7 +98,7 @@ int64_t AttentionGradOp::getFlopsPerIteration() {
   return 10 * getContextLength() * getContextLength() * (dimOf(getQuery(), 1) / getHeads());
 }
 
-INFER(CachedAttentionOp) {
+PEER_INFER(CachedAttentionOp) {
   Check check(loc, "cached_attention");
   if (failed(check.shape(1, "query", a.getQuery(), "T D", Elements::F32)) ||
       failed(check.shape(1, "key", a.getKey(), "T D", Elements::F32)) ||

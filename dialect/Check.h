@@ -57,6 +57,24 @@ mlir::LogicalResult checkForm(Check &check, mlir::ValueRange operands);
 /// The tensor type of a tensor or buffer.
 mlir::RankedTensorType asTensor(mlir::Type type);
 
+/// Size of dimension `i` of a tensor or buffer.
+inline int64_t dimOf(mlir::Value value, unsigned i) {
+  return mlir::cast<mlir::ShapedType>(value.getType()).getDimSize(i);
+}
+/// Elements of all dimensions but the first, which are static.
+inline int64_t restOf(mlir::ShapedType type) {
+  int64_t product = 1;
+  for (int64_t size : type.getShape().drop_front())
+    product *= size;
+  return product;
+}
+
 } // namespace peer
+
+/// Opens the definition of an op's type inference, which checks its constraints. The names in it are the body's:
+/// context, loc, a (the adaptor) and types.
+#define PEER_INFER(OP)                                                                                                 \
+  llvm::LogicalResult OP::inferReturnTypes(mlir::MLIRContext *context, std::optional<mlir::Location> loc, Adaptor a,   \
+                                           llvm::SmallVectorImpl<mlir::Type> &types)
 
 #endif // PEER_DIALECT_CHECK_H

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "PeerOps.h"
+#include "Check.h"
 
 using namespace mlir;
 using namespace peer;
@@ -15,14 +15,6 @@ using namespace peer;
 template <typename Op>
 static Value freeResult(Op op) {
   return op.getNumResults() == 1 && op.getOuts().empty() ? op.getResult(0) : Value();
-}
-
-/// Elements of all dimensions but the first.
-static int64_t restOf(RankedTensorType type) {
-  int64_t product = 1;
-  for (int64_t size : type.getShape().drop_front())
-    product *= size;
-  return product;
 }
 
 /// Whether peer.reshape takes `from` to `to` in one step (its C2); both are ends of legal reshapes.

@@ -5,12 +5,6 @@
 using namespace mlir;
 using namespace peer;
 
-#define INFER(OP)                                                                                                      \
-  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,                     \
-                                     SmallVectorImpl<Type> &types)
-
-static int64_t dimOf(Value value, unsigned i) { return cast<ShapedType>(value.getType()).getDimSize(i); }
-
 /// Checks several operands under C1: {name, value, pattern}.
 struct Operand {
   StringRef name;
@@ -33,7 +27,7 @@ static LogicalResult checkF32(Check &check, ArrayRef<Operand> operands) {
 // linear and reshape
 //===----------------------------------------------------------------------===//
 
-INFER(LinearOp) {
+PEER_INFER(LinearOp) {
   Check check(loc, "linear");
   auto x = cast<ShapedType>(a.getX().getType()), w = cast<ShapedType>(a.getWeight().getType());
   if (failed(check.require(1, x.getRank() == 2 && w.getRank() == 2, "expected x and weight of rank 2")) ||
@@ -53,15 +47,7 @@ std::string LinearOp::getIndexNotation() {
 
 int64_t LinearOp::getFlopsPerIteration() { return 2; }
 
-/// Elements of all dimensions but the first.
-static int64_t restOf(ShapedType type) {
-  int64_t product = 1;
-  for (int64_t size : type.getShape().drop_front())
-    product *= size;
-  return product;
-}
-
-INFER(ReshapeOp) {
+PEER_INFER(ReshapeOp) {
   Check check(loc, "reshape");
   auto from = cast<ShapedType>(a.getX().getType());
   auto to = cast<RankedTensorType>(a.getType());
@@ -106,7 +92,7 @@ std::string ReshapeOp::getIndexNotation() {
 // embedding
 //===----------------------------------------------------------------------===//
 
-INFER(EmbeddingOp) {
+PEER_INFER(EmbeddingOp) {
   Check check(loc, "embedding");
   if (failed(check.shape(1, "tokens", a.getTokens(), "T", Elements::I32)) ||
       failed(check.shape(1, "table", a.getTable(), "V D", Elements::F32OrBF16)))
@@ -115,7 +101,7 @@ INFER(EmbeddingOp) {
 }
 std::string EmbeddingOp::getIndexNotation() { return "t, . . -> t ."; }
 
-INFER(EmbeddingGradOp) {
+PEER_INFER(EmbeddingGradOp) {
   Check check(loc, "embedding_grad");
   if (failed(check.shape(1, "tokens", a.getTokens(), "T", Elements::I32)) ||
       failed(check.shape(1, "dy", a.getDy(), "T D", Elements::F32)))
@@ -131,7 +117,7 @@ std::string EmbeddingGradOp::getIndexNotation() { return "T, T d -> . d"; }
 // Norms
 //===----------------------------------------------------------------------===//
 
-INFER(RMSNormOp) {
+PEER_INFER(RMSNormOp) {
   Check check(loc, "rms_norm");
   if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"weight", a.getWeight(), "D"}})))
     return failure();
@@ -139,7 +125,7 @@ INFER(RMSNormOp) {
 }
 std::string RMSNormOp::getIndexNotation() { return "t ., . -> t ."; }
 
-INFER(RMSNormGradOp) {
+PEER_INFER(RMSNormGradOp) {
   Check check(loc, "rms_norm_grad");
   if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"weight", a.getWeight(), "D"}, {"dy", a.getDy(), "T D"}})))
     return failure();
@@ -147,7 +133,7 @@ INFER(RMSNormGradOp) {
 }
 std::string RMSNormGradOp::getIndexNotation() { return "t ., ., t . -> t ., t"; }
 
-INFER(RMSNormWeightGradOp) {
+PEER_INFER(RMSNormWeightGradOp) {
   Check check(loc, "rms_norm_weight_grad");
   if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"rstd", a.getRstd(), "T"}, {"dy", a.getDy(), "T D"}})))
     return failure();
@@ -155,7 +141,7 @@ INFER(RMSNormWeightGradOp) {
 }
 std::string RMSNormWeightGradOp::getIndexNotation() { return "T d, T, T d -> d"; }
 
-INFER(LayerNormOp) {
+PEER_INFER(LayerNormOp) {
   Check check(loc, "layer_norm");
   if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"weight", a.getWeight(), "D"}, {"bias", a.getBias(), "D"}})))
     return failure();
@@ -163,7 +149,7 @@ INFER(LayerNormOp) {
 }
 std::string LayerNormOp::getIndexNotation() { return "t ., ., . -> t ."; }
 
-INFER(LayerNormGradOp) {
+PEER_INFER(LayerNormGradOp) {
   Check check(loc, "layer_norm_grad");
   if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"weight", a.getWeight(), "D"}, {"dy", a.getDy(), "T D"}})))
     return failure();
@@ -171,7 +157,7 @@ INFER(LayerNormGradOp) {
 }
 std::string LayerNormGradOp::getIndexNotation() { return "t ., ., t . -> t ., t, t"; }
 
-INFER(LayerNormWeightGradOp) {
+PEER_INFER(LayerNormWeightGradOp) {
   Check check(loc, "layer_norm_weight_grad");
   if (failed(checkF32(
           check,
@@ -181,7 +167,7 @@ INFER(LayerNormWeightGradOp) {
 }
 std::string LayerNormWeightGradOp::getIndexNotation() { return "T d, T, T, T d -> d, d"; }
 
-INFER(BatchNormOp) {
+PEER_INFER(BatchNormOp) {
   Check check(loc, "batch_norm");
   if (failed(checkF32(check, {{"x", a.getX(), "R C"},
                               {"weight", a.getWeight(), "C"},
@@ -193,7 +179,7 @@ INFER(BatchNormOp) {
 }
 std::string BatchNormOp::getIndexNotation() { return "r c, c, c, c, c -> r c"; }
 
-INFER(BatchStatsOp) {
+PEER_INFER(BatchStatsOp) {
   Check check(loc, "batch_stats");
   if (failed(checkF32(check, {{"x", a.getX(), "R C"}})))
     return failure();
@@ -201,7 +187,7 @@ INFER(BatchStatsOp) {
 }
 std::string BatchStatsOp::getIndexNotation() { return "R c -> c, c"; }
 
-INFER(BatchNormWeightGradOp) {
+PEER_INFER(BatchNormWeightGradOp) {
   Check check(loc, "batch_norm_weight_grad");
   if (failed(checkF32(check, {{"x", a.getX(), "R C"},
                               {"mean", a.getMean(), "C"},
@@ -212,7 +198,7 @@ INFER(BatchNormWeightGradOp) {
 }
 std::string BatchNormWeightGradOp::getIndexNotation() { return "R c, c, c, R c -> c, c"; }
 
-INFER(BatchNormGradOp) {
+PEER_INFER(BatchNormGradOp) {
   Check check(loc, "batch_norm_grad");
   if (failed(checkF32(check, {{"x", a.getX(), "R C"},
                               {"weight", a.getWeight(), "C"},
@@ -230,7 +216,7 @@ std::string BatchNormGradOp::getIndexNotation() { return "R c, c, c, c, R c, c, 
 // Activation and loss
 //===----------------------------------------------------------------------===//
 
-INFER(ActivationOp) {
+PEER_INFER(ActivationOp) {
   Check check(loc, "activation");
   if (failed(checkF32(check, {{"x", a.getX(), "T D"}})))
     return failure();
@@ -238,7 +224,7 @@ INFER(ActivationOp) {
 }
 std::string ActivationOp::getIndexNotation() { return "t . -> t ."; }
 
-INFER(ActivationGradOp) {
+PEER_INFER(ActivationGradOp) {
   Check check(loc, "activation_grad");
   if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"dy", a.getDy(), "T D"}})))
     return failure();
@@ -246,7 +232,7 @@ INFER(ActivationGradOp) {
 }
 std::string ActivationGradOp::getIndexNotation() { return "t ., t . -> t ."; }
 
-INFER(CrossEntropyOp) {
+PEER_INFER(CrossEntropyOp) {
   Check check(loc, "cross_entropy");
   if (failed(checkF32(check, {{"logits", a.getLogits(), "T V"}})) ||
       failed(check.shape(1, "targets", a.getTargets(), "T", Elements::I32)))
@@ -255,7 +241,7 @@ INFER(CrossEntropyOp) {
 }
 std::string CrossEntropyOp::getIndexNotation() { return "t ., t -> t"; }
 
-INFER(CrossEntropyGradOp) {
+PEER_INFER(CrossEntropyGradOp) {
   Check check(loc, "cross_entropy_grad");
   if (failed(checkF32(check, {{"logits", a.getLogits(), "T V"}, {"dloss", a.getDloss(), "T"}})) ||
       failed(check.shape(1, "targets", a.getTargets(), "T", Elements::I32)))
@@ -264,7 +250,7 @@ INFER(CrossEntropyGradOp) {
 }
 std::string CrossEntropyGradOp::getIndexNotation() { return "t ., t, t -> t ."; }
 
-INFER(MeanOp) {
+PEER_INFER(MeanOp) {
   Check check(loc, "mean");
   if (failed(checkF32(check, {{"x", a.getX(), "T"}})))
     return failure();
@@ -272,7 +258,7 @@ INFER(MeanOp) {
 }
 std::string MeanOp::getIndexNotation() { return "T -> "; }
 
-INFER(MeanGradOp) {
+PEER_INFER(MeanGradOp) {
   Check check(loc, "mean_grad");
   if (failed(checkF32(check, {{"x", a.getX(), "T"}, {"dmean", a.getDmean(), ""}})))
     return failure();

@@ -5,17 +5,11 @@
 using namespace mlir;
 using namespace peer;
 
-#define INFER(OP)                                                                                                      \
-  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,                     \
-                                     SmallVectorImpl<Type> &types)
-
-static int64_t dimOf(Value value, unsigned i) { return cast<ShapedType>(value.getType()).getDimSize(i); }
-
 //===----------------------------------------------------------------------===//
 // score
 //===----------------------------------------------------------------------===//
 
-INFER(ScoreOp) {
+PEER_INFER(ScoreOp) {
   Check check(loc, "score");
   if (failed(check.shape({1, 5, 3}, "query", a.getQuery(), "T H P d", Elements::F32OrBF16)))
     return failure();
@@ -47,7 +41,7 @@ int64_t ScoreOp::getFlopsPerIteration() { return 2 * dimOf(getQuery(), 3); }
 // select
 //===----------------------------------------------------------------------===//
 
-INFER(SelectOp) {
+PEER_INFER(SelectOp) {
   Check check(loc, "select");
   if (failed(check.shape(1, "logits", a.getLogits(), "T H P n", Elements::F32)))
     return failure();
@@ -79,7 +73,7 @@ int64_t SelectOp::getNumSelected() { return getPolicy() == SelectPolicy::All ? d
 // gate
 //===----------------------------------------------------------------------===//
 
-INFER(GateOp) {
+PEER_INFER(GateOp) {
   Check check(loc, "gate");
   if (failed(check.shape(1, "val", a.getVal(), "T H K", Elements::F32)) ||
       failed(check.require(2, a.getKind() != GateKind::Probability,
@@ -117,7 +111,7 @@ static int64_t rowsPerExpert(Adaptor a) {
   return a.getRowsPerExpertAttr() ? int64_t(a.getRowsPerExpert()) : 1;
 }
 
-INFER(MixOp) {
+PEER_INFER(MixOp) {
   Check check(loc, "mix");
   if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a))))
     return failure();
@@ -141,7 +135,7 @@ std::optional<int64_t> MixOp::getGatheredElements(unsigned input) {
   return gatheredPerToken(getIdx(), getPool(), getRowsPerExpert());
 }
 
-INFER(MixGradOp) {
+PEER_INFER(MixGradOp) {
   Check check(loc, "mix_grad");
   if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a))) ||
       failed(check.shape(6, "dy", a.getDy(), "T D", Elements::F32)))
@@ -165,7 +159,7 @@ std::optional<int64_t> MixGradOp::getGatheredElements(unsigned input) {
 // usage
 //===----------------------------------------------------------------------===//
 
-INFER(UsageOp) {
+PEER_INFER(UsageOp) {
   Check check(loc, "usage");
   if (failed(check.shape(1, "idx", a.getIdx(), "T H K", Elements::I32)) ||
       failed(check.shape(1, "weights", a.getWeights(), "T H K", Elements::F32)) ||

@@ -5,12 +5,6 @@
 using namespace mlir;
 using namespace peer;
 
-#define INFER(OP)                                                                                                      \
-  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,                     \
-                                     SmallVectorImpl<Type> &types)
-
-static int64_t dimOf(Value value, unsigned i) { return cast<ShapedType>(value.getType()).getDimSize(i); }
-
 //===----------------------------------------------------------------------===//
 // Gradients of score, select and gate
 //===----------------------------------------------------------------------===//
@@ -29,7 +23,7 @@ static LogicalResult checkKeyHeads(Check &check) {
                            Twine(check['G']));
 }
 
-INFER(SelectGradOp) {
+PEER_INFER(SelectGradOp) {
   Check check(loc, "select_grad");
   if (failed(check.shape(1, "idx", a.getIdx(), "T H K", Elements::I32)) ||
       failed(check.shape(1, "dval", a.getDval(), "T H K", Elements::F32)))
@@ -47,7 +41,7 @@ INFER(SelectGradOp) {
 
 std::string SelectGradOp::getIndexNotation() { return "t h ., t h . -> t h . ."; }
 
-INFER(ScoreQueryGradOp) {
+PEER_INFER(ScoreQueryGradOp) {
   Check check(loc, "score_query_grad");
   if (failed(check.shape(1, "dlogits", a.getDlogits(), "T H P n", Elements::F32)) ||
       failed(check.shape(1, "keys", a.getKeys(), "G P n d", Elements::F32OrBF16)) || failed(checkKeyHeads(check)))
@@ -60,7 +54,7 @@ std::string ScoreQueryGradOp::getIndexNotation() {
   return std::string("t h p ., ") + (dimOf(getKeys(), 0) == 1 ? "." : "h") + " p . . -> t h p .";
 }
 
-INFER(ScoreKeyGradOp) {
+PEER_INFER(ScoreKeyGradOp) {
   Check check(loc, "score_key_grad");
   if (failed(check.shape(1, "dlogits", a.getDlogits(), "T H P n", Elements::F32)) ||
       failed(check.shape(1, "query", a.getQuery(), "T H P d", Elements::F32OrBF16)))
@@ -84,7 +78,7 @@ static LogicalResult checkRoutePolicy(Check &check, SelectPolicy policy) {
                            Twine(check['P']));
 }
 
-INFER(RouteQueryGradOp) {
+PEER_INFER(RouteQueryGradOp) {
   Check check(loc, "route_query_grad");
   if (failed(check.shape(1, "idx", a.getIdx(), "T H K", Elements::I32)) ||
       failed(check.shape(1, "dval", a.getDval(), "T H K", Elements::F32)) ||
@@ -109,7 +103,7 @@ std::optional<int64_t> RouteQueryGradOp::getGatheredElements(unsigned input) {
   return dimOf(getIdx(), 2) * dimOf(getKeys(), 1) * dimOf(getKeys(), 3);
 }
 
-INFER(RouteKeyGradOp) {
+PEER_INFER(RouteKeyGradOp) {
   Check check(loc, "route_key_grad");
   if (failed(check.shape(1, "idx", a.getIdx(), "T H K", Elements::I32)) ||
       failed(check.shape(1, "dval", a.getDval(), "T H K", Elements::F32)) ||
@@ -131,7 +125,7 @@ int64_t RouteKeyGradOp::getFlopsPerIteration() {
   return 2 * dimOf(getIdx(), 2) * dimOf(getQuery(), 2) * dimOf(getQuery(), 3);
 }
 
-INFER(GateGradOp) {
+PEER_INFER(GateGradOp) {
   Check check(loc, "gate_grad");
   if (failed(check.shape(1, "val", a.getVal(), "T H K", Elements::F32)) ||
       failed(check.shape(1, "weights", a.getWeights(), "T H K", Elements::F32)) ||
@@ -149,7 +143,7 @@ std::string GateGradOp::getIndexNotation() { return "t h ., t h ., t h . -> t h 
 // The row-sparse gradient of a pool
 //===----------------------------------------------------------------------===//
 
-INFER(SortPairsOp) {
+PEER_INFER(SortPairsOp) {
   Check check(loc, "sort_pairs");
   constexpr int64_t kMaxI32 = std::numeric_limits<int32_t>::max();
   int64_t experts = a.getNumExperts();
@@ -197,7 +191,7 @@ static LogicalResult checkRowsPerExpert(Check &check, int constraint, int64_t ro
                        "expected rows per expert, " + Twine(check['r']) + ", to divide rows, " + Twine(rows));
 }
 
-INFER(PoolGradOp) {
+PEER_INFER(PoolGradOp) {
   Check check(loc, "pool_grad");
   if (failed(checkRowGrad(check, a)) || failed(checkRowsPerExpert(check, 2, a.getRows())))
     return failure();
@@ -209,7 +203,7 @@ INFER(PoolGradOp) {
 // The rows a pass writes depend on the data: these ops make their own loops.
 std::string PoolGradOp::getIndexNotation() { return ""; }
 
-INFER(PoolGradNormOp) {
+PEER_INFER(PoolGradNormOp) {
   Check check(loc, "pool_grad_norm");
   if (failed(checkRowGrad(check, a)))
     return failure();
@@ -257,7 +251,7 @@ static LogicalResult finishUpdate(Check &check, ValueRange operands, Value param
   return success();
 }
 
-INFER(UpdateOp) {
+PEER_INFER(UpdateOp) {
   Check check(loc, "update");
   if (failed(checkStates(check, a.getParam(), a.getGrad(), a.getStates(), a.getOptimizer())) ||
       failed(checkScalars(check, a.getLearningRate(), a.getStep(), a.getScale())))
@@ -269,7 +263,7 @@ std::string UpdateOp::getIndexNotation() { return ""; }
 MutableOperandRange UpdateOp::getOutsMutable() { return MutableOperandRange(*this, getNumOperands(), 0); }
 std::optional<unsigned> UpdateOp::getTiedInput(unsigned output) { return output == 0 ? 0 : 4 + output; }
 
-INFER(RowUpdateOp) {
+PEER_INFER(RowUpdateOp) {
   Check check(loc, "row_update");
   if (failed(checkRowGrad(check, a)) || failed(check.shape(1, "pool", a.getPool(), "N F D", Elements::F32OrBF16)) ||
       failed(checkStates(check, a.getPool(), {}, a.getStates(), a.getOptimizer())) ||
@@ -298,7 +292,7 @@ std::optional<int64_t> RowUpdateOp::getGatheredElements(unsigned input) {
 MutableOperandRange RowUpdateOp::getOutsMutable() { return MutableOperandRange(*this, getNumOperands(), 0); }
 std::optional<unsigned> RowUpdateOp::getTiedInput(unsigned output) { return output == 0 ? 0 : 10 + output; }
 
-INFER(SumSquaresOp) {
+PEER_INFER(SumSquaresOp) {
   Check check(loc, "sum_squares");
   auto x = cast<ShapedType>(a.getX().getType());
   if (failed(check.require(1, x.getElementType().isF32(), "expected x to be f32")))

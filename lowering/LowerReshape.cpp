@@ -1,7 +1,7 @@
 //===- LowerReshape.cpp - peer.reshape to collapse and expand ------------===//
 
 #include "Passes.h"
-#include "dialect/PeerOps.h"
+#include "dialect/Check.h"
 
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -16,14 +16,6 @@ using namespace peer;
 /// All dimensions of a shape in one group.
 static SmallVector<ReassociationIndices> oneGroup(int64_t rank) {
   return {llvm::to_vector<2>(llvm::seq<int64_t>(0, rank))};
-}
-
-/// Elements of all dimensions but the first.
-static int64_t restOf(RankedTensorType type) {
-  int64_t product = 1;
-  for (int64_t size : type.getShape().drop_front())
-    product *= size;
-  return product;
 }
 
 namespace {

@@ -2,6 +2,7 @@
 
 #include "lowering/cpu/TileModel.h"
 
+#include "dialect/Check.h"
 #include "dialect/IndexNotation.h"
 #include "dialect/PeerOps.h"
 
@@ -17,8 +18,6 @@ static constexpr int64_t kScoreTileBytes = 512 * 1024;
 static constexpr int64_t kSmallTensor = 8192;
 
 static int64_t clamp(int64_t value, int64_t low, int64_t high) { return std::max(low, std::min(value, high)); }
-
-static int64_t dimOf(Value value, unsigned i) { return cast<ShapedType>(value.getType()).getDimSize(i); }
 
 /// Rows of a score tile, `halves * n` f32 each.
 static int64_t scoreRows(Value logits) {
