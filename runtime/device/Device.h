@@ -22,10 +22,11 @@ namespace peer::runtime {
 /// An address in the device's memory. The host never dereferences it. Null is 0.
 using DeviceAddress = uint64_t;
 
-/// What a device calls its modules, functions and graphs; each class of devices gives them a meaning of its own.
-struct DeviceModule;
-struct DeviceFunction;
-struct DeviceGraph;
+/// What a device calls its modules, functions and graphs. Each class of devices derives its own from them, or hands out handles of its driver
+/// cast to these pointers: nobody else looks behind them.
+struct DeviceModule {};
+struct DeviceFunction {};
+struct DeviceGraph {};
 
 /// Bytes that a device has and that it could still give.
 struct DeviceMemory {
