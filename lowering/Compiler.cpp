@@ -9,6 +9,8 @@
 #include "dialect/Differentiation.h"
 #include "dialect/Tiling.h"
 #include "lowering/cpu/TileModel.h"
+#include "lowering/nvptx/DeviceCode.h"
+#include "lowering/nvptx/TileModel.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -19,8 +21,11 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Support/Timing.h"
+#include "mlir/Target/LLVM/NVVM/Target.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/OpenMP/OpenMPToLLVMIRTranslation.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -43,6 +48,10 @@ void registerEverything(DialectRegistry &registry) {
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
   registerOpenMPDialectTranslation(registry);
+  registerGPUDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
+  NVVM::registerNVVMTargetInterfaceExternalModels(registry);
+  gpu::registerOffloadingLLVMTranslationInterfaceExternalModels(registry);
 }
 
 static LogicalResult fail(const llvm::Twine &message) {
@@ -52,15 +61,31 @@ static LogicalResult fail(const llvm::Twine &message) {
 
 static LogicalResult fail(llvm::Error error) { return fail(llvm::toString(std::move(error))); }
 
-/// The text after `cpu` or `cpu:` of a target.
-static FailureOr<CpuTarget> resolveTarget(StringRef text) {
-  auto [device, name] = text.split(':');
-  if (device != "cpu")
-    return fail("unknown target '" + text + "'; known are cpu (this machine) and cpu:NAME, such as cpu:x86-64-v3");
-  llvm::Expected<CpuTarget> target = resolveCpuTarget(name);
-  if (!target)
-    return fail(target.takeError());
-  return *target;
+namespace {
+/// What to compile for. Host code of a GPU's artifact does next to nothing, so it runs on any x86-64.
+struct Target {
+  CpuTarget cpu;
+  std::optional<GpuTarget> gpu;
+};
+} // namespace
+
+/// cpu, cpu:NAME or sm_NUMBER.
+static FailureOr<Target> resolveTarget(StringRef text) {
+  Target target;
+  if (text.starts_with("sm_")) {
+    llvm::Expected<GpuTarget> gpu = resolveGpuTarget(text);
+    if (!gpu)
+      return fail(gpu.takeError());
+    target.gpu = *gpu;
+  } else if (text.split(':').first != "cpu") {
+    return fail("unknown target '" + text +
+                "'; known are cpu (this machine), cpu:NAME, such as cpu:x86-64-v3, and GPUs, such as sm_90");
+  }
+  llvm::Expected<CpuTarget> cpu = resolveCpuTarget(target.gpu ? "x86-64" : text.split(':').second);
+  if (!cpu)
+    return fail(cpu.takeError());
+  target.cpu = *cpu;
+  return target;
 }
 
 /// Writes all bytes to an open file and flushes them.
@@ -119,7 +144,7 @@ public:
 private:
   LogicalResult runPipeline(StringRef name, llvm::function_ref<void(OpPassManager &)> build);
   LogicalResult printModule();
-  LogicalResult emitCode(const Manifest &manifest, const CpuTarget &target);
+  LogicalResult emitCode(const Manifest &manifest, const Target &target);
 
   const CompileOptions &options;
   MLIRContext &context;
@@ -146,10 +171,12 @@ LogicalResult Compilation::printModule() {
   return writeOutput(options.output, text);
 }
 
-LogicalResult Compilation::emitCode(const Manifest &manifest, const CpuTarget &target) {
+LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &target) {
   TimingScope stage = timing.nest("to machine code");
   llvm::LLVMContext llvmContext;
-  auto code = buildLLVMModule(*module, llvmContext, manifest.entries, target);
+  if (target.gpu && options.stage == Stage::Assembly)
+    return writeOutput(options.output, ptxOf(*module));
+  auto code = buildLLVMModule(*module, llvmContext, manifest.entries, target.cpu);
   if (!code)
     return fail(code.takeError());
   if (options.stage == Stage::LLVM) {
@@ -159,7 +186,7 @@ LogicalResult Compilation::emitCode(const Manifest &manifest, const CpuTarget &t
     return writeOutput(options.output, text);
   }
   bool assembly = options.stage == Stage::Assembly;
-  auto object = generateCode(**code, target, assembly);
+  auto object = generateCode(**code, target.cpu, assembly);
   if (!object)
     return fail(object.takeError());
   if (assembly)
@@ -193,7 +220,7 @@ static void dropEntryAttributes(ModuleOp module) {
 }
 
 LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::SourceMgr &sources) {
-  FailureOr<CpuTarget> target = resolveTarget(options.target);
+  FailureOr<Target> target = resolveTarget(options.target);
   if (failed(target))
     return failure();
   std::string model = llvm::sys::path::filename(input->getBufferIdentifier()).str();
@@ -202,8 +229,9 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   if (!module)
     return failure();
   LoweringOptions lowering;
-  lowering.tileSizes = createCpuTileSizeModel();
-  lowering.vectorWidth = target->vectorWidth();
+  lowering.tileSizes = target->gpu ? createGpuTileSizeModel() : createCpuTileSizeModel();
+  lowering.vectorWidth = target->cpu.vectorWidth();
+  lowering.gpu = target->gpu;
   lowering.plainLoops = options.plainLoops;
   if (failed(runPipeline("to graph level", buildGraphPipeline)))
     return failure();
@@ -213,7 +241,7 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
     return failure();
   if (options.stage == Stage::Tiled)
     return printModule();
-  FailureOr<Manifest> manifest = buildManifest(*module, model, *target);
+  FailureOr<Manifest> manifest = buildManifest(*module, model, target->cpu, target->gpu);
   if (failed(manifest))
     return failure();
   // Entries are called through memref descriptors.
@@ -225,7 +253,7 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   if (options.stage == Stage::Kernel)
     return printModule();
   dropEntryAttributes(*module);
-  if (failed(runPipeline("to the LLVM dialect", buildLLVMPipeline)))
+  if (failed(runPipeline("to the LLVM dialect", [&](OpPassManager &pm) { buildLLVMPipeline(pm, lowering); })))
     return failure();
   return emitCode(*manifest, *target);
 }

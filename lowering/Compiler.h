@@ -17,7 +17,7 @@ struct CompileOptions {
   std::string input = "-";
   /// Empty: standard output for text; an artifact needs a path.
   std::string output;
-  /// `cpu` or `cpu:NAME`.
+  /// `cpu`, `cpu:NAME` or a GPU architecture, such as `sm_90`.
   std::string target = "cpu";
   Stage stage = Stage::Artifact;
   bool plainLoops = false;

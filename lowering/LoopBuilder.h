@@ -27,6 +27,7 @@ public:
   using CarryBody = llvm::function_ref<llvm::SmallVector<Value>(Value iv, mlir::ValueRange carried)>;
 
   LoopBuilder(mlir::OpBuilder &b, mlir::Location loc) : ImplicitLocOpBuilder(loc, b) {}
+  virtual ~LoopBuilder() = default;
 
   // --- Constants and sizes -------------------------------------------------
   Value index(int64_t value);
@@ -69,9 +70,9 @@ public:
   /// One element; bf16 is widened to f32.
   Value load(Value buffer, mlir::ValueRange at);
   /// `lanes` elements along the last dimension, bf16 widened to f32 (lanes 1: a scalar).
-  Value load(Value buffer, mlir::ValueRange at, int64_t lanes);
+  virtual Value load(Value buffer, mlir::ValueRange at, int64_t lanes);
   /// Scalar or vector, narrowed to bf16 if the buffer holds that.
-  void store(Value v, Value buffer, mlir::ValueRange at);
+  virtual void store(Value v, Value buffer, mlir::ValueRange at);
   void prefetch(Value buffer, mlir::ValueRange at);
   /// Stack scratch. Call it outside the op's own loops: the stack grows by each execution.
   Value stack(llvm::ArrayRef<int64_t> shape, mlir::Type element);
@@ -89,14 +90,16 @@ public:
   void parallel(mlir::ValueRange high, llvm::function_ref<void(mlir::ValueRange)> body);
   void ifThen(Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise = nullptr);
 
+  /// A loop over independent rows. A target that runs rows side by side spreads it.
+  virtual void rows(Value count, Body body) { loop(count, body); }
   /// Walks [0, size) in strips: a loop of `lanes` wide ones, then one narrower
   /// strip for a static remainder (or a loop of single elements for a dynamic size).
-  void strips(Value size, int64_t lanes, llvm::function_ref<void(Value offset, int64_t lanes)> body);
+  virtual void strips(Value size, int64_t lanes, llvm::function_ref<void(Value offset, int64_t lanes)> body);
   /// Sum over [0, size) of `term` (a float scalar or vector of the given lanes), with
   /// four independent accumulators for long rows.
-  Value sumStrips(Value size, int64_t lanes, llvm::function_ref<Value(Value offset, int64_t lanes)> term);
+  virtual Value sumStrips(Value size, int64_t lanes, llvm::function_ref<Value(Value offset, int64_t lanes)> term);
   /// Maximum, likewise; -inf for an empty range.
-  Value maxStrips(Value size, int64_t lanes, llvm::function_ref<Value(Value offset, int64_t lanes)> term);
+  virtual Value maxStrips(Value size, int64_t lanes, llvm::function_ref<Value(Value offset, int64_t lanes)> term);
 
   // --- Calls ---------------------------------------------------------------
   /// C = alpha * op(A) op(B) + beta * C by the runtime's serial BLAS; A, B, C are rank-2 f32

@@ -165,7 +165,16 @@ static json::Array describeGroups(ModuleOp module) {
   return groups;
 }
 
-FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const CpuTarget &target) {
+static json::Object describeTarget(const CpuTarget &cpu, const std::optional<GpuTarget> &gpu) {
+  json::Object target{
+      {"device", gpu ? "cuda" : "cpu"}, {"cpu", cpu.cpu}, {"features", json::Array(cpu.required)}};
+  if (gpu)
+    target["arch"] = gpu->arch;
+  return target;
+}
+
+FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const CpuTarget &target,
+                                  const std::optional<GpuTarget> &gpu) {
   ManifestBuilder builder;
   for (func::FuncOp function : module.getOps<func::FuncOp>())
     if (function.isPublic() && !function.isExternal() && failed(builder.addEntry(function)))
@@ -176,7 +185,7 @@ FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const CpuTar
       {"format", 1},
       {"compiler", "peer-opt " PEER_VERSION},
       {"model", model},
-      {"target", json::Object{{"device", "cpu"}, {"cpu", target.cpu}, {"features", json::Array(target.required)}}},
+      {"target", describeTarget(target, gpu)},
       {"parameters", std::move(builder.parameters)},
       {"groups", describeGroups(module)},
       {"entries", std::move(builder.entries)}};

@@ -5,6 +5,7 @@
 
 #include "lowering/cpu/ObjectCode.h"
 #include "lowering/cpu/Target.h"
+#include "lowering/nvptx/Target.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -17,8 +18,9 @@ struct Manifest {
   std::vector<EntrySignature> entries;
 };
 
-/// Fails with a diagnostic at a function that lacks what the manifest needs.
-mlir::FailureOr<Manifest> buildManifest(mlir::ModuleOp module, llvm::StringRef model, const CpuTarget &target);
+/// Fails with a diagnostic at a function that lacks what the manifest needs. `gpu`: what kernels run on, if not the CPU.
+mlir::FailureOr<Manifest> buildManifest(mlir::ModuleOp module, llvm::StringRef model, const CpuTarget &target,
+                                        const std::optional<GpuTarget> &gpu);
 
 /// Shared object, manifest and footer as one file's bytes.
 std::string packArtifact(llvm::StringRef sharedObject, llvm::StringRef manifest);

@@ -81,4 +81,46 @@ def ExpandMath : Pass<"peer-expand-math"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+class Peer_DevicePass<string name> : Pass<name, "::mlir::ModuleOp"> {
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def LaunchKernels : Peer_DevicePass<"peer-launch-kernels"> {
+  let summary = "each outlined kernel to launches on a GPU";
+  let description = [{
+    A loop over tiles becomes a grid with a block per tile, its body the ops that the block executes together, with
+    barriers between them. An op that was left whole is launched by its grid emitter, or as one block where it has none. A tile's local
+    buffers become a part of one buffer per launch.
+  }];
+}
+
+def LowerToBlocks : Peer_DevicePass<"peer-lower-to-blocks"> {
+  let summary = "ops inside launches to the code of a block of threads";
+  let description = [{
+    An op that no emitter takes is executed by one thread of the block, in plain loops.
+  }];
+  let options = [
+    Option<"plainLoops", "plain-loops", "bool", "false", "plain loops for every op of our dialect: the oracle">
+  ];
+}
+
+def LowerDeviceMath : Pass<"peer-lower-device-math"> {
+  let summary = "what --peer-expand-math leaves of math to instructions of a GPU";
+  let description = [{
+    No call of CUDA's device library is left, so the PTX is complete and the same on every machine.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];
+}
+
+def PlanMemory : Peer_DevicePass<"peer-plan-memory"> {
+  let summary = "one allocation per call for all buffers of an entry";
+  let description = [{
+    Buffers whose lives do not overlap share a place in one arena. Which do is decided here; sizes that depend on the
+    number of tokens are computed when the entry is called. Buffers that an entry returns are allocated one by one.
+  }];
+}
+
 #endif // PEER_LOWERING_PASSES_TD

@@ -12,6 +12,8 @@
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/Transforms/Passes.h"
+#include "mlir/Dialect/GPU/Pipelines/Passes.h"
+#include "mlir/Dialect/GPU/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/Transforms/Passes.h"
@@ -56,8 +58,8 @@ void buildTiledPipeline(OpPassManager &pm, const LoweringOptions &options) {
   verifyLevel(pm, "tiled");
 }
 
-void buildKernelPipeline(OpPassManager &pm, const LoweringOptions &options) {
-  // Tiled level: destinations, then buffers.
+/// Tiled level to one function per kernel, its op in buffer form.
+static void buildBufferPipeline(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createToDestinations());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions bufferize;
@@ -77,8 +79,11 @@ void buildKernelPipeline(OpPassManager &pm, const LoweringOptions &options) {
   // One function per kernel, one copy of equal ones: blocks of a model repeat, and so do forward passes of entries.
   pm.addPass(createOutlineKernels());
   pm.addPass(func::createDuplicateFunctionEliminationPass());
+}
+
+/// Kernel functions to loops and vectors.
+static void buildCpuKernels(OpPassManager &pm, const LoweringOptions &options) {
   pm.addPass(createConvertLinalgToLoopsPass());
-  // Buffer form to kernels.
   if (options.plainLoops) {
     pm.addPass(createLowerToLoops());
   } else {
@@ -86,6 +91,31 @@ void buildKernelPipeline(OpPassManager &pm, const LoweringOptions &options) {
     vectors.width = options.vectorWidth;
     pm.addPass(createLowerToVectors(vectors));
   }
+}
+
+/// Kernel functions to launches of GPU functions, entries to straight lines of launches.
+static void buildGpuKernels(OpPassManager &pm, const LoweringOptions &options) {
+  pm.addPass(createLaunchKernels());
+  LowerToBlocksOptions blocks;
+  blocks.plainLoops = options.plainLoops;
+  pm.addPass(createLowerToBlocks(blocks));
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createGpuKernelOutliningPass());
+  // One arena for an entry and the kernels it calls.
+  pm.addPass(createInlinerPass());
+  pm.addPass(createSymbolDCEPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createPlanMemory());
+}
+
+void buildKernelPipeline(OpPassManager &pm, const LoweringOptions &options) {
+  // Tiled level: destinations, then buffers.
+  buildBufferPipeline(pm);
+  if (options.gpu)
+    buildGpuKernels(pm, options);
+  else
+    buildCpuKernels(pm, options);
   pm.addPass(createLowerMarks());
   // Kernel level from here on.
   pm.addPass(createCanonicalizerPass());
@@ -94,8 +124,24 @@ void buildKernelPipeline(OpPassManager &pm, const LoweringOptions &options) {
   verifyLevel(pm, "kernel");
 }
 
-void buildLLVMPipeline(OpPassManager &pm) {
+static void buildGpuLLVM(OpPassManager &pm, const GpuTarget &target) {
+  // Upstream would make calls of CUDA's device library out of math: none may be left.
+  OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
+  kernels.addPass(createExpandMath());
+  kernels.addPass(createLowerDeviceMath());
+  gpu::GPUToNVVMPipelineOptions options;
+  options.cubinChip = target.arch;
+  options.cubinFeatures = target.features;
+  options.cubinFormat = "isa";
+  options.optLevel = 3;
+  gpu::buildLowerToNVVMPassPipeline(pm, options);
+  // LLVM dialect.
+}
+
+void buildLLVMPipeline(OpPassManager &pm, const LoweringOptions &options) {
   // Kernel level: vectors keep their math, loops get their threads.
+  if (options.gpu)
+    return buildGpuLLVM(pm, *options.gpu);
   pm.addNestedPass<func::FuncOp>(createExpandMath());
   pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
   pm.addPass(createConvertVectorToSCFPass());
@@ -137,7 +183,8 @@ void registerPipelines() {
                              [=](OpPassManager &pm) { buildTiledPipeline(pm, options()); });
   PassPipelineRegistration<>("peer-to-kernel", "tiled level to kernel level, for this machine's CPU",
                              [=](OpPassManager &pm) { buildKernelPipeline(pm, options()); });
-  PassPipelineRegistration<>("peer-to-llvm", "kernel level to the LLVM dialect", buildLLVMPipeline);
+  PassPipelineRegistration<>("peer-to-llvm", "kernel level to the LLVM dialect, for this machine's CPU",
+                             [=](OpPassManager &pm) { buildLLVMPipeline(pm, options()); });
 }
 
 } // namespace peer

@@ -3,6 +3,7 @@
 #ifndef PEER_LOWERING_PIPELINES_H
 #define PEER_LOWERING_PIPELINES_H
 
+#include "lowering/nvptx/Target.h"
 #include "passes/Tile.h"
 
 #include "mlir/Pass/PassManager.h"
@@ -16,6 +17,8 @@ struct LoweringOptions {
   TileSizeModel tileSizes;
   /// f32 lanes of a vector register.
   int64_t vectorWidth = 16;
+  /// The GPU that kernels run on; none: this CPU.
+  std::optional<GpuTarget> gpu;
   /// Plain scalar loops instead of vector code (the differential oracle).
   bool plainLoops = false;
 };
@@ -26,8 +29,8 @@ void buildGraphPipeline(mlir::OpPassManager &pm);
 void buildTiledPipeline(mlir::OpPassManager &pm, const LoweringOptions &options);
 /// Tiled level to kernel level.
 void buildKernelPipeline(mlir::OpPassManager &pm, const LoweringOptions &options);
-/// Kernel level to the LLVM dialect.
-void buildLLVMPipeline(mlir::OpPassManager &pm);
+/// Kernel level to the LLVM dialect, with kernels for a GPU as PTX in a gpu.binary.
+void buildLLVMPipeline(mlir::OpPassManager &pm, const LoweringOptions &options);
 
 /// `--peer-to-graph`, `--peer-to-tiled`, `--peer-to-kernel`, `--peer-to-llvm` for this machine's CPU.
 void registerPipelines();

@@ -18,7 +18,7 @@ using peer::Stage;
 
 static constexpr const char *kOverview =
     "peer-opt: compiles model descriptions\n\n"
-    "  peer-opt MODEL.mlir --target=cpu[:CPU] -o MODEL.peer     an artifact for peer-run\n"
+    "  peer-opt MODEL.mlir --target=cpu[:CPU]|sm_90 -o MODEL.peer   an artifact for peer-run\n"
     "  peer-opt MODEL.mlir --emit=graph|tiled|kernel|llvm|asm   stop earlier and print\n"
     "  peer-opt MODEL.mlir --peer-inline-modules ...            any pass, as mlir-opt does\n\n"
     "--target=cpu means this machine; --target=cpu:x86-64-v3 runs on any machine with AVX2.\n"
@@ -29,7 +29,7 @@ static int compile(int argc, char **argv, mlir::DialectRegistry &registry) {
   peer::CompileOptions options;
   cl::opt<std::string, true> input(cl::Positional, cl::desc("MODEL.mlir"), cl::location(options.input), cl::init("-"));
   cl::opt<std::string, true> output("o", cl::desc("the output"), cl::value_desc("FILE"), cl::location(options.output));
-  cl::opt<std::string, true> target("target", cl::desc("cpu (this machine) or cpu:NAME, such as cpu:x86-64-v3"),
+  cl::opt<std::string, true> target("target", cl::desc("cpu (this machine), cpu:NAME, such as cpu:x86-64-v3, or a GPU, such as sm_90"),
                                     cl::location(options.target), cl::init("cpu"));
   cl::opt<Stage, true> emit(
       "emit", cl::desc("where to stop:"), cl::location(options.stage), cl::init(Stage::Artifact),
