@@ -166,8 +166,7 @@ static json::Array describeGroups(ModuleOp module) {
 }
 
 static json::Object describeTarget(const CpuTarget &cpu, const std::optional<GpuTarget> &gpu) {
-  json::Object target{
-      {"device", gpu ? "cuda" : "cpu"}, {"cpu", cpu.cpu}, {"features", json::Array(cpu.required)}};
+  json::Object target{{"device", gpu ? "cuda" : "cpu"}, {"cpu", cpu.cpu}, {"features", json::Array(cpu.required)}};
   if (gpu)
     target["arch"] = gpu->arch;
   return target;
@@ -181,14 +180,13 @@ FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const CpuTar
       return failure();
   if (builder.signatures.empty())
     return module.emitError("a model needs at least one public function");
-  json::Object root{
-      {"format", 1},
-      {"compiler", "peer-opt " PEER_VERSION},
-      {"model", model},
-      {"target", describeTarget(target, gpu)},
-      {"parameters", std::move(builder.parameters)},
-      {"groups", describeGroups(module)},
-      {"entries", std::move(builder.entries)}};
+  json::Object root{{"format", 1},
+                    {"compiler", "peer-opt " PEER_VERSION},
+                    {"model", model},
+                    {"target", describeTarget(target, gpu)},
+                    {"parameters", std::move(builder.parameters)},
+                    {"groups", describeGroups(module)},
+                    {"entries", std::move(builder.entries)}};
   Manifest manifest;
   llvm::raw_string_ostream(manifest.json) << llvm::formatv("{0:2}", json::Value(std::move(root)));
   manifest.entries = std::move(builder.signatures);

@@ -95,6 +95,9 @@ def LaunchKernels : Peer_DevicePass<"peer-launch-kernels"> {
     barriers between them. An op that was left whole is launched by its grid emitter, or as one block where it has none. A tile's local
     buffers become a part of one buffer per launch.
   }];
+  let options = [
+    Option<"plainLoops", "plain-loops", "bool", "false", "no grid emitters: every whole op is one block">
+  ];
 }
 
 def LowerToBlocks : Peer_DevicePass<"peer-lower-to-blocks"> {

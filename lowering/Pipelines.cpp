@@ -95,7 +95,9 @@ static void buildCpuKernels(OpPassManager &pm, const LoweringOptions &options) {
 
 /// Kernel functions to launches of GPU functions, entries to straight lines of launches.
 static void buildGpuKernels(OpPassManager &pm, const LoweringOptions &options) {
-  pm.addPass(createLaunchKernels());
+  LaunchKernelsOptions launches;
+  launches.plainLoops = options.plainLoops;
+  pm.addPass(createLaunchKernels(launches));
   LowerToBlocksOptions blocks;
   blocks.plainLoops = options.plainLoops;
   pm.addPass(createLowerToBlocks(blocks));

@@ -58,6 +58,11 @@ void BlockBuilder::onOneLane(llvm::function_ref<void()> body) {
   ifThen(cmp(CmpIPredicate::eq, lane(), index(0)), body);
 }
 
+void BlockBuilder::onEachThread(llvm::function_ref<void()> body) {
+  llvm::SaveAndRestore<Scope> saved(scope, Scope::OneThread);
+  body();
+}
+
 //===----------------------------------------------------------------------===//
 // Exchange within a warp
 //===----------------------------------------------------------------------===//
@@ -144,7 +149,8 @@ Value BlockBuilder::loadWide(Value buffer, ValueRange at, int64_t lanes, bool re
   if (!readOnly) {
     if (lanes == 1)
       return memref::LoadOp::create(*this, buffer, at);
-    return vector::LoadOp::create(*this, cast<VectorType>(wide), buffer, at, /*nontemporal=*/false, llvm::MaybeAlign(bytes));
+    return vector::LoadOp::create(*this, cast<VectorType>(wide), buffer, at, /*nontemporal=*/false,
+                                  llvm::MaybeAlign(bytes));
   }
   return LLVM::LoadOp::create(*this, wide, globalAddress(buffer, at), bytes, /*isVolatile=*/false,
                               /*isNonTemporal=*/false, /*isInvariant=*/true);

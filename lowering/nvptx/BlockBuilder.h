@@ -50,6 +50,8 @@ public:
   /// One thread of the block, one lane of the warp.
   void onOneThread(llvm::function_ref<void()> body);
   void onOneLane(llvm::function_ref<void()> body);
+  /// Every thread for itself: a store inside is done by whoever reaches it.
+  void onEachThread(llvm::function_ref<void()> body);
 
   // --- Exchange within a warp ----------------------------------------------
   /// The value (32 bits) of the lane whose number differs in `mask`.

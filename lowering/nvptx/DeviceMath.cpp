@@ -74,9 +74,9 @@ struct ExpandAngle : OpRewritePattern<OpTy> {
       return sum;
     };
     Value sine = b.fma(b.mul(square, r), polynomial({-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1}), r);
-    Value cosine = b.fma(b.mul(square, square),
-                         polynomial({2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2}),
-                         b.fma(square, b.f32(-0.5), b.f32(1)));
+    Value cosine =
+        b.fma(b.mul(square, square), polynomial({2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2}),
+              b.fma(square, b.f32(-0.5), b.f32(1)));
     Value shifted = b.add(quarter, arith::ConstantOp::create(b, b.getI64IntegerAttr(quarters)));
     auto bit = [&](int64_t mask) {
       Value masked = arith::AndIOp::create(b, shifted, arith::ConstantOp::create(b, b.getI64IntegerAttr(mask)));

@@ -31,8 +31,8 @@ static Value product(LoopBuilder &b, ArrayRef<Value> bounds) {
 }
 
 /// The scalar of an operand at one point of the iteration space.
-static Value emitOperand(BlockBuilder &b, linalg::LinalgOp op, OpOperand &operand, ArrayRef<Value> at, bool store = false,
-                         Value value = {}) {
+static Value emitOperand(BlockBuilder &b, linalg::LinalgOp op, OpOperand &operand, ArrayRef<Value> at,
+                         bool store = false, Value value = {}) {
   if (!isa<MemRefType>(operand.get().getType()))
     return operand.get();
   Values position;

@@ -16,6 +16,30 @@ namespace peer::nvptx {
 void populateBlockPatterns(mlir::RewritePatternSet &patterns);
 void populateGridPatterns(mlir::RewritePatternSet &patterns);
 
+// By family: block emitters into `blocks`, grid emitters into `grids`; either may be null.
+struct PatternSets {
+  mlir::RewritePatternSet *blocks = nullptr, *grids = nullptr;
+
+  /// A tile's code, preferred to plain loops on one thread.
+  template <typename OpTy>
+  void block(void (*emit)(OpTy, BlockBuilder &), const char *(*reject)(OpTy) = nullptr) {
+    if (blocks)
+      addBlock(*blocks, emit, reject);
+  }
+  /// A whole op's launches.
+  template <typename OpTy>
+  void grid(void (*emit)(OpTy, LoopBuilder &), const char *(*reject)(OpTy) = nullptr) {
+    if (grids)
+      addGrid(*grids, emit, reject);
+  }
+};
+void populateNNPatterns(PatternSets sets);        // NN.cpp: nn: norms, embedding, activation, losses, rotary positions
+void populateLinearPatterns(PatternSets sets);    // Linear.cpp: dense products
+void populateAttentionPatterns(PatternSets sets); // Attention.cpp: attention and its gradient
+void populateScorePatterns(PatternSets sets);     // Score.cpp: score, select, gate, fused and apart
+void populateMixPatterns(PatternSets sets);       // Mix.cpp: mix and its token pass
+void populateRouteGradPatterns(PatternSets sets); // RouteGrad.cpp: gradients of score, select and gate
+void populatePoolPatterns(PatternSets sets);      // Pool.cpp: sorted pairs, the pool's gradient, updates, usage
 // Elementwise.cpp: linalg ops and copies of a tile.
 void populateElementwisePatterns(mlir::RewritePatternSet &patterns);
 

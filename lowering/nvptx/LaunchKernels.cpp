@@ -72,9 +72,8 @@ static LogicalResult launchTiles(scf::ForallOp loop, LoopBuilder &host) {
     steps.push_back(value(step));
     AffineExpr d0, d1, d2;
     bindDims(host.getContext(), d0, d1, d2);
-    counts.push_back(affine::makeComposedAffineApply(host, host.getLoc(), (d1 - d0).ceilDiv(d2),
-                                                     {low, high, step})
-                         .getResult());
+    counts.push_back(
+        affine::makeComposedAffineApply(host, host.getLoc(), (d1 - d0).ceilDiv(d2), {low, high, step}).getResult());
     blocks = blocks ? host.mul(blocks, counts.back()) : counts.back();
   }
   llvm::MapVector<Operation *, Scratch> scratch;
@@ -140,7 +139,8 @@ static void launchCopies(func::FuncOp entry) {
     LoopBuilder host(at, copy.getLoc());
     auto token = gpu::AsyncTokenType::get(host.getContext());
     Value start = gpu::WaitOp::create(host, token, ValueRange{}).getAsyncToken();
-    Value done = gpu::MemcpyOp::create(host, token, ValueRange{start}, copy.getTarget(), copy.getSource()).getAsyncToken();
+    Value done =
+        gpu::MemcpyOp::create(host, token, ValueRange{start}, copy.getTarget(), copy.getSource()).getAsyncToken();
     gpu::WaitOp::create(host, Type(), ValueRange{done});
     copy.erase();
   }
@@ -148,6 +148,8 @@ static void launchCopies(func::FuncOp entry) {
 
 namespace {
 struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
+  using LaunchKernelsBase::LaunchKernelsBase;
+
   void runOnOperation() override {
     SmallVector<Operation *> whole;
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {
@@ -159,7 +161,8 @@ struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
         whole.push_back(op);
     }
     RewritePatternSet patterns(&getContext());
-    populateGridPatterns(patterns);
+    if (!plainLoops)
+      populateGridPatterns(patterns);
     GreedyRewriteConfig config;
     config.setStrictness(GreedyRewriteStrictness::ExistingOps);
     if (failed(applyOpPatternsGreedily(whole, std::move(patterns), config)))

@@ -4,7 +4,21 @@
 
 using namespace mlir;
 using namespace peer;
+using namespace peer::nvptx;
 
-void nvptx::populateBlockPatterns(RewritePatternSet &patterns) { populateElementwisePatterns(patterns); }
+static void populateAll(PatternSets sets) {
+  populateNNPatterns(sets);
+  populateLinearPatterns(sets);
+  populateAttentionPatterns(sets);
+  populateScorePatterns(sets);
+  populateMixPatterns(sets);
+  populateRouteGradPatterns(sets);
+  populatePoolPatterns(sets);
+}
 
-void nvptx::populateGridPatterns(RewritePatternSet &patterns) {}
+void nvptx::populateBlockPatterns(RewritePatternSet &patterns) {
+  populateElementwisePatterns(patterns);
+  populateAll({&patterns, nullptr});
+}
+
+void nvptx::populateGridPatterns(RewritePatternSet &patterns) { populateAll({nullptr, &patterns}); }

@@ -38,10 +38,12 @@ Expected<GpuTarget> resolveGpuTarget(StringRef arch) {
     return createStringError("this LLVM has no NVPTX back end");
   std::unique_ptr<MCSubtargetInfo> info(target->createMCSubtargetInfo(triple, "", ""));
   if (!form || !info->isCPUStringValid(arch))
-    return createStringError("unknown GPU architecture '%s'; known are sm_80 and later, such as sm_80, sm_90, sm_90a and sm_100",
-                             arch.str().c_str());
+    return createStringError(
+        "unknown GPU architecture '%s'; known are sm_80 and later, such as sm_80, sm_90, sm_90a and sm_100",
+        arch.str().c_str());
   if (capability < 80)
-    return createStringError("the GPU architecture '%s' has no bf16 tensor cores; sm_80 and later have", arch.str().c_str());
+    return createStringError("the GPU architecture '%s' has no bf16 tensor cores; sm_80 and later have",
+                             arch.str().c_str());
   return GpuTarget{arch.str(), ptxFeature(capability, number == "f"), capability};
 }
 

@@ -26,15 +26,16 @@ std::unique_ptr<Compiled> Compiled::compile(const std::string &text, Code code) 
   result->folder = name;
   std::string model = name + "/model.mlir", artifact = name + "/model.peer", messages = name + "/messages";
   std::ofstream(model) << text;
+  bool gpu = code == Code::Gpu || code == Code::GpuLoops, loops = code == Code::Loops || code == Code::GpuLoops;
   // PEER_TEST_TARGET: another of this machine's vector widths.
-  const char *target = std::getenv("PEER_TEST_TARGET");
+  const char *target = gpu ? "sm_90" : std::getenv("PEER_TEST_TARGET");
   std::string command = std::string(PEER_OPT) + " " + model + " --target=" + (target ? target : "cpu") +
-                        (code == Code::Loops ? " --plain-loops" : "") + " -o " + artifact + " 2> " + messages;
+                        (loops ? " --plain-loops" : "") + " -o " + artifact + " 2> " + messages;
   if (std::system(command.c_str()) != 0) {
     ADD_FAILURE() << command << "\n" << readFile(messages) << "\n" << text;
     return nullptr;
   }
-  auto session = runtime::Session::open(artifact);
+  auto session = runtime::Session::open(artifact, gpu ? "sim" : "cpu");
   if (!session.ok()) {
     ADD_FAILURE() << session.message();
     return nullptr;

@@ -7,8 +7,9 @@
 
 namespace peer::numerics {
 
-/// What the compiler makes of an op: vector code or its slow, obvious decomposition.
-enum class Code { Vectors, Loops };
+/// What the compiler makes of an op: vector code or its slow, obvious decomposition, for this machine's CPU or for a GPU that the
+/// simulator stands in for.
+enum class Code { Vectors, Loops, Gpu, GpuLoops };
 
 /// One compiled description. The artifact's file goes with it.
 class Compiled {

@@ -55,6 +55,11 @@ Tensor toTensor(const Array &array, const std::string &element) {
   return tensor;
 }
 
+std::string codeName(Code code, bool dynamic) {
+  constexpr const char *names[] = {"Vectors", "Loops", "Gpu", "GpuLoops"};
+  return std::string(names[static_cast<int>(code)]) + (dynamic ? "Dynamic" : "Static");
+}
+
 Array toArray(const Tensor &tensor) {
   Array array(tensor.shape());
   auto values = tensor.as<float>();

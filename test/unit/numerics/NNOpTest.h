@@ -1,4 +1,4 @@
-// One nn op at a time: its function is written from its inputs' shapes, compiled four ways and compared.
+// One nn op at a time: its function is written from its inputs' shapes, compiled every way and compared.
 #pragma once
 
 #include "CompiledTest.h"
@@ -42,12 +42,13 @@ runtime::Tensor toTensor(const Array &array, const std::string &element = "f32")
 /// The values of an f32 tensor.
 Array toArray(const runtime::Tensor &tensor);
 
+/// VectorsStatic, GpuDynamic, ...
+std::string codeName(Code code, bool dynamic);
+
 #define INSTANTIATE_NN_OPS(SUITE)                                                                                      \
-  INSTANTIATE_TEST_SUITE_P(, SUITE,                                                                                    \
-                           ::testing::Combine(::testing::Values(Code::Vectors, Code::Loops), ::testing::Bool()),       \
-                           [](const auto &info) {                                                                      \
-                             return std::string(std::get<0>(info.param) == Code::Vectors ? "Vectors" : "Loops") +      \
-                                    (std::get<1>(info.param) ? "Dynamic" : "Static");                                  \
-                           })
+  INSTANTIATE_TEST_SUITE_P(                                                                                            \
+      , SUITE,                                                                                                         \
+      ::testing::Combine(::testing::Values(Code::Vectors, Code::Loops, Code::Gpu, Code::GpuLoops), ::testing::Bool()), \
+      [](const auto &info) { return codeName(std::get<0>(info.param), std::get<1>(info.param)); })
 
 } // namespace peer::numerics

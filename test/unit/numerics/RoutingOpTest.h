@@ -1,4 +1,4 @@
-// Routing ops, one or a few at a time: a function written from the shapes of its inputs, compiled four ways and compared.
+// Routing ops, one or a few at a time: a function written from the shapes of its inputs, compiled every way and compared.
 #pragma once
 
 #include "NNOpTest.h"
