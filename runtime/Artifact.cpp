@@ -48,8 +48,8 @@ Result<Manifest> readManifestOf(const MappedFile &file, const std::string &path)
 }
 
 Status checkTarget(const Manifest &manifest, const std::string &path) {
-  if (manifest.device != "cpu")
-    return Status::error(path, " was compiled for the device '", manifest.device, "', and this runtime has: cpu");
+  if (manifest.device != "cpu" && manifest.device != "cuda")
+    return Status::error(path, " was compiled for the device '", manifest.device, "', and this runtime has: cpu, cuda");
   std::vector<std::string> missing = missingCpuFeatures(manifest.features);
   if (missing.empty())
     return {};
@@ -71,6 +71,19 @@ void promoteThisLibrary() {
   (void)done;
 }
 } // namespace
+
+Result<std::string> chooseDevice(const Manifest &manifest, const std::string &wanted, const std::string &path) {
+  if (wanted.empty() || wanted == manifest.device)
+    return manifest.device;
+  if (wanted != "cpu" && wanted != "cuda" && wanted != "sim")
+    return Status::error("unknown device '", wanted, "' (known: cpu, cuda, sim)");
+  if (manifest.device == "cuda" && wanted == "sim")
+    return wanted;
+  if (manifest.device == "cuda")
+    return Status::error(path, " was compiled for GPUs (", manifest.arch, "): it runs on the devices cuda and sim");
+  return Status::error(path, " was compiled for the device '", manifest.device, "', and '", wanted,
+                       "' runs models compiled for GPUs (peer-opt --target=sm_90)");
+}
 
 Result<Manifest> readManifest(const std::string &path) {
   PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
@@ -109,6 +122,14 @@ Result<std::shared_ptr<Artifact>> Artifact::open(const std::string &path) {
 Artifact::~Artifact() {
   if (handle)
     dlclose(handle);
+}
+
+std::span<const std::byte> Artifact::cubin() const {
+  const auto *data = static_cast<const std::byte *>(dlsym(handle, "peer_cubin"));
+  const auto *bytes = static_cast<const uint64_t *>(dlsym(handle, "peer_cubin_size"));
+  if (!data || !bytes)
+    return {};
+  return {data, static_cast<size_t>(*bytes)};
 }
 
 EntryFunction Artifact::function(const Entry &entry) const { return functions.find(entry.name)->second; }

@@ -12,7 +12,7 @@ using EntryFunction = void (*)(void **args);
 /// A loaded artifact. Its code stays mapped while the object lives.
 class Artifact {
 public:
-  /// Fails with one sentence on anything but an intact artifact for a device and CPU that this machine has.
+  /// Fails with one sentence on anything but an intact artifact for a CPU that this machine has.
   static Result<std::shared_ptr<Artifact>> open(const std::string &path);
   ~Artifact();
   Artifact(const Artifact &) = delete;
@@ -21,6 +21,8 @@ public:
   const std::string &path() const { return file; }
   const Manifest &manifest() const { return description; }
   EntryFunction function(const Entry &entry) const;
+  /// Machine code for the GPU that the artifact is for (symbols peer_cubin and peer_cubin_size); empty where it brings only PTX.
+  std::span<const std::byte> cubin() const;
 
 private:
   Artifact() = default;
@@ -33,6 +35,9 @@ private:
 
 /// Reads footer and manifest, without loading code: works for artifacts of any device and CPU.
 Result<Manifest> readManifest(const std::string &path);
+
+/// The device an artifact runs on: `wanted`, or what it was compiled for where that is empty. An error where it cannot run there.
+Result<std::string> chooseDevice(const Manifest &manifest, const std::string &wanted, const std::string &path);
 
 /// The CPU features out of `needed` (LLVM's names) that this machine lacks or that the runtime does not know.
 std::vector<std::string> missingCpuFeatures(const std::vector<std::string> &needed);

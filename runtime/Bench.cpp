@@ -1,6 +1,5 @@
 #include "Bench.h"
 
-#include "Allocator.h"
 #include "Profile.h"
 #include "Random.h"
 
@@ -82,22 +81,35 @@ Result<BenchResult> benchEntry(Session &session, const Entry &entry, const Tenso
   size_t kernels = entry.kernels.size();
   std::vector<double> totals;
   std::vector<std::vector<double>> perKernel(kernels);
-  resetAllocatorPeak();
-  for (int64_t repeat = -1; repeat < repeats; ++repeat) {
-    ProfileRecording recording;
+  auto timed = [&](std::vector<double> *us) -> Status {
     int64_t start = nowNanoseconds();
     Result<TensorMap> outputs = session.call(entry, inputs, scalars);
-    int64_t end = nowNanoseconds();
-    if (!outputs.ok())
-      return outputs.status();
-    if (repeat < 0)
-      continue; // the warm-up
-    totals.push_back(static_cast<double>(end - start) * 1e-3);
-    std::vector<double> times = kernelTimes(recording.marks, end, kernels);
+    if (us)
+      us->push_back(static_cast<double>(nowNanoseconds() - start) * 1e-3);
+    return outputs.status();
+  };
+  session.resetPeak();
+  Device *device = session.device();
+  bool replays = device && device->capturesGraphs();
+  // A graph is recorded by the second call.
+  for (int warmUps = replays ? 2 : 1; warmUps > 0; --warmUps)
+    PEER_TRY(timed(nullptr));
+  for (int64_t repeat = 0; replays && repeat < repeats; ++repeat)
+    PEER_TRY(timed(&totals));
+  for (int64_t repeat = 0; repeat < repeats; ++repeat) {
+    ProfileRecording recording;
+    PEER_TRY(timed(replays ? nullptr : &totals));
+    std::vector<double> times = kernelTimes(recording.marks, nowNanoseconds(), kernels);
     for (size_t kernel = 0; kernel < kernels; ++kernel)
       perKernel[kernel].push_back(times[kernel]);
   }
-  result.peakBytes = allocatorUsage().peak;
+  result.peakBytes = session.peakBytes();
+  if (device) {
+    DeviceActivity activity = device->activity();
+    result.device = concat(device->name(), " (", device->description(), ")");
+    if (activity.seconds > 0)
+      result.laneOperationsPerSecond = static_cast<double>(activity.laneOperations) / activity.seconds;
+  }
   result.medianUs = medianOf(totals);
   result.minUs = minimumOf(totals);
   for (size_t kernel = 0; kernel < kernels; ++kernel) {

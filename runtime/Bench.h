@@ -19,14 +19,17 @@ struct BenchResult {
   int64_t repeats = 0;
   double medianUs = 0, minUs = 0;
   double streamGbPerSecond = 0;
-  uint64_t peakBytes = 0; // most memory that compiled code held at once
+  uint64_t peakBytes = 0;             // most memory that compiled code held at once
+  std::string device;                 // what calls ran on; empty on the CPU
+  double laneOperationsPerSecond = 0; // of the simulator
   std::vector<KernelTiming> kernels;
 };
 
 /// Read bandwidth in GB/s (1e9 bytes) of all OpenMP threads together, summing a buffer of 512 MiB (or less where memory is short): the best of several passes.
 Result<double> measureStreamBandwidth();
 
-/// Calls an entry once to warm up, then `repeats` times with profiling on.
+/// Calls an entry to warm up, then `repeats` times with profiling on; on a device that replays graphs, the times of whole calls come from
+/// `repeats` calls without, since a replay has no kernels of its own to time.
 /// Kernel times within a call are summed by kernel; the median and minimum are over the calls.
 Result<BenchResult> benchEntry(Session &session, const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars,
                                int64_t repeats);

@@ -88,12 +88,15 @@ peer_status peer_set_threads(int threads) {
   });
 }
 
-peer_status peer_open(const char *path, peer_artifact **artifact) {
+peer_status peer_open(const char *path, peer_artifact **artifact) { return peer_open_on(path, "", artifact); }
+
+peer_status peer_open_on(const char *path, const char *device, peer_artifact **artifact) {
   return guarded([&]() -> Status {
     PEER_TRY(need(artifact, "artifact"));
     *artifact = nullptr;
     PEER_TRY(need(path, "path"));
-    PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(path));
+    PEER_TRY(need(device, "device"));
+    PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(path, device));
     *artifact = new peer_artifact{std::move(session), {}, {}, {}};
     return {};
   });

@@ -1,5 +1,6 @@
 // Session::call: checks that every argument is what the compiled code expects, then the call itself.
 #include "Allocator.h"
+#include "CallFrame.h"
 #include "Session.h"
 
 #include <algorithm>
@@ -9,25 +10,6 @@
 namespace peer::runtime {
 
 namespace {
-/// A memref descriptor: allocated, aligned, offset, sizes, strides.
-size_t descriptorWords(size_t rank) { return 3 + 2 * rank; }
-
-void writeDescriptor(int64_t *words, void *data, const Shape &shape) {
-  words[0] = words[1] = reinterpret_cast<int64_t>(data);
-  words[2] = 0;
-  int64_t stride = 1;
-  for (size_t i = shape.size(); i-- > 0;) {
-    words[3 + i] = shape[i];
-    words[3 + shape.size() + i] = stride;
-    stride *= shape[i];
-  }
-}
-
-Shape withTokens(Shape shape, int64_t tokens) {
-  std::replace(shape.begin(), shape.end(), kDynamic, tokens);
-  return shape;
-}
-
 std::string inputNames(const Entry &entry) {
   std::string names;
   for (const Argument &argument : entry.arguments)
@@ -71,14 +53,6 @@ Status checkRange(const Entry &entry, const Argument &argument, const Tensor &te
   }
 }
 
-/// The memory of the scalar arguments of one call.
-union ScalarValue {
-  float f32;
-  double f64;
-  int32_t i32;
-  int64_t i64;
-};
-
 Result<ScalarValue> scalarValue(const Entry &entry, const Argument &argument, const ScalarMap &scalars) {
   auto found = scalars.find(argument.name);
   if (found == scalars.end())
@@ -113,26 +87,19 @@ Result<ScalarValue> scalarValue(const Entry &entry, const Argument &argument, co
   return result;
 }
 
-/// Wraps the buffers that the compiled code returned. `words` are the results' descriptors.
-Result<TensorMap> takeResults(const Entry &entry, const int64_t *words, int64_t tokens) {
+/// Wraps the buffers that the compiled code returned.
+Result<TensorMap> takeResults(const Entry &entry, std::vector<ResultView> views, int64_t tokens) {
+  Status status = checkResults(entry, views, tokens);
   TensorMap results;
   std::map<void *, std::shared_ptr<void>> owners; // two results may share one buffer
-  Status wrong;
-  for (const ResultInfo &info : entry.results) {
-    void *allocated = reinterpret_cast<void *>(words[0]);
-    std::shared_ptr<void> &owner = owners[allocated];
-    if (!owner && allocated)
-      owner = std::shared_ptr<void>(allocated, releaseBlock);
-    Shape expected = withTokens(info.shape, tokens), got(words + 3, words + 3 + info.shape.size());
-    if (got != expected)
-      wrong = Status::error("entry \"", entry.name, "\": result \"", info.name, "\" has shape ", shapeText(got),
-                            ", and the manifest says ", shapeText(expected));
-    char *data = reinterpret_cast<char *>(words[1]) + words[2] * static_cast<int64_t>(dtypeSize(info.dtype));
-    results.emplace(info.name, Tensor::wrap(info.dtype, std::move(got), data, owner));
-    words += descriptorWords(info.shape.size());
+  for (ResultView &view : views) {
+    std::shared_ptr<void> &owner = owners[view.allocated];
+    if (!owner && view.allocated)
+      owner = std::shared_ptr<void>(view.allocated, releaseBlock);
+    results.emplace(view.info->name, Tensor::wrap(view.info->dtype, std::move(view.shape), view.data, owner));
   }
-  if (!wrong.ok())
-    return wrong;
+  if (!status.ok())
+    return status;
   return results;
 }
 } // namespace
@@ -193,49 +160,35 @@ Result<TensorMap> Session::call(const Entry &entry, const TensorMap &inputs, con
     if (entry.arguments[i].role == Role::Scalar) {
       PEER_TRY_ASSIGN(values[i], scalarValue(entry, entry.arguments[i], scalars));
     }
-  PEER_TRY(prepare(entry));
-
-  size_t count = entry.arguments.size(), words = 0, resultWords = 0;
   for (const Argument &argument : entry.arguments)
-    words += descriptorWords(argument.shape.size());
-  for (const ResultInfo &result : entry.results)
-    resultWords += descriptorWords(result.shape.size());
-  std::vector<int64_t> descriptors(words + resultWords + 1);
-  std::vector<void *> arguments(count + 1);
-  int64_t *next = descriptors.data();
-  for (size_t i = 0; i < count; ++i) {
+    if (argument.role == Role::Parameter && !tensors.parameters.contains(argument.name))
+      return Status::error("entry \"", entry.name, "\" of ", path(),
+                           " needs parameters, and none were loaded or initialised");
+  if (parametersOnly)
+    return Status::error("entry \"", entry.name, "\" of ", path(),
+                         ": the artifact was opened for its parameters alone");
+  PEER_TRY(std::exchange(deviceFailure, Status()));
+  PEER_TRY(prepare(entry));
+  return onDevice ? onDevice->call(entry, tokens, inputs, values) : callOnCpu(entry, tokens, inputs, values);
+}
+
+Result<TensorMap> Session::callOnCpu(const Entry &entry, int64_t tokens, const TensorMap &inputs,
+                                     std::span<ScalarValue> values) {
+  CallFrame frame(entry, tokens);
+  for (size_t i = 0; i < entry.arguments.size(); ++i) {
     const Argument &argument = entry.arguments[i];
-    void *data = nullptr;
-    switch (argument.role) {
-    case Role::Input:
+    if (argument.role == Role::Input)
       // The descriptor is not const, but only arguments marked `updated` are written, and inputs are not.
-      data = const_cast<void *>(inputs.find(argument.name)->second.data());
-      break;
-    case Role::Parameter:
-      if (!parameterTensors.contains(argument.name))
-        return Status::error("entry \"", entry.name, "\" of ", path(),
-                             " needs parameters, and none were loaded or initialised");
-      data = parameterTensors.find(argument.name)->second.data();
-      break;
-    case Role::State:
-      data = stateTensors.find(argument.name)->second.data();
-      break;
-    case Role::Usage:
-      data = usageTensors.find(argument.name)->second.data();
-      break;
-    case Role::Scalar:
-      data = &values[i];
-      break;
-    }
-    writeDescriptor(next, data, withTokens(argument.shape, tokens));
-    arguments[i] = next;
-    next += descriptorWords(argument.shape.size());
+      frame.set(i, const_cast<void *>(inputs.find(argument.name)->second.data()));
+    else if (argument.role == Role::Scalar)
+      frame.set(i, &values[i]);
+    else
+      frame.set(i, mapOf(argument.role).find(argument.name)->second.data());
   }
-  arguments[count] = next;
   std::string message;
-  if (!runGuarded(loaded->function(entry), arguments.data(), message))
+  if (!runGuarded(loaded->function(entry), frame.arguments(), message))
     return Status::error("entry \"", entry.name, "\" of ", path(), ": ", message);
-  return takeResults(entry, next, tokens);
+  return takeResults(entry, readResults(entry, frame.results()), tokens);
 }
 
 } // namespace peer::runtime

@@ -70,6 +70,7 @@ std::string findNonFinite(const TensorMap &parameters) {
 
 Status saveCheckpoint(const Session &session, const Entry &train, const std::string &directory, int64_t step,
                       const std::string &settings) {
+  PEER_TRY(session.download());
   std::vector<NamedTensor> tensors;
   for (const auto &[name, tensor] : session.parameters())
     tensors.push_back({name, &tensor});
@@ -93,12 +94,13 @@ Status saveCheckpoint(const Session &session, const Entry &train, const std::str
 Status loadCheckpoint(Session &session, const Entry &train, const SafetensorsFile &file) {
   PEER_TRY(session.loadParameters(file, kStatePrefix));
   PEER_TRY(session.prepare(train));
+  TensorMap &states = session.states();
   size_t known = 0;
   for (const Argument &argument : train.arguments) {
     if (argument.role != Role::State)
       continue;
     ++known;
-    PEER_TRY(file.readInto(concat(kStatePrefix, argument.name), session.states().find(argument.name)->second));
+    PEER_TRY(file.readInto(concat(kStatePrefix, argument.name), states.find(argument.name)->second));
   }
   size_t stored = std::count_if(file.tensors().begin(), file.tensors().end(),
                                 [](const auto &tensor) { return tensor.first.starts_with(kStatePrefix); });

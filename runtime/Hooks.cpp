@@ -2,6 +2,7 @@
 
 #include "Allocator.h"
 #include "Profile.h"
+#include "device/DeviceCall.h"
 
 #include <atomic>
 #include <chrono>
@@ -29,6 +30,10 @@ ProfileRecording::~ProfileRecording() {
   recordingThread = false;
 }
 
+ProfileRecording *ProfileRecording::ofThisThread() {
+  return recordingThread ? active.load(std::memory_order_relaxed) : nullptr;
+}
+
 } // namespace peer::runtime
 
 using namespace peer::runtime;
@@ -41,5 +46,8 @@ void peer_rt_mark(int64_t kernel) {
   ProfileRecording *recording = active.load(std::memory_order_relaxed);
   if (!recording || !recordingThread) [[likely]]
     return;
-  recording->marks.push_back({kernel, nowNanoseconds()});
+  if (DeviceCall *call = DeviceCall::current())
+    call->run([&] { return call->device.mark(kernel); });
+  else
+    recording->marks.push_back({kernel, nowNanoseconds()});
 }

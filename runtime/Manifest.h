@@ -83,6 +83,7 @@ struct Entry {
 struct Manifest {
   std::string compiler, model;
   std::string device, cpu;
+  std::string arch; // of GPU code: sm_90
   std::vector<std::string> features;
   std::vector<Parameter> parameters;
   std::vector<Group> groups;

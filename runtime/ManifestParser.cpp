@@ -249,6 +249,8 @@ Manifest parseAll(const Reader &reader, const json &root) {
   const json &target = reader.field(root, "target");
   manifest.device = reader.text(target, "device");
   manifest.cpu = target.contains("cpu") ? reader.text(target, "cpu") : "";
+  if (manifest.device == "cuda")
+    manifest.arch = reader.at("target").text(target, "arch");
   if (target.contains("features"))
     for (const json &feature : reader.array(target, "features")) {
       if (!feature.is_string())

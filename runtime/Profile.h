@@ -19,6 +19,9 @@ public:
   ProfileRecording(const ProfileRecording &) = delete;
   ProfileRecording &operator=(const ProfileRecording &) = delete;
 
+  /// The one whose marks this thread makes; null where there is none.
+  static ProfileRecording *ofThisThread();
+
   std::vector<ProfileMark> marks;
 };
 

@@ -1,14 +1,34 @@
 #include "Session.h"
 
+#include "Allocator.h"
 #include "Blas.h"
 #include "Random.h"
 
+#include <algorithm>
+
 namespace peer::runtime {
 
-Result<std::unique_ptr<Session>> Session::open(const std::string &path) {
+Result<std::unique_ptr<Session>> Session::openParameters(const std::string &path) {
   PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::open(path));
-  PEER_TRY(loadBlas());
-  return std::make_unique<Session>(std::move(artifact));
+  std::unique_ptr<Session> session(new Session(std::move(artifact)));
+  session->parametersOnly = true;
+  return session;
+}
+
+Result<std::unique_ptr<Session>> Session::open(const std::string &path, const std::string &wanted) {
+  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, openParameters(path));
+  PEER_TRY_ASSIGN(std::string name, chooseDevice(session->manifest(), wanted, path));
+  session->parametersOnly = false;
+  if (name == "cpu") {
+    PEER_TRY(loadBlas());
+    return session;
+  }
+  Result<std::shared_ptr<Device>> device = openDevice(name, session->manifest().arch);
+  if (!device.ok())
+    return Status::error(path, " cannot run on the device ", name, ": ", device.message(),
+                         name == "sim" ? "" : "; the device sim executes it on the CPU (--device=sim)");
+  session->onDevice = std::make_unique<DeviceSession>(std::move(*device), session->loaded, session->tensors);
+  return session;
 }
 
 namespace {
@@ -22,10 +42,47 @@ uint64_t missingBytes(const Manifest &manifest, const TensorMap &tensors) {
 }
 } // namespace
 
+TensorMap &Session::mapOf(Role role) const {
+  return role == Role::Parameter ? tensors.parameters : role == Role::State ? tensors.states : tensors.usage;
+}
+
+const TensorMap &Session::hostTensors(Role role) const {
+  if (Status status = onDevice ? onDevice->mirror(role).download() : Status(); !status.ok() && deviceFailure.ok())
+    deviceFailure = std::move(status);
+  return mapOf(role);
+}
+
+TensorMap &Session::hostTensors(Role role) {
+  std::as_const(*this).hostTensors(role);
+  if (onDevice)
+    onDevice->mirror(role).hostMayChange();
+  return mapOf(role);
+}
+
+Status Session::download() const {
+  PEER_TRY(std::exchange(deviceFailure, Status()));
+  if (onDevice)
+    for (Role role : {Role::Parameter, Role::State, Role::Usage})
+      PEER_TRY(onDevice->mirror(role).download());
+  return {};
+}
+
+Status Session::checkDeviceRoom(uint64_t bytes, std::string_view what) const {
+  if (!onDevice)
+    return {};
+  PEER_TRY_ASSIGN(DeviceMemory memory, onDevice->device().memory());
+  if (bytes <= memory.free)
+    return {};
+  return Status::error(path(), " needs ", bytesText(bytes), " for ", what, " on the device ", onDevice->device().name(),
+                       ", ", bytesText(memory.free), " available");
+}
+
 Status Session::allocateParameters() {
+  TensorMap &parameterTensors = tensors.parameters;
   uint64_t bytes = missingBytes(manifest(), parameterTensors), available = availableMemory();
   if (bytes > available)
     return Status::error(path(), " needs ", bytesText(bytes), " for parameters, ", bytesText(available), " available");
+  PEER_TRY(checkDeviceRoom(bytes, "parameters"));
   for (const Parameter &parameter : manifest().parameters) {
     if (parameterTensors.contains(parameter.name))
       continue;
@@ -39,8 +96,8 @@ Status Session::allocateParameters() {
 Status Session::initParameters(uint64_t seed) {
   PEER_TRY(allocateParameters());
   for (const Parameter &parameter : manifest().parameters) {
-    Status status =
-        fillRandom(parameterTensors.find(parameter.name)->second, parameter.init, RandomStream(seed, parameter.name));
+    Status status = fillRandom(hostTensors(Role::Parameter).find(parameter.name)->second, parameter.init,
+                               RandomStream(seed, parameter.name));
     if (!status.ok())
       return Status::error(path(), ": parameter \"", parameter.name, "\": ", status.message());
   }
@@ -63,7 +120,7 @@ Status Session::loadParameters(const SafetensorsFile &file, std::string_view ign
     if (!manifest().findParameter(name) && (ignorePrefix.empty() || !name.starts_with(ignorePrefix)))
       return Status::error(file.path(), " holds the tensor \"", name, "\", which is no parameter of ", path());
   PEER_TRY(allocateParameters());
-  for (auto &[name, tensor] : parameterTensors)
+  for (auto &[name, tensor] : hostTensors(Role::Parameter))
     PEER_TRY(file.readInto(name, tensor));
   return {};
 }
@@ -74,43 +131,56 @@ Status Session::loadParameters(const std::string &file) {
 }
 
 Status Session::saveParameters(const std::string &file, const Metadata &metadata) const {
-  return writeSafetensors(file, parameterTensors, metadata);
+  PEER_TRY(download());
+  return writeSafetensors(file, tensors.parameters, metadata);
 }
 
 Status Session::prepare(const Entry &entry) {
   uint64_t kept = 0;
-  bool optimizer = entry.kind == EntryKind::Train;
-  auto mapOf = [&](const Argument &argument) -> TensorMap * {
-    return argument.role == Role::State ? &stateTensors : argument.role == Role::Usage ? &usageTensors : nullptr;
-  };
+  auto isKept = [](const Argument &argument) { return argument.role == Role::State || argument.role == Role::Usage; };
   for (const Argument &argument : entry.arguments)
-    if (TensorMap *map = mapOf(argument); map && !map->contains(argument.name))
+    if (isKept(argument) && !mapOf(argument.role).contains(argument.name))
       kept += static_cast<uint64_t>(*byteCount(argument.dtype, argument.shape));
-  if (kept == 0)
-    return {};
-  uint64_t parameters = missingBytes(manifest(), parameterTensors), available = availableMemory();
-  if (kept + parameters > available)
-    return Status::error(path(), " needs ", bytesText(kept + parameters), " for ", parameters ? "parameters and " : "",
-                         optimizer ? "optimizer state" : "state", ", ", bytesText(available), " available");
+  if (kept > 0) {
+    uint64_t parameters = missingBytes(manifest(), tensors.parameters), available = availableMemory();
+    std::string what =
+        concat(parameters ? "parameters and " : "", entry.kind == EntryKind::Train ? "optimizer state" : "state");
+    // The host's copies of what a device keeps have no pages before they are asked for.
+    if (!onDevice && kept + parameters > available)
+      return Status::error(path(), " needs ", bytesText(kept + parameters), " for ", what, ", ", bytesText(available),
+                           " available");
+    PEER_TRY(checkDeviceRoom(std::max(kept + parameters, onDevice ? onDevice->missingBytes(entry) : 0), what));
+  }
   for (const Argument &argument : entry.arguments) {
-    TensorMap *map = mapOf(argument);
-    if (!map || map->contains(argument.name))
+    if (!isKept(argument) || mapOf(argument.role).contains(argument.name))
       continue;
     PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(argument.dtype, argument.shape,
                                                  concat(roleName(argument.role), " \"", argument.name, "\"")));
-    map->emplace(argument.name, std::move(tensor));
+    mapOf(argument.role).emplace(argument.name, std::move(tensor));
   }
-  return {};
+  return onDevice ? onDevice->prepare(entry) : Status();
 }
 
-void Session::clearStates() {
-  for (auto &[name, tensor] : stateTensors)
-    tensor.clear();
+void Session::clearStates() { clear(Role::State); }
+void Session::clearUsage() { clear(Role::Usage); }
+
+void Session::clear(Role role) {
+  if (!onDevice) {
+    for (auto &[name, tensor] : mapOf(role))
+      tensor.clear();
+    return;
+  }
+  if (Status status = onDevice->mirror(role).clear(); !status.ok() && deviceFailure.ok())
+    deviceFailure = std::move(status);
 }
 
-void Session::clearUsage() {
-  for (auto &[name, tensor] : usageTensors)
-    tensor.clear();
+uint64_t Session::peakBytes() const { return onDevice ? onDevice->heap().peak() : allocatorUsage().peak; }
+
+void Session::resetPeak() {
+  if (onDevice)
+    onDevice->heap().resetPeak();
+  else
+    resetAllocatorPeak();
 }
 
 ScalarMap Session::defaultScalars(const Entry &entry) const {

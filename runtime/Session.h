@@ -1,10 +1,12 @@
 // A session: an artifact with its parameters, states and usage tensors, and calls of its entries on named tensors.
 //
-// A session is used by one thread at a time; compiled code uses OpenMP's threads inside a call.
+// A session is used by one thread at a time; compiled code uses OpenMP's threads inside a call. On a device other than the CPU parameters, states
+// and usage live there; the host's tensors are brought up to date when they are asked for.
 #pragma once
 
 #include "Artifact.h"
 #include "Safetensors.h"
+#include "device/DeviceSession.h"
 
 namespace peer::runtime {
 
@@ -13,9 +15,12 @@ using ScalarMap = std::map<std::string, double, std::less<>>;
 
 class Session {
 public:
-  /// Opens the artifact. Allocates nothing yet.
-  static Result<std::unique_ptr<Session>> open(const std::string &path);
-  explicit Session(std::shared_ptr<Artifact> artifact) : loaded(std::move(artifact)) {}
+  /// Opens the artifact on a device: cpu, cuda or sim, by default what it was compiled for. Allocates nothing yet.
+  static Result<std::unique_ptr<Session>> open(const std::string &path, const std::string &device = "");
+  /// Opens the artifact for its parameters alone: nothing can be called, and no device is needed.
+  static Result<std::unique_ptr<Session>> openParameters(const std::string &path);
+  Session(const Session &) = delete;
+  Session &operator=(const Session &) = delete;
 
   const std::string &path() const { return loaded->path(); }
   const Manifest &manifest() const { return loaded->manifest(); }
@@ -34,15 +39,19 @@ public:
   /// Writes all parameters, atomically.
   Status saveParameters(const std::string &path, const Metadata &metadata = {}) const;
 
-  /// Parameters by name; empty until initParameters or loadParameters.
-  TensorMap &parameters() { return parameterTensors; }
-  const TensorMap &parameters() const { return parameterTensors; }
+  /// Parameters by name; empty until initParameters or loadParameters. What is written to a tensor counts from the next call on; on a device, ask
+  /// for it again after every call, since a reference from before shows old values and writes to it may be lost.
+  TensorMap &parameters() { return hostTensors(Role::Parameter); }
+  const TensorMap &parameters() const { return hostTensors(Role::Parameter); }
 
-  /// States and usage tensors by name. Those of an entry appear with its first call, or with prepare().
-  TensorMap &states() { return stateTensors; }
-  const TensorMap &states() const { return stateTensors; }
-  TensorMap &usage() { return usageTensors; }
-  const TensorMap &usage() const { return usageTensors; }
+  /// States and usage tensors by name, under the same conditions. Those of an entry appear with its first call, or with prepare().
+  TensorMap &states() { return hostTensors(Role::State); }
+  const TensorMap &states() const { return hostTensors(Role::State); }
+  TensorMap &usage() { return hostTensors(Role::Usage); }
+  const TensorMap &usage() const { return hostTensors(Role::Usage); }
+
+  /// Brings what a device wrote to the host's tensors. The accessors above do so too, but leave an error to the next call or save.
+  Status download() const;
 
   /// Allocates (as zeros) the states and usage tensors of an entry that are not there yet. Fails, saying how much is needed, where they and the
   /// parameters still to come do not fit in memory: called before initParameters or loadParameters, it checks the sum of both before touching any.
@@ -56,19 +65,37 @@ public:
   ScalarMap defaultScalars(const Entry &entry) const;
 
   /// Calls an entry. `inputs` must hold its inputs exactly, `scalars` its scalars exactly. T is deduced from the inputs' shapes; T = 0 is allowed.
-  /// Results are returned by name, in the buffers that the compiled code allocated. On an error nothing was called,
-  /// except where memory ran out within the call: then updated arguments may have changed in part.
+  /// Results are returned by name, on the host. On an error nothing was called, except where memory ran out within the call or a device
+  /// reported what a kernel did: then updated arguments may have changed in part.
   Result<TensorMap> call(std::string_view entry, const TensorMap &inputs, const ScalarMap &scalars = {});
   Result<TensorMap> call(const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars);
 
   /// Checks the inputs of an entry as call() does; returns T (0 for an entry without a dynamic dimension).
   Result<int64_t> checkInputs(const Entry &entry, const TensorMap &inputs) const;
 
+  /// What calls run on; null on the CPU.
+  Device *device() const { return onDevice ? &onDevice->device() : nullptr; }
+
+  /// Most bytes that compiled code held at once, beside its arguments, since resetPeak().
+  uint64_t peakBytes() const;
+  void resetPeak();
+
 private:
+  explicit Session(std::shared_ptr<Artifact> artifact) : loaded(std::move(artifact)) {}
   Status allocateParameters();
+  void clear(Role role);
+  Status checkDeviceRoom(uint64_t bytes, std::string_view what) const;
+  TensorMap &mapOf(Role role) const;
+  TensorMap &hostTensors(Role role);
+  const TensorMap &hostTensors(Role role) const;
+  Result<TensorMap> callOnCpu(const Entry &entry, int64_t tokens, const TensorMap &inputs,
+                              std::span<ScalarValue> values);
 
   std::shared_ptr<Artifact> loaded;
-  TensorMap parameterTensors, stateTensors, usageTensors;
+  bool parametersOnly = false;
+  mutable SessionTensors tensors; // const callers see what a device wrote, too
+  mutable Status deviceFailure;   // of an accessor, until it is reported
+  std::unique_ptr<DeviceSession> onDevice;
 };
 
 } // namespace peer::runtime

@@ -67,7 +67,7 @@ private:
 };
 
 Status TrainRun::openModel() {
-  PEER_TRY_ASSIGN(session, Session::open(options.model));
+  PEER_TRY_ASSIGN(session, Session::open(options.model, options.device));
   PEER_TRY_ASSIGN(trainModel, findLanguageEntry(session->manifest(), EntryKind::Train, options.model));
   PEER_TRY_ASSIGN(lossModel, findLanguageEntry(session->manifest(), EntryKind::Loss, options.model));
   PEER_TRY_ASSIGN(settings.learningRates, resolveLearningRates(session->manifest(), options));
@@ -239,7 +239,8 @@ Status TrainRun::evaluate() {
 
 Status TrainRun::save() {
   // A finite loss does not prove that the update after it was: such parameters must not replace good ones.
-  if (std::string name = findNonFinite(session->parameters()); !name.empty())
+  PEER_TRY(session->download());
+  if (std::string name = findNonFinite(std::as_const(*session).parameters()); !name.empty())
     return Status::error("the parameter ", name, " has values that are not finite after step ", summary.step,
                          ": training stopped, a lower learning rate may help");
   PEER_TRY(saveCheckpoint(*session, *trainModel.entry, options.out, summary.step, settings.toJson()));

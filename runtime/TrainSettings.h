@@ -12,6 +12,8 @@ namespace peer::runtime {
 /// What the user asks for. Values that are not given come from the manifest or a default.
 struct TrainOptions {
   std::string model, data, evalData, out;
+  /// cpu, cuda or sim; empty: what the model was compiled for.
+  std::string device;
   int64_t steps = 0, batch = 8, warmup = 0;
   uint64_t seed = 0;
   std::optional<double> learningRate, expertLearningRate;

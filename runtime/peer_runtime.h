@@ -35,8 +35,12 @@ const char *peer_version(void);
 /* Threads that compiled code computes with; at least 1. */
 peer_status peer_set_threads(int threads);
 
-/* Opens an artifact. On PEER_ERROR *artifact is null. */
+/* Opens an artifact on the device it was compiled for. On PEER_ERROR *artifact is null. */
 peer_status peer_open(const char *path, peer_artifact **artifact);
+
+/* Opens it on "cpu", or, if it was compiled for GPUs, on "cuda" or "sim" (the simulator: the same kernels, executed on the CPU); "" does as
+ * peer_open. Inputs, outputs and views of parameters are in the host's memory on every device. */
+peer_status peer_open_on(const char *path, const char *device, peer_artifact **artifact);
 
 /* Closes it; null is ignored. Tensors obtained from it become invalid. */
 void peer_close(peer_artifact *artifact);
@@ -50,7 +54,8 @@ peer_status peer_init_parameters(peer_artifact *artifact, uint64_t seed);
 peer_status peer_load_parameters(peer_artifact *artifact, const char *path);
 peer_status peer_save_parameters(peer_artifact *artifact, const char *path);
 
-/* A view of a parameter, which may be written. */
+/* A view of a parameter, which may be written. On a device other than the CPU it holds until the next peer_call: what is written counts if it
+ * is written before that, and the values after it are seen by asking again. */
 peer_status peer_parameter(peer_artifact *artifact, const char *name, peer_tensor *tensor);
 
 /* Copies a tensor to be the input `name` of the following calls; peer_clear_inputs forgets all of them and all scalars. */

@@ -24,7 +24,7 @@ constexpr int64_t kDefaultTokens = 1024;
 constexpr const char *kHelp =
     R"(One call warms up, --repeat calls are timed. Times are microseconds per call, bytes and FLOPs what the kernel moves and
 computes at this token count (rows gathered from a table count once per selection, though some may be in a cache), GB/s and GFLOP/s these divided by the median time, stream_gb_per_s what all threads together
-can read from memory (GB = 1e9 bytes). Without --in the inputs are random (fixed seed, integers within their range);
+can read from memory (GB = 1e9 bytes). The simulator's times say nothing about a GPU's. Without --in the inputs are random (fixed seed, integers within their range);
 without --weights parameters are initialised as "peer-run init --seed 1" does.
 
 Example:
@@ -62,6 +62,10 @@ void printJson(const BenchResult &result) {
                                  {"min_us", result.minUs},
                                  {"stream_gb_per_s", result.streamGbPerSecond},
                                  {"kernels", std::move(kernels)}};
+  if (!result.device.empty())
+    root["device"] = result.device;
+  if (result.laneOperationsPerSecond > 0)
+    root["lane_operations_per_s"] = result.laneOperationsPerSecond;
   std::printf("%s\n", root.dump(2).c_str());
 }
 
@@ -100,6 +104,8 @@ void printTable(const BenchResult &result, bool each) {
                fixed(kernel.gbPerSecond(), 2), fixed(share, 0) + " %", fixed(kernel.flops * 1e-6, 3),
                fixed(kernel.gflopPerSecond(), 2)});
   }
+  if (!result.device.empty())
+    std::printf("device: %s\n", result.device.c_str());
   if (!result.kernels.empty())
     std::printf("%s", table.text("  ").c_str());
   std::printf("total: median %.1f us, minimum %.1f us", result.medianUs, result.minUs);
@@ -107,12 +113,14 @@ void printTable(const BenchResult &result, bool each) {
     std::printf(", %.2f us per token", result.medianUs / static_cast<double>(result.tokens));
   std::printf("\nstream bandwidth: %.1f GB/s; most memory held by compiled code: %s\n", result.streamGbPerSecond,
               bytesText(result.peakBytes).c_str());
+  if (result.laneOperationsPerSecond > 0)
+    std::printf("simulator: %.0f million lane-operations per second\n", result.laneOperationsPerSecond * 1e-6);
 }
 
-Result<int> runBench(const BenchOptions &options) {
+Result<int> runBench(const BenchOptions &options, const std::string &device) {
   if (!options.in.empty() && !options.dims.empty())
     return Status::error("--dim and --in exclude each other: the tensors of --in already have sizes");
-  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(options.model));
+  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(options.model, device));
   PEER_TRY_ASSIGN(const Entry *entry, session->entry(options.entry));
   TensorMap inputs;
   if (!options.in.empty()) {
@@ -158,7 +166,8 @@ void addBenchCommand(CLI::App &app, CommandContext &context) {
                     "A line for each kernel of the function, in order; without it equal names share one");
   command->add_flag("--json", options->json, "Print one JSON object instead of a table");
   addCommonOptions(*command, context);
-  command->callback([options, &context] { context.action = [options] { return runBench(*options); }; });
+  command->callback(
+      [options, &context] { context.action = [options, &context] { return runBench(*options, context.device); }; });
 }
 
 } // namespace peer::runtime

@@ -57,8 +57,8 @@ bool takes(const Entry &entry, Role role) {
   return false;
 }
 
-Result<int> runCall(const CallOptions &options) {
-  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(options.model));
+Result<int> runCall(const CallOptions &options, const std::string &device) {
+  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(options.model, device));
   PEER_TRY_ASSIGN(const Entry *entry, session->entry(options.entry));
   if (options.in.empty() && takes(*entry, Role::Input))
     return Status::error("entry \"", entry->name, "\" takes inputs: give them with --in");
@@ -92,7 +92,8 @@ void addCallCommand(CLI::App &app, CommandContext &context) {
   command->add_option("--in", options->in, "Input tensors (safetensors)")->type_name("FILE");
   command->add_option("--out", options->out, "Where the results go (safetensors)")->type_name("FILE")->required();
   addCommonOptions(*command, context);
-  command->callback([options, &context] { context.action = [options] { return runCall(*options); }; });
+  command->callback(
+      [options, &context] { context.action = [options, &context] { return runCall(*options, context.device); }; });
 }
 
 } // namespace peer::runtime

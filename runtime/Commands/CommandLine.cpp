@@ -35,8 +35,9 @@ std::string sentenceOf(const CLI::ParseError &error) {
 }
 
 int runAction(CommandContext &context) {
-  if (context.device != "cpu")
-    return fail(concat("unknown device '", context.device, "' (known: cpu)"));
+  if (const std::string &device = context.device;
+      !device.empty() && device != "cpu" && device != "cuda" && device != "sim")
+    return fail(concat("unknown device '", device, "' (known: cpu, cuda, sim)"));
   if (context.threads > 0)
     omp_set_num_threads(context.threads);
   try {
@@ -55,7 +56,12 @@ void addCommonOptions(CLI::App &command, CommandContext &context) {
       .add_option("--threads", context.threads, "Threads to compute with (default: one per core, or OMP_NUM_THREADS)")
       ->type_name("N")
       ->check(CLI::Range(1, 4096).description(""));
-  command.add_option("--device", context.device, "Where to run: cpu")->type_name("NAME")->capture_default_str();
+  command
+      .add_option("--device", context.device,
+                  "Where to run: cpu; for models compiled for GPUs cuda, or sim, which executes their kernels on the "
+                  "CPU and reports "
+                  "what they do wrong [what MODEL was compiled for]")
+      ->type_name("NAME");
 }
 
 int runCommandLine(int argc, char **argv) {

@@ -10,8 +10,8 @@ namespace peer::runtime {
 
 /// What the command line says. `action` returns the exit code of a run that did not fail.
 struct CommandContext {
-  int threads = 0; // 0: OpenMP's default
-  std::string device = "cpu";
+  int threads = 0;    // 0: OpenMP's default
+  std::string device; // empty: what the model was compiled for
   std::function<Result<int>()> action;
 };
 

@@ -40,8 +40,8 @@ void print(const EvalRecord &record, TextView text) {
                 layer.metrics.unevenness);
 }
 
-Result<int> runEval(const Arguments &arguments) {
-  PEER_TRY_ASSIGN(auto session, Session::open(arguments.model));
+Result<int> runEval(const Arguments &arguments, const std::string &device) {
+  PEER_TRY_ASSIGN(auto session, Session::open(arguments.model, device));
   PEER_TRY_ASSIGN(LanguageEntry model, findLanguageEntry(session->manifest(), EntryKind::Loss, arguments.model));
   PEER_TRY_ASSIGN(Text text, readText(arguments.data));
   PEER_TRY(checkTextLength(text, model.context, arguments.data));
@@ -94,7 +94,9 @@ void addEvalCommand(CLI::App &app, CommandContext &context) {
       ->type_name("B");
   command->add_flag("--json", arguments->json, "Print one JSON object");
   addCommonOptions(*command, context);
-  command->callback([arguments, &context] { context.action = [arguments] { return runEval(*arguments); }; });
+  command->callback([arguments, &context] {
+    context.action = [arguments, &context] { return runEval(*arguments, context.device); };
+  });
 }
 
 } // namespace peer::runtime

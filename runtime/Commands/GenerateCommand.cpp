@@ -27,8 +27,8 @@ struct Arguments {
   GenerateOptions options;
 };
 
-Result<int> runGenerate(const Arguments &arguments) {
-  PEER_TRY_ASSIGN(auto session, Session::open(arguments.model));
+Result<int> runGenerate(const Arguments &arguments, const std::string &device) {
+  PEER_TRY_ASSIGN(auto session, Session::open(arguments.model, device));
   PEER_TRY_ASSIGN(auto weights, SafetensorsFile::open(arguments.weights));
   PEER_TRY(session->loadParameters(weights, kStatePrefix));
 
@@ -87,7 +87,9 @@ void addGenerateCommand(CLI::App &app, CommandContext &context) {
       ->check(checkInteger(0, INT64_MAX, "a whole number of 0 or more"))
       ->type_name("S");
   addCommonOptions(*command, context);
-  command->callback([arguments, &context] { context.action = [arguments] { return runGenerate(*arguments); }; });
+  command->callback([arguments, &context] {
+    context.action = [arguments, &context] { return runGenerate(*arguments, context.device); };
+  });
 }
 
 } // namespace peer::runtime

@@ -13,13 +13,14 @@ struct InitOptions {
 
 constexpr const char *kHelp =
     R"(Values follow the initialisers of the model description. One seed gives the same file on every machine of one kind, at any
-number of threads. The file appears whole or not at all.
+number of threads and for every device. The file appears whole or not at all.
 
 Example:
   peer-run init peer_layer.peer --seed 7 --out w.safetensors)";
 
-Result<int> runInit(const InitOptions &options) {
-  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(options.model));
+Result<int> runInit(const InitOptions &options, const std::string &device) {
+  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::openParameters(options.model));
+  PEER_TRY(chooseDevice(session->manifest(), device, options.model).status());
   PEER_TRY(session->initParameters(options.seed));
   PEER_TRY(session->saveParameters(options.out,
                                    {{"model", session->manifest().model}, {"seed", std::to_string(options.seed)}}));
@@ -42,7 +43,8 @@ void addInitCommand(CLI::App &app, CommandContext &context) {
       ->capture_default_str();
   command->add_option("--out", options->out, "Where the parameters go (safetensors)")->type_name("FILE")->required();
   addCommonOptions(*command, context);
-  command->callback([options, &context] { context.action = [options] { return runInit(*options); }; });
+  command->callback(
+      [options, &context] { context.action = [options, &context] { return runInit(*options, context.device); }; });
 }
 
 } // namespace peer::runtime

@@ -112,7 +112,8 @@ Result<int> inspectArtifact(const std::string &path) {
   PEER_TRY_ASSIGN(Manifest manifest, readManifest(path));
   std::vector<std::string> missing = missingCpuFeatures(manifest.features);
   print(concat("artifact ", path, ", compiled from ", manifest.model, " by ", manifest.compiler, "\n"));
-  print(concat("target: ", manifest.device, manifest.cpu.empty() ? "" : ", " + manifest.cpu, "\n"));
+  print(concat("target: ", manifest.device, manifest.arch.empty() ? "" : ", " + manifest.arch,
+               manifest.cpu.empty() ? "" : ", " + manifest.cpu, "\n"));
   print(concat("CPU features needed: ", joined(manifest.features), "\n"));
   if (!missing.empty())
     print(concat("this machine lacks: ", joined(missing), "\n"));
@@ -142,9 +143,9 @@ Result<int> inspectSafetensors(const std::string &path) {
   return 0;
 }
 
+/// What of the two a file is shows at its start, whatever its name: an artifact is an ELF object; anything else can only be safetensors.
 Result<int> runInspect(const std::string &path) {
   PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
-  // An artifact is an ELF object at its start, whatever its name; anything else can only be safetensors.
   if (file->size() >= 4 && std::memcmp(file->data(),
                                        "\x7f"
                                        "ELF",

@@ -163,7 +163,12 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
   command->add_flag("--resume", options->resume,
                     "Go on from the newest checkpoint in --out; seed, batch and data must be the same");
   addCommonOptions(*command, context);
-  command->callback([options, &context] { context.action = [options] { return runTrain(*options); }; });
+  command->callback([options, &context] {
+    context.action = [options, &context] {
+      options->device = context.device;
+      return runTrain(*options);
+    };
+  });
 }
 
 } // namespace peer::runtime

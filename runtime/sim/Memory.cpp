@@ -8,6 +8,11 @@
 
 namespace peer::runtime::sim {
 
+namespace {
+// A pattern that no kernel takes for a result: signalling in floats, far out as an index.
+constexpr int kNeverWritten = 0xa5;
+} // namespace
+
 void BlockShadow::Free::operator()(uint64_t *p) const { std::free(p); }
 
 void BlockShadow::prepareSlow(uint64_t launch, unsigned granuleShift, uint64_t bytes) {
@@ -93,8 +98,7 @@ Result<uint64_t> Memory::allocate(uint64_t bytes, std::string name) {
   if (!made->storage || !made->writtenBits)
     return Status::error("out of memory: ", bytes, " bytes were asked for, ", usedBytes, " are in use");
   made->data = made->storage.get() + (kAlign - reinterpret_cast<uintptr_t>(made->storage.get()) % kAlign);
-  // A pattern that no kernel takes for a result: signalling in floats, far out as an index.
-  std::memset(made->data, 0xa5, bytes);
+  std::memset(made->data, kNeverWritten, bytes);
   made->name = std::move(name);
   made->address = id << kOffsetBits;
   made->bytes = bytes;
@@ -126,6 +130,16 @@ Result<Allocation *> Memory::range(uint64_t address, uint64_t bytes, const char 
     return Status::error(what, " ", bytes, " bytes at offset ", offset, " of an allocation of ", found->bytes,
                          " bytes");
   return found;
+}
+
+Status Memory::forget(uint64_t address, uint64_t bytes) {
+  PEER_TRY_ASSIGN(Allocation * found, range(address, bytes, "forget"));
+  if (found->address != address || found->bytes != bytes)
+    return Status::error("forget ", bytes, " bytes of an allocation of ", found->bytes, " bytes");
+  std::memset(found->data, kNeverWritten, bytes);
+  std::memset(found->writtenBits.get(), 0, (bytes >> 3) + 1);
+  found->allWritten = false;
+  return {};
 }
 
 Status Memory::copyIn(uint64_t to, const void *from, uint64_t bytes) {

@@ -93,6 +93,8 @@ public:
   /// Room for `bytes` bytes at an address aligned to 256, never written. Zero bytes give an address that must not be accessed.
   Result<uint64_t> allocate(uint64_t bytes, std::string name = {});
   Status free(uint64_t address);
+  /// Makes an allocation as it was when it was new: never written.
+  Status forget(uint64_t address, uint64_t bytes);
   Status copyIn(uint64_t to, const void *from, uint64_t bytes);
   Status copyOut(void *to, uint64_t from, uint64_t bytes) const;
   Status copy(uint64_t to, uint64_t from, uint64_t bytes);

@@ -41,7 +41,7 @@ def damage_artifact(data, put):
     changed["target"]["features"] = ["sse2", "amx-complex-of-2040"]
     put("cpu.peer", pack(code, json.dumps(changed).encode(), version))
     changed = json.loads(manifest)
-    changed["target"]["device"] = "cuda"
+    changed["target"]["device"] = "tpu"
     put("device.peer", pack(code, json.dumps(changed).encode(), version))
     changed = json.loads(manifest)
     changed["format"] = version + 1

@@ -90,9 +90,9 @@ TEST(Artifact, AnotherDeviceOrCpu) {
   std::string path = writeArtifact(folder, manifest);
   EXPECT_EQ(openError(path), path + " was compiled for CPU features this machine lacks: frobnicate, quux");
   EXPECT_OK(readManifest(path)); // may still be inspected
-  manifest["target"] = {{"device", "cuda"}};
+  manifest["target"] = {{"device", "vulkan"}};
   path = writeArtifact(folder, manifest);
-  EXPECT_EQ(openError(path), path + " was compiled for the device 'cuda', and this runtime has: cpu");
+  EXPECT_EQ(openError(path), path + " was compiled for the device 'vulkan', and this runtime has: cpu, cuda");
 }
 
 TEST(Artifact, MissingSymbol) {

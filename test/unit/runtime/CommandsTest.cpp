@@ -101,7 +101,7 @@ TEST_F(Commands, HelpIsThere) {
 TEST_F(Commands, BadInput) {
   writeInput("x", floats({2, 4}, std::vector<float>(8)));
   expectError("inspect none", "cannot open none: No such file or directory");
-  expectError("inspect MODEL.peer --device foo", "unknown device 'foo' (known: cpu)");
+  expectError("inspect MODEL.peer --device foo", "unknown device 'foo' (known: cpu, cuda, sim)");
   expectError("call MODEL.peer layer --in in --out out",
               "MODEL.peer has no entry \"layer\" (it has: scale, sum, greedy, liar)");
   expectError(
@@ -112,6 +112,8 @@ TEST_F(Commands, BadInput) {
   expectError("bench MODEL.peer scale --dim T=3", "--dim T=3: entry \"scale\" takes multiples of 2");
   expectError("bench MODEL.peer scale --dim S=4", "--dim S=4: entry \"scale\" has no dimension S (it has: T)");
   expectError("bench MODEL.peer scale --dim T", "--dim T: expected NAME=N with N a whole number, such as T=1024");
+  expectError("bench MODEL.peer sum --device sim", "MODEL.peer was compiled for the device 'cpu', and 'sim' runs "
+                                                   "models compiled for GPUs (peer-opt --target=sm_90)");
   expectError("init MODEL.peer --out none/w", "cannot write none/w: No such file or directory");
   EXPECT_FALSE(std::filesystem::exists(folder / "out"));
 }

@@ -27,6 +27,7 @@ struct Damage {
 };
 const Damage kDamages[] = {
     {"Format", "/format", "2", "it has format 2, and this runtime reads format 1"},
+    {"GpuWithoutArch", "/target/device", "\"cuda\"", "target: \"arch\" is missing"},
     {"NoEntries", "/entries", "", "\"entries\" is missing"},
     {"ParameterDtype", "/parameters/0/dtype", "\"f31\"", "parameter \"factor\": \"f31\" is no known dtype"},
     {"ParameterDynamic", "/parameters/0/shape/0", "\"T\"", "\"shape\" must hold non-negative integers"},

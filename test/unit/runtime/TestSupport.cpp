@@ -51,13 +51,17 @@ nlohmann::json testManifest() {
        "results": [{"name": "y", "dtype": "f32", "shape": [2]}], "kernels": []}]})");
 }
 
-std::string artifactBytes(const nlohmann::json &manifest) {
-  static const std::string object = [] {
+std::string artifactBytes(const nlohmann::json &manifest) { return artifactBytes(manifest, PEER_TEST_ENTRIES); }
+
+std::string artifactBytes(const nlohmann::json &manifest, const std::string &source) {
+  static std::map<std::string, std::string> objects;
+  std::string &object = objects[source];
+  if (object.empty()) {
     TemporaryFolder folder;
-    std::string command = concat(PEER_TEST_CC, " -shared -fPIC -O1 -o ", folder / "entries.so", " ", PEER_TEST_ENTRIES);
+    std::string command = concat(PEER_TEST_CC, " -shared -fPIC -O1 -o ", folder / "entries.so", " ", source);
     EXPECT_EQ(std::system(command.c_str()), 0);
-    return readFile(folder / "entries.so").value();
-  }();
+    object = readFile(folder / "entries.so").value();
+  }
   std::string text = manifest.dump(), bytes = object + text, footer("PEERART\0", 8);
   auto append = [&](auto value) { footer.append(reinterpret_cast<const char *>(&value), sizeof value); };
   append(uint32_t{1});

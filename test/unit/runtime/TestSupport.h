@@ -25,7 +25,9 @@ private:
 /// The manifest that goes with TestEntries.c.
 nlohmann::json testManifest();
 
-/// A whole artifact: TestEntries.c compiled, then the manifest and a footer.
+/// A whole artifact: the C file compiled, then the manifest and a footer.
+std::string artifactBytes(const nlohmann::json &manifest, const std::string &source);
+/// Of TestEntries.c.
 std::string artifactBytes(const nlohmann::json &manifest);
 
 /// Writes artifactBytes() to a file and returns its path.

@@ -1,0 +1,121 @@
+// peer-run with models compiled for GPUs: which device runs what, and what it says where one cannot.
+#include "DeviceTestSupport.h"
+
+#include "File.h"
+#include "peer_runtime.h"
+
+#include <dlfcn.h>
+#include <sys/wait.h>
+
+using namespace peer::runtime;
+
+namespace {
+struct Outcome {
+  int code;
+  std::string out, error;
+};
+
+class DeviceCommands : public testing::Test {
+protected:
+  void SetUp() override {
+    writeDeviceArtifact(folder);
+    TensorMap tensors;
+    tensors.emplace("x", floats({2, 4}, {1, 2, 3, 4, 5, 6, 7, 8}));
+    ASSERT_OK(writeSafetensors(folder / "in", tensors));
+    tensors.at("x") = floats({8}, std::vector<float>(8));
+    ASSERT_OK(writeSafetensors(folder / "eight", tensors));
+    ASSERT_EQ(run("init GPU.peer --out w").error, "");
+  }
+  Outcome run(const std::string &arguments) {
+    std::string command = concat("cd ", folder / ".", " && ", PEER_RUN, " ", arguments, " >stdout 2>stderr");
+    int code = WEXITSTATUS(std::system(command.c_str()));
+    return {code, readFile(folder / "stdout").value(), readFile(folder / "stderr").value()};
+  }
+  /// The whole of stderr, which ends with one line feed, of a command that fails.
+  std::string failure(const std::string &arguments) {
+    Outcome result = run(arguments);
+    EXPECT_EQ(result.code, 1);
+    EXPECT_EQ(std::count(result.error.begin(), result.error.end(), '\n'), 1) << result.error;
+    return result.error;
+  }
+
+  TemporaryFolder folder;
+};
+} // namespace
+
+TEST_F(DeviceCommands, CallInTheSimulator) {
+  Outcome call = run("call GPU.peer scale --weights w --in in --out out --device sim");
+  EXPECT_EQ(call.code, 0) << call.error;
+  EXPECT_EQ(call.error, "");
+  // The scalar `gain` is 0 unless it is given.
+  EXPECT_EQ(readSafetensors(folder / "out")->at("y").as<float>()[7], 0.0f);
+}
+
+TEST_F(DeviceCommands, BenchReportsTheSimulator) {
+  Outcome json = run("bench GPU.peer scale --dim T=6 --repeat 2 --json --device sim");
+  ASSERT_EQ(json.code, 0) << json.error;
+  nlohmann::json root = nlohmann::json::parse(json.out);
+  EXPECT_GT(root["lane_operations_per_s"], 0.0);
+  EXPECT_GT(root["kernels"][0]["median_us"], 0.0);
+  EXPECT_LT(root["kernels"][0]["median_us"], root["median_us"].get<double>() * 10);
+  Outcome table = run("bench GPU.peer scale --dim T=6 --repeat 2 --device sim");
+  for (const char *part : {"device: sim (a simulated GPU on ", "million lane-operations per second", "of stream"})
+    EXPECT_NE(table.out.find(part), std::string::npos) << table.out;
+}
+
+TEST_F(DeviceCommands, InspectShowsTheArchitecture) {
+  Outcome inspect = run("inspect GPU.peer");
+  EXPECT_NE(inspect.out.find("target: cuda, sm_90, x86-64\n"), std::string::npos) << inspect.out;
+}
+
+TEST_F(DeviceCommands, FaultsEndACommand) {
+  std::string error = failure("call GPU.peer overrun --weights w --in eight --out out --device sim");
+  EXPECT_TRUE(
+      error.starts_with("peer-run: error: entry \"overrun\" of GPU.peer: out of bounds in kernel 'scale', PTX line "))
+      << error;
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+}
+
+TEST_F(DeviceCommands, WrongDevices) {
+  std::string rest = "call GPU.peer greedy --out out --device ";
+  EXPECT_EQ(failure(rest + "cpu"),
+            "peer-run: error: GPU.peer was compiled for GPUs (sm_90): it runs on the devices cuda and sim\n");
+  EXPECT_EQ(failure("init GPU.peer --out out --device cpu"),
+            "peer-run: error: GPU.peer was compiled for GPUs (sm_90): it runs on the devices cuda and sim\n");
+  writeArtifact(folder);
+  EXPECT_EQ(failure("bench MODEL.peer sum --device cuda"),
+            "peer-run: error: MODEL.peer was compiled for the device 'cpu', and 'cuda' runs models compiled for GPUs "
+            "(peer-opt --target=sm_90)\n");
+}
+
+TEST_F(DeviceCommands, NoDriver) {
+  if (void *driver = dlopen("libcuda.so.1", RTLD_LAZY)) {
+    dlclose(driver);
+    GTEST_SKIP() << "this machine has an NVIDIA driver";
+  }
+  std::string error = failure("call GPU.peer greedy --out out");
+  EXPECT_TRUE(error.starts_with("peer-run: error: GPU.peer cannot run on the device cuda: ")) << error;
+  EXPECT_NE(error.find("driver"), std::string::npos) << error;
+  EXPECT_TRUE(error.ends_with("; the device sim executes it on the CPU (--device=sim)\n")) << error;
+}
+
+TEST_F(DeviceCommands, CApi) {
+  peer_artifact *artifact = nullptr;
+  EXPECT_EQ(peer_open_on((folder / "GPU.peer").c_str(), "cpu", &artifact), PEER_ERROR);
+  EXPECT_EQ(peer_open_on((folder / "GPU.peer").c_str(), nullptr, &artifact), PEER_ERROR);
+  ASSERT_EQ(peer_open_on((folder / "GPU.peer").c_str(), "sim", &artifact), PEER_OK) << peer_last_error();
+  ASSERT_EQ(peer_init_parameters(artifact, 1), PEER_OK);
+  float values[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+  int64_t shape[2] = {2, 4};
+  peer_tensor x{"f32", 2, shape, values, sizeof values}, view{};
+  ASSERT_EQ(peer_set_input(artifact, "x", &x), PEER_OK);
+  ASSERT_EQ(peer_set_scalar(artifact, "gain", 1), PEER_OK);
+  for (float factor : {3.0f, 4.0f, 5.0f}) {
+    ASSERT_EQ(peer_parameter(artifact, "factor", &view), PEER_OK);
+    static_cast<float *>(view.data)[1] = factor;
+    ASSERT_EQ(peer_call(artifact, "scale"), PEER_OK) << peer_last_error();
+    ASSERT_EQ(peer_output(artifact, "y", &view), PEER_OK);
+    EXPECT_EQ(static_cast<float *>(view.data)[5], 6 * factor);
+  }
+  peer_close(artifact);
+}
