@@ -70,6 +70,8 @@ Expected<std::unique_ptr<TargetMachine>> createTargetMachine(const CpuTarget &ta
   if (!host)
     return createStringError(error);
   TargetOptions options;
+  // Constructors register kernels: where the loader looks for them today, not in .ctors.
+  options.UseInitArray = true;
   // Products may be fused into sums: fewer roundings, and the kernels are written for it.
   options.AllowFPOpFusion = FPOpFusion::Fast;
   std::unique_ptr<TargetMachine> machine(host->createTargetMachine(Triple(sys::getProcessTriple()), target.cpu,
