@@ -1,0 +1,91 @@
+// The device `cuda`: an NVIDIA GPU through the driver's own interface.
+//
+// PEER_CUDA_DEVICE gives the number of the GPU, 0 where it is not set. PEER_CUDA_BLOCKING=1 waits after each kernel, so that the error of
+// one that fails names it, and records no graphs.
+#pragma once
+
+#include "CublasLt.h"
+#include "CudaModule.h"
+#include "CudaStaging.h"
+
+#include <set>
+#include <vector>
+
+namespace peer::runtime::cuda {
+
+class CudaDevice : public Device {
+public:
+  static Result<std::shared_ptr<CudaDevice>> open(const std::string &arch);
+  CudaDevice() = default;
+  ~CudaDevice() override;
+  CudaDevice(const CudaDevice &) = delete;
+  CudaDevice &operator=(const CudaDevice &) = delete;
+
+  std::string_view name() const override { return "cuda"; }
+  std::string description() const override;
+
+  Result<DeviceMemory> memory() override;
+  Result<DeviceAddress> allocate(uint64_t bytes) override;
+  Status free(DeviceAddress address) override;
+
+  Status copyIn(DeviceAddress to, const void *from, uint64_t bytes) override;
+  Status copyOut(void *to, DeviceAddress from, uint64_t bytes) override;
+  Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) override;
+  Status fill(DeviceAddress to, uint32_t value, unsigned unit, uint64_t count) override;
+
+  Result<DeviceModule *> loadModule(const ModuleImage &image) override;
+  void unloadModule(DeviceModule *module) override;
+  Result<DeviceFunction *> function(DeviceModule *module, const std::string &kernel) override;
+  Status launch(DeviceFunction *function, const LaunchShape &shape, std::span<void *const> parameters) override;
+  Result<bool> matmul(const MatrixProduct &product) override;
+  Status synchronize() override;
+
+  Status mark(int64_t kernel) override;
+  Result<std::vector<ProfileMark>> takeMarks() override;
+
+  bool capturesGraphs() const override { return !blocking; }
+  Status beginCapture() override;
+  Result<DeviceGraph *> endCapture() override;
+  Status launch(DeviceGraph *graph) override;
+  void destroy(DeviceGraph *graph) override;
+
+private:
+  using Names = std::set<std::string, std::less<>>;
+  struct RecordedGraph : DeviceGraph {
+    GraphExec exec = nullptr;
+    Names kernels;
+  };
+  struct Mark {
+    int64_t kernel;
+    Event event;
+  };
+
+  Status chooseGpu(const std::string &arch);
+  Status openStream();
+  /// The context of a call is that of its thread.
+  Status enter();
+  /// What went wrong with `doing`, or with a kernel before it.
+  Status check(Code code, std::string_view doing);
+  /// Notes that a kernel was put on the stream.
+  void began(const std::string &kernel);
+  Status idle(Code code, std::string_view doing);
+
+  DriverApi driver;
+  Gpu gpu;
+  DeviceOrdinal ordinal = 0;
+  Context context = nullptr;
+  Stream stream = nullptr;
+  bool blocking = false;
+  Staging staging{driver, stream};
+  std::unique_ptr<CublasLt> products;
+  bool productsOpened = false;
+  std::vector<std::unique_ptr<LoadedModule>> modules;
+  std::vector<std::unique_ptr<RecordedGraph>> graphs;
+  std::unique_ptr<RecordedGraph> capturing;
+  /// Kernels put on the stream since it was last known to be empty.
+  Names running;
+  std::vector<Mark> marks;
+  std::vector<Event> spareEvents;
+};
+
+} // namespace peer::runtime::cuda
