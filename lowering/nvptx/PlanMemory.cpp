@@ -50,6 +50,7 @@ private:
   bool hoistSizes(memref::AllocOp alloc);
   bool hoist(Value value);
   void assign();
+  size_t takePlace(size_t buffer);
   void rewrite();
   Value emitBytes(LoopBuilder &b, memref::AllocOp alloc);
   void allocateAlone(memref::AllocOp alloc, Operation *dealloc);
@@ -74,9 +75,9 @@ static Operation *allocationOf(Value value) {
 /// Moves what computes an index to the start of the entry; false where it depends on more than sizes of arguments.
 bool Planner::hoist(Value value) {
   Operation *op = value.getDefiningOp();
-  if (!op || op->getBlock() != &body)
-    return !op && isa<BlockArgument>(value) && value.getParentBlock() == &body;
-  if (sizesEnd && (op == sizesEnd || op->isBeforeInBlock(sizesEnd)))
+  if (!op)
+    return value.getParentBlock() == &body;
+  if (sizesEnd && op->getBlock() == &body && (op == sizesEnd || op->isBeforeInBlock(sizesEnd)))
     return true;
   if (!isPure(op) || op->getNumRegions() != 0 || !llvm::all_of(op->getOperands(), [&](Value v) { return hoist(v); }))
     return false;
@@ -96,13 +97,15 @@ void Planner::collect() {
   llvm::SmallPtrSet<Operation *, 8> returned;
   for (Value value : body.getTerminator()->getOperands())
     returned.insert(allocationOf(value));
-  for (auto alloc : llvm::to_vector(body.getOps<memref::AllocOp>())) {
+  SmallVector<memref::AllocOp> allocs;
+  entry.walk([&](memref::AllocOp alloc) { allocs.push_back(alloc); });
+  for (memref::AllocOp alloc : allocs) {
     Operation *dealloc = nullptr;
     for (Operation *user : alloc->getUsers())
       if (isa<memref::DeallocOp>(user))
         dealloc = user;
     MemRefType type = alloc.getType();
-    bool sameBlock = !dealloc || dealloc->getBlock() == &body;
+    bool sameBlock = dealloc ? dealloc->getBlock() == alloc->getBlock() : alloc->getBlock() == &body;
     if (returned.contains(alloc) || !sameBlock || !hoistSizes(alloc)) {
       alone.push_back({alloc, dealloc});
       continue;
@@ -115,34 +118,35 @@ void Planner::collect() {
 }
 
 void Planner::assign() {
-  llvm::DenseMap<Operation *, size_t> byOp;
+  // In the order of the entry, what is nested at the place of the op around it.
+  llvm::DenseMap<Operation *, SmallVector<size_t>> begins, ends;
   for (auto [i, buffer] : llvm::enumerate(buffers)) {
-    byOp[buffer.alloc] = i;
+    begins[body.findAncestorOpInBlock(*buffer.alloc)].push_back(i);
     if (buffer.dealloc)
-      byOp[buffer.dealloc] = i;
+      ends[body.findAncestorOpInBlock(*buffer.dealloc)].push_back(i);
   }
   for (Operation &op : body) {
-    auto found = byOp.find(&op);
-    if (found == byOp.end())
-      continue;
-    Buffer &buffer = buffers[found->second];
-    if (buffer.dealloc == &op) {
-      places[buffer.place].free = true;
-      continue;
-    }
-    // The free place that wastes least: nearest in size.
-    auto waste = [&](const Place &place) { return std::abs(place.typicalBytes - buffer.typicalBytes); };
-    Place *best = nullptr;
-    for (Place &place : places)
-      if (place.free && (!best || waste(place) < waste(*best)))
-        best = &place;
-    if (!best)
-      best = &places.emplace_back();
-    best->free = false;
-    best->typicalBytes = std::max(best->typicalBytes, buffer.typicalBytes);
-    best->buffers.push_back(found->second);
-    buffer.place = best - places.begin();
+    for (size_t i : begins.lookup(&op))
+      buffers[i].place = takePlace(i);
+    for (size_t i : ends.lookup(&op))
+      places[buffers[i].place].free = true;
   }
+}
+
+/// The free place that wastes least: nearest in size.
+size_t Planner::takePlace(size_t buffer) {
+  int64_t bytes = buffers[buffer].typicalBytes;
+  auto waste = [&](const Place &place) { return std::abs(place.typicalBytes - bytes); };
+  Place *best = nullptr;
+  for (Place &place : places)
+    if (place.free && (!best || waste(place) < waste(*best)))
+      best = &place;
+  if (!best)
+    best = &places.emplace_back();
+  best->free = false;
+  best->typicalBytes = std::max(best->typicalBytes, bytes);
+  best->buffers.push_back(buffer);
+  return best - places.begin();
 }
 
 Value Planner::emitBytes(LoopBuilder &b, memref::AllocOp alloc) {
