@@ -38,8 +38,8 @@ static void outline(Operation *op, StringRef name, SymbolTable &symbols) {
   SmallVector<Value> arguments;
   SmallVector<Operation *> constants;
   for (Value value : capturedBy(op)) {
-    // Constants move along, so that sizes stay known inside.
-    if (matchPattern(value, m_Constant()))
+    // Constants move along, so that sizes stay known inside and tables lie where the kernel runs.
+    if (matchPattern(value, m_Constant()) || value.getDefiningOp<memref::GetGlobalOp>())
       constants.push_back(value.getDefiningOp());
     else
       arguments.push_back(value);
