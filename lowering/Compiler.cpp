@@ -176,7 +176,8 @@ LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &targ
   llvm::LLVMContext llvmContext;
   if (target.gpu && options.stage == Stage::Assembly)
     return writeOutput(options.output, ptxOf(*module));
-  auto code = buildLLVMModule(*module, llvmContext, manifest.entries, target.cpu);
+  Effort effort = target.gpu ? Effort::Quick : Effort::Full;
+  auto code = buildLLVMModule(*module, llvmContext, manifest.entries, target.cpu, effort);
   if (!code)
     return fail(code.takeError());
   if (options.stage == Stage::LLVM) {
@@ -186,7 +187,7 @@ LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &targ
     return writeOutput(options.output, text);
   }
   bool assembly = options.stage == Stage::Assembly;
-  auto object = generateCode(**code, target.cpu, assembly);
+  auto object = generateCode(**code, target.cpu, effort, assembly);
   if (!object)
     return fail(object.takeError());
   if (assembly)

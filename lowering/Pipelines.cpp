@@ -53,7 +53,8 @@ void buildTiledPipeline(OpPassManager &pm, const LoweringOptions &options) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(options.tileSizes ? createTilePass(options.tileSizes) : createTile());
-  // Tiled level from here on.
+  // Tiled level from here on. Elementwise ops that meet in a tile become one.
+  pm.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
   pm.addPass(createCSEPass());
   verifyLevel(pm, "tiled");
 }
@@ -103,6 +104,8 @@ static void buildGpuKernels(OpPassManager &pm, const LoweringOptions &options) {
   pm.addPass(createLowerToBlocks(blocks));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  // Constants were hoisted out of the launches; what a kernel is passed it cannot fold.
+  pm.addPass(createGpuLaunchSinkIndexComputationsPass());
   pm.addPass(createGpuKernelOutliningPass());
   // One arena for an entry and the kernels it calls.
   pm.addPass(createInlinerPass());

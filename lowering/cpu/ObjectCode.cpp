@@ -44,7 +44,7 @@ static Error addEntry(Module &module, const EntrySignature &entry) {
   return Error::success();
 }
 
-static void optimize(Module &module, TargetMachine &machine) {
+static void optimize(Module &module, TargetMachine &machine, Effort effort) {
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;
   CGSCCAnalysisManager graphs;
@@ -57,11 +57,13 @@ static void optimize(Module &module, TargetMachine &machine) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, graphs, modules);
-  builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3).run(module, modules);
+  OptimizationLevel level = effort == Effort::Full ? OptimizationLevel::O3 : OptimizationLevel::O1;
+  builder.buildPerModuleDefaultPipeline(level).run(module, modules);
 }
 
 Expected<std::unique_ptr<Module>> buildLLVMModule(mlir::ModuleOp source, LLVMContext &context,
-                                                  ArrayRef<EntrySignature> entries, const CpuTarget &target) {
+                                                  ArrayRef<EntrySignature> entries, const CpuTarget &target,
+                                                  Effort effort) {
   auto machine = createTargetMachine(target);
   if (!machine)
     return machine.takeError();
@@ -86,14 +88,16 @@ Expected<std::unique_ptr<Module>> buildLLVMModule(mlir::ModuleOp source, LLVMCon
   raw_string_ostream stream(broken);
   if (verifyModule(*module, &stream))
     return createStringError("generated LLVM IR is malformed: %s", broken.c_str());
-  optimize(*module, **machine);
+  optimize(*module, **machine, effort);
   return module;
 }
 
-Expected<SmallString<0>> generateCode(Module &module, const CpuTarget &target, bool assembly) {
+Expected<SmallString<0>> generateCode(Module &module, const CpuTarget &target, Effort effort, bool assembly) {
   auto machine = createTargetMachine(target);
   if (!machine)
     return machine.takeError();
+  if (effort == Effort::Quick)
+    (*machine)->setOptLevel(CodeGenOptLevel::None);
   SmallString<0> code;
   raw_svector_ostream stream(code);
   legacy::PassManager passes;

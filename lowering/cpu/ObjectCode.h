@@ -16,15 +16,20 @@ struct EntrySignature {
   unsigned numArguments, numResults;
 };
 
+/// How long to work on code: kernels deserve all that LLVM can do; host code that launches a GPU's kernels is a straight
+/// line, thousands of calls long, which the full pipelines take many seconds over and gain nothing.
+enum class Effort { Full, Quick };
+
 /// Translates a module in the LLVM dialect, adds one `void SYMBOL(void **)` per
 /// entry (runtime/README.md, "Calling convention"), makes all else internal, and
 /// optimizes it for the target.
 llvm::Expected<std::unique_ptr<llvm::Module>> buildLLVMModule(mlir::ModuleOp module, llvm::LLVMContext &context,
                                                               llvm::ArrayRef<EntrySignature> entries,
-                                                              const CpuTarget &target);
+                                                              const CpuTarget &target, Effort effort);
 
 /// Assembly text or an object file, in memory.
-llvm::Expected<llvm::SmallString<0>> generateCode(llvm::Module &module, const CpuTarget &target, bool assembly);
+llvm::Expected<llvm::SmallString<0>> generateCode(llvm::Module &module, const CpuTarget &target, Effort effort,
+                                                  bool assembly);
 
 /// Links one object into a shared object, in memory.
 llvm::Expected<std::string> linkSharedObject(llvm::StringRef object);
