@@ -1,0 +1,83 @@
+//===- Mma.cpp - products on the tensor cores ----------------------------===//
+
+#include "Mma.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::nvptx;
+
+MmaLane::MmaLane(BlockBuilder &b) {
+  Value lane = b.lane();
+  group = b.div(lane, b.index(4));
+  member = b.rem(lane, b.index(4));
+}
+
+FragmentC nvptx::zeroFragment(LoopBuilder &b) {
+  FragmentC zeros;
+  zeros.fill(b.f32(0));
+  return zeros;
+}
+
+static FragmentC emitMma(LoopBuilder &b, const FragmentA &a, const FragmentB &v, const FragmentC &c, int64_t depth,
+                         NVVM::MMATypes type) {
+  Type f32 = b.getF32Type();
+  auto result = LLVM::LLVMStructType::getLiteral(b.getContext(), {f32, f32, f32, f32});
+  Value product = NVVM::MmaOp::create(
+      b, result, ArrayRef<Value>(a), ArrayRef<Value>(v), ArrayRef<Value>(c), ArrayRef<int64_t>{16, 8, depth},
+      /*b1Op=*/std::nullopt, /*intOverflow=*/std::nullopt, std::array<NVVM::MMATypes, 2>{type, type},
+      std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  FragmentC d;
+  for (int64_t i = 0; i < 4; ++i)
+    d[i] = LLVM::ExtractValueOp::create(b, product, i);
+  return d;
+}
+
+FragmentC nvptx::mmaTf32(LoopBuilder &b, const FragmentA &a, const FragmentB &v, const FragmentC &c) {
+  return emitMma(b, a, v, c, 8, NVVM::MMATypes::tf32);
+}
+
+FragmentC nvptx::mmaBf16(LoopBuilder &b, const FragmentA &a, const FragmentB &v, const FragmentC &c) {
+  return emitMma(b, a, v, c, 16, NVVM::MMATypes::bf16);
+}
+
+Value nvptx::packBf16(LoopBuilder &b, Value low, Value high) {
+  Value pair = vector::FromElementsOp::create(b, VectorType::get({2}, b.getF32Type()), ValueRange{low, high});
+  Value narrow = arith::TruncFOp::create(b, VectorType::get({2}, b.getBF16Type()), pair);
+  Value bits = vector::BitCastOp::create(b, VectorType::get({1}, b.getI32Type()), narrow);
+  return vector::ExtractOp::create(b, bits, 0);
+}
+
+// In integers: cvt.rna leaves the bits that tf32 does not have undefined, and they must be zero for the rest to be exact. A NaN
+// whose sign the carry turns stays one in the rest.
+Value nvptx::toTf32(LoopBuilder &b, Value v) {
+  Value bits = arith::BitcastOp::create(b, b.getI32Type(), v);
+  return arith::AndIOp::create(b, b.add(bits, b.i32(0x1000)), b.i32(~0x1fff));
+}
+
+/// The rest needs no rounding of its own: the hardware drops the one or two bits that tf32 does not have.
+static std::pair<Value, Value> split(LoopBuilder &b, Value v) {
+  Value high = toTf32(b, v);
+  Value rest = b.sub(v, arith::BitcastOp::create(b, b.getF32Type(), high));
+  return {high, arith::BitcastOp::create(b, b.getI32Type(), rest)};
+}
+
+SplitA nvptx::splitA(LoopBuilder &b, const std::array<Value, 4> &f32s) {
+  SplitA parts;
+  for (size_t i = 0; i < 4; ++i)
+    std::tie(parts.high[i], parts.low[i]) = split(b, f32s[i]);
+  return parts;
+}
+
+SplitB nvptx::splitB(LoopBuilder &b, const std::array<Value, 2> &f32s) {
+  SplitB parts;
+  for (size_t i = 0; i < 2; ++i)
+    std::tie(parts.high[i], parts.low[i]) = split(b, f32s[i]);
+  return parts;
+}
+
+FragmentC nvptx::mmaSplit(LoopBuilder &b, const SplitA &a, const SplitB &v, const FragmentC &c) {
+  return mmaTf32(b, a.high, v.high, mmaTf32(b, a.high, v.low, mmaTf32(b, a.low, v.high, c)));
+}
