@@ -72,6 +72,28 @@ Result<double> measureStreamBandwidth() {
   return best;
 }
 
+Result<double> measureCopyBandwidth(Device &device) {
+  constexpr uint64_t most = uint64_t{1} << 30;
+  PEER_TRY_ASSIGN(DeviceMemory memory, device.memory());
+  uint64_t bytes = std::min(most, memory.free / 4);
+  DeviceHeap heap(device);
+  PEER_TRY_ASSIGN(DeviceAddress from, heap.take(bytes));
+  PEER_TRY_ASSIGN(DeviceAddress to, heap.take(bytes));
+  PEER_TRY(device.fill(from, 0x3f800000, 4, bytes / 4));
+  for (int64_t pass = 0; pass < 8; ++pass) {
+    PEER_TRY(device.mark(pass));
+    PEER_TRY(device.copy(to, from, bytes));
+  }
+  PEER_TRY(device.mark(-1));
+  PEER_TRY_ASSIGN(std::vector<ProfileMark> marks, device.takeMarks());
+  double best = 0;
+  for (size_t i = 1; i < marks.size(); ++i)
+    best =
+        std::max(best, 2 * static_cast<double>(bytes) /
+                           static_cast<double>(std::max<int64_t>(marks[i].nanoseconds - marks[i - 1].nanoseconds, 1)));
+  return best;
+}
+
 Result<BenchResult> benchEntry(Session &session, const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars,
                                int64_t repeats) {
   BenchResult result;
@@ -117,7 +139,9 @@ Result<BenchResult> benchEntry(Session &session, const Entry &entry, const Tenso
     result.kernels.push_back({info.name, medianOf(perKernel[kernel]), minimumOf(perKernel[kernel]),
                               info.bytesAt(result.tokens), info.flopsAt(result.tokens)});
   }
-  PEER_TRY_ASSIGN(result.streamGbPerSecond, measureStreamBandwidth());
+  if (result.laneOperationsPerSecond == 0) {
+    PEER_TRY_ASSIGN(result.streamGbPerSecond, device ? measureCopyBandwidth(*device) : measureStreamBandwidth());
+  }
   return result;
 }
 

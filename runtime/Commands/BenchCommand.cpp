@@ -24,7 +24,7 @@ constexpr int64_t kDefaultTokens = 1024;
 constexpr const char *kHelp =
     R"(One call warms up, --repeat calls are timed. Times are microseconds per call, bytes and FLOPs what the kernel moves and
 computes at this token count (rows gathered from a table count once per selection, though some may be in a cache), GB/s and GFLOP/s these divided by the median time, stream_gb_per_s what all threads together
-can read from memory (GB = 1e9 bytes). The simulator's times say nothing about a GPU's. Without --in the inputs are random (fixed seed, integers within their range);
+can read from memory, or a GPU copies within its own, bytes read and written together (GB = 1e9 bytes). The simulator's times say nothing about a GPU's. Without --in the inputs are random (fixed seed, integers within their range);
 without --weights parameters are initialised as "peer-run init --seed 1" does.
 
 Example:
@@ -99,9 +99,10 @@ void printTable(const BenchResult &result, bool each) {
               blasCore().c_str());
   Table table({"kernel", "median us", "min us", "MB", "GB/s", "of stream", "MFLOP", "GFLOP/s"});
   for (const KernelTiming &kernel : each ? result.kernels : grouped(result.kernels)) {
-    double share = result.streamGbPerSecond > 0 ? 100 * kernel.gbPerSecond() / result.streamGbPerSecond : 0;
+    bool known = result.streamGbPerSecond > 0;
+    std::string share = known ? fixed(100 * kernel.gbPerSecond() / result.streamGbPerSecond, 0) + " %" : "";
     table.add({kernel.name, fixed(kernel.medianUs, 1), fixed(kernel.minUs, 1), fixed(kernel.bytes * 1e-6, 3),
-               fixed(kernel.gbPerSecond(), 2), fixed(share, 0) + " %", fixed(kernel.flops * 1e-6, 3),
+               fixed(kernel.gbPerSecond(), 2), share, fixed(kernel.flops * 1e-6, 3),
                fixed(kernel.gflopPerSecond(), 2)});
   }
   if (!result.device.empty())
@@ -111,8 +112,10 @@ void printTable(const BenchResult &result, bool each) {
   std::printf("total: median %.1f us, minimum %.1f us", result.medianUs, result.minUs);
   if (result.tokens > 0)
     std::printf(", %.2f us per token", result.medianUs / static_cast<double>(result.tokens));
-  std::printf("\nstream bandwidth: %.1f GB/s; most memory held by compiled code: %s\n", result.streamGbPerSecond,
-              bytesText(result.peakBytes).c_str());
+  std::printf("\n");
+  if (result.streamGbPerSecond > 0)
+    std::printf("stream bandwidth: %.1f GB/s; ", result.streamGbPerSecond);
+  std::printf("most memory held by compiled code: %s\n", bytesText(result.peakBytes).c_str());
   if (result.laneOperationsPerSecond > 0)
     std::printf("simulator: %.0f million lane-operations per second\n", result.laneOperationsPerSecond * 1e-6);
 }
