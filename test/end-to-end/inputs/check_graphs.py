@@ -1,0 +1,19 @@
+"""What the driver made for tests counted in two runs, the second of which took N more steps: only graph launches may be more."""
+import re
+import sys
+
+FIRST, SECOND, MORE = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+
+def counts(path):
+    with open(path, encoding="utf-8") as log:
+        line = next(line for line in log if line.startswith("fake cuda:"))
+    return {name: int(number) for number, name in re.findall(r"(\d+) ([a-z ]*[a-z])", line)}
+
+
+first, second = counts(FIRST), counts(SECOND)
+# Inputs and results are copied in every step.
+differences = {name: second[name] - first[name] for name in first if second[name] != first[name]}
+graphs = differences.pop("graph launches of", 0)
+others = {name: differences[name] for name in differences if name not in ("kernels", "bytes in", "bytes out")}
+print(f"{graphs} more graph launches and", "nothing else" if not others and graphs == MORE else others)
