@@ -1,6 +1,9 @@
 // Products by cuBLASLt: the order of operands, transposes and leading dimensions, beside plain loops; and where there is no library.
 #include "CudaTestSupport.h"
 
+#include "../../../runtime/device/DeviceCall.h"
+#include "../../../runtime/device/Mgpu.h"
+
 #include <dlfcn.h>
 
 namespace peer::runtime::test {
@@ -110,6 +113,22 @@ TEST_F(ProductTest, FailsWithTheShape) {
   DeviceAddress x = reserve(*device, 8000);
   Result<bool> done = device->matmul({.m = 2, .n = 3, .k = 4, .a = x, .b = x, .c = x, .lda = 1, .ldb = 3, .ldc = 3});
   EXPECT_EQ(done.status().message(), "cuBLASLt failed with status 7 at a product of 2 x 3 x 4");
+}
+
+TEST_F(ProductTest, CompiledCodeAsksForThem) {
+  std::shared_ptr<Device> device = open();
+  DeviceAddress a = upload(*device, std::vector<float>{1, 2, 3, 4, 5, 6}), c = reserve(*device, 16);
+  DeviceHeap heap(*device);
+  LoadedModules modules(*device, {});
+  {
+    DeviceCall call(*device, heap, modules);
+    auto pointer = [](DeviceAddress address) { return reinterpret_cast<void *>(address); };
+    // A is 2 x 3, B is A transposed.
+    EXPECT_EQ(peer_rt_matmul(nullptr, 0, 1, 2, 2, 3, 1, pointer(a), 3, pointer(a), 3, 0, pointer(c), 2), 1);
+    EXPECT_EQ(peer_rt_matmul(nullptr, 0, 1, 2, 2, 0, 1, pointer(a), 3, pointer(a), 3, 0, pointer(c), 2), 0);
+    ok(call.status());
+  }
+  EXPECT_EQ(download<float>(*device, c, 4), (std::vector<float>{14, 32, 32, 77}));
 }
 
 TEST_F(CudaTest, NoLibraryOfProducts) {

@@ -57,6 +57,7 @@ TEST_F(FakeDriverTest, CopiesReadPinnedMemoryLate) {
 }
 
 TEST_F(FakeDriverTest, PageableMemoryIsRefused) {
+  Environment quiet({{"FAKE_CUDA_QUIET", "1"}});
   uint32_t word = 0;
   EXPECT_EQ(driver.memcpyHtoDAsync(memory, &word, 4, stream), kInvalidValue);
   EXPECT_EQ(driver.memcpyDtoHAsync(&word, memory, 4, stream), kInvalidValue);
@@ -130,6 +131,7 @@ TEST_F(FakeDriverTest, EventsWaitForTheStream) {
 }
 
 TEST_F(FakeDriverTest, MemoryThatWasFreedMeanwhile) {
+  Environment quiet({{"FAKE_CUDA_QUIET", "1"}});
   // The graph outlives what it fills.
   Graph graph = nullptr;
   GraphExec exec = nullptr;
@@ -157,6 +159,7 @@ TEST_F(FakeDriverTest, ModulesThatItDoesNotTake) {
   auto image = [](const std::vector<std::byte> &bytes) { return reinterpret_cast<const char *>(bytes.data()); };
   EXPECT_EQ(take(image(cubin(90, header() + body))), kSuccess);
   EXPECT_EQ(take(image(cubin(80, header() + body))), kNoBinaryForGpu);
+  EXPECT_EQ(take(image(cubin(90, "\xaf\x07"))), kNoBinaryForGpu) << "machine code in truth";
   std::vector<std::byte> other = cubin(90, body);
   other[18] = std::byte{62}; // a program of the host
   EXPECT_EQ(take(image(other)), kInvalidImage);

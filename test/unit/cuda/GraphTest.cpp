@@ -83,6 +83,7 @@ TEST_F(CudaTest, WaitingBreaksACapture) {
 }
 
 TEST_F(CudaTest, KernelOfAGraphThatFails) {
+  Environment quiet({{"FAKE_CUDA_QUIET", "1"}});
   std::shared_ptr<Device> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   DeviceAddress x = upload(*device, std::vector<float>(32, 1.0f));

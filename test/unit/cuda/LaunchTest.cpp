@@ -179,6 +179,7 @@ TEST_F(CudaTest, LaunchesThatTheDriverRefuses) {
 }
 
 TEST_F(CudaTest, KernelThatFails) {
+  Environment quiet({{"FAKE_CUDA_QUIET", "1"}});
   std::shared_ptr<Device> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   DeviceAddress x = reserve(*device, 4);

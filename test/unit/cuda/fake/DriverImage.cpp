@@ -57,7 +57,8 @@ Code readImage(const Settings &settings, const char *image, const JitLog &log, s
   if (arch / 10 != settings.arch / 10 || arch > settings.arch)
     return kNoBinaryForGpu;
   ptx = image + kElfHeader;
-  return kSuccess;
+  // Real machine code is for real GPUs.
+  return ptx.find(".version") == std::string::npos ? kNoBinaryForGpu : kSuccess;
 }
 
 } // namespace peer::runtime::cuda::fake
