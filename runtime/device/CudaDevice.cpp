@@ -46,19 +46,26 @@ Status CudaDevice::check(Code code, std::string_view doing) {
   if (code == kSuccess)
     return {};
   std::string error = errorText(driver, code);
-  if (!isKernelFailure(code) || running.empty())
+  Names suspects = running;
+  for (const RecordedGraph *graph : runningGraphs)
+    suspects.insert(graph->kernels.begin(), graph->kernels.end());
+  if (!isKernelFailure(code) || suspects.empty())
     return Status::error("CUDA: ", doing, ": ", error);
-  if (running.size() == 1)
-    return Status::error(kernelText(*running.begin()), " failed: ", error);
+  if (suspects.size() == 1)
+    return Status::error(kernelText(*suspects.begin()), " failed: ", error);
   std::string names;
   size_t shown = 0;
-  for (const std::string &name : running)
+  for (const std::string &name : suspects)
     if (shown++ < kNamesShown)
       names += (names.empty() ? "" : ", ") + kernelText(name);
-  if (running.size() > kNamesShown)
-    names += concat(" and ", running.size() - kNamesShown, " more");
-  return Status::error("one of ", running.size(), " kernels failed (", names,
+  if (suspects.size() > kNamesShown)
+    names += concat(" and ", suspects.size() - kNamesShown, " more");
+  return Status::error("one of ", suspects.size(), " kernels failed (", names,
                        "; PEER_CUDA_BLOCKING=1 tells which): ", error);
+}
+
+Status CudaDevice::checkBytes(Code code, uint64_t bytes, std::string_view doing) {
+  return code == kSuccess ? Status() : check(code, concat(bytesText(bytes), " ", doing));
 }
 
 void CudaDevice::began(const std::string &kernel) {
@@ -67,11 +74,10 @@ void CudaDevice::began(const std::string &kernel) {
     names.insert(kernel);
 }
 
-Status CudaDevice::idle(Code code, std::string_view doing) {
-  PEER_TRY(check(code, doing));
+void CudaDevice::idle() {
   staging.reset();
   running.clear();
-  return {};
+  runningGraphs.clear();
 }
 
 Result<DeviceMemory> CudaDevice::memory() {
@@ -90,7 +96,7 @@ Result<DeviceAddress> CudaDevice::allocate(uint64_t bytes) {
     PEER_TRY_ASSIGN(DeviceMemory memory, this->memory());
     return outOfDeviceMemory(bytes, memory);
   }
-  PEER_TRY(check(code, concat(bytesText(bytes), " cannot be allocated")));
+  PEER_TRY(checkBytes(code, bytes, "cannot be allocated"));
   return pointer;
 }
 
@@ -100,28 +106,29 @@ Status CudaDevice::free(DeviceAddress address) {
   PEER_TRY(enter());
   // While a graph is recorded the stream is empty, and must not be waited for.
   if (!capturing)
-    PEER_TRY(idle(driver.streamSynchronize(stream), "waiting for the GPU"));
+    PEER_TRY(synchronize());
   return check(driver.memFree(address), "memory cannot be freed");
 }
 
 Status CudaDevice::copyIn(DeviceAddress to, const void *from, uint64_t bytes) {
   PEER_TRY(enter());
-  return check(staging.copyIn(to, from, bytes), concat(bytesText(bytes), " cannot be copied to the GPU"));
+  return checkBytes(staging.copyIn(to, from, bytes), bytes, "cannot be copied to the GPU");
 }
 
 Status CudaDevice::copyOut(void *to, DeviceAddress from, uint64_t bytes) {
   PEER_TRY(enter());
   if (bytes == 0)
     return synchronize();
-  return idle(staging.copyOut(to, from, bytes), concat(bytesText(bytes), " cannot be copied from the GPU"));
+  PEER_TRY(checkBytes(staging.copyOut(to, from, bytes), bytes, "cannot be copied from the GPU"));
+  idle();
+  return {};
 }
 
 Status CudaDevice::copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) {
   PEER_TRY(enter());
   if (bytes == 0)
     return {};
-  return check(driver.memcpyDtoDAsync(to, from, bytes, stream),
-               concat(bytesText(bytes), " cannot be copied within the GPU"));
+  return checkBytes(driver.memcpyDtoDAsync(to, from, bytes, stream), bytes, "cannot be copied within the GPU");
 }
 
 Status CudaDevice::fill(DeviceAddress to, uint32_t value, unsigned unit, uint64_t count) {
@@ -135,7 +142,7 @@ Status CudaDevice::fill(DeviceAddress to, uint32_t value, unsigned unit, uint64_
     code = driver.memsetD16Async(to, static_cast<unsigned short>(value), count, stream);
   else if (unit == 4)
     code = driver.memsetD32Async(to, value, count, stream);
-  return check(code, concat(count, " times ", unit, " bytes cannot be filled"));
+  return checkBytes(code, unit * count, "cannot be filled");
 }
 
 Result<DeviceModule *> CudaDevice::loadModule(const ModuleImage &image) {
@@ -146,9 +153,7 @@ Result<DeviceModule *> CudaDevice::loadModule(const ModuleImage &image) {
 }
 
 void CudaDevice::unloadModule(DeviceModule *module) {
-  if (!enter().ok())
-    return;
-  (void)driver.streamSynchronize(stream);
+  (void)synchronize();
   std::erase_if(modules, [&](const auto &each) {
     bool found = each.get() == module;
     if (found)
@@ -210,7 +215,9 @@ Result<bool> CudaDevice::matmul(const MatrixProduct &product) {
 
 Status CudaDevice::synchronize() {
   PEER_TRY(enter());
-  return idle(driver.streamSynchronize(stream), "waiting for the GPU");
+  PEER_TRY(check(driver.streamSynchronize(stream), "waiting for the GPU"));
+  idle();
+  return {};
 }
 
 Status CudaDevice::mark(int64_t kernel) {
@@ -269,15 +276,15 @@ Status CudaDevice::launch(DeviceGraph *graph) {
   PEER_TRY(enter());
   auto &recorded = *static_cast<RecordedGraph *>(graph);
   PEER_TRY(check(driver.graphLaunch(recorded.exec, stream), "a graph cannot be launched"));
-  running.insert(recorded.kernels.begin(), recorded.kernels.end());
+  runningGraphs.insert(&recorded);
   return {};
 }
 
 void CudaDevice::destroy(DeviceGraph *graph) {
-  if (!enter().ok())
-    return;
-  // It may still be running.
-  (void)driver.streamSynchronize(stream);
+  // It may still be running; if it failed, what it launched stays under suspicion.
+  (void)synchronize();
+  if (auto *recorded = static_cast<RecordedGraph *>(graph); runningGraphs.erase(recorded))
+    running.insert(recorded->kernels.begin(), recorded->kernels.end());
   std::erase_if(graphs, [&](const auto &each) {
     bool found = each.get() == graph;
     if (found)

@@ -66,9 +66,12 @@ private:
   Status enter();
   /// What went wrong with `doing`, or with a kernel before it.
   Status check(Code code, std::string_view doing);
+  /// As check, for something done with so many bytes: the sentence is only made where it is needed.
+  Status checkBytes(Code code, uint64_t bytes, std::string_view doing);
   /// Notes that a kernel was put on the stream.
   void began(const std::string &kernel);
-  Status idle(Code code, std::string_view doing);
+  /// Notes that nothing is on the stream any more.
+  void idle();
 
   DriverApi driver;
   Gpu gpu;
@@ -82,8 +85,9 @@ private:
   std::vector<std::unique_ptr<LoadedModule>> modules;
   std::vector<std::unique_ptr<RecordedGraph>> graphs;
   std::unique_ptr<RecordedGraph> capturing;
-  /// Kernels put on the stream since it was last known to be empty.
+  /// Kernels put on the stream since it was last known to be empty, one by one and with graphs.
   Names running;
+  std::set<const RecordedGraph *> runningGraphs;
   std::vector<Mark> marks;
   std::vector<Event> spareEvents;
 };

@@ -93,8 +93,11 @@ TEST_F(CudaTest, KernelOfAGraphThatFails) {
   ASSERT_TRUE(graph.ok()) << graph.message();
   ok(device->free(x));
   ok(device->launch(*graph));
-  EXPECT_EQ(device->synchronize().message(),
-            "kernel 'scale' failed: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered)");
+  const std::string failed =
+      "kernel 'scale' failed: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered)";
+  EXPECT_EQ(device->synchronize().message(), failed);
+  device->destroy(*graph);
+  EXPECT_EQ(device->synchronize().message(), failed);
 }
 
 TEST_F(CudaTest, NoGraphsWhereEachKernelIsWaitedFor) {

@@ -80,7 +80,7 @@ TEST_F(CudaTest, Fills) {
   ok(device->fill(x, 0, 1, 0));
   EXPECT_EQ(download<uint8_t>(*device, x, 8), (std::vector<uint8_t>{4, 3, 0xbb, 0xaa, 4, 0xcc, 0xcc, 1}));
   EXPECT_EQ(device->fill(x, 0, 8, 1).message(),
-            "CUDA: 1 times 8 bytes cannot be filled: CUDA_ERROR_INVALID_VALUE (invalid argument)");
+            "CUDA: 8 bytes cannot be filled: CUDA_ERROR_INVALID_VALUE (invalid argument)");
 }
 
 TEST_F(CudaTest, OutOfMemory) {
