@@ -33,21 +33,6 @@ static Value logitsBehind(Operation *op) {
   return {};
 }
 
-static std::optional<TileSizes> linearTiles(LinearOp op) {
-  TileSizes sizes;
-  int64_t rows = dimOf(op.getX(), op.getTransposeX()), columns = dimOf(op.getWeight(), !op.getTransposeWeight());
-  if (ShapedType::isDynamic(rows) || rows > 64) {
-    // A weight gradient has few, long rows: cut for the threads, not for the cache.
-    sizes["t"] = op.getTransposeX() ? 64 : 128;
-    return sizes;
-  }
-  // A product with few rows (decoding) is bound by reading the weight: split its columns.
-  if (ShapedType::isDynamic(columns) || rows * columns < kSmallTensor)
-    return std::nullopt;
-  sizes["j"] = 1024;
-  return sizes;
-}
-
 /// Sizes by loop for an op of our dialect, before small loops are dropped.
 static std::optional<TileSizes> graphOpTiles(Operation *op) {
   auto one = [](StringRef loop, int64_t size) {
@@ -74,10 +59,10 @@ static std::optional<TileSizes> graphOpTiles(Operation *op) {
       .Case<ScoreOp>([&](auto) -> Sizes { return tokensAndHead(64); })
       .Case<SelectGradOp, ScoreQueryGradOp>([&](auto) -> Sizes { return tokensAndHead(16); })
       .Case<ScoreKeyGradOp>([&](ScoreKeyGradOp grad) -> Sizes { return one(grad.getShared() ? "p" : "h", 1); })
-      .Case<RouteKeyGradOp>([&](RouteKeyGradOp grad) -> Sizes { return grad.getShared() ? one("d", 32) : one("h", 1); })
-      .Case<MixOp, MixGradOp, RouteQueryGradOp>([&](auto) -> Sizes { return one("t", 16); })
-      .Case<GateGradOp>([&](auto) -> Sizes { return one("t", 64); })
-      .Case<LinearOp>([&](LinearOp linear) { return linearTiles(linear); })
+      // Left whole: their emitters choose a grid by the number of tokens.
+      .Case<MixOp, MixGradOp, GateGradOp, RouteQueryGradOp, RouteKeyGradOp>([&](auto) -> Sizes { return std::nullopt; })
+      // Left whole: their launches are chosen where the sizes are known.
+      .Case<LinearOp>([&](auto) -> Sizes { return std::nullopt; })
       .Case<AttentionOp, AttentionGradOp>([&](auto) -> Sizes { return sequenceAndHead(); })
       .Case<RotaryOp>([&](auto) -> Sizes { return one("s", 1); })
       .Case<EmbeddingOp>([&](auto) -> Sizes { return one("t", 128); })
@@ -129,4 +114,12 @@ TileSizeModel peer::createGpuTileSizeModel() {
       return std::nullopt;
     return sizes;
   };
+}
+
+MixRegimes peer::gpuMixRegimes() {
+  // 132 multiprocessors with 16 warps each, or 12 of wide rows: 2048 tokens fill them once. Blocks of four warps waste the
+  // fewest registers. A token's block of eight warps leaves 64 tokens just short of one block on half of the multiprocessors,
+  // each of which then reads at the rate of its own connection to L2.
+  return {/*warpPerToken=*/2048, /*blockPerToken=*/64, /*tokensPerBlock=*/4, /*warpsPerBlock=*/8,
+          /*warpsPerPart=*/4,    /*warps=*/2112,       /*rowsPerWarp=*/2};
 }
