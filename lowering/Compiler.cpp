@@ -10,6 +10,7 @@
 #include "dialect/Tiling.h"
 #include "lowering/cpu/TileModel.h"
 #include "lowering/nvptx/DeviceCode.h"
+#include "lowering/nvptx/Ptxas.h"
 #include "lowering/nvptx/TileModel.h"
 #include "passes/Passes.h"
 
@@ -144,6 +145,8 @@ public:
 private:
   LogicalResult runPipeline(StringRef name, llvm::function_ref<void(OpPassManager &)> build);
   LogicalResult printModule();
+  std::unique_ptr<Ptxas> startPtxas(const GpuTarget &gpu);
+  LogicalResult emitText(llvm::Expected<std::string> text);
   LogicalResult emitCode(const Manifest &manifest, const Target &target);
 
   const CompileOptions &options;
@@ -171,11 +174,54 @@ LogicalResult Compilation::printModule() {
   return writeOutput(options.output, text);
 }
 
+/// Machine code is a convenience beside PTX: what goes wrong with it is said, and the artifact is good without.
+static void warn(llvm::Error error) {
+  llvm::WithColor::warning(llvm::errs(), "peer-opt")
+      << llvm::toString(std::move(error)) << "; the artifact holds PTX only\n";
+}
+
+/// The assembler at work on the module's kernels, or nothing.
+std::unique_ptr<Ptxas> Compilation::startPtxas(const GpuTarget &gpu) {
+  std::string path = options.ptxas.empty() ? findPtxas() : options.ptxas;
+  std::string ptx = ptxOf(*module);
+  if (path.empty() || path == "none" || ptx.empty())
+    return nullptr;
+  auto job = Ptxas::start(path, ptx, gpu.arch);
+  if (job)
+    return std::move(*job);
+  warn(job.takeError());
+  return nullptr;
+}
+
+/// The machine code of the kernels as an object file with exported data; empty where there is none.
+static llvm::Expected<SmallString<0>> dataObject(Ptxas *ptxas, const CpuTarget &host) {
+  if (!ptxas)
+    return SmallString<0>();
+  auto cubin = ptxas->finish();
+  if (!cubin) {
+    warn(cubin.takeError());
+    return SmallString<0>();
+  }
+  llvm::LLVMContext context;
+  auto module = buildDataModule(context, "peer_cubin", *cubin, host);
+  if (!module)
+    return module.takeError();
+  return generateCode(**module, host, Effort::Quick, /*assembly=*/false);
+}
+
+LogicalResult Compilation::emitText(llvm::Expected<std::string> text) {
+  return text ? writeOutput(options.output, *text) : fail(text.takeError());
+}
+
 LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &target) {
   TimingScope stage = timing.nest("to machine code");
-  llvm::LLVMContext llvmContext;
   if (target.gpu && options.stage == Stage::Assembly)
-    return writeOutput(options.output, ptxOf(*module));
+    return emitText(ptxOf(*module));
+  if (target.gpu && options.stage == Stage::LLVM)
+    return emitText(deviceIROf(*module));
+  // Works beside what follows.
+  std::unique_ptr<Ptxas> ptxas = target.gpu ? startPtxas(*target.gpu) : nullptr;
+  llvm::LLVMContext llvmContext;
   Effort effort = target.gpu ? Effort::Quick : Effort::Full;
   auto code = buildLLVMModule(*module, llvmContext, manifest.entries, target.cpu, effort);
   if (!code)
@@ -192,7 +238,13 @@ LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &targ
     return fail(object.takeError());
   if (assembly)
     return writeOutput(options.output, *object);
-  auto shared = linkSharedObject(*object);
+  SmallVector<StringRef> objects{*object};
+  auto data = dataObject(ptxas.get(), target.cpu);
+  if (!data)
+    return fail(data.takeError());
+  if (!data->empty())
+    objects.push_back(*data);
+  auto shared = linkSharedObject(objects);
   if (!shared)
     return fail(shared.takeError());
   return writeOutput(options.output, packArtifact(*shared, manifest.json));
@@ -233,6 +285,7 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   lowering.tileSizes = target->gpu ? createGpuTileSizeModel() : createCpuTileSizeModel();
   lowering.vectorWidth = target->cpu.vectorWidth();
   lowering.gpu = target->gpu;
+  lowering.deviceBitcode = options.stage == Stage::LLVM;
   lowering.plainLoops = options.plainLoops;
   if (failed(runPipeline("to graph level", buildGraphPipeline)))
     return failure();

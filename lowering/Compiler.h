@@ -21,6 +21,9 @@ struct CompileOptions {
   std::string target = "cpu";
   Stage stage = Stage::Artifact;
   bool plainLoops = false;
+  /// The assembler that makes machine code out of PTX, beside which that is put: a path; empty: where it usually is, if
+  /// anywhere; `none`: no machine code.
+  std::string ptxas;
 };
 
 /// All dialects, passes and external models of this project and of upstream.

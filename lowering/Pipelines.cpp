@@ -129,7 +129,7 @@ void buildKernelPipeline(OpPassManager &pm, const LoweringOptions &options) {
   verifyLevel(pm, "kernel");
 }
 
-static void buildGpuLLVM(OpPassManager &pm, const GpuTarget &target) {
+static void buildGpuLLVM(OpPassManager &pm, const GpuTarget &target, bool bitcode) {
   // Upstream would make calls of CUDA's device library out of math: none may be left.
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
   kernels.addPass(createExpandMath());
@@ -137,7 +137,7 @@ static void buildGpuLLVM(OpPassManager &pm, const GpuTarget &target) {
   gpu::GPUToNVVMPipelineOptions options;
   options.cubinChip = target.arch;
   options.cubinFeatures = target.features;
-  options.cubinFormat = "isa";
+  options.cubinFormat = bitcode ? "llvm" : "isa";
   options.optLevel = 3;
   gpu::buildLowerToNVVMPassPipeline(pm, options);
   // LLVM dialect.
@@ -146,7 +146,7 @@ static void buildGpuLLVM(OpPassManager &pm, const GpuTarget &target) {
 void buildLLVMPipeline(OpPassManager &pm, const LoweringOptions &options) {
   // Kernel level: vectors keep their math, loops get their threads.
   if (options.gpu)
-    return buildGpuLLVM(pm, *options.gpu);
+    return buildGpuLLVM(pm, *options.gpu, options.deviceBitcode);
   pm.addNestedPass<func::FuncOp>(createExpandMath());
   pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
   pm.addPass(createConvertVectorToSCFPass());

@@ -19,6 +19,8 @@ struct LoweringOptions {
   int64_t vectorWidth = 16;
   /// The GPU that kernels run on; none: this CPU.
   std::optional<GpuTarget> gpu;
+  /// Leave the kernels of a GPU as LLVM bitcode: for reading, not for running.
+  bool deviceBitcode = false;
   /// Plain scalar loops instead of vector code (the differential oracle).
   bool plainLoops = false;
 };
@@ -29,7 +31,7 @@ void buildGraphPipeline(mlir::OpPassManager &pm);
 void buildTiledPipeline(mlir::OpPassManager &pm, const LoweringOptions &options);
 /// Tiled level to kernel level.
 void buildKernelPipeline(mlir::OpPassManager &pm, const LoweringOptions &options);
-/// Kernel level to the LLVM dialect, with kernels for a GPU as PTX in a gpu.binary.
+/// Kernel level to the LLVM dialect, with kernels for a GPU as PTX (or bitcode) in a gpu.binary.
 void buildLLVMPipeline(mlir::OpPassManager &pm, const LoweringOptions &options);
 
 /// `--peer-to-graph`, `--peer-to-tiled`, `--peer-to-kernel`, `--peer-to-llvm` for this machine's CPU.

@@ -226,8 +226,8 @@ def VerifyLevel : Pass<"peer-verify-level", "::mlir::ModuleOp"> {
     |---|---|
     | `model` | peer ops on tensors, `arith`, `math`, `tensor`, `linalg`, functions |
     | `graph` | the same without the ops of a description: no names, calls or requests left |
-    | `tiled` | the same and `scf` loops, `bufferization`, `affine` index arithmetic; routing ops stand inside a loop or have static shapes |
-    | `kernel` | `vector`, `memref`, `scf`, `gpu`, `nvvm`, `omp`, ...; no peer op and no tensor |
+    | `tiled` | the same and `scf` loops, `bufferization`, `affine` index arithmetic; scores stand inside a loop or have static shapes |
+    | `kernel` | `vector`, `memref`, `scf` and what the target's code is written in; no peer op, no `linalg` and no tensor |
 
     Reports the first op that does not belong there, or that mixes a pool of more or fewer experts than were selected among;
     at the graph level also one whose operands have different numbers of rows per token, after a reshape.

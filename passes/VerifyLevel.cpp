@@ -17,41 +17,35 @@ namespace peer {
 
 namespace {
 
-/// What one level allows, beside the dialects of the level above where it says so.
+/// What one level allows.
 struct Level {
   StringRef name;
   SmallVector<StringRef> dialects;
+  bool others;         ///< the dialects are those it does not allow: below, every target has its own
   bool descriptionOps; ///< peer.param, calls and requests
   bool tensors;        ///< values of tensor type
-  bool loops;          ///< routing ops stand inside loops
+  bool loops;          ///< scores stand inside loops
 };
 
 const Level kLevels[] = {
-    {"model", {"builtin", "func", "peer", "arith", "math", "tensor", "linalg"}, true, true, false},
-    {"graph", {"builtin", "func", "peer", "arith", "math", "tensor", "linalg"}, false, true, false},
+    {"model", {"builtin", "func", "peer", "arith", "math", "tensor", "linalg"}, false, true, true, false},
+    {"graph", {"builtin", "func", "peer", "arith", "math", "tensor", "linalg"}, false, false, true, false},
     {"tiled",
      {"builtin", "func", "peer", "arith", "math", "tensor", "linalg", "scf", "affine", "bufferization", "index", "ub"},
      false,
+     false,
      true,
      true},
-    {"kernel",
-     {"builtin", "func", "arith", "math", "vector", "memref", "scf", "cf", "gpu", "nvvm", "nvgpu", "omp", "llvm",
-      "affine", "index", "ub", "x86vector", "ptr"},
-     false,
-     false,
-     false},
+    {"kernel", {"peer", "tensor", "linalg", "bufferization"}, true, false, false, false},
 };
 
 bool isDescriptionOp(Operation *op) { return isa<ParamOp, peer::CallOp, RepeatOp, GradientOp, TrainOp, DecodeOp>(op); }
 
-/// Whether the score tensor of a whole batch could exist here: neither in a loop nor small by its type.
-bool isUntiledRouting(Operation *op) {
-  if (!isa<ScoreOp, SelectOp, GateOp, MixOp>(op) || op->getParentOfType<LoopLikeOpInterface>())
-    return false;
-  return llvm::any_of(op->getOperandTypes(), [](Type type) {
-    auto shaped = dyn_cast<ShapedType>(type);
-    return shaped && !shaped.hasStaticShape();
-  });
+/// Whether the score tensor of a whole batch could exist here: neither in a loop nor small by its type. Other routing ops
+/// may be left whole, for kernels that divide them in their own way.
+bool isUntiledScore(Operation *op) {
+  return isa<ScoreOp>(op) && !op->getParentOfType<LoopLikeOpInterface>() && op->getNumResults() == 1 &&
+         !cast<ShapedType>(op->getResult(0).getType()).hasStaticShape();
 }
 
 /// Indices from a select that numbers more experts than the pool holds would be read out of its bounds, and
@@ -84,14 +78,14 @@ LogicalResult checkOp(Operation *op, const Level &level) {
   auto fail = [&](const Twine &what) {
     return op->emitError() << "op '" << op->getName() << "' " << what << " at the " << level.name << " level";
   };
-  if (!llvm::is_contained(level.dialects, op->getName().getDialectNamespace()))
+  if (llvm::is_contained(level.dialects, op->getName().getDialectNamespace()) == level.others)
     return fail("is not allowed");
   if (!level.descriptionOps && isDescriptionOp(op))
     return fail("belongs to a model description and is not allowed");
   if (!level.tensors && (llvm::any_of(op->getOperandTypes(), llvm::IsaPred<TensorType>) ||
                          llvm::any_of(op->getResultTypes(), llvm::IsaPred<TensorType>)))
     return fail("works on tensors, which is not allowed");
-  if (level.loops && isUntiledRouting(op))
+  if (level.loops && isUntiledScore(op))
     return fail("must stand inside a loop or have static shapes");
   return level.tensors ? checkExperts(op) : success();
 }

@@ -2,14 +2,14 @@
 
 #include "lowering/cpu/ObjectCode.h"
 
+#include "lowering/TemporaryFile.h"
+
 #include "lld/Common/Driver.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
 
 LLD_HAS_DRIVER(elf)
 
@@ -92,6 +92,24 @@ Expected<std::unique_ptr<Module>> buildLLVMModule(mlir::ModuleOp source, LLVMCon
   return module;
 }
 
+Expected<std::unique_ptr<Module>> buildDataModule(LLVMContext &context, StringRef name, StringRef bytes,
+                                                  const CpuTarget &target) {
+  auto machine = createTargetMachine(target);
+  if (!machine)
+    return machine.takeError();
+  auto module = std::make_unique<Module>(name, context);
+  module->setTargetTriple((*machine)->getTargetTriple());
+  module->setDataLayout((*machine)->createDataLayout());
+  auto define = [&](const Twine &symbol, Constant *value) {
+    auto *global =
+        new GlobalVariable(*module, value->getType(), /*isConstant=*/true, GlobalValue::ExternalLinkage, value, symbol);
+    global->setAlignment(Align(64));
+  };
+  define(name, ConstantDataArray::getString(context, bytes, /*AddNull=*/false));
+  define(name + "_size", ConstantInt::get(Type::getInt64Ty(context), bytes.size()));
+  return module;
+}
+
 Expected<SmallString<0>> generateCode(Module &module, const CpuTarget &target, Effort effort, bool assembly) {
   auto machine = createTargetMachine(target);
   if (!machine)
@@ -108,53 +126,31 @@ Expected<SmallString<0>> generateCode(Module &module, const CpuTarget &target, E
   return code;
 }
 
-/// A file that is gone when the scope ends.
-namespace {
-struct ScopedFile {
-  SmallString<128> path;
-  Error create(StringRef suffix) {
-    if (std::error_code ec = sys::fs::createTemporaryFile("peer", suffix, path))
-      return createStringError(ec, "cannot create a temporary file: %s", ec.message().c_str());
-    return Error::success();
-  }
-  ~ScopedFile() {
-    if (!path.empty())
-      sys::fs::remove(path);
-  }
-};
-} // namespace
-
-Expected<std::string> linkSharedObject(StringRef object) {
-  ScopedFile input, output;
-  if (Error error = input.create("o"))
-    return std::move(error);
+Expected<std::string> linkSharedObject(ArrayRef<StringRef> objects) {
+  TemporaryFile output;
   if (Error error = output.create("so"))
     return std::move(error);
-  std::error_code ec;
-  {
-    raw_fd_ostream file(input.path, ec);
-    file << object;
-    file.close();
-    if (!ec)
-      ec = file.error();
-    file.clear_error();
+  // What the objects leave undefined is the runtime's: hooks, OpenMP, libm.
+  std::string outputPath = output.path().str();
+  std::vector<const char *> arguments{"ld.lld",           "-shared",         "-z", "now",
+                                      "--hash-style=gnu", "--build-id=sha1", "-o", outputPath.c_str()};
+  std::vector<TemporaryFile> inputs(objects.size());
+  std::vector<std::string> paths;
+  for (auto [object, input] : zip(objects, inputs)) {
+    if (Error error = input.create("o"))
+      return std::move(error);
+    if (Error error = input.write(object))
+      return std::move(error);
+    paths.push_back(input.path().str());
   }
-  if (ec)
-    return createStringError(ec, "cannot write %s: %s", input.path.c_str(), ec.message().c_str());
+  for (const std::string &path : paths)
+    arguments.push_back(path.c_str());
   std::string messages;
   raw_string_ostream stream(messages);
-  // What the object leaves undefined is the runtime's: hooks, OpenMP, libm.
-  const char *arguments[] = {"ld.lld", "-shared",           "-z",
-                             "now",    "--hash-style=gnu",  "--build-id=sha1",
-                             "-o",     output.path.c_str(), input.path.c_str()};
   lld::Result result = lld::lldMain(arguments, stream, stream, {{lld::Gnu, &lld::elf::link}});
   if (result.retCode)
     return createStringError("linking failed: %s", messages.c_str());
-  auto buffer = MemoryBuffer::getFile(output.path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
-  if (!buffer)
-    return createStringError(buffer.getError(), "cannot read the linked object: %s",
-                             buffer.getError().message().c_str());
-  return (*buffer)->getBuffer().str();
+  return output.read();
 }
 
 } // namespace peer

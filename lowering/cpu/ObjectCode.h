@@ -27,12 +27,16 @@ llvm::Expected<std::unique_ptr<llvm::Module>> buildLLVMModule(mlir::ModuleOp mod
                                                               llvm::ArrayRef<EntrySignature> entries,
                                                               const CpuTarget &target, Effort effort);
 
+/// Data as the exported symbols `name` (the bytes) and `name_size` (how many, 64 bits).
+llvm::Expected<std::unique_ptr<llvm::Module>> buildDataModule(llvm::LLVMContext &context, llvm::StringRef name,
+                                                              llvm::StringRef bytes, const CpuTarget &target);
+
 /// Assembly text or an object file, in memory.
 llvm::Expected<llvm::SmallString<0>> generateCode(llvm::Module &module, const CpuTarget &target, Effort effort,
                                                   bool assembly);
 
-/// Links one object into a shared object, in memory.
-llvm::Expected<std::string> linkSharedObject(llvm::StringRef object);
+/// Links objects into a shared object, in memory.
+llvm::Expected<std::string> linkSharedObject(llvm::ArrayRef<llvm::StringRef> objects);
 
 } // namespace peer
 

@@ -1,17 +1,34 @@
-//===- DeviceCode.cpp - the PTX of a compiled module ---------------------===//
+//===- DeviceCode.cpp - the code of a compiled module's kernels ----------===//
 
 #include "DeviceCode.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "llvm/Bitcode/BitcodeReader.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
 
 using namespace mlir;
 
-std::string peer::ptxOf(ModuleOp module) {
-  std::string text;
+/// All kernels share one binary.
+static StringRef objectOf(ModuleOp module) {
   for (gpu::BinaryOp binary : module.getOps<gpu::BinaryOp>())
     for (auto object : binary.getObjects().getAsRange<gpu::ObjectAttr>())
-      text += object.getObject().getValue();
-  while (!text.empty() && text.back() == '\0')
-    text.pop_back();
+      return object.getObject().getValue();
+  return {};
+}
+
+std::string peer::ptxOf(ModuleOp module) { return objectOf(module).rtrim('\0').str(); }
+
+llvm::Expected<std::string> peer::deviceIROf(ModuleOp module) {
+  StringRef bitcode = objectOf(module);
+  if (bitcode.empty())
+    return std::string();
+  llvm::LLVMContext context;
+  auto code = llvm::parseBitcodeFile(llvm::MemoryBufferRef(bitcode, "kernels"), context);
+  if (!code)
+    return code.takeError();
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  (*code)->print(stream, nullptr);
   return text;
 }

@@ -1,0 +1,51 @@
+//===- CompileForm.cpp - the options of the compiling form ---------------===//
+
+#include "CompileForm.h"
+
+#include "lowering/Compiler.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
+#include "llvm/Support/CommandLine.h"
+
+namespace cl = llvm::cl;
+using peer::Stage;
+
+int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &registry) {
+  peer::CompileOptions options;
+  cl::opt<std::string, true> input(cl::Positional, cl::desc("MODEL.mlir"), cl::location(options.input), cl::init("-"));
+  cl::opt<std::string, true> output("o", cl::desc("the output"), cl::value_desc("FILE"), cl::location(options.output));
+  cl::opt<std::string, true> target(
+      "target", cl::desc("cpu (this machine), cpu:NAME, such as cpu:x86-64-v3, or a GPU, such as sm_90"),
+      cl::location(options.target), cl::init("cpu"));
+  cl::opt<Stage, true> emit(
+      "emit", cl::desc("where to stop:"), cl::location(options.stage), cl::init(Stage::Artifact),
+      cl::values(clEnumValN(Stage::Graph, "graph", "functions on whole tensors, gradients and updates explicit"),
+                 clEnumValN(Stage::Tiled, "tiled", "the same ops on tiles inside loops"),
+                 clEnumValN(Stage::Kernel, "kernel", "loops and vectors on buffers"),
+                 clEnumValN(Stage::LLVM, "llvm", "optimized LLVM IR; for a GPU, its kernels'"),
+                 clEnumValN(Stage::Assembly, "asm", "assembly; for a GPU, PTX"),
+                 clEnumValN(Stage::Artifact, "artifact", "what peer-run loads")));
+  cl::opt<bool, true> plain("plain-loops", cl::desc("slow, obvious scalar loops instead of vector code"),
+                            cl::location(options.plainLoops));
+  cl::opt<std::string, true> ptxas("ptxas",
+                                   cl::desc("what makes machine code of PTX (default: if this machine has it)"),
+                                   cl::value_desc("PATH|none"), cl::location(options.ptxas));
+  mlir::registerAsmPrinterCLOptions();
+  mlir::registerMLIRContextCLOptions();
+  mlir::registerPassManagerCLOptions();
+  mlir::registerDefaultTimingManagerCLOptions();
+  std::string wrong;
+  llvm::raw_string_ostream said(wrong);
+  if (!cl::ParseCommandLineOptions(argc, argv, overview, &said)) {
+    // LLVM names the tool and the mistake on one line, guesses on others; wrong values it has reported itself.
+    if (!wrong.empty())
+      llvm::errs() << "peer-opt: error: " << llvm::StringRef(wrong).split('\n').first.split(": ").second << "\n";
+    return 1;
+  }
+  // The linker resets all options of the process, ours too: keep what was parsed.
+  const peer::CompileOptions parsed = options;
+  return mlir::failed(peer::compileModel(parsed, registry));
+}
