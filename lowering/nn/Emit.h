@@ -48,6 +48,10 @@ void emit(LoopBuilder &b, CachedAttentionOp op, int64_t width);
 mlir::Value emitCount(LoopBuilder &b, mlir::Value count);
 /// 1 / sqrt(a + epsilon).
 mlir::Value emitReciprocalRoot(LoopBuilder &b, mlir::Value a, double epsilon);
+/// A position (index) as f64.
+mlir::Value emitPosition(LoopBuilder &b, mlir::Value position);
+/// Sine and cosine of the angle of a position (f64), where `perPosition` (f64 or a vector of it) is in full turns.
+std::pair<mlir::Value, mlir::Value> emitRotation(LoopBuilder &b, mlir::Value perPosition, mlir::Value position);
 /// Sets a rank-1 or rank-2 buffer to zero.
 void emitZero(LoopBuilder &b, mlir::Value buffer, int64_t width);
 /// c = alpha * op(a) op(b) + beta * c: the runtime's BLAS, or scalar loops for width 1.

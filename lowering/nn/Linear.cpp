@@ -63,7 +63,7 @@ void nn::emit(LoopBuilder &b, LinearOp op, int64_t width) {
 
 void nn::emit(LoopBuilder &b, EmbeddingOp op, int64_t width) {
   Value table = op.getTable(), y = op.getOuts()[0];
-  b.loop(b.dim(y, 0), [&](Value t) {
+  b.rows(b.dim(y, 0), [&](Value t) {
     Value row = b.toIndex(b.load(op.getTokens(), t));
     b.strips(b.dim(y, 1), width,
              [&](Value at, int64_t lanes) { b.store(b.load(table, {row, at}, lanes), y, {t, at}); });

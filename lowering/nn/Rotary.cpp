@@ -13,6 +13,50 @@
 using namespace mlir;
 using namespace peer;
 
+/// Sine and cosine of `turn` full turns, |turn| <= 1/2. The nearest quarter is taken off exactly; the minimax
+/// polynomials on [-pi/4, pi/4] are those of the Cephes library, good to 1e-7.
+static std::pair<Value, Value> emitSineCosine(LoopBuilder &b, Value turn) {
+  Type type = turn.getType();
+  auto constant = [&](double value) { return b.f32(value, type); };
+  auto integer = [&](int64_t value) { return b.splat(b.i32(value), type); };
+  Value quarters = b.mul(turn, constant(4));
+  Value nearest = math::FloorOp::create(b, b.add(quarters, constant(0.5)));
+  Value angle = b.mul(b.sub(quarters, nearest), constant(std::numbers::pi / 2));
+  Value square = b.mul(angle, angle);
+
+  Value s = b.fma(square, constant(-1.9515295891e-4), constant(8.3321608736e-3));
+  s = b.fma(square, s, constant(-1.6666654611e-1));
+  Value sine = b.fma(b.mul(square, angle), s, angle);
+  Value c = b.fma(square, constant(2.443315711809948e-5), constant(-1.388731625493765e-3));
+  c = b.fma(square, c, constant(4.166664568298827e-2));
+  Value cosine = b.fma(b.mul(square, square), c, b.fma(square, constant(-0.5), constant(1)));
+
+  // Quarter q of the circle: odd ones swap the two, q = 2, 3 negate the sine and q = 1, 2 the cosine.
+  Value quarter = arith::FPToSIOp::create(b, integer(0).getType(), nearest);
+  auto bit = [&](Value v, int64_t mask) {
+    return b.cmp(arith::CmpIPredicate::ne, arith::AndIOp::create(b, v, integer(mask)), integer(0));
+  };
+  Value odd = bit(quarter, 1);
+  Value first = b.select(odd, cosine, sine), second = b.select(odd, sine, cosine);
+  return {b.select(bit(quarter, 2), b.neg(first), first),
+          b.select(bit(b.add(quarter, integer(1)), 2), b.neg(second), second)};
+}
+
+Value nn::emitPosition(LoopBuilder &b, Value position) {
+  return arith::SIToFPOp::create(b, b.getF64Type(), arith::IndexCastOp::create(b, b.getI64Type(), position));
+}
+
+std::pair<Value, Value> nn::emitRotation(LoopBuilder &b, Value perPosition, Value position) {
+  Type wide = perPosition.getType();
+  Value total = b.mul(perPosition, b.splat(position, wide));
+  auto halfAttr = b.getF64FloatAttr(0.5);
+  Value halfTurn = b.splat(arith::ConstantOp::create(b, halfAttr), wide);
+  Value whole = math::FloorOp::create(b, b.add(total, halfTurn));
+  auto vector = dyn_cast<VectorType>(wide);
+  Type narrow = b.floats(vector ? vector.getNumElements() : 1);
+  return emitSineCosine(b, arith::TruncFOp::create(b, narrow, b.sub(total, whole)));
+}
+
 namespace {
 
 /// Turns heads of width 2 * half. Sine and cosine of one position serve all heads and all sequences.
@@ -51,50 +95,13 @@ void Rotation::storeTurns(double base) {
     b.store(arith::ConstantOp::create(b, b.getF64FloatAttr(value)), turns, b.index(c));
 }
 
-/// Sine and cosine of `turn` full turns, |turn| <= 1/2. The nearest quarter is taken off exactly; the minimax
-/// polynomials on [-pi/4, pi/4] are those of the Cephes library, good to 1e-7.
-std::pair<Value, Value> emitSineCosine(LoopBuilder &b, Value turn) {
-  Type type = turn.getType();
-  auto constant = [&](double value) { return b.f32(value, type); };
-  auto integer = [&](int64_t value) { return b.splat(b.i32(value), type); };
-  Value quarters = b.mul(turn, constant(4));
-  Value nearest = math::FloorOp::create(b, b.add(quarters, constant(0.5)));
-  Value angle = b.mul(b.sub(quarters, nearest), constant(std::numbers::pi / 2));
-  Value square = b.mul(angle, angle);
-
-  Value s = b.fma(square, constant(-1.9515295891e-4), constant(8.3321608736e-3));
-  s = b.fma(square, s, constant(-1.6666654611e-1));
-  Value sine = b.fma(b.mul(square, angle), s, angle);
-  Value c = b.fma(square, constant(2.443315711809948e-5), constant(-1.388731625493765e-3));
-  c = b.fma(square, c, constant(4.166664568298827e-2));
-  Value cosine = b.fma(b.mul(square, square), c, b.fma(square, constant(-0.5), constant(1)));
-
-  // Quarter q of the circle: odd ones swap the two, q = 2, 3 negate the sine and q = 1, 2 the cosine.
-  Value quarter = arith::FPToSIOp::create(b, integer(0).getType(), nearest);
-  auto bit = [&](Value v, int64_t mask) {
-    return b.cmp(arith::CmpIPredicate::ne, arith::AndIOp::create(b, v, integer(mask)), integer(0));
-  };
-  Value odd = bit(quarter, 1);
-  Value first = b.select(odd, cosine, sine), second = b.select(odd, sine, cosine);
-  return {b.select(bit(quarter, 2), b.neg(first), first),
-          b.select(bit(b.add(quarter, integer(1)), 2), b.neg(second), second)};
-}
-
 void Rotation::moveTo(Value position, bool inverse) {
-  Value integer = arith::IndexCastOp::create(b, b.getI64Type(), position);
-  Value scalar = arith::SIToFPOp::create(b, b.getF64Type(), integer);
+  Value scalar = nn::emitPosition(b, position);
   b.strips(b.index(half), width, [&](Value at, int64_t lanes) {
-    Type narrow = b.floats(lanes);
     Value perPosition = lanes == 1
                             ? Value(memref::LoadOp::create(b, turns, at))
                             : Value(vector::LoadOp::create(b, VectorType::get({lanes}, b.getF64Type()), turns, at));
-    Type wide = perPosition.getType();
-    Value total = b.mul(perPosition, b.splat(scalar, wide));
-    auto halfAttr = b.getF64FloatAttr(0.5);
-    Value halfTurn = b.splat(arith::ConstantOp::create(b, halfAttr), wide);
-    Value whole = math::FloorOp::create(b, b.add(total, halfTurn));
-    Value turn = arith::TruncFOp::create(b, narrow, b.sub(total, whole));
-    auto [sine, cosine] = emitSineCosine(b, turn);
+    auto [sine, cosine] = nn::emitRotation(b, perPosition, scalar);
     b.store(inverse ? b.neg(sine) : sine, sines, at);
     b.store(cosine, cosines, at);
   });

@@ -30,7 +30,7 @@ void nn::emit(LoopBuilder &b, RMSNormOp op, int64_t width) {
   Value x = op.getX(), weight = op.getWeight(), y = op.getOuts()[0];
   Value size = b.dim(x, 1);
   double epsilon = op.getEpsilon().convertToFloat();
-  b.loop(b.dim(x, 0), [&](Value t) {
+  b.rows(b.dim(x, 0), [&](Value t) {
     Row row{b, x, t};
     Value square = mean(b, size, width, [&](Value at, int64_t lanes) {
       Value v = row.load(at, lanes);
@@ -49,7 +49,7 @@ void nn::emit(LoopBuilder &b, RMSNormGradOp op, int64_t width) {
   Value x = op.getX(), weight = op.getWeight(), dx = op.getOuts()[0], rstds = op.getOuts()[1];
   Value size = b.dim(x, 1);
   double epsilon = op.getEpsilon().convertToFloat();
-  b.loop(b.dim(x, 0), [&](Value t) {
+  b.rows(b.dim(x, 0), [&](Value t) {
     Row row{b, x, t}, dy{b, op.getDy(), t};
     Value square = mean(b, size, width, [&](Value at, int64_t lanes) {
       Value v = row.load(at, lanes);
@@ -88,7 +88,7 @@ static Value emitNormalized(LoopBuilder &b, Value v, Value center, Value rstd) {
 void nn::emit(LoopBuilder &b, LayerNormOp op, int64_t width) {
   Value x = op.getX(), weight = op.getWeight(), bias = op.getBias(), y = op.getOuts()[0];
   Value size = b.dim(x, 1);
-  b.loop(b.dim(x, 0), [&](Value t) {
+  b.rows(b.dim(x, 0), [&](Value t) {
     Row row{b, x, t};
     auto [center, rstd] = emitMoments(b, row, size, width, op.getEpsilon().convertToFloat());
     b.strips(size, width, [&, center = center, rstd = rstd](Value at, int64_t lanes) {
@@ -103,7 +103,7 @@ void nn::emit(LoopBuilder &b, LayerNormGradOp op, int64_t width) {
   Value x = op.getX(), weight = op.getWeight();
   Value dx = op.getOuts()[0], means = op.getOuts()[1], rstds = op.getOuts()[2];
   Value size = b.dim(x, 1);
-  b.loop(b.dim(x, 0), [&](Value t) {
+  b.rows(b.dim(x, 0), [&](Value t) {
     Row row{b, x, t}, dy{b, op.getDy(), t};
     auto [center, rstd] = emitMoments(b, row, size, width, op.getEpsilon().convertToFloat());
     b.store(center, means, t);

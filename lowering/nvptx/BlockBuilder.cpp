@@ -85,16 +85,9 @@ Value BlockBuilder::reduceWarp(Value v, llvm::function_ref<Value(Value, Value)> 
   return v;
 }
 
-Value BlockBuilder::warpSum(Value v) {
-  return reduceWarp(v, [&](Value a, Value b) { return add(a, b); });
-}
-Value BlockBuilder::warpMax(Value v) {
-  return reduceWarp(v, [&](Value a, Value b) { return max(a, b); });
-}
-
-Value BlockBuilder::blockSum(Value v) {
+Value BlockBuilder::reduceBlock(Value v, llvm::function_ref<Value(Value, Value)> join) {
   Value parts = shared({warps()}, v.getType());
-  Value ofWarp = warpSum(v);
+  Value ofWarp = reduceWarp(v, join);
   {
     llvm::SaveAndRestore<Scope> saved(scope, Scope::OneWarp);
     store(ofWarp, parts, warp());
@@ -102,10 +95,23 @@ Value BlockBuilder::blockSum(Value v) {
   barrier();
   Value total = load(parts, index(0));
   for (int64_t w = 1; w < warps(); ++w)
-    total = add(total, load(parts, index(w)));
-  // The parts may be written again by the next sum.
+    total = join(total, load(parts, index(w)));
+  // The parts may be written again by the next reduction.
   barrier();
   return total;
+}
+
+Value BlockBuilder::warpSum(Value v) {
+  return reduceWarp(v, [&](Value a, Value b) { return add(a, b); });
+}
+Value BlockBuilder::warpMax(Value v) {
+  return reduceWarp(v, [&](Value a, Value b) { return max(a, b); });
+}
+Value BlockBuilder::blockSum(Value v) {
+  return reduceBlock(v, [&](Value a, Value b) { return add(a, b); });
+}
+Value BlockBuilder::blockMax(Value v) {
+  return reduceBlock(v, [&](Value a, Value b) { return max(a, b); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -186,22 +192,48 @@ void BlockBuilder::store(Value v, Value buffer, ValueRange at) {
 // Rows over lanes
 //===----------------------------------------------------------------------===//
 
-// One element per lane and step: neighbouring lanes touch neighbouring addresses, so an access of a warp is one burst
-// whatever the alignment of a row.
-void BlockBuilder::strips(Value size, int64_t, llvm::function_ref<void(Value, int64_t)> body) {
-  forLanes(size, [&](Value at) { body(at, 1); });
+// Neighbouring lanes touch neighbouring addresses, so an access of a warp is one burst; with one element per lane it is
+// that whatever the alignment of a row.
+SmallVector<Value> BlockBuilder::walkRow(Value size, int64_t lanes, ValueRange init,
+                                         llvm::function_ref<SmallVector<Value>(Value, int64_t, ValueRange)> body) {
+  llvm::SaveAndRestore<Scope> saved(scope, Scope::OneThread);
+  std::optional<int64_t> constant = constantOf(size);
+  if (!constant || *constant % lanes != 0)
+    lanes = 1;
+  int64_t step = kWarpSize * lanes;
+  Value first = mul(lane(), index(lanes));
+  // The same number of steps for all lanes can be unrolled.
+  if (constant && *constant % step == 0)
+    return loop(
+        index(0), size, init, [&](Value at, ValueRange carried) { return body(add(at, first), lanes, carried); }, step);
+  return loop(first, size, init, [&](Value at, ValueRange carried) { return body(at, lanes, carried); }, step);
+}
+
+void BlockBuilder::strips(Value size, int64_t lanes, llvm::function_ref<void(Value, int64_t)> body) {
+  walkRow(size, lanes, {}, [&](Value at, int64_t taken, ValueRange) {
+    body(at, taken);
+    return SmallVector<Value>();
+  });
   // What one lane stored another may load next.
   warpBarrier();
 }
 
-Value BlockBuilder::reduceStrips(Value size, int64_t, double identity, llvm::function_ref<Value(Value, int64_t)> term,
+Value BlockBuilder::reduceStrips(Value size, int64_t lanes, double identity,
+                                 llvm::function_ref<Value(Value, int64_t)> term,
                                  llvm::function_ref<Value(Value, Value)> join) {
-  llvm::SaveAndRestore<Scope> saved(scope, Scope::OneThread);
-  Value ofLane = loop(
-      lane(), size, f32(identity),
-      [&](Value at, ValueRange carried) { return SmallVector<Value>{join(carried[0], term(at, 1))}; }, kWarpSize)[0];
+  std::optional<int64_t> constant = constantOf(size);
+  if (!constant || *constant % lanes != 0)
+    lanes = 1;
+  Value ofLane = walkRow(size, lanes, f32(identity, floats(lanes)), [&](Value at, int64_t taken, ValueRange carried) {
+    return SmallVector<Value>{join(carried[0], term(at, taken))};
+  })[0];
   warpBarrier();
-  return reduceWarp(ofLane, join);
+  if (lanes == 1)
+    return reduceWarp(ofLane, join);
+  Value total = vector::ExtractOp::create(*this, ofLane, 0);
+  for (int64_t i = 1; i < lanes; ++i)
+    total = join(total, vector::ExtractOp::create(*this, ofLane, i));
+  return reduceWarp(total, join);
 }
 
 Value BlockBuilder::sumStrips(Value size, int64_t lanes, llvm::function_ref<Value(Value, int64_t)> term) {

@@ -24,6 +24,8 @@ inline constexpr int64_t kThreads = 256;
 /// The vocabulary of LoopBuilder is there with a meaning for warps: rows() gives each warp its rows; strips(), sumStrips() and
 /// maxStrips() spread a row over the lanes of the warp, and reductions give their result to every lane; a store outside
 /// strips is done by one lane. So an emitter written with rows and strips serves both targets.
+/// A lane takes `lanes` neighbouring elements at a time where the size is a constant multiple of that, else one: who asks for
+/// more than one must know that the rows are aligned to as many elements (alignedLanes() does).
 class BlockBuilder : public LoopBuilder {
 public:
   /// `launch` encloses the insertion point.
@@ -63,8 +65,9 @@ public:
   /// Butterfly over the lanes: every lane has the result, the order of additions is fixed.
   Value warpSum(Value v);
   Value warpMax(Value v);
-  /// Sum over all threads of the block in a fixed order; every thread has it. Contains barriers.
+  /// Sum or maximum over all threads of the block in a fixed order; every thread has it. Contains barriers.
   Value blockSum(Value v);
+  Value blockMax(Value v);
 
   // --- Memory --------------------------------------------------------------
   /// Memory of the block; its contents are undefined at first.
@@ -91,7 +94,10 @@ private:
   void forStrided(Value first, Value count, int64_t step, Scope inner, Body body);
   Value reduceStrips(Value size, int64_t lanes, double identity, llvm::function_ref<Value(Value, int64_t)> term,
                      llvm::function_ref<Value(Value, Value)> join);
+  llvm::SmallVector<Value> walkRow(Value size, int64_t lanes, mlir::ValueRange init,
+                                   llvm::function_ref<llvm::SmallVector<Value>(Value, int64_t, mlir::ValueRange)> body);
   Value reduceWarp(Value v, llvm::function_ref<Value(Value, Value)> join);
+  Value reduceBlock(Value v, llvm::function_ref<Value(Value, Value)> join);
 
   mlir::gpu::LaunchOp launch;
   int64_t threadCount;
