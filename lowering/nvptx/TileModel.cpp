@@ -17,11 +17,22 @@ static constexpr int64_t kScoreTileBytes = 512 * 1024;
 /// Below this many elements a loop over tiles costs more than it gains.
 static constexpr int64_t kSmallTensor = 8192;
 
+/// Elements of a block that goes through memory once: 16 bytes twice per thread.
+static constexpr int64_t kBlockElements = 2048;
+static constexpr int64_t kWarpsPerBlock = 8;
+/// Longer rows of logits have a block each.
+static constexpr int64_t kWarpLogits = 1024;
+
 static int64_t clamp(int64_t value, int64_t low, int64_t high) { return std::max(low, std::min(value, high)); }
 
 /// Rows of a score tile, `halves * n` f32 each.
 static int64_t scoreRows(Value logits) {
   return clamp(kScoreTileBytes / (4 * dimOf(logits, 2) * dimOf(logits, 3)), 8, 64);
+}
+
+/// Rows of a tile whose rows are given to warps: one each, more where rows are so short that a block would have little to do.
+static int64_t blockRows(Value matrix) {
+  return clamp(kBlockElements / std::max<int64_t>(dimOf(matrix, 1), 1), kWarpsPerBlock, 64);
 }
 
 /// The logits that a gate's or select's tile has to hold, if they are computed in it.
@@ -64,16 +75,23 @@ static std::optional<TileSizes> graphOpTiles(Operation *op) {
       // Left whole: their launches are chosen where the sizes are known.
       .Case<LinearOp>([&](auto) -> Sizes { return std::nullopt; })
       .Case<AttentionOp, AttentionGradOp>([&](auto) -> Sizes { return sequenceAndHead(); })
-      .Case<RotaryOp>([&](auto) -> Sizes { return one("s", 1); })
-      .Case<EmbeddingOp>([&](auto) -> Sizes { return one("t", 128); })
-      .Case<EmbeddingGradOp>([&](auto) -> Sizes { return one("d", 64); })
-      .Case<RMSNormOp, RMSNormGradOp, LayerNormOp, LayerNormGradOp, ActivationOp, ActivationGradOp>(
-          [&](auto) -> Sizes { return one("t", 64); })
-      .Case<RMSNormWeightGradOp, LayerNormWeightGradOp>([&](auto) -> Sizes { return one("d", 64); })
-      .Case<BatchNormOp>([&](auto) -> Sizes { return one("r", 512); })
-      .Case<BatchStatsOp, BatchNormWeightGradOp, BatchNormGradOp>([&](auto) -> Sizes { return one("c", 32); })
-      .Case<CrossEntropyOp, CrossEntropyGradOp>([&](auto) -> Sizes { return one("t", 32); })
+      // Left whole: sums over tokens take several launches, batch norms stay with their columns, positions with their rows.
+      .Case<EmbeddingGradOp, RMSNormWeightGradOp, LayerNormWeightGradOp, BatchNormOp, BatchStatsOp,
+            BatchNormWeightGradOp, BatchNormGradOp, RotaryOp>([&](auto) -> Sizes { return std::nullopt; })
+      .Case<EmbeddingOp, RMSNormOp, RMSNormGradOp, LayerNormOp, LayerNormGradOp, ActivationOp, ActivationGradOp>(
+          [&](auto) -> Sizes { return one("t", blockRows(op->getResult(0))); })
+      .Case<CrossEntropyOp, CrossEntropyGradOp>(
+          [&](auto row) -> Sizes { return one("t", dimOf(row.getLogits(), 1) > kWarpLogits ? 1 : kWarpsPerBlock); })
       .Default([](Operation *) -> Sizes { return std::nullopt; });
+}
+
+/// Steps of the outermost loop that make up a block's elements.
+static int64_t elementRows(linalg::LinalgOp op) {
+  int64_t row = 1;
+  SmallVector<int64_t> loops = op.getStaticLoopRanges();
+  for (int64_t trips : ArrayRef(loops).drop_front())
+    row *= ShapedType::isDynamic(trips) ? 1 : std::max<int64_t>(trips, 1);
+  return std::max<int64_t>(kBlockElements / row, 1);
 }
 
 /// True if the op reads and writes so little that threads would not help.
@@ -95,7 +113,7 @@ TileSizeModel peer::createGpuTileSizeModel() {
       if (generic.getNumLoops() == 0)
         return std::nullopt;
       TileSizes sizes;
-      sizes["d0"] = generic.getNumLoops() == 1 ? 4096 : 64;
+      sizes["d0"] = elementRows(generic);
       return sizes;
     }
     auto graph = dyn_cast<GraphOpInterface>(op);
