@@ -1,0 +1,95 @@
+//===- Scan.cpp - counting and summing across a block of threads ---------===//
+
+#include "Scan.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::nvptx;
+using arith::CmpIPredicate;
+
+Value nvptx::emitMatch(BlockBuilder &b, Value key) {
+  return NVVM::MatchSyncOp::create(b, b.getI32Type(), b.i32(-1), key, NVVM::MatchSyncKind::any);
+}
+
+Value nvptx::emitPopCount(BlockBuilder &b, Value bits) { return LLVM::CtPopOp::create(b, bits); }
+
+Value nvptx::emitRankIn(BlockBuilder &b, Value bits) {
+  Value below = b.sub(arith::ShLIOp::create(b, b.i32(1), b.toI32(b.lane())), b.i32(1));
+  return emitPopCount(b, arith::AndIOp::create(b, bits, below));
+}
+
+BlockScan nvptx::emitBlockScan(BlockBuilder &b, Value v) {
+  Value lane = b.toI32(b.lane()), warp = b.warp(), zero = b.i32(0);
+  Value inclusive = v;
+  for (int64_t distance = 1; distance < kWarpSize; distance *= 2) {
+    Value from = gpu::ShuffleOp::create(b, inclusive, b.i32(distance), b.i32(kWarpSize), gpu::ShuffleMode::UP)
+                     .getShuffleResult();
+    inclusive = b.add(inclusive, b.select(b.cmp(CmpIPredicate::sge, lane, b.i32(distance)), from, zero));
+  }
+  Value ofWarps = b.shared({b.warps()}, b.getI32Type());
+  b.onEachThread([&] {
+    b.ifThen(b.cmp(CmpIPredicate::eq, lane, b.i32(kWarpSize - 1)), [&] { b.store(inclusive, ofWarps, {warp}); });
+  });
+  b.barrier();
+  Value before = b.sub(inclusive, v), total = zero;
+  for (int64_t w = 0; w < b.warps(); ++w) {
+    Value sum = b.load(ofWarps, {b.index(w)});
+    before = b.add(before, b.select(b.cmp(CmpIPredicate::ult, b.index(w), warp), sum, zero));
+    total = b.add(total, sum);
+  }
+  // The sums may be written again by the next scan.
+  b.barrier();
+  return {before, total};
+}
+
+Value nvptx::emitBlockSum64(BlockBuilder &b, Value slots) {
+  b.barrier();
+  for (int64_t half = b.threads() / 2; half > 0; half /= 2) {
+    b.onEachThread([&] {
+      Value t = b.thread();
+      b.ifThen(b.cmp(CmpIPredicate::ult, t, b.index(half)),
+               [&] { b.store(b.add(b.load(slots, {t}), b.load(slots, {b.add(t, b.index(half))})), slots, {t}); });
+    });
+    b.barrier();
+  }
+  return b.load(slots, {b.index(0)});
+}
+
+void nvptx::forGrid(BlockBuilder &b, Value block, Value blocks, Value count, llvm::function_ref<void(Value)> body) {
+  Value threads = b.index(b.threads());
+  Value first = b.add(b.mul(block, threads), b.thread());
+  auto loop = scf::ForOp::create(b, first, count, b.mul(blocks, threads));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  b.onEachThread([&] { body(loop.getInductionVar()); });
+}
+
+Value nvptx::ceilDiv(LoopBuilder &b, Value x, Value y) {
+  auto n = constantOf(x), d = constantOf(y);
+  if (n && d)
+    return b.index(llvm::divideCeil(*n, *d));
+  return b.div(b.add(x, b.sub(y, b.index(1))), y);
+}
+
+Value nvptx::sizeOf(LoopBuilder &b, Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  if (type.hasStaticShape())
+    return b.index(type.getNumElements());
+  Value size = b.index(1);
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    size = b.mul(size, b.dim(buffer, i));
+  return size;
+}
+
+std::optional<int64_t> nvptx::constantOf(Value v) {
+  APInt constant;
+  if (matchPattern(v, m_ConstantInt(&constant)))
+    return constant.getSExtValue();
+  return std::nullopt;
+}
+
+bool nvptx::isAligned(Value buffer) { return cast<MemRefType>(buffer.getType()).getLayout().isIdentity(); }
