@@ -2,6 +2,8 @@
 
 #include "TileModel.h"
 
+#include "Route.h"
+
 #include "dialect/Check.h"
 #include "dialect/IndexNotation.h"
 #include "dialect/PeerOps.h"
@@ -12,8 +14,6 @@
 using namespace mlir;
 using namespace peer;
 
-/// Half of the smallest L2 cache per core of current server CPUs: what a score tile may take.
-static constexpr int64_t kScoreTileBytes = 512 * 1024;
 /// Below this many elements a loop over tiles costs more than it gains.
 static constexpr int64_t kSmallTensor = 8192;
 
@@ -24,11 +24,6 @@ static constexpr int64_t kWarpsPerBlock = 8;
 static constexpr int64_t kWarpLogits = 1024;
 
 static int64_t clamp(int64_t value, int64_t low, int64_t high) { return std::max(low, std::min(value, high)); }
-
-/// Rows of a score tile, `halves * n` f32 each.
-static int64_t scoreRows(Value logits) {
-  return clamp(kScoreTileBytes / (4 * dimOf(logits, 2) * dimOf(logits, 3)), 8, 64);
-}
 
 /// Rows of a tile whose rows are given to warps: one each, more where rows are so short that a block would have little to do.
 static int64_t blockRows(Value matrix) {
@@ -42,6 +37,32 @@ static Value logitsBehind(Operation *op) {
   if (auto select = dyn_cast_or_null<SelectOp>(op))
     return select.getLogits();
   return {};
+}
+
+/// Tokens and one head, so many tokens as fit into a block that scores and selects. For few tokens the score is left whole: its
+/// emitter spreads the keys of a token over blocks, and select and gate follow in a kernel with a block per head.
+static std::optional<TileSizes> routeTiles(Operation *op) {
+  auto gate = dyn_cast<GateOp>(op);
+  auto select = gate ? gate.getVal().getDefiningOp<SelectOp>() : dyn_cast<SelectOp>(op);
+  auto score = select ? select.getLogits().getDefiningOp<ScoreOp>() : dyn_cast<ScoreOp>(op);
+  for (Operation *user : op->getUsers())
+    if (isa<ScoreOp>(op) && isa<SelectOp>(user))
+      select = cast<SelectOp>(user);
+  TileSizes sizes;
+  if (nvptx::isFewTokens(op->getOperand(0))) {
+    if (!gate || !select)
+      return std::nullopt;
+    sizes["h"] = 1;
+    return sizes;
+  }
+  if (gate && !select) {
+    sizes["t"] = 64;
+    return sizes;
+  }
+  int64_t rows = score && select ? nvptx::routeRows(score, select, dimOf(op->getOperand(0), 0)) : 0;
+  sizes["t"] = rows ? rows : score ? 64 : 16;
+  sizes["h"] = 1;
+  return sizes;
 }
 
 /// Sizes by loop for an op of our dialect, before small loops are dropped.
@@ -63,18 +84,18 @@ static std::optional<TileSizes> graphOpTiles(Operation *op) {
   };
   using Sizes = std::optional<TileSizes>;
   return llvm::TypeSwitch<Operation *, Sizes>(op)
-      .Case<GateOp, SelectOp>([&](auto) -> Sizes {
-        Value logits = logitsBehind(op);
-        return logits ? tokensAndHead(scoreRows(logits)) : one("t", 64);
-      })
-      .Case<ScoreOp>([&](auto) -> Sizes { return tokensAndHead(64); })
+      .Case<ScoreOp, SelectOp, GateOp>([&](auto) -> Sizes { return routeTiles(op); })
       .Case<SelectGradOp, ScoreQueryGradOp>([&](auto) -> Sizes { return tokensAndHead(16); })
-      .Case<ScoreKeyGradOp>([&](ScoreKeyGradOp grad) -> Sizes { return one(grad.getShared() ? "p" : "h", 1); })
+      .Case<ScoreKeyGradOp>([&](auto) -> Sizes { return std::nullopt; })
       // Left whole: their emitters choose a grid by the number of tokens.
       .Case<MixOp, MixGradOp, GateGradOp, RouteQueryGradOp, RouteKeyGradOp>([&](auto) -> Sizes { return std::nullopt; })
       // Left whole: their launches are chosen where the sizes are known.
       .Case<LinearOp>([&](auto) -> Sizes { return std::nullopt; })
-      .Case<AttentionOp, AttentionGradOp>([&](auto) -> Sizes { return sequenceAndHead(); })
+      .Case<AttentionOp, AttentionGradOp>([&](auto attention) -> Sizes {
+        if (dimOf(attention.getQuery(), 1) / attention.getHeads() <= kWidestHead)
+          return std::nullopt;
+        return sequenceAndHead();
+      })
       // Left whole: sums over tokens take several launches, batch norms stay with their columns, positions with their rows.
       .Case<EmbeddingGradOp, RMSNormWeightGradOp, LayerNormWeightGradOp, BatchNormOp, BatchStatsOp,
             BatchNormWeightGradOp, BatchNormGradOp, RotaryOp>([&](auto) -> Sizes { return std::nullopt; })

@@ -11,6 +11,21 @@ namespace peer {
 /// the number of tokens is known.
 TileSizeModel createGpuTileSizeModel();
 
+/// Heads up to here are attention kernels that hold whole rows of a head in registers.
+inline constexpr int64_t kWidestHead = 128;
+
+/// How passes over the rows that tokens select (mix and its token pass) are spread, by the number of tokens.
+struct MixRegimes {
+  int64_t warpPerToken;   // from so many tokens on they fill a GPU with a warp each
+  int64_t blockPerToken;  // ... with a block each; below, several blocks share a token
+  int64_t tokensPerBlock; // where a token is a warp's
+  int64_t warpsPerBlock;  // where a token is a block's
+  int64_t warpsPerPart;   // of each block where several share a token
+  int64_t warps;          // that several blocks per token should give altogether
+  int64_t rowsPerWarp;    // but no fewer rows per warp
+};
+MixRegimes gpuMixRegimes();
+
 } // namespace peer
 
 #endif // PEER_LOWERING_NVPTX_TILEMODEL_H
