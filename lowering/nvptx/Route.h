@@ -1,0 +1,26 @@
+//===- Route.h - score, select and gate of a tile as one -----------------===//
+
+#ifndef PEER_LOWERING_NVPTX_ROUTE_H
+#define PEER_LOWERING_NVPTX_ROUTE_H
+
+#include "Kernels.h"
+
+namespace peer::nvptx {
+
+/// Tokens of a block that scores and selects at once: 64, 32 or 16, as its shared memory allows; 0 if it does not at all.
+/// `tokens` (dynamic: many) may ask for less, so that all multiprocessors have a block.
+int64_t routeRows(ScoreOp score, SelectOp select, int64_t tokens);
+
+/// So few tokens that scores of a token are spread over blocks, and select and gate follow in a kernel of their own.
+inline constexpr int64_t kFewTokens = 8;
+bool isFewTokens(mlir::Value tensor);
+
+/// Scores that only a select in the same launch reads never leave its block, and neither do values that only a gate reads.
+void populateRoutePatterns(mlir::RewritePatternSet &patterns);
+
+// ScoreGrad.cpp: dense gradients.
+void populateScoreGradPatterns(PatternSets sets);
+
+} // namespace peer::nvptx
+
+#endif // PEER_LOWERING_NVPTX_ROUTE_H

@@ -1,0 +1,60 @@
+//===- Select.h - from scores to experts and weights ---------------------===//
+
+#ifndef PEER_LOWERING_NVPTX_SELECT_H
+#define PEER_LOWERING_NVPTX_SELECT_H
+
+#include "RowSelect.h"
+
+#include <optional>
+
+namespace peer::nvptx {
+
+/// What selects of one tile write: idx and, where wanted, val and weights.
+struct Selection {
+  mutable SelectOp select;
+  mutable GateOp gate; // null: no weights
+  bool keepsVal;       // false: nobody but the gate reads val
+
+  int64_t k() const { return select.getNumSelected(); }
+  int64_t halves() const { return select.getPolicy() == SelectPolicy::ProductTopK ? 2 : 1; }
+  mlir::Value logits() const { return select.getLogits(); }
+  int64_t n() const { return mlir::cast<mlir::ShapedType>(logits().getType()).getDimSize(3); }
+};
+
+/// Why a select is left to plain loops, or null.
+const char *rejectSelect(SelectOp op);
+
+/// The sorted lists of rows in shared memory, and what becomes of them. One list per half of a row; `slot` numbers rows.
+class SelectRows {
+public:
+  SelectRows(BlockBuilder &b, Selection what, int64_t slots, SharedPlan &shared);
+  /// Bytes of shared memory that it will reserve.
+  static int64_t sharedBytes(int64_t halves, int64_t k, int64_t slots, int64_t warps);
+
+  const RowSelect &best() const { return rows; }
+  const LaneList &lists() const { return rows.lists(); }
+
+  Entries load(mlir::Value slot, mlir::Value half);
+  void store(const Entries &list, mlir::Value slot, mlir::Value half);
+  /// Combines the lists of each group's row and writes its results, where `present`. All lanes of a warp must reach it, and
+  /// what wrote the lists must be ordered before.
+  void finish(mlir::Value slot, mlir::Value token, mlir::Value head, mlir::Value present);
+
+private:
+  mlir::Value place(mlir::Value slot, mlir::Value half) const;
+
+  BlockBuilder &b;
+  Selection what;
+  RowSelect rows;
+  std::optional<PairSelect> pairs;
+  mlir::Value scores, numbers;
+};
+
+/// The policy 'all': every expert in order of its index.
+void emitSelectAll(SelectOp op, BlockBuilder &b);
+/// Selects from logits in memory, one tile per block.
+void emitSelection(const Selection &what, BlockBuilder &b);
+
+} // namespace peer::nvptx
+
+#endif // PEER_LOWERING_NVPTX_SELECT_H
