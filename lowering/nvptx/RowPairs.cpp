@@ -10,10 +10,40 @@ using arith::CmpIPredicate;
 
 static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-PairSelect::PairSelect(BlockBuilder &b, int64_t n, int64_t k)
+/// The pairs of ranks (i, j) with i > 0 and (i + 1) * (j + 1) <= k, numbered row by row.
+static int64_t countPairs(int64_t k) {
+  int64_t count = 0;
+  for (int64_t i = 1; i < k; ++i)
+    count += k / (i + 1);
+  return count;
+}
+
+int64_t PairSelect::tableBytes(int64_t k) { return llvm::alignTo(std::max<int64_t>(countPairs(k), 1) * 4, 16); }
+
+/// The pair with this number (index) as one number.
+static Value emitRanks(LoopBuilder &b, Value number, int64_t k) {
+  Value row = b.index(1), start = b.index(0);
+  int64_t next = 0, i = 1;
+  // Each row begins where the ones before it end; the last rows have one pair each.
+  for (; i + 1 < k && k / (i + 1) > 1; ++i) {
+    next += k / (i + 1);
+    Value beyond = b.cmp(CmpIPredicate::uge, number, b.index(next));
+    row = b.select(beyond, b.index(i + 1), row);
+    start = b.select(beyond, b.index(next), start);
+  }
+  Value single = b.cmp(CmpIPredicate::uge, number, b.index(next)), over = b.sub(number, b.index(next));
+  Value column = b.select(single, b.index(0), b.sub(number, start));
+  return b.add(b.mul(b.select(single, b.add(b.index(i), over), row), b.index(kMostSelected)), column);
+}
+
+PairSelect::PairSelect(BlockBuilder &b, int64_t n, int64_t k, SharedPlan &shared)
     : b(b), n(n), k(k), list(b, k, [&b](const Entry &x, const Entry &y) {
         return emitPrecedes(b, {x[0], x[1], x[2]}, {y[0], y[1], y[2]});
-      }) {}
+      }) {
+  table = shared.view(shared.reserve(tableBytes(k)), {tableBytes(k) / 4}, b.getI32Type());
+  b.forThreads(b.index(countPairs(k)),
+               [&](Value number) { b.store(b.toI32(emitRanks(b, number, k)), table, {number}); });
+}
 
 Entry PairSelect::candidate(Half half, Value i, Value j, Value present) const {
   auto read = [&] {
@@ -27,31 +57,6 @@ Entry PairSelect::candidate(Half half, Value i, Value j, Value present) const {
   return emitIf(b, present, read, none);
 }
 
-/// The pairs of ranks (i, j) with i > 0 and (i + 1) * (j + 1) <= k, numbered row by row.
-static int64_t countPairs(int64_t k) {
-  int64_t count = 0;
-  for (int64_t i = 1; i < k; ++i)
-    count += k / (i + 1);
-  return count;
-}
-
-/// The ranks of a pair by its number (index).
-static std::pair<Value, Value> emitRanks(LoopBuilder &b, Value number, int64_t k) {
-  Value row = b.index(1), start = b.index(0);
-  int64_t next = 0, i = 1;
-  // Each row begins where the ones before it end; the last rows have one pair each.
-  for (; i + 1 < k && k / (i + 1) > 1; ++i) {
-    next += k / (i + 1);
-    Value beyond = b.cmp(CmpIPredicate::uge, number, b.index(next));
-    row = b.select(beyond, b.index(i + 1), row);
-    start = b.select(beyond, b.index(next), start);
-  }
-  Value over = b.sub(number, b.index(next));
-  Value single = b.cmp(CmpIPredicate::uge, number, b.index(next));
-  Value first = b.sub(number, start);
-  return {b.select(single, b.add(b.index(i), over), row), b.select(single, b.index(0), first)};
-}
-
 Entries PairSelect::select(Half half) const {
   Value zero = b.index(0);
   // The first row of sums is in order as it is.
@@ -60,18 +65,23 @@ Entries PairSelect::select(Half half) const {
     Value j = list.number(r);
     best.push_back(candidate(half, zero, j, b.cmp(CmpIPredicate::ult, j, b.index(k))));
   }
-  int64_t count = countPairs(k);
-  for (int64_t from = 0; from < count; from += list.size()) {
-    Entries batch;
-    for (int64_t r = 0; r < list.registers(); ++r) {
-      Value number = b.add(list.number(r), b.index(from));
-      auto [i, j] = emitRanks(b, number, k);
-      batch.push_back(candidate(half, i, j, b.cmp(CmpIPredicate::ult, number, b.index(count))));
-    }
-    list.sort(batch);
-    list.merge(best, batch);
-  }
-  return best;
+  Value count = b.index(countPairs(k));
+  Values result = b.loop(
+      zero, count, toValues(best),
+      [&](Value from, ValueRange carried) {
+        Entries batch, merged = toEntries(carried, 3);
+        for (int64_t r = 0; r < list.registers(); ++r) {
+          Value number = b.add(list.number(r), from), present = b.cmp(CmpIPredicate::ult, number, count);
+          Value ranks = b.toIndex(b.load(table, {b.select(present, number, zero)}));
+          Value i = b.div(ranks, b.index(kMostSelected)), j = b.rem(ranks, b.index(kMostSelected));
+          batch.push_back(candidate(half, i, j, present));
+        }
+        list.sort(batch);
+        list.merge(merged, batch);
+        return toValues(merged);
+      },
+      list.size());
+  return toEntries(result, 3);
 }
 
 Values nvptx::emitGateWeights(BlockBuilder &b, GateKind kind, const LaneList &list, int64_t k, ArrayRef<Value> scores) {

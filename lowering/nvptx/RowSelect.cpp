@@ -10,7 +10,7 @@ using arith::CmpIPredicate;
 
 static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// Scores that a lane looks at before the warp asks whether any goes on.
-static constexpr int64_t kScoresPerLane = 4;
+static constexpr int64_t kScoresPerLane = 2;
 
 static LaneList scoreLists(BlockBuilder &b, int64_t k) {
   return LaneList(b, k, [&b](const Entry &x, const Entry &y) {
@@ -19,20 +19,20 @@ static LaneList scoreLists(BlockBuilder &b, int64_t k) {
   });
 }
 
-/// Entries of a group's queue: a full batch, and what one step may add to it.
-static int64_t queueLength(const LaneList &list) { return list.size() + list.lanes(); }
+/// Entries of a group's queue: less than a batch, and what one step may add to it.
+static int64_t queueLength(int64_t size) { return size + kScoresPerLane * std::min(size, kWarpSize); }
 
 RowSelect::RowSelect(BlockBuilder &b, int64_t k, SharedPlan &shared) : b(b), k(k), list(scoreLists(b, k)) {
-  int64_t length = b.warps() * list.groups() * queueLength(list);
+  int64_t length = b.warps() * list.groups() * queueLength(list.size());
   queueScores = shared.buffer({length}, b.getF32Type());
   queueNumbers = shared.buffer({length}, b.getI32Type());
   Value number = b.add(b.mul(b.warp(), b.index(list.groups())), list.group());
-  queueStart = b.mul(number, b.index(queueLength(list)));
+  queueStart = b.mul(number, b.index(queueLength(list.size())));
 }
 
 int64_t RowSelect::queueBytes(int64_t k, int64_t warps) {
-  int64_t size = listSize(k), lanes = std::min(size, kWarpSize);
-  return warps * (kWarpSize / lanes) * (size + lanes) * 8;
+  int64_t size = listSize(k), groups = kWarpSize / std::min(size, kWarpSize);
+  return warps * groups * queueLength(size) * 8;
 }
 
 Entries RowSelect::empty() const {
@@ -49,42 +49,33 @@ RowSelect::State RowSelect::unpack(ValueRange values) const {
   return {toEntries(values.drop_front(2), 2), values[0], values[1]};
 }
 
-/// Merges the first size() entries of the queue, or all if there are less; the others move to its start.
+/// Merges the last size() entries of the queue, or all if there are less.
 RowSelect::State RowSelect::flush(const State &state) const {
   State next;
-  b.onEachThread([&] {
-    auto place = [&](Value number) { return b.add(queueStart, number); };
-    auto queued = [&](Value at, Value present) -> Entry {
-      return emitIf(
-          b, present, [&] { return Values{b.load(queueScores, {place(at)}), b.load(queueNumbers, {place(at)})}; },
-          [&] { return Values(empty()[0]); });
-    };
-    Value count = b.toIndex(state.count), size = b.index(list.size());
-    b.warpBarrier();
-    Entries batch;
-    for (int64_t r = 0; r < list.registers(); ++r)
-      batch.push_back(queued(list.number(r), b.cmp(CmpIPredicate::ult, list.number(r), count)));
-    Value behind = b.add(size, list.member());
-    Value present = b.cmp(CmpIPredicate::ult, behind, count);
-    Entry rest = queued(behind, present);
-    b.warpBarrier();
-    b.ifThen(present, [&] {
-      b.store(rest[0], queueScores, {place(list.member())});
-      b.store(rest[1], queueNumbers, {place(list.member())});
-    });
-    list.sort(batch);
-    next.best = state.best;
-    list.merge(next.best, batch);
-    next.count = b.max(b.sub(state.count, b.i32(list.size())), b.i32(0));
-    next.least = leastOf(next.best);
-  });
+  next.count = b.max(b.sub(state.count, b.i32(list.size())), b.i32(0));
+  Value from = b.toIndex(next.count), count = b.toIndex(state.count);
+  b.warpBarrier();
+  Entries batch;
+  for (int64_t r = 0; r < list.registers(); ++r) {
+    Value at = b.add(from, list.number(r)), place = b.add(queueStart, at);
+    batch.push_back(emitIf(
+        b, b.cmp(CmpIPredicate::ult, at, count),
+        [&] { return Values{b.load(queueScores, {place}), b.load(queueNumbers, {place})}; },
+        [&] { return Values(empty()[0]); }));
+  }
+  // The places may be written again.
+  b.warpBarrier();
+  list.sort(batch);
+  next.best = state.best;
+  list.merge(next.best, batch);
+  next.least = leastOf(next.best);
   return next;
 }
 
+/// Puts what exceeds the least of the list into the queue.
 RowSelect::State RowSelect::push(const State &state, Value score, Value number) const {
   // Not a number exceeds nothing.
-  Value keep = b.cmp(CmpFPredicate::OGT, score, state.least);
-  Value bits = list.bits(keep);
+  Value keep = b.cmp(CmpFPredicate::OGT, score, state.least), bits = list.bits(keep);
   Value place = b.add(queueStart, b.toIndex(b.add(state.count, list.rank(bits))));
   b.onEachThread([&] {
     b.ifThen(keep, [&] {
@@ -92,10 +83,24 @@ RowSelect::State RowSelect::push(const State &state, Value score, Value number) 
       b.store(b.toI32(number), queueNumbers, {place});
     });
   });
-  State pushed = state;
-  pushed.count = b.add(state.count, list.population(bits));
-  Value full = emitAny(b, b.cmp(CmpIPredicate::sge, pushed.count, b.i32(list.size())));
-  return unpack(emitIf(b, full, [&] { return pack(flush(pushed)); }, [&] { return pack(pushed); }));
+  return {state.best, b.add(state.count, list.population(bits)), state.least};
+}
+
+/// Flushes while any group of the warp has `limit` (i32) entries or more.
+RowSelect::State RowSelect::flushDownTo(const State &state, Value limit) const {
+  Values start = pack(state);
+  auto before = [&](OpBuilder &inner, Location, ValueRange carried) {
+    OpBuilder::InsertionGuard guard(b);
+    b.restoreInsertionPoint(inner.saveInsertionPoint());
+    Value any = emitAny(b, b.cmp(CmpIPredicate::sge, unpack(carried).count, limit));
+    scf::ConditionOp::create(b, any, carried);
+  };
+  auto after = [&](OpBuilder &inner, Location, ValueRange carried) {
+    OpBuilder::InsertionGuard guard(b);
+    b.restoreInsertionPoint(inner.saveInsertionPoint());
+    scf::YieldOp::create(b, pack(flush(unpack(carried))));
+  };
+  return unpack(scf::WhileOp::create(b, TypeRange(ValueRange(start)), start, before, after).getResults());
 }
 
 Entries RowSelect::offer(const Entries &best, Value first, Value count, Value most,
@@ -118,20 +123,19 @@ Entries RowSelect::offer(const Entries &best, Value first, Value count, Value mo
           scores.push_back(x);
           numbers.push_back(b.add(first, number));
         }
-        return emitIf(
-            b, emitAny(b, any),
-            [&] {
-              State pushed = state;
-              for (auto [x, number] : llvm::zip(scores, numbers))
-                pushed = push(pushed, x, number);
-              return pack(pushed);
-            },
-            [&] { return pack(state); });
+        // The queue does not outlive the call.
+        Value isLast = b.cmp(CmpIPredicate::uge, b.add(at, b.index(step)), most);
+        Value limit = b.select(isLast, b.i32(1), b.i32(list.size()));
+        auto queue = [&] {
+          State pushed = state;
+          for (auto [x, number] : llvm::zip(scores, numbers))
+            pushed = push(pushed, x, number);
+          return pack(flushDownTo(pushed, limit));
+        };
+        return emitIf(b, either(b, emitAny(b, any), isLast), queue, [&] { return pack(state); });
       },
       step);
-  State last = unpack(end);
-  Value left = emitAny(b, b.cmp(CmpIPredicate::ne, last.count, b.i32(0)));
-  return unpack(emitIf(b, left, [&] { return pack(flush(last)); }, [&] { return pack(last); })).best;
+  return unpack(end).best;
 }
 
 Entries RowSelect::fill(const Entries &best) const {

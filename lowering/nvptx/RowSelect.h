@@ -42,6 +42,7 @@ private:
   };
   State push(const State &state, mlir::Value score, mlir::Value number) const;
   State flush(const State &state) const;
+  State flushDownTo(const State &state, mlir::Value limit) const;
   mlir::Value leastOf(const Entries &best) const { return list.at(best, k - 1)[0]; }
   Values pack(const State &state) const;
   State unpack(mlir::ValueRange values) const;
@@ -58,7 +59,10 @@ class PairSelect {
 public:
   using Half = llvm::function_ref<std::pair<mlir::Value, mlir::Value>(int64_t half, mlir::Value rank)>;
 
-  PairSelect(BlockBuilder &b, int64_t n, int64_t k);
+  /// Writes a table of pairs to shared memory, which the next barrier makes visible.
+  PairSelect(BlockBuilder &b, int64_t n, int64_t k, SharedPlan &shared);
+  /// Bytes of shared memory that it will reserve.
+  static int64_t tableBytes(int64_t k);
 
   const LaneList &lists() const { return list; }
   /// Entries (sum, rest, expert), of which k are meant. `half` gives score and number (i32) of a rank (index, below k) of
@@ -72,6 +76,7 @@ private:
   BlockBuilder &b;
   int64_t n, k;
   LaneList list;
+  mlir::Value table; // of the pairs of ranks (i, j) with i > 0: i * kMostSelected + j
 };
 
 /// The weights of sorted scores, of which k are meant; -inf has weight 0.

@@ -23,14 +23,15 @@ const char *nvptx::rejectSelect(SelectOp op) {
 SelectRows::SelectRows(BlockBuilder &b, Selection what, int64_t slots, SharedPlan &shared)
     : b(b), what(what), rows(b, what.k(), shared) {
   if (what.halves() == 2)
-    pairs.emplace(b, what.n(), what.k());
+    pairs.emplace(b, what.n(), what.k(), shared);
   int64_t length = slots * what.halves() * lists().size();
   scores = shared.buffer({length}, b.getF32Type());
   numbers = shared.buffer({length}, b.getI32Type());
 }
 
 int64_t SelectRows::sharedBytes(int64_t halves, int64_t k, int64_t slots, int64_t warps) {
-  return RowSelect::queueBytes(k, warps) + slots * halves * listSize(k) * 8;
+  int64_t table = halves == 2 ? PairSelect::tableBytes(k) : 0;
+  return RowSelect::queueBytes(k, warps) + table + slots * halves * listSize(k) * 8;
 }
 
 Value SelectRows::place(Value slot, Value half) const {
@@ -132,18 +133,18 @@ static void emitRows(const Selection &what, BlockBuilder &b) {
   Groups groups(b, rows.lists());
   Value logits = what.logits(), heads = b.dim(logits, 1), count = b.mul(b.dim(logits, 0), heads);
   Value n = b.index(what.n()), zero = b.index(0);
+  b.barrier();
   // Groups of a warp begin and end together.
   b.loop(
       zero, count,
       [&](Value first) {
         Value row = b.add(first, groups.number), present = b.cmp(CmpIPredicate::ult, row, count);
         Value at = b.select(present, row, zero), token = b.div(at, heads), head = b.rem(at, heads);
-        for (int64_t p = 0; p < what.halves(); ++p) {
-          Value half = b.index(p);
+        b.loop(b.index(what.halves()), [&](Value half) {
           Entries best = rows.best().offer(rows.best().empty(), zero, b.select(present, n, zero), n,
                                            [&](Value number) { return b.load(logits, {token, head, half, number}); });
           rows.store(best, groups.number, half);
-        }
+        });
         b.warpBarrier();
         rows.finish(groups.number, token, head, present);
         b.warpBarrier();

@@ -24,7 +24,8 @@ struct Selection {
 /// Why a select is left to plain loops, or null.
 const char *rejectSelect(SelectOp op);
 
-/// The sorted lists of rows in shared memory, and what becomes of them. One list per half of a row; `slot` numbers rows.
+/// The sorted lists of rows in shared memory, and what becomes of them. One list per half of a row; `slot` numbers rows. A
+/// barrier must lie between the constructor and finish().
 class SelectRows {
 public:
   SelectRows(BlockBuilder &b, Selection what, int64_t slots, SharedPlan &shared);
