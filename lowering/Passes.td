@@ -123,6 +123,7 @@ def PlanMemory : Peer_DevicePass<"peer-plan-memory"> {
   let description = [{
     Buffers whose lives do not overlap share a place in one arena. Which do is decided here; sizes that depend on the
     number of tokens are computed when the entry is called. Buffers that an entry returns are allocated one by one.
+    Shared memory of kernels is aligned to the widest access, 16 bytes.
   }];
 }
 

@@ -55,7 +55,7 @@ Value TableGrad::scan(BlockBuilder &b, Value base, Value high, Value first) {
   int64_t rounds = kScan / b.threads();
   Value start = b.add(b.add(base, b.mul(b.warp(), b.index(rounds * kWarpSize))), b.lane());
   Value zero = b.i32(0), ofWarp = zero, below = b.sub(arith::ShLIOp::create(b, b.i32(1), b.toI32(b.lane())), b.i32(1));
-  Values numbers, relatives, listed, masks;
+  Values relatives, listed, masks;
   for (int64_t round = 0; round < rounds; ++round) {
     Value t = b.add(start, b.index(round * kWarpSize));
     Value exists = b.cmp(CmpIPredicate::slt, t, high);
@@ -64,7 +64,6 @@ Value TableGrad::scan(BlockBuilder &b, Value base, Value high, Value first) {
     Value relative = b.sub(token, b.toI32(first));
     Value named = both(b, exists, b.cmp(CmpIPredicate::ult, relative, b.i32(blockRows)));
     Value mask = b.ballot(named);
-    numbers.push_back(b.toI32(t));
     relatives.push_back(relative);
     listed.push_back(named);
     masks.push_back(mask);
@@ -84,7 +83,7 @@ Value TableGrad::scan(BlockBuilder &b, Value base, Value high, Value first) {
     for (int64_t round = 0; round < rounds; ++round) {
       Value position = b.add(mine, popcount(b, arith::AndIOp::create(b, masks[round], below)));
       b.ifThen(listed[round], [&] {
-        b.store(numbers[round], listTokens, b.toIndex(position));
+        b.store(b.add(b.toI32(start), b.i32(round * kWarpSize)), listTokens, b.toIndex(position));
         b.store(relatives[round], listRows, b.toIndex(position));
       });
       mine = b.add(mine, popcount(b, masks[round]));

@@ -235,12 +235,20 @@ void Planner::run() {
   rewrite();
 }
 
+/// Shared memory is accessed 16 bytes at a time, whatever its elements are.
+static void alignShared(gpu::GPUFuncOp kernel) {
+  auto bytes = IntegerAttr::get(IntegerType::get(kernel.getContext(), 64), 16);
+  for (unsigned i = 0; i < kernel.getNumWorkgroupAttributions(); ++i)
+    kernel.setWorkgroupAttributionAttr(i, LLVM::LLVMDialect::getAlignAttrName(), bytes);
+}
+
 namespace {
 struct PlanMemory : peer::impl::PlanMemoryBase<PlanMemory> {
   void runOnOperation() override {
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>())
       if (!function.isExternal() && function.getBody().hasOneBlock())
         Planner(function).run();
+    getOperation().walk(alignShared);
   }
 };
 } // namespace
