@@ -17,6 +17,11 @@ Result<sim::Program> decode(const std::string &ptx, const sim::LoadedModule &loa
   return sim::Decoder(module, addresses).run(*module.find(kernel));
 }
 
+/// Compilers number kernels of one name.
+bool meant(const std::string &setting, const std::string &kernel) {
+  return !setting.empty() && kernel.starts_with(setting);
+}
+
 Code codeOf(sim::FaultKind kind) {
   switch (kind) {
   case sim::FaultKind::OutOfBounds:
@@ -30,7 +35,7 @@ Code codeOf(sim::FaultKind kind) {
 
 Code runKernel(Driver &self, const sim::LoadedModule &module, const std::string &name, sim::Dim3 grid, sim::Dim3 block,
                unsigned sharedBytes, const std::vector<uint8_t> &parameters) {
-  if (name == self.settings.fail)
+  if (meant(self.settings.fail, name))
     return kLaunchFailed;
   Result<sim::LaunchResult> result = self.simulator->launch(module, name, grid, block, sharedBytes, parameters);
   if (!result.ok())
@@ -170,7 +175,7 @@ Code cuLaunchKernel(Function function, unsigned gridX, unsigned gridY, unsigned 
     if (extra || grid.count() == 0 || block.count() == 0 || gridX > 0x7fffffff || gridY > 65535 || gridZ > 65535 ||
         blockX > 1024 || blockY > 1024 || blockZ > 64 || block.count() > 1024 || sharedBytes > found->maxDynamicShared)
       return kInvalidValue;
-    if (block.count() > found->maxThreads || found->name == self.settings.refuse)
+    if (block.count() > found->maxThreads || meant(self.settings.refuse, found->name))
       return kLaunchOutOfResources;
     std::vector<uint8_t> bytes;
     for (size_t i = 0; i < found->parameters.size(); ++i) {
