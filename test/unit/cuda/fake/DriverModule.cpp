@@ -8,13 +8,18 @@
 namespace peer::runtime::cuda::fake {
 
 namespace {
-/// The kernel as decoded, for what a loaded module does not tell.
-Result<sim::Program> decode(const std::string &ptx, const sim::LoadedModule &loaded, const std::string &kernel) {
+/// The kernels as decoded, for what a loaded module does not tell.
+Result<std::vector<sim::Program>> decode(const std::string &ptx, const sim::LoadedModule &loaded) {
   PEER_TRY_ASSIGN(sim::Module module, sim::parse(ptx));
   std::vector<uint64_t> addresses;
   for (const sim::Variable &variable : module.variables)
     addresses.push_back(loaded.variable(variable.name));
-  return sim::Decoder(module, addresses).run(*module.find(kernel));
+  std::vector<sim::Program> programs;
+  for (const std::string &kernel : loaded.kernels()) {
+    PEER_TRY_ASSIGN(sim::Program program, sim::Decoder(module, addresses).run(*module.find(kernel)));
+    programs.push_back(std::move(program));
+  }
+  return programs;
 }
 
 /// Compilers number kernels of one name.
@@ -72,20 +77,20 @@ Code cuModuleLoadDataEx(Module *module, const void *image, unsigned count, int *
       return log.fail(kInvalidPtx, loaded.message());
     auto made = std::make_unique<FakeModule>();
     made->loaded = std::make_shared<const sim::LoadedModule *>(*loaded);
-    for (const std::string &kernel : (*loaded)->kernels()) {
-      Result<sim::Program> program = decode(ptx, **loaded, kernel);
-      if (!program.ok())
-        return log.fail(kInvalidPtx, program.message());
+    Result<std::vector<sim::Program>> programs = decode(ptx, **loaded);
+    if (!programs.ok())
+      return log.fail(kInvalidPtx, programs.message());
+    for (const sim::Program &program : *programs) {
       auto function = std::make_unique<FakeFunction>();
-      function->name = kernel;
+      function->name = program.name;
       function->module = made->loaded;
-      function->parameters = program->parameters;
-      function->staticShared = program->sharedBytes;
-      function->maxDynamicShared = kSharedWithoutAsking - std::min(kSharedWithoutAsking, program->sharedBytes);
-      const auto &most = program->maxThreads;
+      function->parameters = program.parameters;
+      function->staticShared = program.sharedBytes;
+      function->maxDynamicShared = kSharedWithoutAsking - std::min(kSharedWithoutAsking, program.sharedBytes);
+      const auto &most = program.maxThreads;
       if (most[0])
         function->maxThreads = most[0] * most[1] * most[2];
-      made->functions[kernel] = std::move(function);
+      made->functions[program.name] = std::move(function);
     }
     *module = self.modules.make(std::move(made));
     ++self.counts.modules;
