@@ -1,0 +1,158 @@
+// Attention on GPUs beyond the sizes of the common suites: heads of every width, contexts on and beside the tiles' borders.
+#include "NNOpTest.h"
+
+#include <cmath>
+
+namespace peer::numerics {
+namespace {
+
+using namespace reference;
+
+struct Sizes {
+  int64_t sequences, context, heads, width;
+};
+
+struct GpuAttention : NNOpTest {
+  static std::vector<Array> inputs(Sizes s, double range) {
+    std::vector<int64_t> shape{s.sequences * s.context, s.heads * s.width};
+    return {random(shape, 1, -range, range), random(shape, 2, -range, range), random(shape, 3), random(shape, 4)};
+  }
+
+  void checkForward(Sizes s, double range = 2, double tolerance = 5e-6) {
+    std::vector<Array> in = inputs(s, range);
+    check("attention", "heads " + std::to_string(s.heads) + " context " + std::to_string(s.context),
+          {{"q", in[0], true}, {"k", in[1], true}, {"v", in[2], true}},
+          {{attention(in[0], in[1], in[2], s.heads, s.context), true}}, tolerance);
+  }
+
+  /// By formulas: the differences of the common suites take too long for these sizes.
+  static std::vector<Array> gradients(const std::vector<Array> &in, Sizes s) {
+    std::vector<Array> result(3, Array(in[0].shape));
+    double scale = 1 / std::sqrt(static_cast<double>(s.width));
+    for (int64_t part = 0; part < s.sequences * s.heads; ++part)
+      for (int64_t i = 0; i < s.context; ++i) {
+        int64_t first = part / s.heads * s.context, column = part % s.heads * s.width, row = first + i;
+        std::vector<double> p(i + 1), dp(i + 1);
+        double highest = -INFINITY, sum = 0, along = 0;
+        auto dot = [&](const Array &a, const Array &b, int64_t j) {
+          double total = 0;
+          for (int64_t c = column; c < column + s.width; ++c)
+            total += a.at(row, c) * b.at(first + j, c);
+          return total;
+        };
+        for (int64_t j = 0; j <= i; ++j)
+          highest = std::max(highest, p[j] = scale * dot(in[0], in[1], j));
+        for (int64_t j = 0; j <= i; ++j) {
+          sum += p[j] = std::exp(p[j] - highest);
+          dp[j] = dot(in[3], in[2], j);
+        }
+        for (int64_t j = 0; j <= i; ++j)
+          along += (p[j] /= sum) * dp[j];
+        for (int64_t j = 0; j <= i; ++j)
+          for (int64_t c = column; c < column + s.width; ++c) {
+            double ds = scale * p[j] * (dp[j] - along);
+            result[0].at(row, c) += ds * in[1].at(first + j, c);
+            result[1].at(first + j, c) += ds * in[0].at(row, c);
+            result[2].at(first + j, c) += p[j] * in[3].at(row, c);
+          }
+      }
+    return result;
+  }
+
+  void checkGrad(Sizes s) {
+    std::vector<Array> in = inputs(s, 2), expected = gradients(in, s);
+    check("attention_grad",
+          "{heads = " + std::to_string(s.heads) + " : i64, context_length = " + std::to_string(s.context) + " : i64}",
+          {{"q", in[0], true}, {"k", in[1], true}, {"v", in[2], true}, {"dy", in[3], true}},
+          {{expected[0], true}, {expected[1], true}, {expected[2], true}}, 5e-6);
+  }
+};
+
+TEST_P(GpuAttention, BordersOfTiles) {
+  for (int64_t context : {15, 31, 32, 33, 63, 64, 65})
+    checkForward({1, context, 1, 8});
+}
+
+TEST_P(GpuAttention, NarrowHeads) {
+  for (int64_t width : {1, 7, 12, 33})
+    checkForward({2, 35, 2, width});
+}
+
+TEST_P(GpuAttention, WideHeads) {
+  for (int64_t width : {64, 72, 128})
+    checkForward({1, 35, 2, width});
+}
+
+TEST_P(GpuAttention, HeadsWiderThanRegisters) { checkForward({1, 9, 2, 136}); }
+TEST_P(GpuAttention, GradOfHeadsWiderThanRegisters) { checkGrad({1, 5, 1, 130}); }
+
+// Scores of several thousands: only differences from the maximum may be raised to a power.
+TEST_P(GpuAttention, LargeScores) { checkForward({1, 70, 1, 16}, 60, 3e-3); }
+
+TEST_P(GpuAttention, GradAtBordersOfTiles) {
+  for (int64_t context : {1, 15, 17, 64, 65, 130})
+    checkGrad({1, context, 1, 8});
+}
+
+TEST_P(GpuAttention, GradOfNarrowHeads) {
+  for (int64_t width : {1, 7, 12, 33})
+    checkGrad({2, 35, 2, width});
+}
+
+TEST_P(GpuAttention, GradOfWideHeads) {
+  checkGrad({1, 35, 2, 64});
+  checkGrad({1, 35, 1, 72});
+}
+
+TEST_P(GpuAttention, GradOfWidestHeads) { checkGrad({1, 35, 1, 128}); }
+
+// The number of sequences is all that may be dynamic.
+INSTANTIATE_TEST_SUITE_P(, GpuAttention, ::testing::Values(std::tuple(Code::Gpu, true)),
+                         [](const auto &info) { return codeName(std::get<0>(info.param), std::get<1>(info.param)); });
+
+struct GpuCachedAttention : NNOpTest {
+  void checkAt(int64_t tokens, int64_t position, int64_t capacity, int64_t heads, int64_t width) {
+    int64_t columns = heads * width;
+    Array q = random({tokens, columns}, 1, -2, 2), k = random({tokens, columns}, 2, -2, 2),
+          v = random({tokens, columns}, 3), keys = random({capacity, columns}, 4, -2, 2),
+          values = random({capacity, columns}, 5), newKeys = keys, newValues = values, at{std::vector<int64_t>{}};
+    at.values[0] = static_cast<double>(position);
+    Array y = cachedAttention(q, k, v, newKeys, newValues, position, heads);
+    check("cached_attention", "{heads = " + std::to_string(heads) + " : i64}",
+          {{"q", q, true},
+           {"k", k, true},
+           {"v", v, true},
+           {"keys", keys},
+           {"values", values},
+           {"position", at, false, "i32"}},
+          {{y, true}, {newKeys, false, keys}, {newValues, false, values}}, 5e-6);
+  }
+};
+
+// One block for each head up to 256 rows, then one for every 128.
+TEST_P(GpuCachedAttention, TokenOfOneChunk) {
+  for (int64_t position : {0, 7, 8, 255, 256, 1000})
+    checkAt(1, position, 256, 2, 40);
+}
+
+TEST_P(GpuCachedAttention, TokenOfSeveralChunks) {
+  for (int64_t position : {0, 127, 128, 256, 299, 300, 729})
+    checkAt(1, position, 300, 2, 20);
+}
+
+TEST_P(GpuCachedAttention, PromptAtBordersOfTiles) {
+  checkAt(64, 0, 64, 1, 8);
+  checkAt(65, 31, 96, 2, 12);
+  checkAt(3, 90, 100, 1, 72);
+}
+
+TEST_P(GpuCachedAttention, WideHeads) {
+  checkAt(1, 12, 40, 2, 128);
+  checkAt(1, 290, 300, 1, 200);
+}
+
+INSTANTIATE_TEST_SUITE_P(, GpuCachedAttention, ::testing::Combine(::testing::Values(Code::Gpu), ::testing::Bool()),
+                         [](const auto &info) { return codeName(std::get<0>(info.param), std::get<1>(info.param)); });
+
+} // namespace
+} // namespace peer::numerics

@@ -1,0 +1,150 @@
+// Dense products on GPUs beyond the sizes of the common suites: every regime and shapes on and beside its borders.
+#include "NNOpTest.h"
+
+#include <cmath>
+
+namespace peer::numerics {
+namespace {
+
+using namespace reference;
+
+struct Sizes {
+  int64_t m, n, k;
+};
+
+struct GpuMatmul : ::testing::TestWithParam<int> {
+  bool transposeX() const { return GetParam() & 1; }
+  bool transposeWeight() const { return GetParam() & 2; }
+
+  Array x(Sizes s, double low = -1) const {
+    return random(transposeX() ? std::vector{s.k, s.m} : std::vector{s.m, s.k}, 1, low);
+  }
+  Array weight(Sizes s, double low = -1) const {
+    return random(transposeWeight() ? std::vector{s.n, s.k} : std::vector{s.k, s.n}, 2, low);
+  }
+
+  /// A product whose x has any number of tokens, or all sizes static.
+  std::unique_ptr<Compiled> compile(Sizes s, bool dynamic = false) const {
+    auto type = [](int64_t rows, int64_t columns, bool any) {
+      return "tensor<" + (any ? "?" : std::to_string(rows)) + "x" + std::to_string(columns) + "xf32>";
+    };
+    // Tokens are what a transposed x sums over: the weight has them, too.
+    bool anyWeight = dynamic && transposeX() && !transposeWeight(), anyY = dynamic && !transposeX();
+    std::string xs = transposeX() ? type(s.k, s.m, dynamic) : type(s.m, s.k, dynamic);
+    std::string ws = transposeWeight() ? type(s.n, s.k, false) : type(s.k, s.n, anyWeight);
+    std::string attributes = transposeX() ? transposeWeight() ? "{transpose_x, transpose_weight}" : "{transpose_x}"
+                             : transposeWeight() ? "{transpose_weight}"
+                                                 : "";
+    std::string y = type(s.m, s.n, anyY);
+    return Compiled::compile("func.func @f(%x: " + xs + " {peer.name = \"x\"}, %w: " + ws +
+                                 " {peer.name = \"w\"}) -> (" + y +
+                                 " {peer.name = \"y\"}) {\n  %r = peer.linear %x, %w " + attributes + " : " + xs +
+                                 ", " + ws + "\n  return %r : " + y + "\n}\n",
+                             Code::Gpu);
+  }
+
+  Array call(Compiled &compiled, const Array &x, const Array &w) {
+    runtime::TensorMap inputs;
+    inputs.emplace("x", toTensor(x));
+    inputs.emplace("w", toTensor(w));
+    runtime::TensorMap results = compiled.call("f", inputs);
+    return results.empty() ? Array(std::vector<int64_t>{0, 0}) : toArray(results.at("y"));
+  }
+
+  /// The largest error relative to the product of the absolute values.
+  double error(const Array &actual, Array x, Array w) {
+    Array expected = linear(x, transposeX(), w, transposeWeight());
+    for (Array *array : {&x, &w})
+      for (double &value : array->values)
+        value = std::abs(value);
+    Array bound = linear(x, transposeX(), w, transposeWeight());
+    if (actual.shape != expected.shape)
+      return INFINITY;
+    double most = 0;
+    for (size_t i = 0; i < expected.values.size(); ++i)
+      most = std::max(most, std::abs(actual.values[i] - expected.values[i]) / bound.values[i]);
+    return most;
+  }
+
+  void check(Sizes s, double low = -1) {
+    auto compiled = compile(s);
+    if (!compiled)
+      return;
+    EXPECT_LE(error(call(*compiled, x(s, low), weight(s, low)), x(s, low), weight(s, low)), 5e-7)
+        << s.m << " x " << s.n << " x " << s.k;
+  }
+};
+
+TEST_P(GpuMatmul, OneRow) {
+  check({1, 40, 36});
+  check({1, 17, 37});
+  check({1, 260, 600});
+}
+
+TEST_P(GpuMatmul, FewRows) {
+  check({2, 17, 5});
+  check({31, 128, 16});
+  check({32, 132, 17});
+}
+
+TEST_P(GpuMatmul, ManyRows) {
+  check({33, 64, 32});
+  check({128, 65, 15});
+  check({129, 1, 48});
+  check({130, 68, 100});
+}
+
+TEST_P(GpuMatmul, SplitDepth) {
+  check({20, 24, 1000});
+  check({40, 17, 515});
+}
+
+// Sums of many numbers of one sign keep their accuracy.
+TEST_P(GpuMatmul, LongSums) { check({33, 8, 2048}, 0); }
+
+// One artifact: rows decide which kernel runs.
+TEST_P(GpuMatmul, RegimesAtRunTime) {
+  Sizes s{48, 36, 48};
+  auto compiled = compile(s, /*dynamic=*/true);
+  if (!compiled)
+    return;
+  for (int64_t tokens : {1, 2, 32, 33, 129, 300}) {
+    if (transposeX() && transposeWeight() && tokens != s.k)
+      continue;
+    (transposeX() ? s.k : s.m) = tokens;
+    EXPECT_LE(error(call(*compiled, x(s), weight(s)), x(s), weight(s)), 5e-7) << tokens << " tokens";
+  }
+}
+
+TEST_P(GpuMatmul, SameBitsEveryTime) {
+  Sizes s{20, 24, 700};
+  auto compiled = compile(s);
+  if (!compiled)
+    return;
+  EXPECT_EQ(call(*compiled, x(s), weight(s)).values, call(*compiled, x(s), weight(s)).values);
+}
+
+TEST_P(GpuMatmul, NotANumberStaysInItsRow) {
+  Sizes s{40, 20, 36};
+  auto compiled = compile(s);
+  if (!compiled)
+    return;
+  Array broken = x(s), w = weight(s);
+  (transposeX() ? broken.at(7, 3) : broken.at(3, 7)) = NAN;
+  Array y = call(*compiled, broken, w), whole = call(*compiled, x(s), w);
+  for (int64_t i = 0; i < s.m; ++i)
+    for (int64_t j = 0; j < s.n; ++j)
+      if (i == 3)
+        EXPECT_TRUE(std::isnan(y.at(i, j))) << j;
+      else
+        EXPECT_EQ(y.at(i, j), whole.at(i, j)) << i << ", " << j;
+}
+
+std::string transposes(const ::testing::TestParamInfo<int> &info) {
+  constexpr const char *names[] = {"Plain", "TransposedX", "TransposedWeight", "BothTransposed"};
+  return names[info.param];
+}
+INSTANTIATE_TEST_SUITE_P(, GpuMatmul, ::testing::Range(0, 4), transposes);
+
+} // namespace
+} // namespace peer::numerics
