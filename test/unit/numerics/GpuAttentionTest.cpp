@@ -131,12 +131,12 @@ struct GpuCachedAttention : NNOpTest {
 
 // One block for each head up to 256 rows, then one for every 128.
 TEST_P(GpuCachedAttention, TokenOfOneChunk) {
-  for (int64_t position : {0, 7, 8, 255, 256, 1000})
+  for (int64_t position : {0, 8, 255, 1000})
     checkAt(1, position, 256, 2, 40);
 }
 
 TEST_P(GpuCachedAttention, TokenOfSeveralChunks) {
-  for (int64_t position : {0, 127, 128, 256, 299, 300, 729})
+  for (int64_t position : {0, 128, 299, 729})
     checkAt(1, position, 300, 2, 20);
 }
 

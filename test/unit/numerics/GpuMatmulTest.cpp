@@ -70,7 +70,7 @@ struct GpuMatmul : ::testing::TestWithParam<int> {
     auto compiled = compile(s);
     if (!compiled)
       return;
-    EXPECT_LE(error(call(*compiled, x(s, low), weight(s, low)), x(s, low), weight(s, low)), 5e-7)
+    EXPECT_LE(error(call(*compiled, x(s, low), weight(s, low)), x(s, low), weight(s, low)), 1e-6)
         << s.m << " x " << s.n << " x " << s.k;
   }
 };
@@ -112,7 +112,7 @@ TEST_P(GpuMatmul, RegimesAtRunTime) {
     if (transposeX() && transposeWeight() && tokens != s.k)
       continue;
     (transposeX() ? s.k : s.m) = tokens;
-    EXPECT_LE(error(call(*compiled, x(s), weight(s)), x(s), weight(s)), 5e-7) << tokens << " tokens";
+    EXPECT_LE(error(call(*compiled, x(s), weight(s)), x(s), weight(s)), 1e-6) << tokens << " tokens";
   }
 }
 
