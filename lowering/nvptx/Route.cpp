@@ -113,7 +113,7 @@ static OpTy onlyReader(Value buffer, Operation *writer) {
 /// Whether this is a part of the launch's scratch.
 static bool isLocal(Value buffer) { return buffer.getDefiningOp<memref::ViewOp>() != nullptr; }
 
-/// The gate that reads a select's val in its launch, and whether it is the only reader.
+/// The gate that reads a select's val in its launch, and whether anything else does.
 static std::pair<GateOp, bool> gateOf(SelectOp select) {
   Value val = select.getOuts()[1];
   if (auto gate = onlyReader<GateOp>(val, select))
@@ -138,6 +138,21 @@ static SelectOp selectOf(ScoreOp score) {
   return select && !rejectRoute(score, select) ? select : SelectOp();
 }
 
+/// The op of this kind that writes `buffer` in the same block.
+template <typename OpTy>
+static OpTy writerOf(Value buffer, Operation *reader) {
+  for (Operation *user : buffer.getUsers())
+    if (auto op = dyn_cast<OpTy>(user); op && op->getBlock() == reader->getBlock())
+      if (llvm::is_contained(op.getOuts(), buffer))
+        return op;
+  return {};
+}
+
+bool nvptx::isGateOfSelect(GateOp gate) {
+  auto select = writerOf<SelectOp>(gate.getVal(), gate);
+  return select && select.getPolicy() != SelectPolicy::All && !rejectSelect(select) && gateOf(select).first == gate;
+}
+
 namespace {
 /// Erases ops whose code has been written, and the parts of scratch that only they used: then the scratch is not
 /// allocated.
@@ -149,7 +164,7 @@ void eraseFused(PatternRewriter &rewriter, ArrayRef<Operation *> ops, ArrayRef<V
       rewriter.eraseOp(buffer.getDefiningOp());
 }
 
-/// select, gate; with the score before them where its logits are theirs alone.
+/// score, select and, where there is one, gate.
 struct FuseRoute : OpRewritePattern<ScoreOp> {
   FuseRoute(MLIRContext *context) : OpRewritePattern(context, /*benefit=*/3) {}
 
@@ -173,6 +188,7 @@ struct FuseRoute : OpRewritePattern<ScoreOp> {
   }
 };
 
+/// select and, where there is one, gate.
 struct FuseSelect : OpRewritePattern<SelectOp> {
   FuseSelect(MLIRContext *context) : OpRewritePattern(context, /*benefit=*/3) {}
 
@@ -182,6 +198,8 @@ struct FuseSelect : OpRewritePattern<SelectOp> {
       return rewriter.notifyMatchFailure(select, "not in buffer form inside a launch");
     if (const char *reason = rejectSelect(select))
       return rewriter.notifyMatchFailure(select, reason);
+    if (auto score = writerOf<ScoreOp>(select.getLogits(), select); score && selectOf(score) == select)
+      return rewriter.notifyMatchFailure(select, "goes with its score");
     if (select.getPolicy() == SelectPolicy::All) {
       BlockBuilder b(rewriter, select.getLoc(), launch);
       emitSelectAll(select, b);

@@ -17,6 +17,8 @@ bool isFewTokens(mlir::Value tensor);
 
 /// Scores that only a select in the same launch reads never leave its block, and neither do values that only a gate reads.
 void populateRoutePatterns(mlir::RewritePatternSet &patterns);
+/// Whether a gate in a launch is done together with the select before it.
+bool isGateOfSelect(GateOp gate);
 
 // ScoreGrad.cpp: dense gradients.
 void populateScoreGradPatterns(PatternSets sets);

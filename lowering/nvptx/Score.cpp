@@ -184,11 +184,13 @@ static void emitSelectRows(SelectOp op, LoopBuilder &host) {
   });
 }
 
+static const char *rejectGateRows(GateOp op) { return isGateOfSelect(op) ? "goes with its select" : nullptr; }
+
 void nvptx::populateScorePatterns(PatternSets sets) {
   sets.block(emitTile, rejectTile);
   sets.grid(emitFewTokens, rejectFewTokens);
   sets.grid(emitSelectRows);
-  sets.block(emitGateRows);
+  sets.block(emitGateRows, rejectGateRows);
   if (sets.blocks)
     populateRoutePatterns(*sets.blocks);
   populateScoreGradPatterns(sets);

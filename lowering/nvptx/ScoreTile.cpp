@@ -23,7 +23,8 @@ static constexpr int64_t kScoreStride = kKeyChunk + 8;
 /// Steps of a slab: 8 words deep, which a fragment is for tf32 and bf16 alike.
 static constexpr int64_t kSteps = kSlabWords / 8;
 
-static bool isBF16(Value buffer) { return cast<MemRefType>(buffer.getType()).getElementType().isBF16(); }
+/// Tiles of 8 keys that a warp takes through a slab together: with more the sums of slab and chunk would not fit in registers.
+static constexpr int64_t kTilesAtATime = 4;
 
 //===----------------------------------------------------------------------===//
 // Sizes
@@ -206,23 +207,33 @@ SmallVector<FragmentA> ScoreTile::queryParts(Value slab, int64_t step) {
   return splitIntoBf16(b, pairs);
 }
 
-/// The sums and the products of one slab. The slab's are added up on their own first: tensor cores truncate their sums.
-SmallVector<FragmentC> ScoreTile::multiplySlab(Value slab, ArrayRef<FragmentC> sums) {
-  SmallVector<FragmentC> parts(columnTiles(), zeroFragment(b));
-  Value key = b.mul(b.add(warpColumn, lane.group), b.index(kSlabStride));
-  Value start = b.mul(b.rem(slab, b.index(2)), b.index(kKeyChunk * kSlabStride));
-  Value word = b.add(b.add(start, key), lane.member);
+static Values flattened(ArrayRef<FragmentC> fragments) {
+  Values flat;
+  for (const FragmentC &fragment : fragments)
+    flat.append(fragment.begin(), fragment.end());
+  return flat;
+}
+
+static SmallVector<FragmentC> fragmentsOf(ValueRange flat) {
+  SmallVector<FragmentC> fragments(flat.size() / 4);
+  for (auto [i, value] : llvm::enumerate(flat))
+    fragments[i / 4][i % 4] = value;
+  return fragments;
+}
+
+/// The products of one slab with `tiles` tiles of 8 keys, from `word` of shared memory on.
+SmallVector<FragmentC> ScoreTile::multiplyTiles(Value slab, Value word, int64_t tiles) {
+  SmallVector<FragmentC> parts(tiles, zeroFragment(b));
   auto toF32 = [&](Value bits) -> Value { return arith::BitcastOp::create(b, b.getF32Type(), bits); };
   for (int64_t step = 0; step < kSteps; ++step) {
     SmallVector<FragmentA> query = queryParts(slab, step);
     SplitA split;
     if (!shape.bf16Keys)
       split = splitA(b, {toF32(query[0][0]), toF32(query[0][1]), toF32(query[0][2]), toF32(query[0][3])});
-    for (int64_t tile = 0; tile < columnTiles(); ++tile) {
+    for (auto [tile, part] : llvm::enumerate(parts)) {
       FragmentB keyPart;
       for (int64_t i = 0; i < 2; ++i)
         keyPart[i] = work.load(b, b.getI32Type(), word, tile * 8 * kSlabStride + step * 8 + i * 4);
-      FragmentC &part = parts[tile];
       if (!shape.bf16Keys)
         part = mmaSplit(b, split, splitB(b, {toF32(keyPart[0]), toF32(keyPart[1])}), part);
       else
@@ -230,10 +241,23 @@ SmallVector<FragmentC> ScoreTile::multiplySlab(Value slab, ArrayRef<FragmentC> s
           part = mmaBf16(b, a, keyPart, part);
     }
   }
-  for (auto [part, sum] : llvm::zip(parts, sums))
-    for (size_t i = 0; i < 4; ++i)
-      part[i] = b.add(part[i], sum[i]);
   return parts;
+}
+
+/// The sums and the products of one slab. The slab's are added up on their own first: tensor cores truncate their sums.
+Values ScoreTile::multiplySlab(Value slab, ValueRange sums) {
+  int64_t atATime = std::min(kTilesAtATime, columnTiles());
+  Value key = b.mul(b.add(warpColumn, lane.group), b.index(kSlabStride));
+  Value start = b.mul(b.rem(slab, b.index(2)), b.index(kKeyChunk * kSlabStride));
+  Value word = b.add(b.add(start, key), lane.member);
+  // The sums go round: those at the front are the turn's.
+  return b.loop(b.index(0), b.index(columnTiles() / atATime), sums, [&](Value turn, ValueRange carried) {
+    Value at = b.add(word, b.mul(turn, b.index(atATime * 8 * kSlabStride)));
+    Values parts = flattened(multiplyTiles(slab, at, atATime)), next(carried.drop_front(parts.size()));
+    for (auto [part, sum] : llvm::zip(parts, carried))
+      next.push_back(b.add(part, sum));
+    return next;
+  });
 }
 
 void ScoreTile::storeScores(ArrayRef<FragmentC> sums) {
@@ -252,12 +276,6 @@ void ScoreTile::multiply(Value head, Value half, Value first) {
   // Who read the scores of the last chunk must be done with them.
   b.barrier();
   copySlab(head, half, first, zero);
-  auto toSums = [](ValueRange values) {
-    SmallVector<FragmentC> sums(values.size() / 4);
-    for (auto [i, value] : llvm::enumerate(values))
-      sums[i / 4][i % 4] = value;
-    return sums;
-  };
   Values zeros(4 * columnTiles(), b.f32(0));
   Values sums = b.loop(zero, slabs, zeros, [&](Value slab, ValueRange carried) {
     Value next = b.add(slab, one);
@@ -265,13 +283,11 @@ void ScoreTile::multiply(Value head, Value half, Value first) {
         b.cmp(CmpIPredicate::ult, next, slabs), [&] { copySlab(head, half, first, next); }, [&] { commitCopies(b); });
     awaitCopies(b, 1);
     b.barrier();
-    Values flat;
-    for (const FragmentC &sum : multiplySlab(slab, toSums(carried)))
-      flat.append(sum.begin(), sum.end());
+    Values added = multiplySlab(slab, carried);
     b.barrier();
-    return flat;
+    return added;
   });
-  storeScores(toSums(sums));
+  storeScores(fragmentsOf(sums));
   b.barrier();
 }
 

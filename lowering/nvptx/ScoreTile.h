@@ -62,7 +62,8 @@ public:
 
 private:
   void copySlab(mlir::Value head, mlir::Value half, mlir::Value first, mlir::Value slab);
-  llvm::SmallVector<FragmentC> multiplySlab(mlir::Value slab, llvm::ArrayRef<FragmentC> sums);
+  llvm::SmallVector<FragmentC> multiplyTiles(mlir::Value slab, mlir::Value word, int64_t tiles);
+  llvm::SmallVector<mlir::Value> multiplySlab(mlir::Value slab, mlir::ValueRange sums);
   void storeScores(llvm::ArrayRef<FragmentC> sums);
   llvm::SmallVector<FragmentA> queryParts(mlir::Value slab, int64_t step);
   mlir::Value keyWord(mlir::Value slab) const;
