@@ -19,7 +19,7 @@ RowLayout RowLayout::choose(int64_t width, Type element, int64_t most) {
     if (chunks < layout.chunks)
       layout.vector = vector, layout.chunks = chunks;
   }
-  layout.warps = llvm::divideCeil(layout.perLane(), std::max(most, layout.vector));
+  layout.warps = llvm::PowerOf2Ceil(llvm::divideCeil(layout.perLane(), std::max(most, layout.vector)));
   layout.chunks = llvm::divideCeil(layout.chunks, layout.warps);
   return layout;
 }
@@ -196,7 +196,7 @@ Values nvptx::forSetBits(BlockBuilder &b, Value mask, int64_t unroll, ValueRange
       Value rest = values.back();
       Values positions;
       for (int64_t i = 0; i < at; ++i) {
-        positions.push_back(LLVM::CountTrailingZerosOp::create(b, b.getI32Type(), rest, /*is_zero_poison=*/false));
+        positions.push_back(LLVM::CountTrailingZerosOp::create(b, b.getI32Type(), rest, /*is_zero_poison=*/true));
         rest = both(b, rest, b.sub(rest, b.i32(1)));
       }
       Values next = body(positions, values.drop_back());

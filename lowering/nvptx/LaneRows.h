@@ -20,7 +20,7 @@ struct RowLayout {
   int64_t width;  // elements of a row
   int64_t vector; // neighbouring elements of a lane: one access
   int64_t chunks; // accesses of a lane
-  int64_t warps;  // that share a row
+  int64_t warps;  // that share a row: a power of two
 
   int64_t perLane() const { return chunks * vector; }
   /// The fewest accesses, of at most 16 bytes; at most about `most` elements per lane.

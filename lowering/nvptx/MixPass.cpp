@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "MixPass.h"
+#include "LaunchBounds.h"
 #include "Scan.h"
 
 #include "lowering/nvptx/TileModel.h"
@@ -22,6 +23,8 @@ static constexpr int64_t kWidest = 8192;
 /// Registers of a lane for what lives through the pass, and for rows under way. Together with addresses and temporaries
 /// they leave room for twelve warps per multiprocessor or more.
 static constexpr int64_t kStandingRegisters = 64, kRowRegisters = 64;
+/// Registers for addresses, loops and temporaries, and for each number that is kept.
+static constexpr int64_t kOtherRegisters = 44, kKeptRegisters = 4;
 /// Elements of a row per lane at most: a block's warps add their sums up in 48 KiB of shared memory.
 static constexpr int64_t kMostPerLane = 32;
 /// Rows under way at once at most: more hide no more latency beside the other warps.
@@ -65,10 +68,15 @@ struct PassShape {
       registers += layout.chunks * llvm::divideCeil(bits, 32);
     }
     rowsAtOnce = std::clamp<int64_t>(llvm::bit_floor(uint64_t(kRowRegisters / registers)), 1, kMostRows);
+    expected = layout.perLane() * int64_t(standing.size() + 1) + registers * rowsAtOnce + kOtherRegisters +
+               kKeptRegisters * pass.keptCount;
   }
 
+  /// Blocks per multiprocessor that leave each lane the registers it needs.
+  int64_t blocks(int64_t threads) const { return std::max<int64_t>(1, 65536 / (threads * llvm::alignTo(expected, 8))); }
+
   RowLayout layout{};
-  int64_t rowsAtOnce;
+  int64_t rowsAtOnce, expected;
 };
 
 /// The code of one warp.
@@ -79,7 +87,7 @@ public:
       : b(b), pass(pass), shape(shape), warpOfRow(warpOfRow), row(b, shape.layout, warpOfRow) {
     int64_t dots = llvm::count_if(pass.factors, [](Value factor) { return bool(factor); });
     if (shape.layout.warps > 1 && dots > 0)
-      exchange = b.shared({2, dots, shape.layout.warps, shape.rowsAtOnce}, b.getF32Type());
+      exchange = b.shared({2, dots, shape.rowsAtOnce, shape.layout.warps}, b.getF32Type());
   }
 
   /// The sums over the token's rows numbered [first, end), i32.
@@ -137,6 +145,7 @@ Values WarpPass::emitList(Value first, Value end, ValueRange carried) {
   if (pass.rowsPerExpert > 1)
     listedRow = b.add(b.mul(expert, rows), b.rem(safe, rows));
   Value mask = b.ballot(both(b, inside, b.cmp(CmpIPredicate::sge, expert, b.i32(0))));
+  noteBlocks(mask.getDefiningOp(), shape.blocks(b.threads()));
   Values init(carried);
   init.append(pass.keptCount, b.f32(0));
   Values next = forSetBits(b, mask, shape.rowsAtOnce, init,
@@ -193,14 +202,14 @@ void WarpPass::exchangeDots(MutableArrayRef<Value> dots, int64_t rows, Value par
   };
   b.onEachThread([&] {
     b.ifThen(b.cmp(CmpIPredicate::eq, b.rem(b.lane(), group), b.index(0)), [&] {
-      forEach([&](Value &dot, Value number) { b.store(dot, exchange, {parity, number, warpOfRow, own}); });
+      forEach([&](Value &dot, Value number) { b.store(dot, exchange, {parity, number, own, warpOfRow}); });
     });
   });
   b.barrier();
   forEach([&](Value &dot, Value number) {
-    dot = b.load(exchange, {parity, number, b.index(0), own});
+    dot = b.load(exchange, {parity, number, own, b.index(0)});
     for (int64_t w = 1; w < shape.layout.warps; ++w)
-      dot = b.add(dot, b.load(exchange, {parity, number, b.index(w), own}));
+      dot = b.add(dot, b.load(exchange, {parity, number, own, b.index(w)}));
   });
 }
 

@@ -6,6 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "LaunchBounds.h"
+
 #include "lowering/LoopBuilder.h"
 #include "lowering/Passes.h"
 
@@ -249,6 +251,7 @@ struct PlanMemory : peer::impl::PlanMemoryBase<PlanMemory> {
       if (!function.isExternal() && function.getBody().hasOneBlock())
         Planner(function).run();
     getOperation().walk(alignShared);
+    getOperation().walk(nvptx::collectBlocks);
   }
 };
 } // namespace
