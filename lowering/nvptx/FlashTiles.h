@@ -14,6 +14,8 @@
 #include "Mma.h"
 #include "SharedTile.h"
 
+#include <functional>
+
 namespace peer::nvptx {
 
 /// Columns of one head, padded by zeros to whole fragments in shared memory and registers.
@@ -44,8 +46,6 @@ class FlashBuilder {
 public:
   FlashBuilder(BlockBuilder &b, HeadWidth head);
 
-  /// The warp's first row among the block's.
-  mlir::Value warpRow() const { return rowOfWarp; }
   /// The lane's row among the block's: of elements 0 and 1 (half 0) and of 2 and 3 (half 1) of a fragment.
   mlir::Value row(int64_t half) { return b.add(b.add(rowOfWarp, lane.group), b.index(8 * half)); }
   /// The column in fragment `n` of its element `e`.
