@@ -57,8 +57,9 @@ static void optimize(Module &module, TargetMachine &machine, Effort effort) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, graphs, modules);
-  OptimizationLevel level = effort == Effort::Full ? OptimizationLevel::O3 : OptimizationLevel::O1;
-  builder.buildPerModuleDefaultPipeline(level).run(module, modules);
+  ModulePassManager passes = effort == Effort::Full ? builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3)
+                                                    : builder.buildO0DefaultPipeline(OptimizationLevel::O0);
+  passes.run(module, modules);
 }
 
 Expected<std::unique_ptr<Module>> buildLLVMModule(mlir::ModuleOp source, LLVMContext &context,
