@@ -1,100 +1,142 @@
-// Every access of memory: bounds and alignment, what was written before, who else was there.
+// Every access of memory: bounds and alignment, what was written before, which other block was there.
 
 #include "Block.h"
+#include "Lanes.h"
 
 #include <algorithm>
 #include <cstring>
 
 namespace peer::runtime::sim {
 
-Mask BlockRun::locate(Warp &warp, const Inst &inst, Mask mask, Space space, const uint64_t *addresses, unsigned bytes,
-                      bool write, Site *sites) {
-  if (space == Space::Global || space == Space::Const)
-    return locateGlobal(warp, inst, mask, addresses, bytes, write, sites);
-  Mask good = 0, global = 0;
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    if (!(mask >> lane & 1))
-      continue;
-    uint64_t address = addresses[lane], window = address & kWindowMask;
-    Space here = space;
-    sites[lane].address = address;
-    if (space == Space::Generic) {
-      if (window != kSharedWindow && window != kLocalWindow && window != kParamWindow) {
-        global |= Mask{1} << lane;
-        continue;
-      }
-      here = window == kSharedWindow ? Space::Shared : window == kLocalWindow ? Space::Local : Space::Param;
-      address &= ~kWindowMask;
-    }
-    if (locateSmall(warp, inst, lane, here, address, bytes, write, sites[lane]))
-      good |= Mask{1} << lane;
-  }
-  return global ? good | locateGlobal(warp, inst, global, addresses, bytes, write, sites) : good;
-}
+namespace {
+using Pattern = Access::Pattern;
 
-bool BlockRun::locateSmall(Warp &warp, const Inst &inst, unsigned lane, Space space, uint64_t offset, unsigned bytes,
-                           bool write, Site &site) {
-  uint64_t room = space == Space::Shared  ? launch.sharedBytes
-                  : space == Space::Local ? program.localBytes
-                                          : launch.parameters.size();
-  if (offset > room || bytes > room - offset || (space == Space::Param && write)) {
-    fault(FaultKind::OutOfBounds, warp, inst, lane, site.address, bytes,
-          concat(spaceName(space), " memory has ", room, " bytes"));
+/// Whether the lanes of a mask, without holes, go up by `bytes` from the first.
+bool consecutive(const uint64_t *offset, Mask mask, unsigned bytes) {
+  auto first = static_cast<unsigned>(std::countr_zero(mask));
+  Mask from = mask >> first;
+  if (from & (from + 1))
     return false;
-  }
-  if (offset % bytes) {
-    fault(FaultKind::Misaligned, warp, inst, lane, site.address, bytes, concat(spaceName(space), " memory"));
-    return false;
-  }
-  site.space = space;
-  site.allocation = nullptr;
-  site.offset = offset;
-  if (space == Space::Shared)
-    site.data = shared.data() + offset;
-  else if (space == Space::Param)
-    // Never written: checked above.
-    site.data = const_cast<uint8_t *>(launch.parameters.data()) + offset;
-  else {
-    site.offset = offset + uint64_t{warp.index * kLanes + lane} * program.localBytes;
-    site.data = local.data() + site.offset;
-  }
+  uint64_t next = offset[first];
+  for (unsigned lane = first; lane < first + static_cast<unsigned>(std::popcount(mask)); ++lane, next += bytes)
+    if (offset[lane] != next)
+      return false;
   return true;
 }
+} // namespace
 
-Mask BlockRun::locateGlobal(Warp &warp, const Inst &inst, Mask mask, const uint64_t *addresses, unsigned bytes,
-                            bool write, Site *sites) {
-  Mask good = 0;
-  Allocation *allocation = nullptr;
-  uint64_t id = ~uint64_t{0};
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    if (!(mask >> lane & 1))
-      continue;
-    uint64_t address = addresses[lane], offset = address & kOffsetMask;
-    if (address >> kOffsetBits != id) {
-      id = address >> kOffsetBits;
-      allocation = launch.memory.find(address);
-    }
-    if (!allocation || allocation->freed || offset > allocation->bytes || bytes > allocation->bytes - offset) {
-      std::string detail = !allocation ? std::string("no memory there")
-                                       : concat(allocation->freed ? "freed memory" : "offset ",
-                                                allocation->freed ? "" : std::to_string(offset),
-                                                " of an allocation of ", allocation->bytes, " bytes",
-                                                allocation->name.empty() ? "" : " named ", allocation->name);
-      fault(FaultKind::OutOfBounds, warp, inst, lane, address, bytes, std::move(detail));
-    } else if (offset % bytes) {
-      fault(FaultKind::Misaligned, warp, inst, lane, address, bytes, "global memory");
-    } else if (write && allocation->constant) {
-      fault(FaultKind::OutOfBounds, warp, inst, lane, address, bytes, "constant memory is not written by kernels");
-    } else {
-      sites[lane] = {allocation->data + offset, allocation, offset, address, Space::Global};
-      good |= Mask{1} << lane;
+void BlockRun::locate(Warp &warp, const Inst &inst, Mask mask, Space space, const uint64_t *addresses, unsigned bytes,
+                      bool write, Access &access) {
+  auto first = static_cast<unsigned>(std::countr_zero(mask));
+  const uint64_t start = addresses[first];
+  Region region;
+  region.space = space;
+  if (space == Space::Generic) {
+    uint64_t window = start & kWindowMask;
+    region.space = window == kSharedWindow  ? Space::Shared
+                   : window == kLocalWindow ? Space::Local
+                   : window == kParamWindow ? Space::Param
+                                            : Space::Global;
+    region.key = kWindowMask;
+    region.offsets = ~kWindowMask;
+  }
+  switch (region.space) {
+  case Space::Shared:
+    region.base = scratch.shared.data();
+    region.room = launch.sharedBytes;
+    break;
+  case Space::Local:
+    region.base = scratch.local.data();
+    region.room = program.localBytes;
+    break;
+  case Space::Param:
+    // Never written: it says so below.
+    region.base = const_cast<uint8_t *>(launch.parameters.data());
+    region.room = launch.parameters.size();
+    region.writable = false;
+    break;
+  default:
+    region.space = Space::Global;
+    region.key = ~kOffsetMask;
+    region.offsets = kOffsetMask;
+    region.allocation = launch.memory.find(start);
+    if (region.allocation && !region.allocation->freed) {
+      region.base = region.allocation->data;
+      region.room = region.allocation->bytes;
+      region.writable = !region.allocation->constant;
     }
   }
-  if (good && launch.options.checkRaces)
+  access.space = region.space;
+  access.pattern = Pattern::Scattered;
+  access.bytes = bytes;
+  access.allocation = region.allocation;
+  access.base = region.base;
+  access.addresses = addresses;
+
+  // All lanes at once, those that take no part like the first: bits that only a wrong access sets.
+  uint64_t apart = 0, odd = 0, over = 0, differ = 0;
+  const uint64_t limit = region.room - bytes, offsets = region.offsets;
+  uint64_t filled[kLanes];
+  if (mask != kAllLanes) {
+    std::fill_n(filled, kLanes, start);
+    eachLane(mask, [&](unsigned lane) { filled[lane] = addresses[lane]; });
+  }
+  const uint64_t *from = mask == kAllLanes ? addresses : filled;
+  PEER_LANES {
+    uint64_t offset = from[lane] & offsets;
+    access.offset[lane] = offset;
+    differ |= from[lane] ^ start;
+    odd |= offset;
+    over |= (limit - offset) | offset;
+  }
+  apart = differ & region.key;
+  if (apart || (odd & (bytes - 1)) || over >> 63 || region.room < bytes || (write && !region.writable)) {
+    locateEach(warp, inst, mask, region, write, access);
+  } else {
+    access.taken = access.lanes = mask;
+    if (differ == 0)
+      access.pattern = Pattern::Same;
+    else if (consecutive(access.offset, mask, bytes))
+      access.pattern = Pattern::Consecutive;
+  }
+  if (region.space == Space::Local) {
+    access.pattern = Pattern::Scattered;
     for (unsigned lane = 0; lane < kLanes; ++lane)
-      if (good >> lane & 1)
-        sites[lane].allocation->shadow.prepare(launch.number, program.globalGrain, sites[lane].allocation->bytes);
-  return good;
+      access.offset[lane] += uint64_t{warp.index * kLanes + lane} * program.localBytes;
+  }
+}
+
+std::string BlockRun::outOfBounds(const Region &region, uint64_t offset) const {
+  const Allocation *allocation = region.allocation;
+  if (region.space != Space::Global)
+    return concat(spaceName(region.space), " memory has ", region.room, " bytes");
+  if (!allocation)
+    return "no memory there";
+  return concat(allocation->freed ? "freed memory" : "offset ", allocation->freed ? "" : std::to_string(offset),
+                " of an allocation of ", allocation->bytes, " bytes", allocation->name.empty() ? "" : " named ",
+                allocation->name);
+}
+
+/// As locate, lane by lane, because something is wrong or they lead to several places.
+void BlockRun::locateEach(Warp &warp, const Inst &inst, Mask mask, const Region &region, bool write, Access &access) {
+  const uint64_t start = access.addresses[std::countr_zero(mask)];
+  const unsigned bytes = access.bytes;
+  access.taken = access.lanes = 0;
+  eachLane(mask, [&](unsigned lane) {
+    uint64_t address = access.addresses[lane], offset = address & region.offsets;
+    if ((address ^ start) & region.key)
+      return;
+    access.taken |= Mask{1} << lane;
+    bool global = region.space == Space::Global;
+    if (offset > region.room || bytes > region.room - offset || (!global && write && !region.writable))
+      fault(FaultKind::OutOfBounds, warp, inst, lane, address, bytes, outOfBounds(region, offset));
+    else if (offset & (bytes - 1))
+      fault(FaultKind::Misaligned, warp, inst, lane, address, bytes, concat(spaceName(region.space), " memory"));
+    else if (write && !region.writable)
+      fault(FaultKind::OutOfBounds, warp, inst, lane, address, bytes, "constant memory is not written by kernels");
+    else
+      access.lanes |= Mask{1} << lane;
+  });
 }
 
 bool BlockRun::globalRaces(uint32_t other) const {
@@ -102,173 +144,119 @@ bool BlockRun::globalRaces(uint32_t other) const {
   return other != 0 && !(other == BlockShadow::kMany ? fenced : BlockOrder::knows(known, other - 1));
 }
 
-void BlockRun::noteRead(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes) {
-  bool written = true;
-  if (site.space == Space::Global) {
-    if (launch.options.checkUninitialised)
-      for (unsigned i = 0; i < bytes; i += 8)
-        written &= site.allocation->written(site.offset + i, std::min(bytes - i, 8u));
-    if (inst.flags & kStrong) {
-      if (program.fences)
-        launch.order.meet(site.address, blockNumber, known, false);
-    } else if (launch.options.checkRaces) {
-      for (unsigned i = 0; i < bytes; i += 1u << program.globalGrain)
-        if (uint32_t other = site.allocation->shadow.read(site.offset + i, blockNumber); globalRaces(other)) {
-          fault(FaultKind::GlobalRace, warp, inst, lane, site.address, bytes,
-                concat("read of what block ", other - 1, " writes in the same launch"));
-          break;
-        }
-    }
-  } else if (site.space == Space::Shared) {
-    if (launch.options.checkUninitialised)
-      for (unsigned i = 0; i < bytes; ++i)
-        written &= sharedWritten[site.offset + i] != 0;
-    if (launch.options.checkRaces)
-      sharedRead(warp, inst, lane, site, bytes);
-  } else if (site.space == Space::Local && launch.options.checkUninitialised) {
-    for (unsigned i = 0; i < bytes; ++i)
-      written &= localWritten[site.offset + i] != 0;
-  }
-  if (!written)
-    fault(FaultKind::Uninitialised, warp, inst, lane, site.address, bytes, concat(spaceName(site.space), " memory"));
+void BlockRun::unwritten(Warp &warp, const Inst &inst, unsigned lane, const Access &access) {
+  fault(FaultKind::Uninitialised, warp, inst, lane, access.addresses[lane], access.bytes,
+        concat(spaceName(access.space), " memory"));
 }
 
-void BlockRun::noteWrite(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes,
-                         const void *value) {
-  if (site.space == Space::Global) {
-    for (unsigned i = 0; i < bytes; i += 8)
-      site.allocation->markWritten(site.offset + i, std::min(bytes - i, 8u));
-    if (inst.flags & kStrong) {
-      if (program.fences)
-        launch.order.meet(site.address, blockNumber, known, fenced);
-    } else if (launch.options.checkRaces) {
-      for (unsigned i = 0; i < bytes; i += 1u << program.globalGrain)
-        if (uint32_t other = site.allocation->shadow.write(site.offset + i, blockNumber);
-            globalRaces(other) && std::memcmp(site.data, value, bytes) != 0) {
-          std::string who = other == BlockShadow::kMany ? std::string("other blocks read")
-                                                        : concat("block ", other - 1, " reads or writes");
-          fault(FaultKind::GlobalRace, warp, inst, lane, site.address, bytes,
-                concat("write to what ", who, " in the same launch"));
-          break;
-        }
-    }
-  } else if (site.space == Space::Shared) {
-    if (launch.options.checkRaces)
-      sharedWrite(warp, inst, lane, site, bytes, value, false);
-    std::memset(sharedWritten.data() + site.offset, 1, bytes);
-  } else if (site.space == Space::Local) {
-    std::memset(localWritten.data() + site.offset, 1, bytes);
-  }
+void BlockRun::noteRead(Warp &warp, const Inst &inst, const Access &access) {
+  if (access.space == Space::Global)
+    return globalRead(warp, inst, access);
+  if (access.space == Space::Shared)
+    return sharedRead(warp, inst, access);
+  if (access.space == Space::Local && launch.options.checkUninitialised)
+    eachLane(access.lanes, [&](unsigned lane) {
+      const uint8_t *written = scratch.localWritten.data() + access.offset[lane];
+      if (!std::all_of(written, written + access.bytes, [](uint8_t byte) { return byte != 0; }))
+        unwritten(warp, inst, lane, access);
+    });
 }
 
-void BlockRun::noteAtomic(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes) {
-  bool written = true;
-  if (site.space == Space::Global) {
-    for (unsigned i = 0; i < bytes; i += 8)
-      written &= site.allocation->written(site.offset + i, std::min(bytes - i, 8u));
+void BlockRun::globalRead(Warp &warp, const Inst &inst, const Access &access) {
+  Allocation *allocation = access.allocation;
+  if (launch.options.checkUninitialised &&
+      !access.eachRange([&](uint64_t offset, uint64_t bytes) { return allocation->written(offset, bytes); }))
+    eachLane(access.lanes, [&](unsigned lane) {
+      if (!allocation->written(access.offset[lane], access.bytes))
+        unwritten(warp, inst, lane, access);
+    });
+  if (inst.flags & kStrong) {
     if (program.fences)
-      launch.order.meet(site.address, blockNumber, known, fenced);
-  } else if (site.space == Space::Shared) {
-    for (unsigned i = 0; i < bytes; ++i)
-      written &= sharedWritten[site.offset + i] != 0;
-    if (launch.options.checkRaces)
-      sharedWrite(warp, inst, lane, site, bytes, nullptr, true);
+      eachLane(access.lanes,
+               [&](unsigned lane) { launch.order.meet(access.addresses[lane], blockNumber, known, false); });
+    return;
+  }
+  if (!watchBlocks)
+    return;
+  BlockShadow &shadow = allocation->shadow;
+  shadow.prepare(launch.number, program.globalGrain, allocation->bytes);
+  if (access.eachRange([&](uint64_t offset, uint64_t bytes) { return shadow.read(offset, bytes, blockNumber); }))
+    return;
+  eachLane(access.lanes, [&](unsigned lane) {
+    for (unsigned i = 0; i < access.bytes; i += 1u << program.globalGrain)
+      if (uint32_t other = shadow.readGranule(access.offset[lane] + i, blockNumber); globalRaces(other)) {
+        fault(FaultKind::GlobalRace, warp, inst, lane, access.addresses[lane], access.bytes,
+              concat("read of what block ", other - 1, " writes in the same launch"));
+        break;
+      }
+  });
+}
+
+void BlockRun::noteGlobalWrite(Warp &warp, const Inst &inst, const Access &access, const uint8_t *values) {
+  Allocation *allocation = access.allocation;
+  access.eachRange([&](uint64_t offset, uint64_t bytes) {
+    allocation->markWritten(offset, bytes);
+    return true;
+  });
+  if (inst.flags & kStrong) {
+    if (program.fences)
+      eachLane(access.lanes,
+               [&](unsigned lane) { launch.order.meet(access.addresses[lane], blockNumber, known, fenced); });
+    return;
+  }
+  if (!watchBlocks)
+    return;
+  BlockShadow &shadow = allocation->shadow;
+  shadow.prepare(launch.number, program.globalGrain, allocation->bytes);
+  if (access.eachRange([&](uint64_t offset, uint64_t bytes) { return shadow.write(offset, bytes, blockNumber); }))
+    return;
+  eachLane(access.lanes, [&](unsigned lane) {
+    for (unsigned i = 0; i < access.bytes; i += 1u << program.globalGrain)
+      if (uint32_t other = shadow.writeGranule(access.offset[lane] + i, blockNumber);
+          globalRaces(other) && std::memcmp(access.data(lane), values + lane * access.bytes, access.bytes) != 0) {
+        std::string who = other == BlockShadow::kMany ? std::string("other blocks read")
+                                                      : concat("block ", other - 1, " reads or writes");
+        fault(FaultKind::GlobalRace, warp, inst, lane, access.addresses[lane], access.bytes,
+              concat("write to what ", who, " in the same launch"));
+        break;
+      }
+  });
+}
+
+void BlockRun::store(const Access &access, const uint8_t *values) {
+  withSize(access.bytes, [&](auto size) {
+    constexpr unsigned kBytes = decltype(size)::value;
+    eachLane(access.lanes, [&](unsigned lane) { std::memcpy(access.data(lane), values + lane * kBytes, kBytes); });
+  });
+}
+
+void BlockRun::write(Warp &warp, const Inst &inst, const Access &access, const void *values) {
+  const auto *from = static_cast<const uint8_t *>(values);
+  if (access.space == Space::Shared)
+    return sharedWrite(warp, inst, access, from, false);
+  if (access.space == Space::Global)
+    noteGlobalWrite(warp, inst, access, from);
+  else
+    eachLane(access.lanes,
+             [&](unsigned lane) { std::memset(scratch.localWritten.data() + access.offset[lane], 1, access.bytes); });
+  store(access, from);
+}
+
+void BlockRun::noteAtomic(Warp &warp, const Inst &inst, unsigned lane, const Access &access) {
+  bool written = true;
+  if (access.space == Space::Global) {
+    written = access.allocation->written(access.offset[lane], access.bytes);
+    if (program.fences)
+      launch.order.meet(access.addresses[lane], blockNumber, known, fenced);
+  } else if (access.space == Space::Shared && watchShared) {
+    uint64_t begin = access.offset[lane] >> program.sharedGrain,
+             end = (access.offset[lane] + access.bytes - 1) >> program.sharedGrain;
+    for (uint64_t i = begin; i <= end; ++i)
+      written &= scratch.cells[i].writeClock > scratch.clockBase;
+    sharedWriteFaults(warp, inst, lane, access, nullptr, true);
   }
   if (!written && launch.options.checkUninitialised)
-    fault(FaultKind::Uninitialised, warp, inst, lane, site.address, bytes, "by an atomic operation");
-}
-
-bool BlockRun::ordered(const Warp &warp, uint32_t self, uint32_t other, uint32_t clock) const {
-  if (other == 0 || other == self)
-    return true;
-  uint32_t w = (other - 1) / kLanes;
-  // Lanes of one warp are ordered by bar.warp.sync and barriers, which advance the warp's own count.
-  return w == warp.index ? clock < warp.clock[w] : clock <= warp.clock[w];
-}
-
-void BlockRun::sharedRace(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes,
-                          const char *what, uint32_t other) {
-  fault(FaultKind::SharedRace, warp, inst, lane, site.address, bytes,
-        concat(what, " ", nameOf(other - 1), " without a barrier in between"));
-}
-
-void BlockRun::sharedRead(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes) {
-  auto self = static_cast<uint16_t>(warp.index * kLanes + lane + 1);
-  uint32_t now = warp.clock[warp.index];
-  unsigned shift = program.sharedGrain;
-  for (uint64_t i = site.offset >> shift; i <= (site.offset + bytes - 1) >> shift; ++i) {
-    Cell &cell = cells[i];
-    if (cell.pending) {
-      fault(FaultKind::MissingAsyncWait, warp, inst, lane, site.address, bytes,
-            concat("read of shared memory that a cp.async of ", nameOf(cell.pending - 1u), " still writes"));
-      return;
-    }
-    bool race = !ordered(warp, self, cell.writer, cell.writeClock);
-    // Two readers are kept, always different threads, so that a writer that reads too does not hide the other.
-    if (cell.reader[0] != self) {
-      cell.reader[1] = cell.reader[0];
-      cell.readClock[1] = cell.readClock[0];
-      cell.reader[0] = self;
-    }
-    cell.readClock[0] = now;
-    if (race) {
-      sharedRace(warp, inst, lane, site, bytes, "read of what was written by", cell.writer);
-      return;
-    }
-  }
-}
-
-void BlockRun::sharedWrite(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes,
-                           const void *value, bool atomic) {
-  auto self = static_cast<uint16_t>(warp.index * kLanes + lane + 1);
-  unsigned shift = program.sharedGrain;
-  uint32_t writer = 0, reader = 0, pending = 0;
-  for (uint64_t i = site.offset >> shift; i <= (site.offset + bytes - 1) >> shift; ++i) {
-    Cell &cell = cells[i];
-    if (cell.pending)
-      pending = cell.pending;
-    if (!(atomic && cell.atomic) && !ordered(warp, self, cell.writer, cell.writeClock))
-      writer = cell.writer;
-    for (unsigned r = 0; r < 2; ++r)
-      if (!ordered(warp, self, cell.reader[r], cell.readClock[r]))
-        reader = cell.reader[r];
-    cell.writer = self;
-    cell.writeClock = warp.clock[warp.index];
-    cell.atomic = atomic;
-  }
-  if (pending)
-    fault(FaultKind::MissingAsyncWait, warp, inst, lane, site.address, bytes,
-          concat("write to shared memory that a cp.async of ", nameOf(pending - 1), " still writes"));
-  else if (reader)
-    sharedRace(warp, inst, lane, site, bytes, "write to what was read by", reader);
-  // Threads that all write the same value do no harm, whichever comes last.
-  else if (writer && !(value && std::memcmp(site.data, value, bytes) == 0))
-    sharedRace(warp, inst, lane, site, bytes, "write to what was written by", writer);
-}
-
-void BlockRun::beginAsync(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes,
-                          const void *value) {
-  noteWrite(warp, inst, lane, site, bytes, value);
-  if (!launch.options.checkRaces)
-    return;
-  unsigned shift = program.sharedGrain;
-  for (uint64_t i = site.offset >> shift; i <= (site.offset + bytes - 1) >> shift; ++i)
-    cells[i].pending = static_cast<uint16_t>(warp.index * kLanes + lane + 1);
-  warp.async.push_back({static_cast<uint32_t>(site.offset), warp.asyncGroup[lane], static_cast<uint8_t>(lane),
-                        static_cast<uint8_t>(bytes)});
-}
-
-void BlockRun::finishAsync(Warp &warp, const AsyncCopy &copy) {
-  unsigned shift = program.sharedGrain;
-  auto self = static_cast<uint16_t>(warp.index * kLanes + copy.lane + 1);
-  for (uint64_t i = copy.offset >> shift; i <= (copy.offset + copy.bytes - 1u) >> shift; ++i)
-    if (cells[i].pending == self) {
-      cells[i].pending = 0;
-      // From here on it is a write of this thread like any other: the rest of the block needs a barrier.
-      cells[i].writer = self;
-      cells[i].writeClock = warp.clock[warp.index];
-      cells[i].atomic = false;
-    }
+    fault(FaultKind::Uninitialised, warp, inst, lane, access.addresses[lane], access.bytes, "by an atomic operation");
 }
 
 } // namespace peer::runtime::sim

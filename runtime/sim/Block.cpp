@@ -17,17 +17,25 @@ void BlockOrder::meet(uint64_t address, uint32_t block, Known &known, bool publi
   }
 }
 
-BlockRun::BlockRun(Launch &launch)
-    : launch(launch), program(launch.program), threads(static_cast<uint32_t>(launch.block.count())) {
-  for (uint32_t i = 0; i < (threads + kLanes - 1) / kLanes; ++i)
-    warps.push_back(std::make_unique<Warp>(*this, i, program));
+BlockRun::BlockRun(Launch &launch, Scratch &scratch)
+    : launch(launch), program(launch.program), scratch(scratch),
+      watchBlocks(launch.options.checkRaces && launch.grid.count() > 1),
+      watchShared(launch.options.checkRaces || launch.options.checkUninitialised),
+      threads(static_cast<uint32_t>(launch.block.count())) {
+  uint32_t count = (threads + kLanes - 1) / kLanes;
+  if (scratch.registers.size() < count)
+    scratch.registers.resize(count);
+  for (uint32_t i = 0; i < count; ++i)
+    warps.push_back(std::make_unique<Warp>(*this, i, program, scratch.registers[i].reserve(program.registerBytes)));
   // Room for the last access's checks in whole granules.
   size_t sharedBytes = (size_t{launch.sharedBytes} + 15) & ~size_t{15};
-  shared.resize(sharedBytes);
-  sharedWritten.resize(sharedBytes);
-  cells.resize(launch.options.checkRaces ? (sharedBytes >> program.sharedGrain) + 1 : 0);
-  local.resize(size_t{program.localBytes} * threads);
-  localWritten.resize(local.size());
+  size_t cells = watchShared ? (sharedBytes >> program.sharedGrain) + 1 : 0;
+  scratch.shared.resize(sharedBytes);
+  // What is in them from another launch is as old as what is there from another block.
+  if (cells > scratch.cells.size())
+    scratch.cells.resize(cells);
+  scratch.local.assign(size_t{program.localBytes} * threads, 0);
+  scratch.localWritten.resize(scratch.local.size());
 }
 
 uint64_t BlockRun::special(Special what, uint32_t warp, uint32_t lane) const {
@@ -111,22 +119,20 @@ void BlockRun::run(uint64_t number) {
   known.clear();
   liveThreads = threads;
   instructionsBefore = warpInstructions();
-  std::fill(sharedWritten.begin(), sharedWritten.end(), 0);
-  std::fill(localWritten.begin(), localWritten.end(), 0);
+  std::fill(scratch.localWritten.begin(), scratch.localWritten.end(), 0);
   // What kernels find in memory that nobody wrote is the same on every run.
-  std::fill(shared.begin(), shared.end(), 0xa5);
+  std::fill(scratch.shared.begin(), scratch.shared.end(), 0xa5);
   for (Barrier &barrier : barriers)
     barrier = {};
-  for (auto &warp : warps)
-    for (uint32_t count : warp->clock)
-      clockBase = std::max(clockBase, count);
-  if (clockBase > 1u << 30) {
-    std::fill(cells.begin(), cells.end(), Cell{});
-    clockBase = 0;
+  uint32_t &base = scratch.clockBase;
+  if (base > 1u << 30) {
+    std::fill(scratch.cells.begin(), scratch.cells.end(), Cell{});
+    base = 0;
   }
   for (auto &warp : warps) {
-    warp->clock.fill(clockBase);
-    warp->clock[warp->index] = clockBase + 1;
+    warp->clock.fill(base);
+    warp->clock[warp->index] = base + 1;
+    warp->floor = base;
     uint32_t first = warp->index * kLanes;
     warp->start(threads - first >= kLanes ? kAllLanes : (Mask{1} << (threads - first)) - 1);
   }
@@ -152,11 +158,13 @@ void BlockRun::run(uint64_t number) {
   bool copying = false;
   for (auto &warp : warps)
     copying |= !warp->async.empty();
-  for (Cell &cell : cells) {
+  for (Cell &cell : scratch.cells) {
     if (!copying)
       break;
     cell.pending = 0;
   }
+  for (auto &warp : warps)
+    base = std::max(base, *std::max_element(warp->clock.begin(), warp->clock.end()));
 }
 
 bool BlockRun::overLimit(Warp &warp, const Inst &inst, Mask active) {
@@ -201,7 +209,7 @@ bool BlockRun::arrive(Warp &warp, const Inst &inst, Mask active, uint32_t pc) {
     barrier.any |= value != 0;
   }
   if (arriveOnly)
-    ++warp.clock[warp.index];
+    orderWarp(warp);
   else
     warp.parked.push_back({pc, active, Warp::Wait::AtBarrier, id});
   if (barrier.arrived >= expectedAt(barrier))
@@ -240,7 +248,7 @@ void BlockRun::complete(uint32_t id) {
             "threads of one warp are at different places when the barrier completes");
     for (unsigned w = 0; w < kMaxWarps; ++w)
       warp->clock[w] = std::max(warp->clock[w], done.clock[w]);
-    ++warp->clock[warp->index];
+    orderWarp(*warp);
     warp->release(id);
   }
 }

@@ -1,26 +1,19 @@
 // One block of threads on one thread of this machine: its warps, barriers, shared and local memory, and the checks of every access.
 #pragma once
 
+#include "Access.h"
 #include "Launch.h"
+#include "Scratch.h"
 #include "Warp.h"
 
 #include <memory>
 
 namespace peer::runtime::sim {
 
-/// Where one lane's access goes.
-struct Site {
-  uint8_t *data = nullptr;
-  /// Global memory only.
-  Allocation *allocation = nullptr;
-  uint64_t offset = 0;
-  uint64_t address = 0;
-  Space space = Space::Global;
-};
-
 class BlockRun {
 public:
-  BlockRun(Launch &launch);
+  /// `scratch` is this run's alone while it lasts.
+  BlockRun(Launch &launch, Scratch &scratch);
 
   /// Runs the block with this number.
   void run(uint64_t number);
@@ -39,19 +32,21 @@ public:
   void fault(FaultKind kind, const Warp &warp, const Inst &inst, unsigned lane, uint64_t address, uint32_t size,
              std::string detail);
 
-  // Accesses (Access.cpp).
-  /// Finds the memory of `bytes` bytes at each lane's address; the lanes whose access is in bounds and aligned.
-  Mask locate(Warp &warp, const Inst &inst, Mask mask, Space space, const uint64_t *addresses, unsigned bytes,
-              bool write, Site *sites);
+  // Accesses (Access.cpp, AccessShared.cpp).
+  /// Finds the memory of `bytes` bytes at the addresses of `mask`, as far as it is where that of its first lane is: the caller comes again
+  /// for those that are not in `access.taken`. What is out of bounds, misaligned or must not be written is a fault.
+  void locate(Warp &warp, const Inst &inst, Mask mask, Space space, const uint64_t *addresses, unsigned bytes,
+              bool write, Access &access);
   /// Checks a read: written before, no race, no copy under way.
-  void noteRead(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes);
-  /// Checks and records a write of `value`, which is not in memory yet.
-  void noteWrite(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes, const void *value);
-  void noteAtomic(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes);
+  void noteRead(Warp &warp, const Inst &inst, const Access &access);
+  /// Checks, records and does a write; `values` are access.bytes bytes for each of the 32 lanes.
+  void write(Warp &warp, const Inst &inst, const Access &access, const void *values);
+  void noteAtomic(Warp &warp, const Inst &inst, unsigned lane, const Access &access);
   void fence() { fenced = true; }
   /// Threads of the warp saw each other's accesses (bar.warp.sync).
-  void orderWarp(Warp &warp) { ++warp.clock[warp.index]; }
-  void beginAsync(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes, const void *value);
+  void orderWarp(Warp &warp);
+  /// Copies `values`, as write, and counts as under way until the lane waits.
+  void beginAsync(Warp &warp, const Inst &inst, const Access &access, const void *values);
   void finishAsync(Warp &warp, const AsyncCopy &copy);
 
   Launch &launch;
@@ -68,42 +63,45 @@ private:
     uint32_t count = 0;
     bool all = true, any = false;
   };
-  /// Who touched a granule of shared memory last. Threads are numbered from 1.
-  struct Cell {
-    uint16_t writer = 0;
-    uint16_t reader[2] = {0, 0};
-    /// The thread whose cp.async writes here and has not been waited for.
-    uint16_t pending = 0;
-    bool atomic = false;
-    uint32_t writeClock = 0;
-    uint32_t readClock[2] = {0, 0};
-  };
-
   uint32_t expectedAt(const Barrier &barrier) const { return barrier.expected ? barrier.expected : liveThreads; }
   void complete(uint32_t id);
   void deadlock();
   Dim3 threadOf(uint32_t warp, uint32_t lane) const;
   std::string nameOf(uint32_t thread) const;
-  bool ordered(const Warp &warp, uint32_t self, uint32_t other, uint32_t clock) const;
-  Mask locateGlobal(Warp &warp, const Inst &inst, Mask mask, const uint64_t *addresses, unsigned bytes, bool write,
-                    Site *sites);
-  bool locateSmall(Warp &warp, const Inst &inst, unsigned lane, Space space, uint64_t offset, unsigned bytes,
-                   bool write, Site &site);
-  void sharedRead(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes);
-  void sharedWrite(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes, const void *value,
-                   bool atomic);
-  void sharedRace(Warp &warp, const Inst &inst, unsigned lane, const Site &site, unsigned bytes, const char *what,
-                  uint32_t other);
+  /// After a change of the warp's clock.
+  void updateFloor(Warp &warp) const;
+  bool ordered(const Warp &warp, uint32_t self, uint32_t other, uint32_t clock) const {
+    if (other == 0 || other == self)
+      return true;
+    uint32_t w = (other - 1) / kLanes;
+    // Lanes of one warp are ordered by bar.warp.sync and barriers, which advance the warp's own count.
+    return w == warp.index ? clock < warp.clock[w] : clock <= warp.clock[w];
+  }
+  bool orderedCell(const Warp &warp, uint32_t self, uint32_t other, uint32_t clock) const {
+    return clock <= warp.floor || ordered(warp, self, other, clock);
+  }
+  void locateEach(Warp &warp, const Inst &inst, Mask mask, const Region &region, bool write, Access &access);
+  std::string outOfBounds(const Region &region, uint64_t offset) const;
+  void globalRead(Warp &warp, const Inst &inst, const Access &access);
+  void noteGlobalWrite(Warp &warp, const Inst &inst, const Access &access, const uint8_t *values);
+  void sharedRead(Warp &warp, const Inst &inst, const Access &access);
+  void sharedWrite(Warp &warp, const Inst &inst, const Access &access, const uint8_t *values, bool async);
+  void store(const Access &access, const uint8_t *values);
+  void sharedReadFaults(Warp &warp, const Inst &inst, unsigned lane, const Access &access);
+  void sharedWriteFaults(Warp &warp, const Inst &inst, unsigned lane, const Access &access, const void *value,
+                         bool atomic);
+  void unwritten(Warp &warp, const Inst &inst, unsigned lane, const Access &access);
+  void sharedRace(Warp &warp, const Inst &inst, unsigned lane, const Access &access, const char *what, uint32_t other);
   bool globalRaces(uint32_t other) const;
 
   const Program &program;
   std::vector<std::unique_ptr<Warp>> warps;
   std::array<Barrier, kBarriers> barriers;
-  std::vector<uint8_t> shared, sharedWritten;
-  std::vector<Cell> cells;
-  std::vector<uint8_t> local, localWritten;
-  /// Every count of every clock up to here belongs to a block that ran before.
-  uint32_t clockBase = 0;
+  Scratch &scratch;
+  /// Other blocks of the launch may race with this one.
+  const bool watchBlocks;
+  /// The cells are kept.
+  const bool watchShared;
   uint32_t threads = 0;
   uint32_t liveThreads = 0;
   uint32_t blockNumber = 0;

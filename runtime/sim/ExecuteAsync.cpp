@@ -10,7 +10,6 @@ namespace {
 /// s[0] target, s[1] source, s[2] how many bytes of the source; the rest is zero. Offsets: imm the target's, target the source's.
 void copyLanes(Warp &warp, const Inst &inst, Mask mask) {
   uint64_t to[kLanes], from[kLanes];
-  Site targets[kLanes], sources[kLanes];
   Inst source = inst;
   source.flags = inst.kind ? inst.flags | kWide : inst.flags & ~uint32_t{kWide};
   Inst target = inst;
@@ -19,33 +18,34 @@ void copyLanes(Warp &warp, const Inst &inst, Mask mask) {
   laneAddresses(warp, source, 1, static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(inst.target))), from);
   BlockRun &block = warp.block;
   const uint32_t *wanted = warp.lanes<uint32_t>(inst.s[2]);
-  unsigned bytes = inst.size;
-  Mask good = block.locate(warp, inst, mask, Space::Shared, to, bytes, true, targets);
+  const unsigned bytes = inst.size;
+  uint8_t values[kLanes * 16] = {};
+  Access targets;
+  block.locate(warp, inst, mask, Space::Shared, to, bytes, true, targets);
   Mask whole = 0;
   for (unsigned lane = 0; lane < kLanes; ++lane)
     whole |= Mask{wanted[lane] >= bytes} << lane;
-  Mask readable = block.locate(warp, inst, good & whole, Space::Global, from, bytes, false, sources);
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    if (!in(good, lane))
-      continue;
-    uint8_t value[16] = {};
-    if (in(readable, lane)) {
-      block.noteRead(warp, inst, lane, sources[lane], bytes);
-      std::memcpy(value, sources[lane].data, bytes);
+  eachAccess(warp, inst, targets.lanes & whole, Space::Global, from, bytes, false, [&](const Access &access) {
+    block.noteRead(warp, inst, access);
+    eachLane(access.lanes, [&](unsigned lane) { std::memcpy(values + lane * bytes, access.data(lane), bytes); });
+  });
+  // A copy cut short reads no further than it says.
+  Mask cut = targets.lanes & ~whole;
+  for (unsigned i = 0; i < bytes && cut; ++i) {
+    Mask reading = 0, read = 0;
+    for (unsigned lane = 0; lane < kLanes; ++lane) {
+      reading |= Mask{wanted[lane] > i} << lane;
+      from[lane] += i != 0;
     }
-    for (unsigned i = 0; !in(whole, lane) && i < wanted[lane]; ++i) {
-      // A copy cut short reads no further than it says.
-      Site site[kLanes];
-      uint64_t address[kLanes];
-      address[lane] = from[lane] + i;
-      if (!block.locate(warp, inst, Mask{1} << lane, Space::Global, address, 1, false, site))
-        break;
-      block.noteRead(warp, inst, lane, site[lane], 1);
-      value[i] = *site[lane].data;
-    }
-    block.beginAsync(warp, inst, lane, targets[lane], bytes, value);
-    std::memcpy(targets[lane].data, value, bytes);
+    eachAccess(warp, inst, cut & reading, Space::Global, from, 1, false, [&](const Access &access) {
+      block.noteRead(warp, inst, access);
+      eachLane(access.lanes, [&](unsigned lane) { values[lane * bytes + i] = *access.data(lane); });
+      read |= access.lanes;
+    });
+    cut = read;
   }
+  if (targets.lanes)
+    block.beginAsync(warp, inst, targets, values);
 }
 
 void commit(Warp &warp, const Inst &, Mask mask) {

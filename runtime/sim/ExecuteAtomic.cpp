@@ -84,24 +84,20 @@ template <typename Op>
 void atomicLanes(Warp &warp, const Inst &inst, Mask mask) {
   using T = typename Op::Value;
   uint64_t addresses[kLanes];
-  Site sites[kLanes];
   laneAddresses(warp, inst, 1, inst.imm, addresses);
   BlockRun &block = warp.block;
   if (inst.flags & kAligned)
     block.fence();
   unsigned bytes = inst.count * static_cast<unsigned>(sizeof(T));
-  Mask good = block.locate(warp, inst, mask, inst.space, addresses, bytes, true, sites);
   const uint32_t *operands = inst.count == 1 ? &inst.s[2] : warp.list(inst);
   const uint32_t *results = inst.count == 1 ? &inst.s[0] : operands + inst.count;
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    if (!in(good, lane))
-      continue;
-    block.noteAtomic(warp, inst, lane, sites[lane], bytes);
+  auto one = [&](const Access &access, unsigned lane) {
+    block.noteAtomic(warp, inst, lane, access);
+    uint8_t *data = access.data(lane);
     std::unique_lock<std::mutex> lock;
-    if (sites[lane].space == Space::Global)
-      lock = std::unique_lock(block.launch.lockFor(sites[lane].data));
-    for (unsigned e = 0; e < inst.count; ++e) {
-      uint8_t *data = sites[lane].data + e * sizeof(T);
+    if (access.space == Space::Global)
+      lock = std::unique_lock(block.launch.lockFor(data));
+    for (unsigned e = 0; e < inst.count; ++e, data += sizeof(T)) {
       T old;
       std::memcpy(&old, data, sizeof(T));
       T now = Op::apply(inst.kind, old, warp.lanes<T>(operands[e])[lane], warp.lanes<T>(inst.s[3])[lane]);
@@ -109,7 +105,9 @@ void atomicLanes(Warp &warp, const Inst &inst, Mask mask) {
       if (inst.flags & kHasResult)
         warp.lanes<T>(results[e])[lane] = old;
     }
-  }
+  };
+  eachAccess(warp, inst, mask, inst.space, addresses, bytes, true,
+             [&](const Access &access) { eachLane(access.lanes, [&](unsigned lane) { one(access, lane); }); });
 }
 
 Execute choose(Type type, uint8_t operation) {

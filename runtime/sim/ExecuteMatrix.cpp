@@ -11,19 +11,15 @@ namespace peer::runtime::sim {
 namespace {
 void ldmatrixLanes(Warp &warp, const Inst &inst, Mask mask) {
   uint64_t addresses[kLanes];
-  Site sites[kLanes];
   laneAddresses(warp, inst, 1, inst.imm, addresses);
   const uint32_t *results = warp.list(inst);
   unsigned rows = 8u * inst.count;
   Mask readers = rows == 32 ? kAllLanes : (Mask{1} << rows) - 1;
-  BlockRun &block = warp.block;
-  Mask good = block.locate(warp, inst, mask & readers, inst.space, addresses, 16, false, sites);
   uint16_t data[kLanes][8] = {};
-  for (unsigned lane = 0; lane < rows; ++lane)
-    if (in(good, lane)) {
-      block.noteRead(warp, inst, lane, sites[lane], 16);
-      std::memcpy(data[lane], sites[lane].data, 16);
-    }
+  eachAccess(warp, inst, mask & readers, inst.space, addresses, 16, false, [&](const Access &access) {
+    warp.block.noteRead(warp, inst, access);
+    eachLane(access.lanes, [&](unsigned lane) { std::memcpy(data[lane], access.data(lane), 16); });
+  });
   for (unsigned matrix = 0; matrix < inst.count; ++matrix)
     for (unsigned lane = 0; lane < kLanes; ++lane) {
       if (!in(mask, lane))
@@ -63,58 +59,75 @@ void ldmatrix(Form &form) {
   inst.run = ldmatrixLanes;
 }
 
-constexpr unsigned kRows = 16, kColumns = 8, kMaxDepth = 16;
+constexpr unsigned kRows = 16, kColumns = 8;
 
 enum Element : uint8_t { HalfElement, BfloatElement, Tf32Element };
 
-float element(uint8_t type, uint32_t bits, unsigned half) {
-  auto part = static_cast<uint16_t>(bits >> (16 * half));
-  switch (type) {
-  case HalfElement:
-    return halfToFloat(part);
-  case BfloatElement:
-    return bfloatToFloat(part);
+/// The elements of one register of A or B, one or two for each lane, as floats.
+template <Element Kind>
+inline void widen(const uint32_t *bits, float *to) {
   // Hardware does not look at the bits that tf32 does not have.
-  default:
-    return std::bit_cast<float>(bits & ~0x1fffu);
-  }
+  if constexpr (Kind == Tf32Element)
+    PEER_LANES to[lane] = std::bit_cast<float>(bits[lane] & ~0x1fffu);
+  else if constexpr (Kind == BfloatElement)
+    PEER_LANES {
+      to[2 * lane] = std::bit_cast<float>(bits[lane] << 16);
+      to[2 * lane + 1] = std::bit_cast<float>(bits[lane] & 0xffff0000u);
+    }
+  else
+    for (unsigned lane = 0; lane < kLanes; ++lane) {
+      to[2 * lane] = halfToFloat(static_cast<uint16_t>(bits[lane]));
+      to[2 * lane + 1] = halfToFloat(static_cast<uint16_t>(bits[lane] >> 16));
+    }
 }
 
-/// The list: D, A, B, C registers; size is the depth K, kind the element, kind2 whether C and D are f16.
-void mmaLanes(Warp &warp, const Inst &inst, Mask) {
-  float a[kRows][kMaxDepth], b[kMaxDepth][kColumns], c[kRows][kColumns];
-  unsigned depth = inst.size, perRegister = inst.kind == Tf32Element ? 1 : 2;
-  // Columns of A that one register covers: 4 lanes of 1 or 2 elements.
-  unsigned step = 4 * perRegister, registersB = depth / step, registersA = 2 * registersB,
-           registersC = inst.kind2 ? 2 : 4;
-  const uint32_t *d = warp.list(inst), *ra = d + registersC, *rb = ra + registersA, *rc = rb + registersB;
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    unsigned group = lane / 4, in4 = lane % 4;
-    for (unsigned r = 0; r < registersA; ++r)
-      for (unsigned half = 0; half < perRegister; ++half)
-        a[group + 8 * (r & 1)][in4 * perRegister + half + step * (r / 2)] =
-            element(inst.kind, warp.lanes<uint32_t>(ra[r])[lane], half);
-    for (unsigned r = 0; r < registersB; ++r)
-      for (unsigned half = 0; half < perRegister; ++half)
-        b[in4 * perRegister + half + step * r][group] = element(inst.kind, warp.lanes<uint32_t>(rb[r])[lane], half);
-    for (unsigned i = 0; i < 4; ++i) {
-      float value =
-          inst.kind2 ? halfToFloat(warp.lanes<uint16_t>(rc[i / 2])[2 * lane + i % 2]) : warp.lanes<float>(rc[i])[lane];
-      c[group + 8 * (i / 2)][in4 * 2 + i % 2] = value;
-    }
-  }
-  for (unsigned m = 0; m < kRows; ++m)
-    for (unsigned k = 0; k < depth; ++k)
+/// The list: D, A, B, C registers; size is the depth K, kind2 whether C and D are f16.
+template <Element Kind, unsigned Depth>
+inline void multiply(Warp &warp, const Inst &inst) {
+  // A register covers 4 lanes' elements of a row of A: `kStep` columns.
+  constexpr unsigned kPer = Kind == Tf32Element ? 1 : 2, kStep = 4 * kPer, kRegisters = Depth / kStep;
+  const unsigned registersC = inst.kind2 ? 2 : 4;
+  const uint32_t *d = warp.list(inst), *ra = d + registersC, *rb = ra + 2 * kRegisters, *rc = rb + kRegisters;
+  // Of A: register, row, column. Of B: row by row.
+  float a[2 * kRegisters][8][kStep], fragment[kColumns][kStep], b[Depth][kColumns], c[kRows][kColumns];
+  for (unsigned r = 0; r < 2 * kRegisters; ++r)
+    widen<Kind>(warp.lanes<uint32_t>(ra[r]), a[r][0]);
+  for (unsigned r = 0; r < kRegisters; ++r) {
+    widen<Kind>(warp.lanes<uint32_t>(rb[r]), fragment[0]);
+    for (unsigned k = 0; k < kStep; ++k)
       for (unsigned n = 0; n < kColumns; ++n)
-        c[m][n] += a[m][k] * b[k][n];
-  for (unsigned lane = 0; lane < kLanes; ++lane)
-    for (unsigned i = 0; i < 4; ++i) {
+        b[kStep * r + k][n] = fragment[n][k];
+  }
+  // A lane has two columns side by side, in two registers of f32 or one of f16.
+  for (unsigned i = 0; i < 4; ++i)
+    for (unsigned lane = 0; lane < kLanes; ++lane)
+      c[lane / 4 + 8 * (i / 2)][lane % 4 * 2 + i % 2] =
+          inst.kind2 ? halfToFloat(warp.lanes<uint16_t>(rc[i / 2])[2 * lane + i % 2]) : warp.lanes<float>(rc[i])[lane];
+  for (unsigned m = 0; m < kRows; ++m)
+    for (unsigned k = 0; k < Depth; ++k)
+      for (unsigned n = 0; n < kColumns; ++n)
+        c[m][n] += a[m / 8 + 2 * (k / kStep)][m % 8][k % kStep] * b[k][n];
+  for (unsigned i = 0; i < 4; ++i)
+    for (unsigned lane = 0; lane < kLanes; ++lane) {
       float value = c[lane / 4 + 8 * (i / 2)][lane % 4 * 2 + i % 2];
       if (inst.kind2)
         warp.lanes<uint16_t>(d[i / 2])[2 * lane + i % 2] = floatToHalf(value);
       else
         warp.lanes<float>(d[i])[lane] = value;
     }
+}
+
+template <Element Kind, unsigned Depth>
+void mmaLanes(Warp &warp, const Inst &inst, Mask) {
+  multiply<Kind, Depth>(warp, inst);
+}
+
+template <Element Kind>
+Execute chooseDepth(unsigned depth) {
+  if constexpr (Kind == Tf32Element)
+    return depth == 4 ? mmaLanes<Kind, 4> : mmaLanes<Kind, 8>;
+  else
+    return depth == 8 ? mmaLanes<Kind, 8> : mmaLanes<Kind, 16>;
 }
 
 void mma(Form &form) {
@@ -128,7 +141,6 @@ void mma(Form &form) {
   known &= d == Type::F32 || (d == Type::F16 && a == Type::F16);
   if (!known || !form.wantOperands(4, 4))
     return form.unknown();
-  inst.kind = tf32 ? Tf32Element : a == Type::F16 ? HalfElement : BfloatElement;
   inst.kind2 = d == Type::F16;
   size_t registersB = inst.size / (tf32 ? 4 : 8), registersC = inst.kind2 ? 2 : 4;
   const size_t wanted[] = {registersC, 2 * registersB, registersB, registersC};
@@ -146,7 +158,9 @@ void mma(Form &form) {
   inst.list = form.addList(slots);
   inst.s[5] = form.constant(kAllLanes);
   inst.control = Control::WarpSync;
-  inst.run = mmaLanes;
+  inst.run = tf32             ? chooseDepth<Tf32Element>(inst.size)
+             : a == Type::F16 ? chooseDepth<HalfElement>(inst.size)
+                              : chooseDepth<BfloatElement>(inst.size);
 }
 } // namespace
 

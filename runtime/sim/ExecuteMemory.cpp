@@ -54,51 +54,54 @@ namespace {
 template <typename T, typename R>
 void loadLanes(Warp &warp, const Inst &inst, Mask mask) {
   uint64_t addresses[kLanes];
-  Site sites[kLanes];
   laneAddresses(warp, inst, 1, inst.imm, addresses);
   unsigned bytes = inst.count * static_cast<unsigned>(sizeof(T));
-  BlockRun &block = warp.block;
-  Mask good = block.locate(warp, inst, mask, inst.space, addresses, bytes, false, sites);
-  // Parameters and what was checked once as a whole need no look at each lane.
-  if (inst.space != Space::Param)
-    for (unsigned lane = 0; lane < kLanes; ++lane)
-      if (in(good, lane))
-        block.noteRead(warp, inst, lane, sites[lane], bytes);
   const uint32_t *slots = inst.count == 1 ? &inst.s[0] : warp.list(inst);
-  for (unsigned e = 0; e < inst.count; ++e) {
-    R *to = warp.lanes<R>(slots[e]);
-    for (unsigned lane = 0; lane < kLanes; ++lane) {
-      if (!in(mask, lane))
-        continue;
-      T value{};
-      if (in(good, lane))
-        std::memcpy(&value, sites[lane].data + e * sizeof(T), sizeof(T));
-      to[lane] = static_cast<R>(value);
+  Mask good = 0;
+  eachAccess(warp, inst, mask, inst.space, addresses, bytes, false, [&](const Access &access) {
+    // Parameters are always there.
+    if (inst.space != Space::Param)
+      warp.block.noteRead(warp, inst, access);
+    good |= access.lanes;
+    for (unsigned e = 0; e < inst.count; ++e) {
+      R *to = warp.lanes<R>(slots[e]);
+      const uint8_t *from = access.base + e * sizeof(T);
+      auto value = [&](unsigned lane) {
+        T read;
+        std::memcpy(&read, from + access.offset[lane], sizeof(T));
+        return static_cast<R>(read);
+      };
+      if (access.pattern == Access::Pattern::Same && access.lanes == kAllLanes)
+        std::fill_n(to, kLanes, value(0));
+      else if (access.pattern == Access::Pattern::Consecutive && access.lanes == kAllLanes && inst.count == 1 &&
+               sizeof(T) == sizeof(R))
+        std::memcpy(to, access.data(0), kLanes * sizeof(T));
+      else
+        eachLane(access.lanes, [&](unsigned lane) { to[lane] = value(lane); });
     }
-  }
+  });
+  for (unsigned e = 0; good != mask && e < inst.count; ++e)
+    writeLanes<R>(warp, slots[e], mask & ~good, [](unsigned) { return R{0}; });
 }
 
 /// kAligned: a release, which is a fence too.
 template <typename T, typename R>
 void storeLanes(Warp &warp, const Inst &inst, Mask mask) {
   uint64_t addresses[kLanes];
-  Site sites[kLanes];
   laneAddresses(warp, inst, 1, inst.imm, addresses);
-  unsigned bytes = inst.count * static_cast<unsigned>(sizeof(T));
-  BlockRun &block = warp.block;
   if (inst.flags & kAligned)
-    block.fence();
-  Mask good = block.locate(warp, inst, mask, inst.space, addresses, bytes, true, sites);
-  const uint32_t *slots = inst.count == 1 ? &inst.s[0] : warp.list(inst);
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    if (!in(good, lane))
-      continue;
-    T values[8];
-    for (unsigned e = 0; e < inst.count; ++e)
-      values[e] = static_cast<T>(warp.lanes<R>(slots[e])[lane]);
-    block.noteWrite(warp, inst, lane, sites[lane], bytes, values);
-    std::memcpy(sites[lane].data, values, bytes);
+    warp.block.fence();
+  const unsigned count = inst.count;
+  const uint32_t *slots = count == 1 ? &inst.s[0] : warp.list(inst);
+  constexpr unsigned kMostBytes = 32;
+  T values[kLanes * kMostBytes / sizeof(T)];
+  for (unsigned e = 0; e < count; ++e) {
+    const R *from = warp.lanes<R>(slots[e]);
+    for (unsigned lane = 0; lane < kLanes; ++lane)
+      values[lane * count + e] = static_cast<T>(from[lane]);
   }
+  eachAccess(warp, inst, mask, inst.space, addresses, count * static_cast<unsigned>(sizeof(T)), true,
+             [&](const Access &access) { warp.block.write(warp, inst, access, values); });
 }
 
 template <typename F>

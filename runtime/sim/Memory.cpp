@@ -11,80 +11,58 @@ namespace peer::runtime::sim {
 namespace {
 // A pattern that no kernel takes for a result: signalling in floats, far out as an index.
 constexpr int kNeverWritten = 0xa5;
+
+// The bits of a byte, or of 64, are read and set at once. Threads of a launch do so at the same time, for bytes beside each other too.
+constexpr uint64_t kWordBits = 64;
+
+/// Calls `word` with every whole word of bits in a range and `part` with the bits of a byte that are left over, until one is false.
+template <typename Word, typename Part>
+bool eachWord(uint8_t *bits, uint64_t offset, uint64_t size, Word word, Part part) {
+  for (uint64_t end = offset + size; offset < end;) {
+    if (offset % kWordBits == 0 && end - offset >= kWordBits) {
+      if (!word(std::atomic_ref(*reinterpret_cast<uint64_t *>(bits + (offset >> 3)))))
+        return false;
+      offset += kWordBits;
+      continue;
+    }
+    uint64_t count = std::min(8 - (offset & 7), end - offset);
+    if (!part(std::atomic_ref(bits[offset >> 3]), static_cast<uint8_t>(((1u << count) - 1) << (offset & 7))))
+      return false;
+    offset += count;
+  }
+  return true;
+}
 } // namespace
 
-void BlockShadow::Free::operator()(uint64_t *p) const { std::free(p); }
-
-void BlockShadow::prepareSlow(uint64_t launch, unsigned granuleShift, uint64_t bytes) {
-  std::lock_guard lock(mutex);
-  if (preparedFor.load(std::memory_order_relaxed) == launch)
-    return;
-  shift = granuleShift;
-  if (granuleShift < allocatedShift) {
-    uint64_t granules = ((bytes >> granuleShift) | ((uint64_t{1} << kPageShift) - 1)) + 1;
-    // calloc: the pages of a large allocation that no kernel touches never become real.
-    entries.reset(static_cast<uint64_t *>(std::calloc(granules, sizeof(uint64_t))));
-    pages = std::vector<std::atomic<uint64_t>>(granules >> kPageShift);
-    allocatedShift = granuleShift;
-  }
-  preparedFor.store(launch, std::memory_order_release);
+bool Allocation::writtenSlow(uint64_t offset, uint64_t size) const {
+  return eachWord(
+      writtenBits.get(), offset, size,
+      [](std::atomic_ref<uint64_t> word) { return word.load(std::memory_order_relaxed) == ~uint64_t{0}; },
+      [](std::atomic_ref<uint8_t> byte, uint8_t wanted) {
+        return (byte.load(std::memory_order_relaxed) & wanted) == wanted;
+      });
 }
 
-std::atomic_ref<uint64_t> BlockShadow::entry(uint64_t offset) {
-  uint64_t granule = offset >> shift, page = granule >> kPageShift;
-  uint64_t launch = preparedFor.load(std::memory_order_relaxed);
-  if (pages[page].load(std::memory_order_acquire) != launch) {
-    std::lock_guard lock(mutex);
-    if (pages[page].load(std::memory_order_relaxed) != launch) {
-      std::memset(entries.get() + (page << kPageShift), 0, sizeof(uint64_t) << kPageShift);
-      pages[page].store(launch, std::memory_order_release);
-    }
-  }
-  return std::atomic_ref<uint64_t>(entries.get()[granule]);
-}
-
-// Without memory for the shadow races stay unseen, which is better than no result at all.
-uint32_t BlockShadow::read(uint64_t offset, uint32_t block) {
-  if (!entries)
-    return 0;
-  std::atomic_ref<uint64_t> cell = entry(offset);
-  uint64_t old = cell.load(std::memory_order_relaxed);
-  while (true) {
-    auto writer = static_cast<uint32_t>(old >> 32), reader = static_cast<uint32_t>(old);
-    uint32_t now = reader == 0 || reader == block + 1 ? block + 1 : kMany;
-    if (now == reader || cell.compare_exchange_weak(old, uint64_t{writer} << 32 | now, std::memory_order_relaxed))
-      return writer != 0 && writer != block + 1 ? writer : 0;
-  }
-}
-
-uint32_t BlockShadow::write(uint64_t offset, uint32_t block) {
-  if (!entries)
-    return 0;
-  std::atomic_ref<uint64_t> cell = entry(offset);
-  uint64_t old = cell.load(std::memory_order_relaxed);
-  while (true) {
-    auto writer = static_cast<uint32_t>(old >> 32), reader = static_cast<uint32_t>(old);
-    if (writer == block + 1 ||
-        cell.compare_exchange_weak(old, uint64_t{block + 1} << 32 | reader, std::memory_order_relaxed)) {
-      if (writer != 0 && writer != block + 1)
-        return writer;
-      return reader != 0 && reader != block + 1 ? reader : 0;
-    }
-  }
+void Allocation::markSlow(uint64_t offset, uint64_t size) {
+  eachWord(
+      writtenBits.get(), offset, size,
+      [](std::atomic_ref<uint64_t> word) {
+        if (word.load(std::memory_order_relaxed) != ~uint64_t{0})
+          word.store(~uint64_t{0}, std::memory_order_relaxed);
+        return true;
+      },
+      [](std::atomic_ref<uint8_t> byte, uint8_t wanted) {
+        if ((byte.load(std::memory_order_relaxed) & wanted) != wanted)
+          byte.fetch_or(wanted, std::memory_order_relaxed);
+        return true;
+      });
 }
 
 void Allocation::markRange(uint64_t offset, uint64_t size) {
-  if (allWritten || size == 0)
-    return;
-  if (offset == 0 && size == bytes) {
+  if (offset == 0 && size == bytes)
     allWritten = true;
-    return;
-  }
-  for (; size && (offset & 7); ++offset, --size)
-    markWritten(offset, 1);
-  std::memset(writtenBits.get() + (offset >> 3), 0xff, size >> 3);
-  for (offset += size & ~uint64_t{7}, size &= 7; size; ++offset, --size)
-    markWritten(offset, 1);
+  else
+    markWritten(offset, size);
 }
 
 Result<uint64_t> Memory::allocate(uint64_t bytes, std::string name) {

@@ -146,7 +146,8 @@ Result<LaunchResult> Simulator::launch(const LoadedModule &module, std::string_v
   workers = static_cast<unsigned>(std::min<uint64_t>(workers, blocks));
   std::atomic<uint64_t> next{0}, laneOperations{0}, warpInstructions{0};
   auto work = [&] {
-    BlockRun run(launch);
+    Scratch scratch;
+    BlockRun run(launch, scratch);
     for (uint64_t number; (number = next++) < blocks && !launch.stop;)
       run.run(number);
     laneOperations += run.laneOperations();

@@ -4,20 +4,18 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 namespace peer::runtime::sim {
 
-Warp::Warp(BlockRun &block, uint32_t index, const Program &program)
-    : block(block), program(program), index(index),
-      registers(static_cast<std::byte *>(::operator new[](program.registerBytes, std::align_val_t{64}))) {
-  std::memset(registers.get(), 0, program.registerBytes);
+Warp::Warp(BlockRun &block, uint32_t index, const Program &program, std::byte *registers)
+    : block(block), program(program), index(index), registers(registers) {
+  std::memset(registers, 0, program.registerBytes);
   for (const Program::Constant &constant : program.constants)
     if (constant.width == 0)
       predicate(constant.slot) = static_cast<Mask>(constant.bits);
     else
       for (unsigned lane = 0; lane < kLanes; ++lane)
-        std::memcpy(registers.get() + constant.slot + lane * constant.width, &constant.bits, constant.width);
+        std::memcpy(registers + constant.slot + lane * constant.width, &constant.bits, constant.width);
 }
 
 void Warp::start(Mask lanes) {
@@ -28,7 +26,7 @@ void Warp::start(Mask lanes) {
   for (const Program::SpecialSlot &special : program.specials)
     for (unsigned lane = 0; lane < kLanes; ++lane) {
       uint64_t value = block.special(special.what, index, lane);
-      std::memcpy(registers.get() + special.slot + lane * special.width, &value, special.width);
+      std::memcpy(registers + special.slot + lane * special.width, &value, special.width);
     }
   if (live)
     parked.push_back({0, live, Wait::Ready, 0});

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <bit>
-#include <memory>
 #include <vector>
 
 namespace peer::runtime::sim {
@@ -34,7 +33,8 @@ public:
     uint32_t barrier = 0;
   };
 
-  Warp(BlockRun &block, uint32_t index, const Program &program);
+  /// `registers` has program.registerBytes bytes.
+  Warp(BlockRun &block, uint32_t index, const Program &program, std::byte *registers);
 
   /// Forgets everything of the block that ran before; `lanes` of the warp exist.
   void start(Mask lanes);
@@ -47,9 +47,9 @@ public:
 
   template <typename T>
   T *lanes(uint32_t slot) {
-    return reinterpret_cast<T *>(registers.get() + slot);
+    return reinterpret_cast<T *>(registers + slot);
   }
-  Mask &predicate(uint32_t slot) { return *reinterpret_cast<Mask *>(registers.get() + slot); }
+  Mask &predicate(uint32_t slot) { return *reinterpret_cast<Mask *>(registers + slot); }
   void setPredicate(uint32_t slot, Mask value, Mask mask) {
     Mask &to = predicate(slot);
     to = (to & ~mask) | (value & mask);
@@ -68,14 +68,12 @@ public:
 
   /// clock[w]: accesses of warp w up to that number happened before what this warp does now. clock[index] is its own number.
   Clock clock{};
+  /// Accesses of any warp of the block up to that number happened before.
+  uint32_t floor = 0;
   std::vector<AsyncCopy> async;
   std::array<uint32_t, kLanes> asyncGroup{};
 
 private:
-  struct Free {
-    void operator()(std::byte *p) const { ::operator delete[](p, std::align_val_t{64}); }
-  };
-
   uint64_t priority(uint32_t pc) const { return uint64_t{program.code[pc].rank} << 32 | pc; }
   void park(Group group);
   /// Takes the parked group that should run, if one can.
@@ -90,7 +88,7 @@ private:
   /// Of the lanes at a .sync instruction, those whose member mask is all there, exited lanes aside; executes it for them.
   Mask complete(const Inst &inst, Mask active, bool run);
 
-  std::unique_ptr<std::byte[], Free> registers;
+  std::byte *registers;
   uint32_t pc = 0;
   Mask mask = 0;
 };
