@@ -92,13 +92,10 @@ struct Extract {
       return 0;
     bool sign = std::is_signed_v<T> &&
                 (static_cast<std::make_unsigned_t<T>>(a) >> std::min(position + length - 1, bits - 1) & 1);
-    std::make_unsigned_t<T> r = 0;
-    for (unsigned i = 0; i < bits; ++i) {
-      bool bit =
-          i < length && position + i < bits ? static_cast<std::make_unsigned_t<T>>(a) >> (position + i) & 1 : sign;
-      r |= std::make_unsigned_t<T>{bit} << i;
-    }
-    return static_cast<T>(r);
+    using U = std::make_unsigned_t<T>;
+    unsigned there = position < bits ? std::min(length, bits - position) : 0;
+    U field = there == 0 ? 0 : static_cast<U>(a) >> position, inside = there == bits ? ~U{0} : (U{1} << there) - 1;
+    return static_cast<T>((field & inside) | (sign ? ~inside : 0));
   }
 };
 template <typename T>

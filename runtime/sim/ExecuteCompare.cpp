@@ -200,7 +200,7 @@ template <typename T>
 void selectLanes(Warp &warp, const Inst &inst, Mask mask) {
   const T *a = warp.lanes<T>(inst.s[1]), *b = warp.lanes<T>(inst.s[2]);
   Mask p = warp.predicate(inst.s[3]);
-  writeLanes<T>(warp, inst.s[0], mask, [=](unsigned lane) { return in(p, lane) ? a[lane] : b[lane]; });
+  writeLanes<T>(warp, inst.s[0], mask, [=](unsigned lane) { return p & kLaneBits[lane] ? a[lane] : b[lane]; });
 }
 void selp(Form &form) {
   Type type = form.type();

@@ -153,6 +153,29 @@ struct TruncateToInt {
     return a < -limit ? std::numeric_limits<int32_t>::min() : r;
   }
 };
+template <Rounding Mode>
+struct ToIntegral {
+  template <typename T>
+  T operator()(T a) const {
+    // Hardware gives one NaN only, and so does the general conversion.
+    if (a != a)
+      return std::bit_cast<T>(~std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>{0} >> 1);
+    return static_cast<T>(roundIntegral(a, Mode));
+  }
+};
+template <typename T>
+Execute chooseIntegral(Rounding mode) {
+  switch (mode) {
+  case Rounding::Zero:
+    return unaryLanes<T, T, ToIntegral<Rounding::Zero>>;
+  case Rounding::Down:
+    return unaryLanes<T, T, ToIntegral<Rounding::Down>>;
+  case Rounding::Up:
+    return unaryLanes<T, T, ToIntegral<Rounding::Up>>;
+  default:
+    return unaryLanes<T, T, ToIntegral<Rounding::NearestEven>>;
+  }
+}
 struct FromHalf {
   float operator()(uint16_t a) const { return halfToFloat(a); }
 };
@@ -168,7 +191,10 @@ struct ToBfloat {
 
 /// Conversions that kernels are full of; null for the others.
 Execute fastConversion(const Conversion &how, const Inst &inst) {
-  if (inst.flags || how.integral || how.toWidth != std::max(2u, byteWidth(how.to)) ||
+  if (inst.flags == 0 && how.integral && how.to == how.from && isFloat(how.to) && byteWidth(how.to) >= 4)
+    return how.to == Type::F32 ? chooseIntegral<float>(roundingOf(inst)) : chooseIntegral<double>(roundingOf(inst));
+  // A float that becomes an integer is always made integral first.
+  if (inst.flags || (how.integral && isFloat(how.to)) || how.toWidth != std::max(2u, byteWidth(how.to)) ||
       how.fromWidth != byteWidth(how.from) || byteWidth(how.to) < 2)
     return nullptr;
   bool nearest = roundingOf(inst) == Rounding::NearestEven;

@@ -51,6 +51,15 @@ struct Max {
     return a != a ? b : more;
   }
 };
+/// NaN wins.
+template <typename Extremum>
+struct OrNan {
+  template <typename T>
+  T operator()(T a, T b) const {
+    T r = Extremum()(a, b);
+    return a != a || b != b ? std::numeric_limits<T>::quiet_NaN() : r;
+  }
+};
 struct Fma {
   template <typename T>
   T operator()(T a, T b, T c) const {
@@ -199,8 +208,11 @@ void decodeFloatArithmetic(Form &form, Type type) {
   inst.flags |= form.take("sat") ? kSaturate : 0;
   if (name == "min" || name == "max")
     inst.flags |= form.take("NaN") ? kNanWins : 0;
-  bool plain = inst.flags == 0 && inst.kind == static_cast<uint8_t>(Rounding::NearestEven);
+  bool nearest = inst.kind == static_cast<uint8_t>(Rounding::NearestEven), plain = inst.flags == 0 && nearest;
   inst.run = type == Type::F32 ? choose<float>(name, plain) : choose<double>(name, plain);
+  if (type == Type::F32 && nearest && inst.flags == kNanWins)
+    inst.run =
+        name == "min" ? binaryLanes<float, float, float, OrNan<Min>> : binaryLanes<float, float, float, OrNan<Max>>;
   unsigned sources = name == "abs" || name == "neg" ? 1 : name == "fma" || name == "mad" ? 3 : 2;
   sameTypeOperands(form, type, sources);
 }

@@ -11,7 +11,7 @@ namespace {
 enum Function : uint8_t { Sqrt, Rcp, Rsqrt, Ex2, Lg2, Sin, Cos, Tanh };
 constexpr std::string_view kNames[] = {"sqrt", "rcp", "rsqrt", "ex2", "lg2", "sin", "cos", "tanh"};
 
-double evaluate(uint8_t function, double v) {
+inline double evaluate(uint8_t function, double v) {
   switch (function) {
   case Sqrt:
     return std::sqrt(v);
@@ -35,16 +35,19 @@ double evaluate(uint8_t function, double v) {
 /// Hardware gives one NaN only.
 float canonical(float v) { return v != v ? std::bit_cast<float>(0x7fffffffu) : v; }
 
+template <uint8_t Function>
 void singleLanes(Warp &warp, const Inst &inst, Mask mask) {
   const float *a = warp.lanes<float>(inst.s[1]);
   float *to = warp.lanes<float>(inst.s[0]);
   bool flush = inst.flags & kFlush;
-  for (unsigned lane = 0; lane < kLanes; ++lane)
-    if (in(mask, lane)) {
-      double exact = evaluate(inst.kind, flush ? flushed(a[lane]) : a[lane]);
-      auto r = std::bit_cast<float>(static_cast<uint32_t>(roundTo(kSingle, static_cast<Rounding>(inst.kind2), exact)));
-      to[lane] = canonical(flush ? flushed(r) : r);
-    }
+  auto rounding = static_cast<Rounding>(inst.kind2);
+  eachLane(mask, [=](unsigned lane) {
+    double exact = evaluate(Function, flush ? flushed(a[lane]) : a[lane]);
+    float r = rounding == Rounding::NearestEven
+                  ? static_cast<float>(exact)
+                  : std::bit_cast<float>(static_cast<uint32_t>(roundTo(kSingle, rounding, exact)));
+    to[lane] = canonical(flush ? flushed(r) : r);
+  });
 }
 void doubleLanes(Warp &warp, const Inst &inst, Mask mask) {
   const double *a = warp.lanes<double>(inst.s[1]);
@@ -86,7 +89,7 @@ void function(Form &form) {
   sameTypeOperands(form, type, 1);
   inst.count = byteWidth(type) / 2;
   if (type == Type::F32)
-    inst.run = singleLanes;
+    inst.run = singleLanes<Which>;
   else if (type == Type::F64 && Which <= Rsqrt)
     inst.run = doubleLanes;
   else if ((type == Type::F16 || type == Type::F16x2) && (Which == Ex2 || Which == Tanh))

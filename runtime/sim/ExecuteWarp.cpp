@@ -12,29 +12,35 @@ constexpr std::string_view kModeNames[] = {"up", "down", "bfly", "idx"};
 /// What a lane gets from one that takes no part: undefined on hardware, so something that is seen.
 constexpr uint32_t kPoison = 0xa5a5a5a5;
 
+template <uint8_t Kind>
 void shflLanes(Warp &warp, const Inst &inst, Mask mask) {
   const uint32_t *b = warp.lanes<uint32_t>(inst.s[3]), *c = warp.lanes<uint32_t>(inst.s[4]);
   uint32_t from[kLanes];
   std::copy_n(warp.lanes<uint32_t>(inst.s[2]), kLanes, from);
+  int sources[kLanes];
   Mask inRange = 0;
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    if (!in(mask, lane))
-      continue;
+  PEER_LANES {
     int value = static_cast<int>(b[lane] & 31), clamp = static_cast<int>(c[lane] & 31),
         segment = static_cast<int>(c[lane] >> 8 & 31);
     int self = static_cast<int>(lane), lowest = self & segment, highest = lowest | (clamp & ~segment);
-    int source = inst.kind == Up          ? self - value
-                 : inst.kind == Down      ? self + value
-                 : inst.kind == Butterfly ? self ^ value
-                                          : lowest | (value & ~segment);
-    bool valid = inst.kind == Up ? source >= highest : source <= highest;
-    source = valid ? source : self;
-    inRange |= Mask{valid} << lane;
-    warp.lanes<uint32_t>(inst.s[0])[lane] = in(mask, static_cast<unsigned>(source)) ? from[source] : kPoison;
+    int source = Kind == Up          ? self - value
+                 : Kind == Down      ? self + value
+                 : Kind == Butterfly ? self ^ value
+                                     : lowest | (value & ~segment);
+    bool valid = Kind == Up ? source >= highest : source <= highest;
+    sources[lane] = valid ? source : self;
+    inRange |= valid ? kLaneBits[lane] : 0;
   }
+  uint32_t *to = warp.lanes<uint32_t>(inst.s[0]);
+  eachLane(mask, [&](unsigned lane) {
+    auto source = static_cast<unsigned>(sources[lane]);
+    to[lane] = in(mask, source) ? from[source] : kPoison;
+  });
   if (inst.flags & kHasResult)
     warp.setPredicate(inst.s[1], inRange, mask);
 }
+
+constexpr Execute kShuffles[] = {shflLanes<Up>, shflLanes<Down>, shflLanes<Butterfly>, shflLanes<Index>};
 
 void shfl(Form &form) {
   Inst &inst = form.inst;
@@ -56,7 +62,7 @@ void shfl(Form &form) {
   for (unsigned i = 1; i < 5; ++i)
     inst.s[i + 1] = form.source(i, Type::B32);
   inst.control = Control::WarpSync;
-  inst.run = shflLanes;
+  inst.run = kShuffles[inst.kind];
 }
 
 enum Vote : uint8_t { All, Any, Uni, Ballot };

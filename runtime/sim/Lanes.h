@@ -4,6 +4,7 @@
 #include "Block.h"
 #include "Decode.h"
 
+#include <array>
 #include <bit>
 #include <type_traits>
 
@@ -15,15 +16,21 @@ namespace peer::runtime::sim {
 /// Whether a lane is in a mask.
 inline bool in(Mask mask, unsigned lane) { return mask >> lane & 1; }
 
+/// One bit of a mask for each lane: a table, because the smallest vector units cannot shift each lane by another amount.
+constexpr auto kLaneBits = [] {
+  std::array<Mask, kLanes> bits{};
+  for (unsigned lane = 0; lane < kLanes; ++lane)
+    bits[lane] = Mask{1} << lane;
+  return bits;
+}();
+
 template <typename R, typename F>
 void writeLanes(Warp &warp, uint32_t slot, Mask mask, F value) {
   R *to = warp.lanes<R>(slot);
   if (mask == kAllLanes) {
     PEER_LANES to[lane] = value(lane);
   } else {
-    for (unsigned lane = 0; lane < kLanes; ++lane)
-      if (in(mask, lane))
-        to[lane] = value(lane);
+    eachLane(mask, [&](unsigned lane) { to[lane] = value(lane); });
   }
 }
 

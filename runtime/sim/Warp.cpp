@@ -82,7 +82,7 @@ void Warp::run() {
     const Inst &inst = code[pc];
     Mask active = mask & (predicate(inst.guard) ^ (inst.guardNegated ? kAllLanes : 0));
     ++instructions;
-    laneOperations += static_cast<unsigned>(std::popcount(active));
+    laneOperations += active == kAllLanes ? kLanes : static_cast<unsigned>(std::popcount(active));
     if (inst.control == Control::None) {
       if (active)
         inst.run(*this, inst, active);
@@ -159,11 +159,14 @@ void Warp::exitLanes(Mask lanes) {
 Mask Warp::complete(const Inst &inst, Mask active, bool run) {
   const uint32_t *members = lanes<uint32_t>(inst.s[5]);
   Mask done = 0;
+  uint32_t apart = 0;
+  for (unsigned lane = 0; lane < kLanes; ++lane)
+    apart |= members[lane] ^ members[0];
   // Lanes at one instruction may name different masks: halves of a warp that each work on their own.
   for (Mask rest = active; rest;) {
     auto first = static_cast<unsigned>(std::countr_zero(rest));
-    Mask same = 0;
-    for (unsigned lane = first; lane < kLanes; ++lane)
+    Mask same = apart ? 0 : rest;
+    for (unsigned lane = first; apart && lane < kLanes; ++lane)
       if ((rest >> lane & 1) && members[lane] == members[first])
         same |= Mask{1} << lane;
     rest &= ~same;
