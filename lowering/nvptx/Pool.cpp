@@ -17,11 +17,7 @@ static constexpr int64_t kLongSegment = 64;
 //===----------------------------------------------------------------------===//
 
 static void storeInside(BlockBuilder &b, const RowPlace &place, Value v, Value table) {
-  auto store = [&] { b.store(v, table, {place.row, place.vector, place.at}); };
-  if (place.inside)
-    b.ifThen(place.inside, store);
-  else
-    store();
+  ifInside(b, place.inside, [&] { b.store(v, table, {place.row, place.vector, place.at}); });
 }
 
 static void emitPoolGrad(PoolGradOp op, LoopBuilder &host) {
@@ -55,10 +51,7 @@ static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &host) {
   auto begin = [&](BlockBuilder &b, Value) {
     sums.emplace(b);
     return RowUse{nullptr, [&](BlockBuilder &b, const RowPlace &place, ValueRange, Value gradient) {
-                    if (place.inside)
-                      b.ifThen(place.inside, [&] { sums->addSquares(b, gradient); });
-                    else
-                      sums->addSquares(b, gradient);
+                    ifInside(b, place.inside, [&] { sums->addSquares(b, gradient); });
                   }};
   };
   rows.launch(host, begin, [&](BlockBuilder &b, Value block) { b.store(sums->total(b), partial, {block}); });
@@ -76,10 +69,13 @@ static void emitRowUpdate(RowUpdateOp op, LoopBuilder &host) {
     // The rows are on their way while their gradients are summed.
     auto prepare = [&](BlockBuilder &b, const RowPlace &place) {
       return llvm::map_to_vector(
-          tables, [&](Value table) { return b.load(table, {place.row, place.vector, place.at}, place.lanes); });
+          tables, [&](Value table) { return b.loadWide(table, {place.row, place.vector, place.at}, place.lanes); });
     };
     auto use = [&, step](BlockBuilder &b, const RowPlace &place, ValueRange old, Value gradient) {
-      Values updated = emitUpdate(b, step, old[0], gradient, old.drop_front());
+      Value param = old[0];
+      if (param.getType() != gradient.getType())
+        param = arith::ExtFOp::create(b, gradient.getType(), param);
+      Values updated = emitUpdate(b, step, param, gradient, old.drop_front());
       for (auto [table, v] : llvm::zip(tables, updated))
         storeInside(b, place, v, table);
     };

@@ -19,6 +19,13 @@ static constexpr int64_t kMostBatch = 8;
 /// Warps that keep a GPU busy; a warp takes several rows where there are more.
 static constexpr int64_t kBusyWarps = 4096;
 
+void nvptx::ifInside(BlockBuilder &b, Value inside, llvm::function_ref<void()> body) {
+  if (inside)
+    b.ifThen(inside, body);
+  else
+    body();
+}
+
 RowPass::RowPass(LoopBuilder &host, Operands operands, ValueRange tables, int64_t experts) : in(operands) {
   perToken = host.staticDim(in.idx, 1) * host.staticDim(in.idx, 2);
   rowsPerExpert = host.staticDim(in.coef, 3);
@@ -33,6 +40,8 @@ RowPass::RowPass(LoopBuilder &host, Operands operands, ValueRange tables, int64_
   int64_t all = llvm::divideCeil(width, kWarpSize * lanes);
   accesses = std::min(all, std::max<int64_t>(1, kAccesses / vectors));
   slices = llvm::divideCeil(all, accesses);
+  whole = width == slices * accesses * kWarpSize * lanes;
+  unroll = whole && lanes * accesses * vectors > 8 ? 2 : 1;
   mostChunks = std::clamp<int64_t>(kShareBytes / (2 * 4 * rowsPerExpert * vectors * width), 1, kMostChunks);
 
   allPairs = sizeOf(host, in.idx);
@@ -55,6 +64,18 @@ Value RowPass::mostBlocks(LoopBuilder &host) const { return blocksOf(host, host.
 // Sums of pairs
 //===----------------------------------------------------------------------===//
 
+/// A loop over i32, which takes half the registers of one over index.
+static Values loop32(BlockBuilder &b, Value low, Value high, ValueRange init, int64_t step,
+                     LoopBuilder::CarryBody body) {
+  auto loop = scf::ForOp::create(b, low, high, b.i32(step), init);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Values next = body(loop.getInductionVar(), loop.getRegionIterArgs());
+  if (!init.empty())
+    scf::YieldOp::create(b, next);
+  return Values(loop.getResults());
+}
+
 /// buffer[at] of a buffer that nothing writes while the kernel runs, as it is stored.
 static Value read(BlockBuilder &b, Value buffer, Value at) {
   return b.loadWide(buffer, {b.toIndex(at)}, 1, /*readOnly=*/true);
@@ -63,7 +84,6 @@ static Value read(BlockBuilder &b, Value buffer, Value at) {
 RowPass::Part RowPass::emitPart(BlockBuilder &b, Value slice) const {
   Part part;
   Value base = b.add(b.mul(slice, b.index(accesses * kWarpSize * lanes)), b.mul(b.lane(), b.index(lanes)));
-  bool whole = width == slices * accesses * kWarpSize * lanes;
   for (int64_t i = 0; i < accesses; ++i) {
     Value at = b.add(base, b.index(i * kWarpSize * lanes));
     part.inside.push_back(whole ? Value() : b.cmp(CmpIPredicate::ult, at, b.index(width)));
@@ -97,32 +117,28 @@ Values RowPass::addPair(BlockBuilder &b, ValueRange sums, ValueRange coefs, Valu
   return next;
 }
 
-/// Adds the pairs of `order` in [low, high) (i32). The lanes look up 32 of them at a time.
+/// Adds the pairs of `order` in [low, high) (i32). The lanes look up 32 of them at a time, the warp then loads for `atOnce` of them
+/// at once: as many as registers allow.
 Values RowPass::addPairs(BlockBuilder &b, ValueRange sums, Value low, Value high, Value j, const Part &part,
-                         int64_t unroll) const {
-  auto round = [&](Value base, ValueRange carried) {
-    Value first = b.toI32(base), last = b.sub(high, b.i32(1));
+                         int64_t atOnce) const {
+  auto round = [&](Value first, ValueRange carried) {
+    Value last = b.sub(high, b.i32(1));
     Value pair = read(b, in.order, b.min(b.add(first, b.toI32(b.lane())), last)), token = emitToken(b, pair);
     Values coefs = emitCoefs(b, pair, j);
-    Value count = b.toIndex(b.min(b.i32(kWarpSize), b.sub(high, first)));
-    Value whole = b.sub(count, b.rem(count, b.index(unroll)));
-    auto add = [&](Value k, ValueRange before) {
-      Value source = b.toI32(k);
+    Value count = b.min(b.i32(kWarpSize), b.sub(high, first)), whole = b.sub(count, b.rem(count, b.i32(atOnce)));
+    auto add = [&](Value source, ValueRange before) {
       Values own = llvm::map_to_vector(coefs, [&](Value coef) { return b.shuffle(coef, source); });
       return addPair(b, before, own, b.shuffle(token, source), part);
     };
-    Values next = b.loop(
-        b.index(0), whole, carried,
-        [&](Value k, ValueRange before) {
-          Values after(before);
-          for (int64_t i = 0; i < unroll; ++i)
-            after = add(b.add(k, b.index(i)), after);
-          return after;
-        },
-        unroll);
-    return Values(b.loop(whole, count, next, add));
+    Values next = loop32(b, b.i32(0), whole, carried, atOnce, [&](Value k, ValueRange before) {
+      Values after(before);
+      for (int64_t i = 0; i < atOnce; ++i)
+        after = add(b.add(k, b.i32(i)), after);
+      return after;
+    });
+    return loop32(b, whole, count, next, 1, add);
   };
-  return b.loop(b.toIndex(low), b.toIndex(high), sums, round, kWarpSize);
+  return loop32(b, low, high, sums, kWarpSize, round);
 }
 
 //===----------------------------------------------------------------------===//
@@ -155,48 +171,45 @@ Value RowPass::findSegment(BlockBuilder &b, Value entry, Value segments) const {
   return loop.getResult(0);
 }
 
-/// A warp per slice, row, chunk and side: a segment longer than a chunk may come into the chunk (side 0), another begin
-/// in it and lead out (side 1); none fits between.
+/// What one warp does for a slice, row, chunk and side: a segment longer than a chunk may come into the chunk (side 0),
+/// another begin in it and lead out (side 1); none fits between.
+void RowPass::emitShare(BlockBuilder &b, Value unit, Value shares) const {
+  Value segments = read(b, in.count, b.index(0)), pairs = read(b, in.count, b.index(1));
+  Value two = b.i32(2), rows = b.i32(rowsPerExpert), length = b.toI32(chunk), columns = b.toI32(chunks);
+  Value side = b.rem(unit, two), rest = b.div(unit, two), number = b.rem(rest, columns);
+  rest = b.div(rest, columns);
+  Value j = b.rem(rest, rows), slice = b.toIndex(b.div(rest, rows)), first = b.mul(number, length);
+  Value share = b.add(b.mul(b.add(b.mul(number, two), side), rows), j);
+  b.ifThen(b.cmp(CmpIPredicate::ult, first, pairs), [&] {
+    Value isRight = b.cmp(CmpIPredicate::eq, side, b.i32(1)), end = b.min(b.add(first, length), pairs);
+    Value segment = findSegment(b, b.select(isRight, b.sub(end, b.i32(1)), first), segments);
+    Value start = read(b, in.starts, segment), stop = emitEnd(b, segment, segments, pairs);
+    Value isLong = b.cmp(CmpIPredicate::sgt, b.sub(stop, start), length);
+    // What begins where the chunk does is its left side's.
+    Value leadsOut = b.cmp(CmpIPredicate::sgt, start, first);
+    b.ifThen(both(b, isLong, b.cmp(CmpIPredicate::eq, leadsOut, isRight)), [&] {
+      Part part = emitPart(b, slice);
+      Values zeros(vectors * accesses, b.f32(0, b.floats(lanes)));
+      Values sums = addPairs(b, zeros, b.max(start, first), b.min(stop, end), b.toIndex(j), part, 2 * unroll);
+      for (int64_t f = 0; f < vectors; ++f)
+        for (int64_t i = 0; i < accesses; ++i)
+          ifInside(b, part.inside[i],
+                   [&] { b.store(sums[f * accesses + i], shares, {b.toIndex(share), b.index(f), part.at[i]}); });
+    });
+  });
+}
+
 void RowPass::launchShares(LoopBuilder &host, Value shares) const {
   Value units = host.mul(chunks, host.index(2 * rowsPerExpert * slices));
   Value isOne = host.cmp(CmpIPredicate::ule, allPairs, chunk);
-  emitLaunch(host, blocksOf(host, host.select(isOne, host.index(0), units)), kThreads,
-             [&](BlockBuilder &b, Value block) {
-               Value unit = b.add(b.mul(block, b.index(b.warps())), b.warp()), two = b.index(2);
-               Value segments = read(b, in.count, b.index(0)), pairs = read(b, in.count, b.index(1));
-               Value side = b.rem(unit, two), rest = b.div(unit, two);
-               Value number = b.rem(rest, chunks);
-               rest = b.div(rest, chunks);
-               Value j = b.rem(rest, b.index(rowsPerExpert)), slice = b.div(rest, b.index(rowsPerExpert));
-               Value low = b.mul(number, chunk), isRight = b.cmp(CmpIPredicate::eq, side, b.index(1));
-               Value isHere =
-                   both(b, b.cmp(CmpIPredicate::ult, low, b.toIndex(pairs)), b.cmp(CmpIPredicate::ult, unit, units));
-               b.onEachThread([&] {
-                 b.ifThen(isHere, [&] {
-                   Value first = b.toI32(low), length = b.toI32(chunk), end = b.min(b.add(first, length), pairs);
-                   Value segment = findSegment(b, b.select(isRight, b.sub(end, b.i32(1)), first), segments);
-                   Value start = read(b, in.starts, segment), stop = emitEnd(b, segment, segments, pairs);
-                   Value isLong = b.cmp(CmpIPredicate::sgt, b.sub(stop, start), length);
-                   // What begins where the chunk does is its left side's.
-                   Value isOther = b.cmp(CmpIPredicate::sgt, start, first);
-                   Value isMine = b.select(isRight, isOther, b.cmp(CmpIPredicate::sle, start, first));
-                   b.ifThen(both(b, isLong, isMine), [&] {
-                     Part part = emitPart(b, slice);
-                     Values zeros(vectors * accesses, b.f32(0, b.floats(lanes)));
-                     Values sums = addPairs(b, zeros, b.max(start, first), b.min(stop, end), j, part, /*unroll=*/4);
-                     Value share = b.add(b.mul(b.add(b.mul(number, two), side), b.index(rowsPerExpert)), j);
-                     for (int64_t f = 0; f < vectors; ++f)
-                       for (int64_t i = 0; i < accesses; ++i) {
-                         auto store = [&] { b.store(sums[f * accesses + i], shares, {share, b.index(f), part.at[i]}); };
-                         if (part.inside[i])
-                           b.ifThen(part.inside[i], store);
-                         else
-                           store();
-                       }
-                   });
-                 });
-               });
-             });
+  Value warps = host.select(isOne, host.index(0), units);
+  emitLaunch(host, blocksOf(host, warps), kThreads, [&](BlockBuilder &b, Value block) {
+    Value unit = b.add(b.mul(block, b.index(b.warps())), b.warp());
+    b.onEachThread([&] {
+      // There are not more units than shares have elements: 32 bits are enough.
+      b.ifThen(b.cmp(CmpIPredicate::ult, unit, units), [&] { emitShare(b, b.toI32(unit), shares); });
+    });
+  });
 }
 
 /// The sum of the shares of the segment [low, high), in order.
@@ -212,10 +225,10 @@ Values RowPass::emitShares(BlockBuilder &b, Value low, Value high, Value j, cons
     return values;
   };
   Value side = b.select(leadsOut, one, b.i32(0));
-  return b.loop(b.toIndex(b.add(first, one)), b.toIndex(b.add(b.div(b.sub(high, one), length), one)),
-                load(b.add(b.mul(first, b.i32(2)), side)), [&](Value number, ValueRange sums) {
+  return loop32(b, b.add(first, one), b.add(b.div(b.sub(high, one), length), one),
+                load(b.add(b.mul(first, b.i32(2)), side)), 1, [&](Value number, ValueRange sums) {
                   Values next;
-                  for (auto [sum, share] : llvm::zip(sums, load(b.mul(b.toI32(number), b.i32(2)))))
+                  for (auto [sum, share] : llvm::zip(sums, load(b.mul(number, b.i32(2)))))
                     next.push_back(b.add(sum, share));
                   return next;
                 });
@@ -241,8 +254,7 @@ void RowPass::emitRows(BlockBuilder &b, Value unit, Value shares, const RowUse &
     Value row = b.toI32(b.add(b.mul(b.toIndex(expert), perExpert), ofLane));
     Values looked{start, stop, row, b.toI32(ofLane), emitToken(b, pair)};
     looked.append(emitCoefs(b, pair, ofLane));
-    b.loop(b.index(0), b.min(batch, b.sub(rows, first)), [&](Value number) {
-      Value source = b.toI32(number);
+    loop32(b, b.i32(0), b.toI32(b.min(batch, b.sub(rows, first))), {}, 1, [&](Value source, ValueRange) {
       Values of = llvm::map_to_vector(looked, [&](Value v) { return b.shuffle(v, source); });
       Value low = of[0], high = of[1], j = rowsPerExpert == 1 ? b.index(0) : b.toIndex(of[3]);
       SmallVector<RowPlace> places;
@@ -259,7 +271,7 @@ void RowPass::emitRows(BlockBuilder &b, Value unit, Value shares, const RowUse &
             Value factor = (f + 1 < vectors ? x : dy)[i];
             sums.push_back(b.mul(b.splat(of[5 + f], factor.getType()), factor));
           }
-        return addPairs(b, sums, b.add(low, b.i32(1)), high, j, part, /*unroll=*/2);
+        return addPairs(b, sums, b.add(low, b.i32(1)), high, j, part, unroll);
       };
       Values sums;
       if (!shares) {
@@ -277,6 +289,7 @@ void RowPass::emitRows(BlockBuilder &b, Value unit, Value shares, const RowUse &
       }
       for (auto [place, loaded, sum] : llvm::zip(places, prepared, sums))
         use.use(b, place, loaded, sum);
+      return Values();
     });
   });
 }

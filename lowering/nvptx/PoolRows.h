@@ -27,6 +27,9 @@ struct RowPlace {
   mlir::Value inside; // i1: what is outside may be loaded (of the same row), not stored; null: all inside
 };
 
+/// `body` where `inside` holds, or everywhere if it is null.
+void ifInside(BlockBuilder &b, mlir::Value inside, llvm::function_ref<void()> body);
+
 /// What a kernel does with gradients; every thread for itself.
 struct RowUse {
   /// What to load before the gradient is there.
@@ -73,18 +76,21 @@ private:
   Values addPair(BlockBuilder &b, mlir::ValueRange sums, mlir::ValueRange coefs, mlir::Value token,
                  const Part &part) const;
   Values addPairs(BlockBuilder &b, mlir::ValueRange sums, mlir::Value low, mlir::Value high, mlir::Value j,
-                  const Part &part, int64_t unroll) const;
+                  const Part &part, int64_t atOnce) const;
   Values emitCoefs(BlockBuilder &b, mlir::Value pair, mlir::Value j) const;
   mlir::Value emitToken(BlockBuilder &b, mlir::Value pair) const;
   mlir::Value emitEnd(BlockBuilder &b, mlir::Value segment, mlir::Value segments, mlir::Value pairs) const;
   mlir::Value findSegment(BlockBuilder &b, mlir::Value entry, mlir::Value segments) const;
   Values emitShares(BlockBuilder &b, mlir::Value low, mlir::Value high, mlir::Value j, const Part &part,
                     mlir::Value shares) const;
+  void emitShare(BlockBuilder &b, mlir::Value unit, mlir::Value shares) const;
   void launchShares(LoopBuilder &host, mlir::Value shares) const;
   void emitRows(BlockBuilder &b, mlir::Value unit, mlir::Value shares, const RowUse &use) const;
 
   Operands in;
   int64_t perToken, rowsPerExpert, vectors, width; // per token: pairs
+  int64_t unroll;                                  // pairs that a row loads for at once
+  bool whole;                                      // every access is inside of the row
   int64_t lanes, accesses, slices;     // elements of an access, accesses of a warp per vector, slices of a row
   int64_t mostChunks;                  // 1: no segment is cut
   mlir::Value allPairs, chunk, chunks; // index: pairs, pairs of a chunk, chunks

@@ -45,7 +45,7 @@ static Values emitPositions(BlockBuilder &b, Value first) {
 
 /// buffer[position], or `otherwise` from `limit` (i32, may be 0) on.
 static Value loadBelow(BlockBuilder &b, Value buffer, Value position, Value limit, Value otherwise) {
-  auto inside = scf::IfOp::create(b, b.getI32Type(), b.cmp(CmpIPredicate::slt, position, limit), /*withElse=*/true);
+  auto inside = scf::IfOp::create(b, b.getI32Type(), b.cmp(CmpIPredicate::ult, position, limit), /*withElse=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(inside.thenBlock());
   scf::YieldOp::create(b, b.load(buffer, {b.toIndex(position)}));
