@@ -6,7 +6,7 @@
 // RUN: FileCheck %s --input-file=%t.ptx --check-prefix=CLEAN
 // CLEAN-NOT: .local
 // CLEAN-NOT: .extern
-XX
+// CLEAN-NOT: {{[[:space:]](atom|red)[.].*[.](f32|f64|bf16)}}
 
 // One block where pairs are few; else three passes of three launches, and two for the segments.
 // CHECK-LABEL: func.func private @kernel_sort_pairs(
