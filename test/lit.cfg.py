@@ -1,5 +1,6 @@
 # lit's configuration; lit.site.cfg.py.in adds what CMake knows.
 import os
+import shutil
 
 import lit.formats
 
@@ -27,6 +28,14 @@ if lit_config.params.get("all", "0") == "1":
 if config.sanitize:
     config.environment["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "")
     config.available_features.add("sanitize")
+
+# NVIDIA's assembler of PTX, where peer-opt looks for it.
+toolkits = [os.path.join(os.environ[name], "bin") for name in ("CUDA_PATH", "CUDA_HOME") if name in os.environ]
+for name in ("CUDA_PATH", "CUDA_HOME"):
+    if name in os.environ:
+        config.environment[name] = os.environ[name]
+if shutil.which("ptxas", path=os.pathsep.join(toolkits + [os.environ["PATH"], "/usr/local/cuda/bin"])):
+    config.available_features.add("ptxas")
 
 config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.build_dir, "bin"), config.llvm_tools_dir, os.environ["PATH"]])
