@@ -72,7 +72,7 @@ uint64_t BlockRun::special(Special what, uint32_t warp, uint32_t lane) const {
   case Special::WarpId:
     return warp;
   case Special::NwarpId:
-    return warps.size();
+    return (threads + kLanes - 1) / kLanes;
   case Special::MaskEq:
     return bit;
   case Special::MaskLt:

@@ -65,7 +65,7 @@ enum Element : uint8_t { HalfElement, BfloatElement, Tf32Element };
 
 /// The elements of one register of A or B, one or two for each lane, as floats.
 template <Element Kind>
-inline void widen(const uint32_t *bits, float *to) {
+[[gnu::always_inline]] inline void widen(const uint32_t *bits, float *to) {
   // Hardware does not look at the bits that tf32 does not have.
   if constexpr (Kind == Tf32Element)
     PEER_LANES to[lane] = std::bit_cast<float>(bits[lane] & ~0x1fffu);
@@ -83,7 +83,7 @@ inline void widen(const uint32_t *bits, float *to) {
 
 /// The list: D, A, B, C registers; size is the depth K, kind2 whether C and D are f16.
 template <Element Kind, unsigned Depth>
-inline void multiply(Warp &warp, const Inst &inst) {
+[[gnu::always_inline]] inline void multiply(Warp &warp, const Inst &inst) {
   // A register covers 4 lanes' elements of a row of A: `kStep` columns.
   constexpr unsigned kPer = Kind == Tf32Element ? 1 : 2, kStep = 4 * kPer, kRegisters = Depth / kStep;
   const unsigned registersC = inst.kind2 ? 2 : 4;
@@ -98,23 +98,43 @@ inline void multiply(Warp &warp, const Inst &inst) {
       for (unsigned n = 0; n < kColumns; ++n)
         b[kStep * r + k][n] = fragment[n][k];
   }
-  // A lane has two columns side by side, in two registers of f32 or one of f16.
-  for (unsigned i = 0; i < 4; ++i)
-    for (unsigned lane = 0; lane < kLanes; ++lane)
-      c[lane / 4 + 8 * (i / 2)][lane % 4 * 2 + i % 2] =
-          inst.kind2 ? halfToFloat(warp.lanes<uint16_t>(rc[i / 2])[2 * lane + i % 2]) : warp.lanes<float>(rc[i])[lane];
-  for (unsigned m = 0; m < kRows; ++m)
+  // A lane has two columns side by side, and a row has those of four lanes: in order of lanes they are in order of columns.
+  for (unsigned half = 0; half < 2; ++half) {
+    float *rows = c[8 * half];
+    if (inst.kind2) {
+      const uint16_t *from = warp.lanes<uint16_t>(rc[half]);
+      for (unsigned i = 0; i < 2 * kLanes; ++i)
+        rows[i] = halfToFloat(from[i]);
+      continue;
+    }
+    const float *left = warp.lanes<float>(rc[2 * half]), *right = warp.lanes<float>(rc[2 * half + 1]);
+    PEER_LANES {
+      rows[2 * lane] = left[lane];
+      rows[2 * lane + 1] = right[lane];
+    }
+  }
+  for (unsigned m = 0; m < kRows; ++m) {
+    float sum[kColumns];
+    std::copy_n(c[m], kColumns, sum);
     for (unsigned k = 0; k < Depth; ++k)
       for (unsigned n = 0; n < kColumns; ++n)
-        c[m][n] += a[m / 8 + 2 * (k / kStep)][m % 8][k % kStep] * b[k][n];
-  for (unsigned i = 0; i < 4; ++i)
-    for (unsigned lane = 0; lane < kLanes; ++lane) {
-      float value = c[lane / 4 + 8 * (i / 2)][lane % 4 * 2 + i % 2];
-      if (inst.kind2)
-        warp.lanes<uint16_t>(d[i / 2])[2 * lane + i % 2] = floatToHalf(value);
-      else
-        warp.lanes<float>(d[i])[lane] = value;
+        sum[n] += a[m / 8 + 2 * (k / kStep)][m % 8][k % kStep] * b[k][n];
+    std::copy_n(sum, kColumns, c[m]);
+  }
+  for (unsigned half = 0; half < 2; ++half) {
+    const float *rows = c[8 * half];
+    if (inst.kind2) {
+      uint16_t *to = warp.lanes<uint16_t>(d[half]);
+      for (unsigned i = 0; i < 2 * kLanes; ++i)
+        to[i] = floatToHalf(rows[i]);
+      continue;
     }
+    float *left = warp.lanes<float>(d[2 * half]), *right = warp.lanes<float>(d[2 * half + 1]);
+    PEER_LANES {
+      left[lane] = rows[2 * lane];
+      right[lane] = rows[2 * lane + 1];
+    }
+  }
 }
 
 template <Element Kind, unsigned Depth>
@@ -122,12 +142,30 @@ void mmaLanes(Warp &warp, const Inst &inst, Mask) {
   multiply<Kind, Depth>(warp, inst);
 }
 
+#if defined(__x86_64__)
+// Most of the time of models goes here. The instruction set is wider, what is computed the same: products and sums are rounded one by one.
+template <Element Kind, unsigned Depth>
+__attribute__((target("avx2"))) void wideMmaLanes(Warp &warp, const Inst &inst, Mask) {
+  multiply<Kind, Depth>(warp, inst);
+}
+template <Element Kind, unsigned Depth>
+Execute product() {
+  static const bool wide = __builtin_cpu_supports("avx2");
+  return wide ? wideMmaLanes<Kind, Depth> : mmaLanes<Kind, Depth>;
+}
+#else
+template <Element Kind, unsigned Depth>
+Execute product() {
+  return mmaLanes<Kind, Depth>;
+}
+#endif
+
 template <Element Kind>
 Execute chooseDepth(unsigned depth) {
   if constexpr (Kind == Tf32Element)
-    return depth == 4 ? mmaLanes<Kind, 4> : mmaLanes<Kind, 8>;
+    return depth == 4 ? product<Kind, 4>() : product<Kind, 8>();
   else
-    return depth == 8 ? mmaLanes<Kind, 8> : mmaLanes<Kind, 16>;
+    return depth == 8 ? product<Kind, 8>() : product<Kind, 16>();
 }
 
 void mma(Form &form) {

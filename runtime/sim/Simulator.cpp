@@ -142,24 +142,22 @@ Result<LaunchResult> Simulator::launch(const LoadedModule &module, std::string_v
                 static_cast<uint32_t>(shared),
                 parameters.first(program->parameterBytes),
                 ++launches};
-  unsigned workers = options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
-  workers = static_cast<unsigned>(std::min<uint64_t>(workers, blocks));
+  unsigned count = options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
+  count = static_cast<unsigned>(std::min<uint64_t>(count, blocks));
   std::atomic<uint64_t> next{0}, laneOperations{0}, warpInstructions{0};
-  auto work = [&] {
-    Scratch scratch;
+  auto work = [&](Scratch &scratch) {
+    uint64_t number = next++;
+    // Others were faster.
+    if (number >= blocks)
+      return;
     BlockRun run(launch, scratch);
-    for (uint64_t number; (number = next++) < blocks && !launch.stop;)
+    for (; number < blocks && !launch.stop; number = next++)
       run.run(number);
     laneOperations += run.laneOperations();
     warpInstructions += run.warpInstructions();
   };
   auto start = std::chrono::steady_clock::now();
-  std::vector<std::thread> others;
-  for (unsigned i = 1; i < workers; ++i)
-    others.emplace_back(work);
-  work();
-  for (std::thread &other : others)
-    other.join();
+  workers.run(count, work);
   LaunchResult result;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   result.faults = faults.take();

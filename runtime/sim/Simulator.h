@@ -3,6 +3,7 @@
 
 #include "Launch.h"
 #include "Status.h"
+#include "Workers.h"
 
 #include <memory>
 #include <string>
@@ -62,6 +63,7 @@ private:
   Memory deviceMemory;
   std::vector<std::unique_ptr<LoadedModule>> modules;
   uint64_t launches = 0;
+  Workers workers;
 };
 
 /// Puts parameters one behind the other, each aligned to its size.

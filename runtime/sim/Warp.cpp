@@ -14,8 +14,19 @@ Warp::Warp(BlockRun &block, uint32_t index, const Program &program, std::byte *r
     if (constant.width == 0)
       predicate(constant.slot) = static_cast<Mask>(constant.bits);
     else
-      for (unsigned lane = 0; lane < kLanes; ++lane)
-        std::memcpy(registers + constant.slot + lane * constant.width, &constant.bits, constant.width);
+      setLanes(constant.slot, constant.width, [&](unsigned) { return constant.bits; });
+  for (const Program::SpecialSlot &special : program.specials)
+    setLanes(special.slot, special.width, [&](unsigned lane) { return block.special(special.what, index, lane); });
+}
+
+template <typename F>
+void Warp::setLanes(uint32_t slot, unsigned width, F value) {
+  withSize(width, [&](auto size) {
+    for (unsigned lane = 0; lane < kLanes; ++lane) {
+      uint64_t bits = value(lane);
+      std::memcpy(registers + slot + lane * size, &bits, std::min<size_t>(size, sizeof bits));
+    }
+  });
 }
 
 void Warp::start(Mask lanes) {
@@ -23,11 +34,10 @@ void Warp::start(Mask lanes) {
   parked.clear();
   async.clear();
   asyncGroup.fill(0);
+  // All but the block's place are the same for every block of the launch.
   for (const Program::SpecialSlot &special : program.specials)
-    for (unsigned lane = 0; lane < kLanes; ++lane) {
-      uint64_t value = block.special(special.what, index, lane);
-      std::memcpy(registers + special.slot + lane * special.width, &value, special.width);
-    }
+    if (special.what == Special::CtaidX || special.what == Special::CtaidY || special.what == Special::CtaidZ)
+      setLanes(special.slot, special.width, [&](unsigned) { return block.special(special.what, index, 0); });
   if (live)
     parked.push_back({0, live, Wait::Ready, 0});
 }

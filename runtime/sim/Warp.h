@@ -74,6 +74,9 @@ public:
   std::array<uint32_t, kLanes> asyncGroup{};
 
 private:
+  /// Fills a slot of registers of `width` bytes; `value` gives the bits of a lane.
+  template <typename F>
+  void setLanes(uint32_t slot, unsigned width, F value);
   uint64_t priority(uint32_t pc) const { return uint64_t{program.code[pc].rank} << 32 | pc; }
   void park(Group group);
   /// Takes the parked group that should run, if one can.
