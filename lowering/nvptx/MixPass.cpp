@@ -67,7 +67,8 @@ struct PassShape {
       int64_t bits = layout.vector * (widened ? 32 : element.getIntOrFloatBitWidth());
       registers += layout.chunks * llvm::divideCeil(bits, 32);
     }
-    rowsAtOnce = std::clamp<int64_t>(llvm::bit_floor(uint64_t(kRowRegisters / registers)), 1, kMostRows);
+    int64_t forRows = kRowRegisters - kKeptRegisters * pass.keptCount;
+    rowsAtOnce = std::clamp<int64_t>(llvm::bit_floor(uint64_t(forRows / registers)), 1, kMostRows);
     expected = layout.perLane() * int64_t(standing.size() + 1) + registers * rowsAtOnce + kOtherRegisters +
                kKeptRegisters * pass.keptCount;
   }
@@ -96,6 +97,7 @@ public:
 
 private:
   Values emitList(Value first, Value end, ValueRange carried);
+  void listScales();
   Values emitRows(ArrayRef<Value> positions, ValueRange carried);
   void exchangeDots(MutableArrayRef<Value> dots, int64_t rows, Value parity);
   Values keep(ArrayRef<Value> positions, ValueRange old, ValueRange fresh);
@@ -109,8 +111,9 @@ private:
   // Of the token at hand.
   Value token, idx, weights;
   SmallVector<Values> factors;
-  // Of up to 32 rows, one per lane: pool row (i32) and weight of the pair.
+  // Of up to 32 rows, one per lane: pool row (i32), weight of the pair and scales of the vectors with a dot.
   Value listedRow, listedWeight;
+  Values listedScales;
 };
 } // namespace
 
@@ -144,6 +147,7 @@ Values WarpPass::emitList(Value first, Value end, ValueRange carried) {
   listedRow = expert;
   if (pass.rowsPerExpert > 1)
     listedRow = b.add(b.mul(expert, rows), b.rem(safe, rows));
+  listScales();
   Value mask = b.ballot(both(b, inside, b.cmp(CmpIPredicate::sge, expert, b.i32(0))));
   noteBlocks(mask.getDefiningOp(), shape.blocks(b.threads()));
   Values init(carried);
@@ -159,6 +163,19 @@ Values WarpPass::emitList(Value first, Value end, ValueRange carried) {
     mine = both(b, mine, b.cmp(CmpIPredicate::eq, warpOfRow, b.index(0)));
   b.onEachThread([&] { b.ifThen(mine, [&] { pass.keep(b, token, b.toIndex(number), kept); }); });
   return next;
+}
+
+/// Each lane reads the scales of its row: one access for 32 rows, and no wait beside the rows themselves.
+void WarpPass::listScales() {
+  listedScales.clear();
+  if (!pass.scales)
+    return;
+  Value some = b.toIndex(b.max(listedRow, b.i32(0)));
+  auto load = [&](int64_t f) { return b.loadWide(pass.scales, {some, b.index(f)}, 1, /*readOnly=*/true); };
+  int64_t last = pass.factors.size() - 1;
+  for (int64_t f = 0; f < last; ++f)
+    listedScales.push_back(load(f));
+  listedWeight = b.mul(listedWeight, load(last));
 }
 
 Values WarpPass::emitRows(ArrayRef<Value> positions, ValueRange carried) {
@@ -177,7 +194,9 @@ Values WarpPass::emitRows(ArrayRef<Value> positions, ValueRange carried) {
           sumOwn(b, llvm::map_to_vector(loaded[f], [&](const Values &vector) { return row.dot(vector, factors[f]); }));
   if (exchange)
     exchangeDots(dots, rows, carried[chunks]);
-  Value weight = b.shuffle(listedWeight, pickOwn(b, positions));
+  Value own = pickOwn(b, positions), weight = b.shuffle(listedWeight, own);
+  for (auto [f, scale] : llvm::enumerate(listedScales))
+    dots[f] = b.mul(dots[f], b.shuffle(scale, own));
   MixPass::Coefficients results = pass.coefficients(b, dots, weight);
   Values sums(carried.take_front(chunks));
   for (int64_t f = 0; f < vectors; ++f)

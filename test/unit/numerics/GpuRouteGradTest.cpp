@@ -122,6 +122,23 @@ TEST_P(GpuRouteGrad, SameOnEveryRun) {
   }
 }
 
+TEST(GpuRouteKeyGrad, NoTokensMeanZeros) {
+  auto compiled = Compiled::compile(
+      "func.func @f(%i: tensor<?x2x3xi32> {peer.name = \"i\"}, %d: tensor<?x2x3xf32> {peer.name = \"d\"}, "
+      "%q: tensor<?x2x2x9xf32> {peer.name = \"q\"}) -> (tensor<2x2x5x9xf32> {peer.name = \"k\"}) {\n"
+      "  %k = peer.route_key_grad %i, %d, %q product_topk n 5 : tensor<?x2x3xi32>, tensor<?x2x3xf32>, "
+      "tensor<?x2x2x9xf32>\n  return %k : tensor<2x2x5x9xf32>\n}\n",
+      Code::Gpu);
+  ASSERT_TRUE(compiled);
+  runtime::TensorMap inputs;
+  inputs.emplace("i", toTensor(Array({0, 2, 3}), "i32"));
+  inputs.emplace("d", toTensor(Array({0, 2, 3})));
+  inputs.emplace("q", toTensor(Array({0, 2, 2, 9})));
+  auto results = compiled->call("f", inputs);
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(difference(results.at("k"), std::vector<double>(180)).most, 0);
+}
+
 TEST_P(GpuRouteGrad, GateOfOne) { checkGate("softmax", Gate::Softmax, 70, 1, 1); }
 TEST_P(GpuRouteGrad, GateOfPartsOfAWarp) {
   for (int64_t selected : {2, 3, 16, 31})
