@@ -75,6 +75,8 @@ Entry LaneList::at(const Entries &list, int64_t number) const {
   return result;
 }
 
+Value LaneList::from(Value v, Value lane) const { return b.shuffle(v, b.add(firstLane, b.toI32(lane))); }
+
 Value LaneList::bits(Value condition) const {
   Value all = b.ballot(condition);
   if (lanes() == kWarpSize)

@@ -51,6 +51,8 @@ public:
   void merge(Entries &list, const Entries &other) const;
   /// The entry with this number, in every lane of the group.
   Entry at(const Entries &list, int64_t number) const;
+  /// The value of a lane (index) of the group, in all of them.
+  mlir::Value from(mlir::Value v, mlir::Value lane) const;
   /// The bits of the group in a ballot, the group's first lane lowest (i32).
   mlir::Value bits(mlir::Value condition) const;
   /// How many of `bits` belong to lanes before this one (i32).

@@ -43,11 +43,13 @@ FragmentC nvptx::mmaBf16(LoopBuilder &b, const FragmentA &a, const FragmentB &v,
   return emitMma(b, a, v, c, 16, NVVM::MMATypes::bf16);
 }
 
+// The back end expands a truncation to bf16 into integer arithmetic; the intrinsic is one instruction.
 Value nvptx::packBf16(LoopBuilder &b, Value low, Value high) {
-  Value pair = vector::FromElementsOp::create(b, VectorType::get({2}, b.getF32Type()), ValueRange{low, high});
-  Value narrow = arith::TruncFOp::create(b, VectorType::get({2}, b.getBF16Type()), pair);
-  Value bits = vector::BitCastOp::create(b, VectorType::get({1}, b.getI32Type()), narrow);
-  return vector::ExtractOp::create(b, bits, 0);
+  Type pair = VectorType::get({2}, b.getBF16Type());
+  Value narrow =
+      LLVM::CallIntrinsicOp::create(b, pair, b.getStringAttr("llvm.nvvm.ff2bf16x2.rn"), ValueRange{high, low})
+          .getResult(0);
+  return LLVM::BitcastOp::create(b, b.getI32Type(), narrow);
 }
 
 // In integers: cvt.rna leaves the bits that tf32 does not have undefined, and they must be zero for the rest to be exact. A NaN

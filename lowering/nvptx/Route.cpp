@@ -21,8 +21,7 @@ static constexpr int64_t kEnoughBlocks = 132;
 
 static int64_t sharedBytes(ScoreOp score, SelectOp select, int64_t rows) {
   int64_t halves = select.getPolicy() == SelectPolicy::ProductTopK ? 2 : 1;
-  return ScoreShape::of(score, rows).bytes() +
-         SelectRows::sharedBytes(halves, select.getNumSelected(), rows, kThreads / kWarpSize);
+  return ScoreShape::of(score, rows).bytes() + SelectRows::sharedBytes(halves, select.getNumSelected(), rows);
 }
 
 int64_t nvptx::routeRows(ScoreOp score, SelectOp select, int64_t tokens) {
@@ -64,22 +63,20 @@ static void emitRoute(ScoreOp score, const Selection &what, BlockBuilder &b) {
   auto walkTokens = [&](Value first) {
     b.loop(b.index(what.halves()), [&](Value half) {
       tile.loadQueries(first, head, half);
-      forRows([&](Value row) { select.store(select.best().empty(), row, half); });
+      forRows([&](Value row) { select.clear(row, half); });
       b.loop(
           zero, n,
           [&](Value key) {
             tile.multiply(head, half, key);
-            Value valid = b.min(chunk, b.sub(n, key));
+            Value valid = b.min(chunk, b.sub(n, key)), isLast = b.cmp(CmpIPredicate::ule, b.sub(n, key), chunk);
             forRows([&](Value row) {
-              Entries best = select.best().offer(select.load(row, half), key, valid, chunk,
-                                                 [&](Value column) { return tile.score(row, column); });
-              select.store(best, row, half);
+              auto score = [&](Value column) { return tile.score(row, column); };
+              select.offer(row, half, {key, valid, chunk, isLast, score});
             });
           },
           kKeyChunk);
     });
     // A row's lists are always its group's own.
-    b.warpBarrier();
     forRows([&](Value row) {
       Value token = b.add(first, row), present = b.cmp(CmpIPredicate::ult, token, count);
       select.finish(row, b.select(present, token, zero), head, present);

@@ -22,51 +22,47 @@ static LaneList scoreLists(BlockBuilder &b, int64_t k) {
 /// Entries of a group's queue: less than a batch, and what one step may add to it.
 static int64_t queueLength(int64_t size) { return size + kScoresPerLane * std::min(size, kWarpSize); }
 
-RowSelect::RowSelect(BlockBuilder &b, int64_t k, SharedPlan &shared) : b(b), k(k), list(scoreLists(b, k)) {
-  int64_t length = b.warps() * list.groups() * queueLength(list.size());
-  queueScores = shared.buffer({length}, b.getF32Type());
-  queueNumbers = shared.buffer({length}, b.getI32Type());
-  Value number = b.add(b.mul(b.warp(), b.index(list.groups())), list.group());
-  queueStart = b.mul(number, b.index(queueLength(list.size())));
+RowSelect::RowSelect(BlockBuilder &b, int64_t k, int64_t slots, SharedPlan &shared)
+    : b(b), k(k), list(scoreLists(b, k)) {
+  queueScores = shared.buffer({slots * queueLength(list.size())}, b.getF32Type());
+  queueNumbers = shared.buffer({slots * queueLength(list.size())}, b.getI32Type());
 }
 
-int64_t RowSelect::queueBytes(int64_t k, int64_t warps) {
-  int64_t size = listSize(k), groups = kWarpSize / std::min(size, kWarpSize);
-  return warps * groups * queueLength(size) * 8;
-}
+int64_t RowSelect::queueBytes(int64_t k, int64_t slots) { return slots * queueLength(listSize(k)) * 8; }
 
-Entries RowSelect::empty() const {
-  return list.filled({b.f32(-kInfinity), b.i32(std::numeric_limits<int32_t>::max())});
-}
+static Entry nothing(LoopBuilder &b) { return {b.f32(-kInfinity), b.i32(std::numeric_limits<int32_t>::max())}; }
+
+RowState RowSelect::empty() const { return {list.filled(nothing(b)), b.i32(0)}; }
+
+Value RowSelect::startOf(Value slot) const { return b.mul(slot, b.index(queueLength(list.size()))); }
 
 Values RowSelect::pack(const State &state) const {
-  Values values{state.count, state.least};
+  Values values{state.queued, state.least};
   llvm::append_range(values, toValues(state.best));
   return values;
 }
 
-RowSelect::State RowSelect::unpack(ValueRange values) const {
-  return {toEntries(values.drop_front(2), 2), values[0], values[1]};
+RowSelect::State RowSelect::unpack(ValueRange values, Value start) const {
+  return {toEntries(values.drop_front(2), 2), values[0], values[1], start};
 }
 
 /// Merges the last size() entries of the queue, or all if there are less.
 RowSelect::State RowSelect::flush(const State &state) const {
-  State next;
-  next.count = b.max(b.sub(state.count, b.i32(list.size())), b.i32(0));
-  Value from = b.toIndex(next.count), count = b.toIndex(state.count);
+  State next = state;
+  next.queued = b.max(b.sub(state.queued, b.i32(list.size())), b.i32(0));
+  Value from = b.toIndex(next.queued), count = b.toIndex(state.queued);
   b.warpBarrier();
   Entries batch;
   for (int64_t r = 0; r < list.registers(); ++r) {
-    Value at = b.add(from, list.number(r)), place = b.add(queueStart, at);
+    Value at = b.add(from, list.number(r)), place = b.add(state.start, at);
     batch.push_back(emitIf(
         b, b.cmp(CmpIPredicate::ult, at, count),
         [&] { return Values{b.load(queueScores, {place}), b.load(queueNumbers, {place})}; },
-        [&] { return Values(empty()[0]); }));
+        [&] { return Values(nothing(b)); }));
   }
   // The places may be written again.
   b.warpBarrier();
   list.sort(batch);
-  next.best = state.best;
   list.merge(next.best, batch);
   next.least = leastOf(next.best);
   return next;
@@ -76,14 +72,16 @@ RowSelect::State RowSelect::flush(const State &state) const {
 RowSelect::State RowSelect::push(const State &state, Value score, Value number) const {
   // Not a number exceeds nothing.
   Value keep = b.cmp(CmpFPredicate::OGT, score, state.least), bits = list.bits(keep);
-  Value place = b.add(queueStart, b.toIndex(b.add(state.count, list.rank(bits))));
+  Value place = b.add(state.start, b.toIndex(b.add(state.queued, list.rank(bits))));
   b.onEachThread([&] {
     b.ifThen(keep, [&] {
       b.store(score, queueScores, {place});
       b.store(b.toI32(number), queueNumbers, {place});
     });
   });
-  return {state.best, b.add(state.count, list.population(bits)), state.least};
+  State pushed = state;
+  pushed.queued = b.add(state.queued, list.population(bits));
+  return pushed;
 }
 
 /// Flushes while any group of the warp has `limit` (i32) entries or more.
@@ -92,39 +90,37 @@ RowSelect::State RowSelect::flushDownTo(const State &state, Value limit) const {
   auto before = [&](OpBuilder &inner, Location, ValueRange carried) {
     OpBuilder::InsertionGuard guard(b);
     b.restoreInsertionPoint(inner.saveInsertionPoint());
-    Value any = emitAny(b, b.cmp(CmpIPredicate::sge, unpack(carried).count, limit));
+    Value any = emitAny(b, b.cmp(CmpIPredicate::sge, carried[0], limit));
     scf::ConditionOp::create(b, any, carried);
   };
   auto after = [&](OpBuilder &inner, Location, ValueRange carried) {
     OpBuilder::InsertionGuard guard(b);
     b.restoreInsertionPoint(inner.saveInsertionPoint());
-    scf::YieldOp::create(b, pack(flush(unpack(carried))));
+    scf::YieldOp::create(b, pack(flush(unpack(carried, state.start))));
   };
-  return unpack(scf::WhileOp::create(b, TypeRange(ValueRange(start)), start, before, after).getResults());
+  return unpack(scf::WhileOp::create(b, TypeRange(ValueRange(start)), start, before, after).getResults(), state.start);
 }
 
-Entries RowSelect::offer(const Entries &best, Value first, Value count, Value most,
-                         llvm::function_ref<Value(Value)> score) const {
+RowState RowSelect::offer(const RowState &row, Value slot, const Piece &piece) const {
   int64_t step = kScoresPerLane * list.lanes();
-  Values start = pack({best, b.i32(0), leastOf(best)});
+  Value start = startOf(slot);
   Values end = b.loop(
-      b.index(0), most, start,
+      b.index(0), piece.most, pack({row.best, row.queued, leastOf(row.best), start}),
       [&](Value at, ValueRange carried) {
-        State state = unpack(carried);
+        State state = unpack(carried, start);
         Values scores, numbers;
         Value any;
         for (int64_t u = 0; u < kScoresPerLane; ++u) {
           Value number = b.add(at, list.number(u));
           Value x = emitIf(
-              b, b.cmp(CmpIPredicate::ult, number, count), [&] { return Values{score(number)}; },
+              b, b.cmp(CmpIPredicate::ult, number, piece.count), [&] { return Values{piece.score(number)}; },
               [&] { return Values{b.f32(-kInfinity)}; })[0];
           Value keep = b.cmp(CmpFPredicate::OGT, x, state.least);
           any = any ? either(b, any, keep) : keep;
           scores.push_back(x);
-          numbers.push_back(b.add(first, number));
+          numbers.push_back(b.add(piece.first, number));
         }
-        // The queue does not outlive the call.
-        Value isLast = b.cmp(CmpIPredicate::uge, b.add(at, b.index(step)), most);
+        Value isLast = both(b, piece.isLast, b.cmp(CmpIPredicate::uge, b.add(at, b.index(step)), piece.most));
         Value limit = b.select(isLast, b.i32(1), b.i32(list.size()));
         auto queue = [&] {
           State pushed = state;
@@ -135,10 +131,12 @@ Entries RowSelect::offer(const Entries &best, Value first, Value count, Value mo
         return emitIf(b, either(b, emitAny(b, any), isLast), queue, [&] { return pack(state); });
       },
       step);
-  return unpack(end).best;
+  State last = unpack(end, start);
+  return {last.best, last.queued};
 }
 
-Entries RowSelect::fill(const Entries &best) const {
+Entries RowSelect::fill(const Entries &best, Value slot) const {
+  Value start = startOf(slot);
   Value lowest = b.f32(-kInfinity), last = list.at(best, k - 1)[0];
   Value missing = emitAny(b, b.cmp(CmpFPredicate::OEQ, last, lowest));
   auto refill = [&] {
@@ -151,14 +149,16 @@ Entries RowSelect::fill(const Entries &best) const {
       Value place = count;
       b.warpBarrier();
       for (int64_t r = 0; r < list.registers(); ++r) {
-        Value number = b.toI32(list.number(r)), free;
-        for (int64_t i = 0; i < k; ++i) {
-          Value other = b.cmp(CmpIPredicate::ne, number, list.at(best, i)[1]);
-          free = free ? both(b, free, other) : other;
-        }
+        Value number = b.toI32(list.number(r)), free = arith::ConstantOp::create(b, b.getBoolAttr(true));
+        for (auto [s, entry] : llvm::enumerate(best))
+          free = b.loop(b.index(0), b.index(std::min<int64_t>(k - s * list.lanes(), list.lanes())), free,
+                        [&](Value lane, ValueRange carried) {
+                          Value other = list.from(entry[1], lane);
+                          return Values{both(b, carried[0], b.cmp(CmpIPredicate::ne, number, other))};
+                        })[0];
         Value bits = list.bits(free), at = b.add(place, list.rank(bits));
         b.ifThen(both(b, free, b.cmp(CmpIPredicate::slt, at, b.i32(k))),
-                 [&] { b.store(number, queueNumbers, {b.add(queueStart, b.toIndex(at))}); });
+                 [&] { b.store(number, queueNumbers, {b.add(start, b.toIndex(at))}); });
         place = b.add(place, list.population(bits));
       }
       b.warpBarrier();
@@ -166,7 +166,7 @@ Entries RowSelect::fill(const Entries &best) const {
         Value number = b.toI32(list.number(r));
         Value taken = both(b, b.cmp(CmpIPredicate::sge, number, count), b.cmp(CmpIPredicate::slt, number, b.i32(k)));
         filled[r][1] = emitIf(
-            b, taken, [&] { return Values{b.load(queueNumbers, {b.add(queueStart, list.number(r))})}; },
+            b, taken, [&] { return Values{b.load(queueNumbers, {b.add(start, list.number(r))})}; },
             [&] { return Values{best[r][1]}; })[0];
       }
       b.warpBarrier();

@@ -17,41 +17,56 @@ namespace peer::nvptx {
 /// Selections of at most this many experts are kept in registers.
 inline constexpr int64_t kMostSelected = 64;
 
-/// The k best of rows that are looked at in pieces. All methods are for all lanes of a warp.
+/// The best of a row so far: the list, and how many scores wait in the row's queue (i32).
+struct RowState {
+  Entries best;
+  mlir::Value queued;
+};
+
+/// The k best of rows that are looked at in pieces. All methods are for all lanes of a warp; `slot` (index) says whose queue a
+/// group uses.
 class RowSelect {
 public:
-  /// Reserves the queues of the block's warps.
-  RowSelect(BlockBuilder &b, int64_t k, SharedPlan &shared);
+  /// Reserves queues for so many rows at a time.
+  RowSelect(BlockBuilder &b, int64_t k, int64_t slots, SharedPlan &shared);
   /// Bytes of shared memory that it will reserve.
-  static int64_t queueBytes(int64_t k, int64_t warps);
+  static int64_t queueBytes(int64_t k, int64_t slots);
 
   const LaneList &lists() const { return list; }
-  /// A list of nothing: (-inf, greatest index).
-  Entries empty() const;
-  /// Offers the scores with numbers first .. first + count - 1 (index; `count` may differ between the warp's groups, but is at
-  /// most `most`, which is the same in all), `score` of a number relative to first. Numbers ascend from call to call.
-  Entries offer(const Entries &best, mlir::Value first, mlir::Value count, mlir::Value most,
-                llvm::function_ref<mlir::Value(mlir::Value number)> score) const;
-  /// Puts the lowest numbers that are not listed in place of the entries of -inf.
-  Entries fill(const Entries &best) const;
+  /// A list of nothing, (-inf, greatest index), and an empty queue.
+  RowState empty() const;
+  /// A piece of a row: the scores with numbers `first` .. `first + count - 1` (index; `count` may differ between the warp's
+  /// groups, but is at most `most`, which is the same in all).
+  struct Piece {
+    mlir::Value first, count, most;
+    /// Whether nothing follows (i1): then the queue is empty in the end.
+    mlir::Value isLast;
+    /// The score of a number relative to `first`.
+    llvm::function_ref<mlir::Value(mlir::Value number)> score;
+  };
+  /// Offers a piece. Numbers ascend from call to call.
+  RowState offer(const RowState &row, mlir::Value slot, const Piece &piece) const;
+  /// Puts the lowest numbers that are not listed in place of the entries of -inf. The queue must be empty.
+  Entries fill(const Entries &best, mlir::Value slot) const;
 
 private:
+  /// While a piece is looked at: also the score to exceed, and where the queue begins.
   struct State {
     Entries best;
-    mlir::Value count, least;
+    mlir::Value queued, least, start;
   };
   State push(const State &state, mlir::Value score, mlir::Value number) const;
   State flush(const State &state) const;
   State flushDownTo(const State &state, mlir::Value limit) const;
+  mlir::Value startOf(mlir::Value slot) const;
   mlir::Value leastOf(const Entries &best) const { return list.at(best, k - 1)[0]; }
   Values pack(const State &state) const;
-  State unpack(mlir::ValueRange values) const;
+  State unpack(mlir::ValueRange values, mlir::Value start) const;
 
   BlockBuilder &b;
   int64_t k;
   LaneList list;
-  mlir::Value queueScores, queueNumbers; // 1-D, this group's part begins at queueStart
-  mlir::Value queueStart;
+  mlir::Value queueScores, queueNumbers;
 };
 
 /// The k best pairs of two sorted lists, in the order of emitPrecedes.

@@ -23,9 +23,6 @@ static constexpr int64_t kScoreStride = kKeyChunk + 8;
 /// Steps of a slab: 8 words deep, which a fragment is for tf32 and bf16 alike.
 static constexpr int64_t kSteps = kSlabWords / 8;
 
-/// Tiles of 8 keys that a warp takes through a slab together: with more the sums of slab and chunk would not fit in registers.
-static constexpr int64_t kTilesAtATime = 4;
-
 //===----------------------------------------------------------------------===//
 // Sizes
 //===----------------------------------------------------------------------===//
@@ -136,35 +133,39 @@ void ScoreTile::loadQueries(Value first, Value head, Value half) {
 
 /// Starts to copy a slab of the chunk's keys, zeros where there is none.
 void ScoreTile::copySlab(Value head, Value half, Value first, Value slab) {
-  Value keyHead = b.staticDim(keys, 0) == 1 ? b.index(0) : head;
-  Value n = b.index(shape.n), d = b.index(shape.d), zero = b.index(0);
-  Value start = b.mul(b.rem(slab, b.index(2)), b.index(kKeyChunk * kSlabStride));
-  Value left = b.mul(slab, b.index(shape.slabColumns()));
   int64_t perWord = shape.bf16Keys ? 2 : 1, width = readWidth(keys, 4 * perWord);
-  int64_t words = width == 4 * perWord ? 4 : 1, perKey = kSlabWords / words;
-  auto copy = [&](Value key, Value word) {
-    Value number = b.add(first, key), column = b.add(left, b.mul(word, b.index(perWord)));
-    Value present = b.cmp(CmpIPredicate::ult, number, n);
-    Value to = b.add(start, b.add(b.mul(key, b.index(kSlabStride)), word));
+  int64_t words = width == 4 * perWord ? 4 : 1, perKey = kSlabWords / words, keysPerRound = b.threads() / perKey;
+  Value keyHead = b.staticDim(keys, 0) == 1 ? b.index(0) : head, d = b.index(shape.d);
+  Value thread = b.thread(), key = b.div(thread, b.index(perKey));
+  Value word = b.mul(b.rem(thread, b.index(perKey)), b.index(words));
+  Value number = b.add(first, key), start = b.mul(b.rem(slab, b.index(2)), b.index(kKeyChunk * kSlabStride));
+  Value column = b.add(b.mul(slab, b.index(shape.slabColumns())), b.mul(word, b.index(perWord)));
+  Value to = b.add(start, b.add(b.mul(key, b.index(kSlabStride)), word));
+  Value source = b.globalAddress(keys, {keyHead, half, number, column});
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  [[maybe_unused]] auto known = cast<MemRefType>(keys.getType()).getStridesAndOffset(strides, offset);
+  assert(succeeded(known) && !ShapedType::isDynamic(strides[2]) && "keys have static sizes");
+  // Rounds differ by constants, which become part of the instructions.
+  for (int64_t round = 0; round * keysPerRound < kKeyChunk; ++round) {
+    int64_t keysBefore = round * keysPerRound;
+    Value present = b.cmp(CmpIPredicate::slt, number, b.index(shape.n - keysBefore));
     if (width < perWord) {
       // Rows of an odd number of bf16 begin within words.
       auto read = [&](Value c) {
-        return emitRead(b, keys, {keyHead, half, number, c}, 1, both(b, present, b.cmp(CmpIPredicate::ult, c, d)));
+        Value inside = both(b, present, b.cmp(CmpIPredicate::ult, c, d));
+        return emitRead(b, keys, {keyHead, half, b.add(number, b.index(keysBefore)), c}, 1, inside);
       };
-      return work.store(b, emitWords(b, column, 1, read), to);
+      work.store(b, emitWords(b, column, 1, read), to, keysBefore * kSlabStride);
+      continue;
     }
     // A copy of no bytes writes zeros, and reads nothing at the address.
-    Value inside = both(b, present, b.cmp(CmpIPredicate::ult, column, d));
-    Value bytes = b.select(inside, b.i32(4 * words), b.i32(0));
-    Value source =
-        b.globalAddress(keys, {keyHead, half, b.select(inside, number, zero), b.select(inside, column, zero)});
+    Value bytes = b.select(both(b, present, b.cmp(CmpIPredicate::ult, column, d)), b.i32(4 * words), b.i32(0));
+    Value from = LLVM::GEPOp::create(b, source.getType(), cast<MemRefType>(keys.getType()).getElementType(), source,
+                                     ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(keysBefore * strides[2])});
     auto cache = words == 4 ? NVVM::LoadCacheModifierKind::CG : NVVM::LoadCacheModifierKind::CA;
-    NVVM::CpAsyncOp::create(b, work.pointer(b, to), source, 4 * words, cache, bytes);
-  };
-  Value thread = b.thread();
-  Value key = b.div(thread, b.index(perKey)), word = b.mul(b.rem(thread, b.index(perKey)), b.index(words));
-  for (int64_t round = 0; round * b.threads() < kKeyChunk * perKey; ++round)
-    copy(b.add(key, b.index(round * (b.threads() / perKey))), word);
+    NVVM::CpAsyncOp::create(b, work.pointer(b, to, keysBefore * kSlabStride), from, 4 * words, cache, bytes);
+  }
   commitCopies(b);
 }
 
@@ -221,9 +222,9 @@ static SmallVector<FragmentC> fragmentsOf(ValueRange flat) {
   return fragments;
 }
 
-/// The products of one slab with `tiles` tiles of 8 keys, from `word` of shared memory on.
-SmallVector<FragmentC> ScoreTile::multiplyTiles(Value slab, Value word, int64_t tiles) {
-  SmallVector<FragmentC> parts(tiles, zeroFragment(b));
+/// The products of one slab; the warp's keys lie from `word` on.
+SmallVector<FragmentC> ScoreTile::multiplyTiles(Value slab, Value word) {
+  SmallVector<FragmentC> parts(columnTiles(), zeroFragment(b));
   auto toF32 = [&](Value bits) -> Value { return arith::BitcastOp::create(b, b.getF32Type(), bits); };
   for (int64_t step = 0; step < kSteps; ++step) {
     SmallVector<FragmentA> query = queryParts(slab, step);
@@ -246,18 +247,12 @@ SmallVector<FragmentC> ScoreTile::multiplyTiles(Value slab, Value word, int64_t 
 
 /// The sums and the products of one slab. The slab's are added up on their own first: tensor cores truncate their sums.
 Values ScoreTile::multiplySlab(Value slab, ValueRange sums) {
-  int64_t atATime = std::min(kTilesAtATime, columnTiles());
   Value key = b.mul(b.add(warpColumn, lane.group), b.index(kSlabStride));
   Value start = b.mul(b.rem(slab, b.index(2)), b.index(kKeyChunk * kSlabStride));
-  Value word = b.add(b.add(start, key), lane.member);
-  // The sums go round: those at the front are the turn's.
-  return b.loop(b.index(0), b.index(columnTiles() / atATime), sums, [&](Value turn, ValueRange carried) {
-    Value at = b.add(word, b.mul(turn, b.index(atATime * 8 * kSlabStride)));
-    Values parts = flattened(multiplyTiles(slab, at, atATime)), next(carried.drop_front(parts.size()));
-    for (auto [part, sum] : llvm::zip(parts, carried))
-      next.push_back(b.add(part, sum));
-    return next;
-  });
+  Values parts = flattened(multiplyTiles(slab, b.add(b.add(start, key), lane.member)));
+  for (auto [part, sum] : llvm::zip(parts, sums))
+    part = b.add(part, sum);
+  return parts;
 }
 
 void ScoreTile::storeScores(ArrayRef<FragmentC> sums) {
@@ -279,14 +274,13 @@ void ScoreTile::multiply(Value head, Value half, Value first) {
   Values zeros(4 * columnTiles(), b.f32(0));
   Values sums = b.loop(zero, slabs, zeros, [&](Value slab, ValueRange carried) {
     Value next = b.add(slab, one);
-    b.ifThen(
-        b.cmp(CmpIPredicate::ult, next, slabs), [&] { copySlab(head, half, first, next); }, [&] { commitCopies(b); });
-    awaitCopies(b, 1);
+    awaitCopies(b, 0);
     b.barrier();
-    Values added = multiplySlab(slab, carried);
-    b.barrier();
-    return added;
+    // Whoever arrived is done with the slab before, whose place the next one takes.
+    b.ifThen(b.cmp(CmpIPredicate::ult, next, slabs), [&] { copySlab(head, half, first, next); });
+    return multiplySlab(slab, carried);
   });
+  b.barrier();
   storeScores(fragmentsOf(sums));
   b.barrier();
 }

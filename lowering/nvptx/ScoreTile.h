@@ -16,7 +16,7 @@
 namespace peer::nvptx {
 
 /// Keys that a block looks at at a time.
-inline constexpr int64_t kKeyChunk = 128;
+inline constexpr int64_t kKeyChunk = 64;
 
 /// The sizes of a tile; `rows` is 16, 32 or 64.
 struct ScoreShape {
@@ -62,7 +62,7 @@ public:
 
 private:
   void copySlab(mlir::Value head, mlir::Value half, mlir::Value first, mlir::Value slab);
-  llvm::SmallVector<FragmentC> multiplyTiles(mlir::Value slab, mlir::Value word, int64_t tiles);
+  llvm::SmallVector<FragmentC> multiplyTiles(mlir::Value slab, mlir::Value word);
   llvm::SmallVector<mlir::Value> multiplySlab(mlir::Value slab, mlir::ValueRange sums);
   void storeScores(llvm::ArrayRef<FragmentC> sums);
   llvm::SmallVector<FragmentA> queryParts(mlir::Value slab, int64_t step);

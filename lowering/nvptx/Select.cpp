@@ -21,17 +21,18 @@ const char *nvptx::rejectSelect(SelectOp op) {
 //===----------------------------------------------------------------------===//
 
 SelectRows::SelectRows(BlockBuilder &b, Selection what, int64_t slots, SharedPlan &shared)
-    : b(b), what(what), rows(b, what.k(), shared) {
+    : b(b), what(what), rows(b, what.k(), slots, shared) {
   if (what.halves() == 2)
     pairs.emplace(b, what.n(), what.k(), shared);
   int64_t length = slots * what.halves() * lists().size();
   scores = shared.buffer({length}, b.getF32Type());
   numbers = shared.buffer({length}, b.getI32Type());
+  queued = shared.buffer({slots}, b.getI32Type());
 }
 
-int64_t SelectRows::sharedBytes(int64_t halves, int64_t k, int64_t slots, int64_t warps) {
+int64_t SelectRows::sharedBytes(int64_t halves, int64_t k, int64_t slots) {
   int64_t table = halves == 2 ? PairSelect::tableBytes(k) : 0;
-  return RowSelect::queueBytes(k, warps) + table + slots * halves * listSize(k) * 8;
+  return RowSelect::queueBytes(k, slots) + table + slots * halves * listSize(k) * 8 + llvm::alignTo(slots * 4, 16);
 }
 
 Value SelectRows::place(Value slot, Value half) const {
@@ -39,31 +40,40 @@ Value SelectRows::place(Value slot, Value half) const {
   return b.mul(list, b.index(lists().size()));
 }
 
-Entries SelectRows::load(Value slot, Value half) {
-  Entries list;
+RowState SelectRows::load(Value slot, Value half) {
+  RowState row;
+  b.warpBarrier();
   for (int64_t r = 0; r < lists().registers(); ++r) {
     Value at = b.add(place(slot, half), lists().number(r));
-    list.push_back({b.load(scores, {at}), b.load(numbers, {at})});
+    row.best.push_back({b.load(scores, {at}), b.load(numbers, {at})});
   }
-  return list;
+  row.queued = b.load(queued, {slot});
+  return row;
 }
 
-void SelectRows::store(const Entries &list, Value slot, Value half) {
+void SelectRows::store(const RowState &row, Value slot, Value half) {
+  b.warpBarrier();
   b.onEachThread([&] {
-    for (auto [r, entry] : llvm::enumerate(list)) {
+    for (auto [r, entry] : llvm::enumerate(row.best)) {
       Value at = b.add(place(slot, half), lists().number(r));
       b.store(entry[0], scores, {at});
       b.store(entry[1], numbers, {at});
     }
+    b.ifThen(b.cmp(CmpIPredicate::eq, lists().member(), b.index(0)), [&] { b.store(row.queued, queued, {slot}); });
   });
+}
+
+void SelectRows::offer(Value slot, Value half, const RowSelect::Piece &piece) {
+  store(rows.offer(load(slot, half), slot, piece), slot, half);
 }
 
 void SelectRows::finish(Value slot, Value token, Value head, Value present) {
   Values best, experts;
   for (int64_t p = 0; p < what.halves(); ++p) {
-    Entries filled = rows.fill(load(slot, b.index(p)));
+    RowState row = load(slot, b.index(p));
+    Entries filled = rows.fill(row.best, slot);
     if (pairs) {
-      store(filled, slot, b.index(p));
+      store({filled, row.queued}, slot, b.index(p));
       continue;
     }
     for (const Entry &entry : filled) {
@@ -132,7 +142,7 @@ static void emitRows(const Selection &what, BlockBuilder &b) {
   SelectRows rows(b, what, slots, shared);
   Groups groups(b, rows.lists());
   Value logits = what.logits(), heads = b.dim(logits, 1), count = b.mul(b.dim(logits, 0), heads);
-  Value n = b.index(what.n()), zero = b.index(0);
+  Value n = b.index(what.n()), zero = b.index(0), yes = arith::ConstantOp::create(b, b.getBoolAttr(true));
   b.barrier();
   // Groups of a warp begin and end together.
   b.loop(
@@ -141,11 +151,10 @@ static void emitRows(const Selection &what, BlockBuilder &b) {
         Value row = b.add(first, groups.number), present = b.cmp(CmpIPredicate::ult, row, count);
         Value at = b.select(present, row, zero), token = b.div(at, heads), head = b.rem(at, heads);
         b.loop(b.index(what.halves()), [&](Value half) {
-          Entries best = rows.best().offer(rows.best().empty(), zero, b.select(present, n, zero), n,
-                                           [&](Value number) { return b.load(logits, {token, head, half, number}); });
-          rows.store(best, groups.number, half);
+          auto score = [&](Value number) { return b.load(logits, {token, head, half, number}); };
+          rows.clear(groups.number, half);
+          rows.offer(groups.number, half, {zero, b.select(present, n, zero), n, yes, score});
         });
-        b.warpBarrier();
         rows.finish(groups.number, token, head, present);
         b.warpBarrier();
       },
@@ -160,6 +169,7 @@ static void emitParts(const Selection &what, BlockBuilder &b, int64_t rowCount, 
   SelectRows rows(b, what, slots, shared);
   const LaneList &lists = rows.lists();
   Groups groups(b, lists);
+  RowSelect best(b, what.k(), groups.count, shared);
   Value partScores = shared.buffer({groups.count * lists.size()}, b.getF32Type());
   Value partNumbers = shared.buffer({groups.count * lists.size()}, b.getI32Type());
   auto place = [&](Value list, int64_t r) { return b.add(b.mul(list, b.index(lists.size())), lists.number(r)); };
@@ -172,11 +182,11 @@ static void emitParts(const Selection &what, BlockBuilder &b, int64_t rowCount, 
     Value first = b.mul(b.rem(groups.number, b.index(parts)), b.index(span));
     Value count = b.max(b.min(b.index(span), b.sub(b.index(what.n()), first)), zero);
     Value row = b.div(list, halves), token = b.div(row, heads), head = b.rem(row, heads), half = b.rem(list, halves);
-    Entries best = rows.best().offer(rows.best().empty(), first, count, b.index(span), [&](Value number) {
-      return b.load(what.logits(), {token, head, half, b.add(first, number)});
-    });
+    auto score = [&](Value number) { return b.load(what.logits(), {token, head, half, b.add(first, number)}); };
+    Value yes = arith::ConstantOp::create(b, b.getBoolAttr(true));
+    RowState part = best.offer(best.empty(), groups.number, {first, count, b.index(span), yes, score});
     b.onEachThread([&] {
-      for (auto [r, entry] : llvm::enumerate(best)) {
+      for (auto [r, entry] : llvm::enumerate(part.best)) {
         b.store(entry[0], partScores, {place(groups.number, r)});
         b.store(entry[1], partNumbers, {place(groups.number, r)});
       }
@@ -198,7 +208,7 @@ static void emitParts(const Selection &what, BlockBuilder &b, int64_t rowCount, 
       lists.merge(list, part(i));
       return toValues(list);
     });
-    rows.store(toEntries(merged, 2), b.div(groups.number, halves), b.rem(groups.number, halves));
+    rows.store({toEntries(merged, 2), b.i32(0)}, b.div(groups.number, halves), b.rem(groups.number, halves));
   });
   b.barrier();
   b.ifThen(b.cmp(CmpIPredicate::ult, groups.number, b.index(slots)), [&] {

@@ -30,13 +30,17 @@ class SelectRows {
 public:
   SelectRows(BlockBuilder &b, Selection what, int64_t slots, SharedPlan &shared);
   /// Bytes of shared memory that it will reserve.
-  static int64_t sharedBytes(int64_t halves, int64_t k, int64_t slots, int64_t warps);
+  static int64_t sharedBytes(int64_t halves, int64_t k, int64_t slots);
 
-  const RowSelect &best() const { return rows; }
   const LaneList &lists() const { return rows.lists(); }
 
-  Entries load(mlir::Value slot, mlir::Value half);
-  void store(const Entries &list, mlir::Value slot, mlir::Value half);
+  /// Begins the row's half: nothing is listed. The groups of a warp store, offer and load their own slots only.
+  void clear(mlir::Value slot, mlir::Value half) { store(rows.empty(), slot, half); }
+  /// Offers a piece of the row's half; one half after the other.
+  void offer(mlir::Value slot, mlir::Value half, const RowSelect::Piece &piece);
+  /// The sorted list of a row's half; to be stored with an empty queue.
+  RowState load(mlir::Value slot, mlir::Value half);
+  void store(const RowState &row, mlir::Value slot, mlir::Value half);
   /// Combines the lists of each group's row and writes its results, where `present`. All lanes of a warp must reach it, and
   /// what wrote the lists must be ordered before.
   void finish(mlir::Value slot, mlir::Value token, mlir::Value head, mlir::Value present);
@@ -48,7 +52,7 @@ private:
   Selection what;
   RowSelect rows;
   std::optional<PairSelect> pairs;
-  mlir::Value scores, numbers;
+  mlir::Value scores, numbers, queued;
 };
 
 /// The policy 'all': every expert in order of its index.

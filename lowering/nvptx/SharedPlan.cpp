@@ -2,6 +2,8 @@
 
 #include "SharedPlan.h"
 
+#include "LaunchBounds.h"
+
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/Matchers.h"
@@ -17,6 +19,7 @@ SharedPlan::SharedPlan(BlockBuilder &b)
   auto space = gpu::AddressSpaceAttr::get(b.getContext(), gpu::GPUDialect::getWorkgroupAddressSpace());
   auto type = MemRefType::get({ShapedType::kDynamic}, b.getI8Type(), MemRefLayoutAttrInterface{}, space);
   memory = gpu::DynamicSharedMemoryOp::create(b, type);
+  noteBlocks(memory.getDefiningOp(), kBlocksAtOnce);
 }
 
 int64_t SharedPlan::reserve(int64_t size) {

@@ -8,7 +8,7 @@
 namespace peer::nvptx {
 
 /// What a block may take: two fit on a multiprocessor of sm_90 and later, one on any since sm_80.
-inline constexpr int64_t kMostShared = 96 * 1024;
+inline constexpr int64_t kMostShared = 96 * 1024, kBlocksAtOnce = 2;
 
 /// Lays out one op's buffers in the dynamic shared memory of its launch. Ops of one launch follow each other behind
 /// barriers and use the same memory, of which the launch gets as much as the largest of them wants.
