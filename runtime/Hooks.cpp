@@ -19,7 +19,7 @@ int64_t nowNanoseconds() {
       .count();
 }
 
-ProfileRecording::ProfileRecording() {
+ProfileRecording::ProfileRecording(ProfileGrain grain) : grain(grain) {
   marks.reserve(4096);
   recordingThread = true;
   active.store(this, std::memory_order_relaxed);
@@ -46,8 +46,10 @@ void peer_rt_mark(int64_t kernel) {
   ProfileRecording *recording = active.load(std::memory_order_relaxed);
   if (!recording || !recordingThread) [[likely]]
     return;
-  if (DeviceCall *call = DeviceCall::current())
-    call->run([&] { return call->device.mark(kernel); });
-  else
+  if (DeviceCall *call = DeviceCall::current()) {
+    if (recording->grain == ProfileGrain::Kernels)
+      call->run([&] { return call->device.mark(kernel); });
+  } else {
     recording->marks.push_back({kernel, nowNanoseconds()});
+  }
 }

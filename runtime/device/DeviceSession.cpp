@@ -100,17 +100,16 @@ Status DeviceSession::capture(CallPlan &plan, const Entry &entry) {
 
 Status DeviceSession::execute(CallPlan &plan, const Entry &entry) {
   ProfileRecording *recording = ProfileRecording::ofThisThread();
-  if (!recording && where->capturesGraphs() && plan.calls > 0 && !plan.refusesGraph && !plan.hasGraph()) {
+  bool wantsKernels = recording && recording->grain == ProfileGrain::Kernels;
+  if (!wantsKernels && where->capturesGraphs() && plan.calls > 0 && !plan.refusesGraph && !plan.hasGraph()) {
     // What cannot be recorded can still be run; if something else is wrong, running it will say so.
     plan.refusesGraph = !capture(plan, entry).ok();
     blocks.giveAll();
   }
-  if (!recording && plan.hasGraph()) {
-    PEER_TRY(plan.launchGraph());
-    plan.resultsOfGraph();
-    return where->synchronize();
-  }
-  Status status = runHostCode(plan, entry);
+  bool replay = !wantsKernels && plan.hasGraph();
+  if (recording && !wantsKernels)
+    PEER_TRY(where->mark(0));
+  Status status = replay ? plan.launchGraph() : runHostCode(plan, entry);
   if (recording && status.ok())
     status = where->mark(-1);
   // A launch's own error may only show now, and then it came first.
@@ -121,7 +120,10 @@ Status DeviceSession::execute(CallPlan &plan, const Entry &entry) {
     PEER_TRY_ASSIGN(std::vector<ProfileMark> marks, where->takeMarks());
     recording->marks.insert(recording->marks.end(), marks.begin(), marks.end());
   }
-  plan.resultsOfFrame();
+  if (replay)
+    plan.resultsOfGraph();
+  else
+    plan.resultsOfFrame();
   return {};
 }
 

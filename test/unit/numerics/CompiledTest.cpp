@@ -27,10 +27,13 @@ std::unique_ptr<Compiled> Compiled::compile(const std::string &text, Code code) 
   std::string model = name + "/model.mlir", artifact = name + "/model.peer", messages = name + "/messages";
   std::ofstream(model) << text;
   bool gpu = code == Code::Gpu || code == Code::GpuLoops, loops = code == Code::Loops || code == Code::GpuLoops;
-  // PEER_TEST_TARGET: another of this machine's vector widths.
-  const char *target = gpu ? "sm_90" : std::getenv("PEER_TEST_TARGET");
-  std::string command = std::string(PEER_OPT) + " " + model + " --target=" + (target ? target : "cpu") +
-                        (loops ? " --plain-loops" : "") + " -o " + artifact + " 2> " + messages;
+  // PEER_TEST_TARGET: another of this machine's vector widths; PEER_TEST_GPU: another GPU.
+  const char *target = std::getenv(gpu ? "PEER_TEST_GPU" : "PEER_TEST_TARGET");
+  std::string command = std::string(PEER_OPT) + " " + model + " --target=" +
+                        (target ? target
+                         : gpu  ? "sm_90"
+                                : "cpu") +
+                        (loops ? " --plain-loops" : "") + " --ptxas=none -o " + artifact + " 2> " + messages;
   if (std::system(command.c_str()) != 0) {
     ADD_FAILURE() << command << "\n" << readFile(messages) << "\n" << text;
     return nullptr;
@@ -41,6 +44,8 @@ std::unique_ptr<Compiled> Compiled::compile(const std::string &text, Code code) 
     return nullptr;
   }
   result->opened = std::move(*session);
+  if (code == Code::Gpu)
+    result->recording = Recording::start(artifact);
   return result;
 }
 
@@ -52,12 +57,28 @@ Compiled::~Compiled() {
 
 runtime::TensorMap Compiled::call(const std::string &entry, const runtime::TensorMap &inputs,
                                   const runtime::ScalarMap &scalars) {
+  if (recording)
+    recording->called(entry, inputs, scalars);
   auto results = opened->call(entry, inputs, scalars);
   if (!results.ok()) {
     ADD_FAILURE() << results.message();
     return {};
   }
   return std::move(*results);
+}
+
+void Compiled::expect(const std::string &result, const runtime::Shape &shape, const std::vector<double> &values,
+                      double tolerance, runtime::DType dtype) {
+  if (recording)
+    recording->expected(result, shape, values, dtype, tolerance);
+}
+
+bool Compiled::initParameters(uint64_t seed) {
+  if (recording)
+    recording->initialised(seed);
+  runtime::Status status = opened->initParameters(seed);
+  EXPECT_TRUE(status.ok()) << status.message();
+  return status.ok();
 }
 
 Difference difference(const runtime::Tensor &actual, const std::vector<double> &expected) {

@@ -1,7 +1,7 @@
 // Compiles descriptions with peer-opt, as a user would, and calls the artifact through the runtime.
 #pragma once
 
-#include "Session.h"
+#include "Recording.h"
 
 #include <gtest/gtest.h>
 
@@ -22,9 +22,17 @@ public:
   runtime::TensorMap call(const std::string &entry, const runtime::TensorMap &inputs,
                           const runtime::ScalarMap &scalars = {});
 
+  /// Says what a result of the last call must be, for those who make the call again (Recording.h).
+  void expect(const std::string &result, const runtime::Shape &shape, const std::vector<double> &values,
+              double tolerance, runtime::DType dtype = runtime::DType::F32);
+
+  /// Fills all parameters; false, and the test failed, on an error.
+  bool initParameters(uint64_t seed);
+
   runtime::Session &session() { return *opened; }
 
 private:
+  std::unique_ptr<Recording> recording;
   std::string folder;
   std::unique_ptr<runtime::Session> opened;
 };

@@ -43,11 +43,16 @@ std::string functionText(const std::string &op, const std::string &attributes, c
 } // namespace
 
 Tensor toTensor(const Array &array, const std::string &element) {
-  DType dtype = element == "i32" ? DType::I32 : element == "bf16" ? DType::BF16 : DType::F32;
+  DType dtype = element == "i32"    ? DType::I32
+                : element == "i8"   ? DType::I8
+                : element == "bf16" ? DType::BF16
+                                    : DType::F32;
   Tensor tensor = std::move(*Tensor::zeros(dtype, array.shape));
   for (size_t i = 0; i < array.values.size(); ++i)
     if (dtype == DType::I32)
       tensor.as<int32_t>()[i] = static_cast<int32_t>(array.values[i]);
+    else if (dtype == DType::I8)
+      tensor.as<int8_t>()[i] = static_cast<int8_t>(array.values[i]);
     else if (dtype == DType::BF16)
       tensor.as<uint16_t>()[i] = toBF16(array.values[i]);
     else
@@ -94,7 +99,9 @@ void NNOpTest::check(const std::string &op, const std::string &attributes, const
         expected = *outputs[i].withoutTokens;
       else if (empty)
         expected.values.assign(expected.values.size(), 0);
-      const Tensor &actual = results.at("r" + std::to_string(i));
+      std::string name = "r" + std::to_string(i);
+      compiled->expect(name, expected.shape, expected.values, tolerance);
+      const Tensor &actual = results.at(name);
       EXPECT_EQ(actual.shape(), expected.shape);
       Difference worst = difference(actual, expected.values);
       EXPECT_LE(worst.most, tolerance) << op << " result " << i << (empty ? " without tokens" : "") << " at element "

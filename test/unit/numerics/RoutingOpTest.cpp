@@ -87,12 +87,16 @@ TensorMap RoutingOpTest::check(const std::vector<Input> &inputs, const std::stri
     for (const Result &result : results)
       if (auto found = none.find(result.value.substr(1)); found != none.end() && result.tokens) {
         EXPECT_EQ(found->second.elements(), 0);
+        compiled->expect(found->first, found->second.shape(), {}, 0, found->second.dtype());
       }
   }
   TensorMap actual = call(false);
   for (const Result &result : results)
-    if (auto found = actual.find(result.value.substr(1)); found != actual.end())
+    if (auto found = actual.find(result.value.substr(1)); found != actual.end()) {
+      compiled->expect(found->first, result.expected.shape, result.expected.values, result.tolerance,
+                       result.element == "i32" ? DType::I32 : DType::F32);
       compare(found->second, result);
+    }
   return actual;
 }
 

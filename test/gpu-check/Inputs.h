@@ -1,0 +1,20 @@
+// Inputs of benchmarks: seeded, so that every run measures the same.
+#pragma once
+
+#include "Isolated.h"
+
+#include "Session.h"
+
+namespace peer::gpucheck {
+
+/// Inputs of an entry with T tokens: standard normal floats, but for weights (`w`, positive with sum 1 per token and head) and expert ids (`idx`), which are
+/// uniform or, where `zipf` is not 0, distributed by Zipf's law with that exponent. The number of experts must be a power of two.
+runtime::Result<runtime::TensorMap> benchmarkInputs(const runtime::Entry &entry, int64_t tokens, int64_t experts,
+                                                    double zipf, uint64_t seed);
+
+/// The largest |actual - expected| / (1 + |expected|) of a forward benchmark's result y over a few tokens, by the references in double precision
+/// (select by brute force). `spec` says the kind ("mix" or "layer") and the sizes.
+runtime::Result<double> errorOfTokens(const runtime::Session &session, const Json &spec,
+                                      const runtime::TensorMap &inputs, const runtime::TensorMap &results);
+
+} // namespace peer::gpucheck

@@ -1,0 +1,109 @@
+#include "Recording.h"
+
+#include "Random.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iomanip>
+#include <sstream>
+#include <unistd.h>
+
+namespace peer::numerics {
+
+using namespace runtime;
+
+namespace {
+std::string jsonText(const std::string &text) {
+  std::ostringstream out;
+  out << std::quoted(text);
+  return out.str();
+}
+
+std::string join(const std::vector<std::string> &parts) {
+  std::string text;
+  for (const std::string &part : parts)
+    text += (text.empty() ? "" : ", ") + part;
+  return text;
+}
+
+/// The running test, such as RoutingForward.Mix/GpuStatic.
+std::string testName() {
+  const auto *info = ::testing::UnitTest::GetInstance()->current_test_info();
+  return info ? std::string(info->test_suite_name()) + "." + info->name() : "none";
+}
+} // namespace
+
+std::unique_ptr<Recording> Recording::start(const std::string &artifact) {
+  const char *folder = std::getenv("PEER_TEST_RECORD");
+  if (!folder)
+    return nullptr;
+  std::ostringstream bytes;
+  bytes << std::ifstream(artifact, std::ios::binary).rdbuf();
+  std::string content = bytes.str();
+  std::ostringstream name;
+  name << std::hex << std::setw(16) << std::setfill('0') << fnv1a(content.data(), content.size()) << ".peer";
+  std::filesystem::create_directories(folder);
+  // Another process may record the same artifact now: each moves a copy of its own into place.
+  std::string target = std::string(folder) + "/" + name.str(), copy = target + "." + std::to_string(getpid());
+  if (!std::filesystem::exists(target)) {
+    std::filesystem::copy_file(artifact, copy);
+    std::filesystem::rename(copy, target);
+  }
+  return std::unique_ptr<Recording>(new Recording(folder, name.str()));
+}
+
+void Recording::add(const std::string &kind, const std::string &name, Result<Tensor> tensor) {
+  if (tensor.ok())
+    tensors.emplace(std::to_string(calls.size() - 1) + "/" + kind + "/" + name, std::move(*tensor));
+  else
+    ADD_FAILURE() << tensor.message();
+}
+
+void Recording::called(const std::string &entry, const TensorMap &inputs, const ScalarMap &scalars) {
+  calls.push_back({entry, scalars, {}});
+  for (const auto &[name, tensor] : inputs)
+    add("in", name, tensor.clone());
+}
+
+void Recording::expected(const std::string &result, const Shape &shape, const std::vector<double> &values, DType dtype,
+                         double tolerance) {
+  // Integers as f64: exact, and not-a-number among them says "unspecified".
+  bool exact = isInteger(dtype);
+  Result<Tensor> tensor = Tensor::zeros(exact ? DType::F64 : DType::F32, shape);
+  if (tensor.ok() && exact)
+    std::ranges::copy(values, tensor->as<double>().begin());
+  else if (tensor.ok())
+    std::ranges::transform(values, tensor->as<float>().begin(), [](double value) { return static_cast<float>(value); });
+  add("out", result, std::move(tensor));
+  calls.back().expected.push_back({result, exact ? 0 : tolerance});
+}
+
+Recording::~Recording() {
+  std::vector<std::string> texts;
+  for (const Call &call : calls) {
+    std::vector<std::string> scalars, results;
+    for (const auto &[name, value] : call.scalars)
+      scalars.push_back(jsonText(name) + ": " + concat(std::setprecision(17), value));
+    for (const Expected &each : call.expected)
+      results.push_back("{\"name\": " + jsonText(each.result) + ", \"tolerance\": " + concat(each.tolerance) + "}");
+    texts.push_back("{\"entry\": " + jsonText(call.entry) + ", \"scalars\": {" + join(scalars) + "}, \"results\": [" +
+                    join(results) + "]}");
+  }
+  std::string name = testName(), file = name;
+  std::ranges::replace(file, '/', '.');
+  std::string text = "{\"name\": " + jsonText(name) + ", \"artifact\": " + jsonText(artifact) +
+                     (seeds.empty() ? "" : ", \"seed\": " + std::to_string(seeds[0])) + ", \"calls\": [" + join(texts) +
+                     "]}";
+  // A test may compile several descriptions.
+  int count = 0;
+  auto path = [&] { return folder + "/" + file + "-" + std::to_string(count) + ".case"; };
+  while (std::filesystem::exists(path()))
+    ++count;
+  if (Status status = writeSafetensors(path(), tensors, {{"case", text}}); !status.ok())
+    ADD_FAILURE() << status.message();
+}
+
+} // namespace peer::numerics
