@@ -19,6 +19,8 @@ using arith::CmpIPredicate;
 
 /// Tokens that a block looks at between two barriers: as many as its list holds.
 static constexpr int64_t kScan = 1024;
+/// Rows of dy that a warp waits for at the same time.
+static constexpr int64_t kInFlight = 3;
 /// Up to this many table rows there are blocks for few rows each.
 static constexpr int64_t kSmallTable = 4096;
 /// A table of up to so many bytes is worth copies for ranges of tokens.
@@ -37,8 +39,9 @@ public:
 private:
   /// One launch; each range of tokens has its sums in `out`, at ranges x (rows * columns), or in the result if that is null.
   void launchRanges(LoopBuilder &host, Value rangeTokens, Value ranges, Value out);
-  Value scan(BlockBuilder &b, Value base, Value high, Value first);
+  Value scan(BlockBuilder &b, const ColumnTile &tile, Value base, Value high);
   void addRow(BlockBuilder &b, Value row, Value listed, Value at, llvm::function_ref<void(Value sum)> add);
+  Value gatherAll(BlockBuilder &b, Value mask, Value base, Value at, Value sum);
   std::pair<Value, Value> gather(BlockBuilder &b, Value mask, Value base, Value at, Value sum);
 
   EmbeddingGradOp op;
@@ -50,27 +53,33 @@ private:
 
 static Value popcount(BlockBuilder &b, Value mask) { return LLVM::CtPopOp::create(b, b.getI32Type(), mask); }
 
-/// Lists the tokens in [base, base + kScan) and below `high` that name a row from `first` on; returns how many (index).
-Value TableGrad::scan(BlockBuilder &b, Value base, Value high, Value first) {
+/// A loop whose counter is 32 bits wide: what lives in registers across loops decides how many blocks an SM holds.
+static Values narrowLoop(BlockBuilder &b, Value low, Value high, int64_t step, ValueRange init,
+                         llvm::function_ref<Values(Value iv, ValueRange carried)> body) {
+  auto loop =
+      scf::ForOp::create(b, low, high, b.i32(step), init, [&](OpBuilder &, Location, Value iv, ValueRange carried) {
+        scf::YieldOp::create(b, body(iv, carried));
+      });
+  return Values(loop.getResults());
+}
+
+/// Lists the tokens in [base, base + kScan) and below `high` (i32) that name one of the tile's rows; returns how many (i32).
+Value TableGrad::scan(BlockBuilder &b, const ColumnTile &tile, Value base, Value high) {
   int64_t rounds = kScan / b.threads();
-  Value start = b.add(b.add(base, b.mul(b.warp(), b.index(rounds * kWarpSize))), b.lane());
-  Value zero = b.i32(0), ofWarp = zero, below = b.sub(arith::ShLIOp::create(b, b.i32(1), b.toI32(b.lane())), b.i32(1));
-  Values relatives, listed, masks;
+  Value lane = b.toI32(b.lane()), zero = b.i32(0), one = b.i32(1), ofWarp = zero;
+  Value start = b.add(b.add(base, b.toI32(b.mul(b.warp(), b.index(rounds * kWarpSize)))), lane);
+  Values tokens, masks;
   for (int64_t round = 0; round < rounds; ++round) {
-    Value t = b.add(start, b.index(round * kWarpSize));
+    Value t = b.add(start, b.i32(round * kWarpSize));
     Value exists = b.cmp(CmpIPredicate::slt, t, high);
     // Past the end any token serves: it is not counted.
-    Value token = b.load(op.getTokens(), b.select(exists, t, base));
-    Value relative = b.sub(token, b.toI32(first));
-    Value named = both(b, exists, b.cmp(CmpIPredicate::ult, relative, b.i32(blockRows)));
-    Value mask = b.ballot(named);
-    relatives.push_back(relative);
-    listed.push_back(named);
-    masks.push_back(mask);
-    ofWarp = b.add(ofWarp, popcount(b, mask));
+    Value token = b.load(op.getTokens(), b.toIndex(b.select(exists, t, base))), row = b.toIndex(token);
+    Value owned = both(b, b.cmp(CmpIPredicate::sge, row, tile.low), b.cmp(CmpIPredicate::slt, row, tile.high));
+    tokens.push_back(token);
+    masks.push_back(b.ballot(both(b, exists, owned)));
+    ofWarp = b.add(ofWarp, popcount(b, masks.back()));
   }
-  b.onEachThread(
-      [&] { b.ifThen(b.cmp(CmpIPredicate::eq, b.lane(), b.index(0)), [&] { b.store(ofWarp, counts, b.warp()); }); });
+  b.onEachThread([&] { b.ifThen(b.cmp(CmpIPredicate::eq, lane, zero), [&] { b.store(ofWarp, counts, b.warp()); }); });
   b.barrier();
   Value total = zero, mine = zero;
   for (int64_t w = 0; w < b.warps(); ++w) {
@@ -79,30 +88,30 @@ Value TableGrad::scan(BlockBuilder &b, Value base, Value high, Value first) {
     mine = b.add(mine, b.select(before, count, zero));
     total = b.add(total, count);
   }
+  Value bit = arith::ShLIOp::create(b, one, lane), below = b.sub(bit, one);
   b.onEachThread([&] {
-    for (int64_t round = 0; round < rounds; ++round) {
-      Value position = b.add(mine, popcount(b, arith::AndIOp::create(b, masks[round], below)));
-      b.ifThen(listed[round], [&] {
-        b.store(b.add(b.toI32(start), b.i32(round * kWarpSize)), listTokens, b.toIndex(position));
-        b.store(relatives[round], listRows, b.toIndex(position));
+    for (auto [round, mask] : llvm::enumerate(masks)) {
+      Value position = b.toIndex(b.add(mine, popcount(b, arith::AndIOp::create(b, mask, below))));
+      b.ifThen(b.cmp(CmpIPredicate::ne, arith::AndIOp::create(b, mask, bit), zero), [&] {
+        b.store(b.add(start, b.i32(round * kWarpSize)), listTokens, position);
+        b.store(tokens[round], listRows, position);
       });
-      mine = b.add(mine, popcount(b, masks[round]));
+      mine = b.add(mine, popcount(b, mask));
     }
   });
   b.barrier();
-  return b.toIndex(total);
+  return total;
 }
 
-/// Adds dy of the list's entries base + i for each bit i of the mask, lowest first. Four rows are on their way at a time.
+/// Adds dy of the list's entries base + i for the lowest bits i of the mask; returns the other bits, and the sum.
 std::pair<Value, Value> TableGrad::gather(BlockBuilder &b, Value mask, Value base, Value at, Value sum) {
   Value zero = b.i32(0), nothing = b.f32(0, b.floats(lanes)), t;
   Values loaded;
-  for (int64_t i = 0; i < 4; ++i) {
+  for (int64_t i = 0; i < kInFlight; ++i) {
     Value left = b.cmp(CmpIPredicate::ne, mask, zero);
     Value bit = LLVM::CountTrailingZerosOp::create(b, b.getI32Type(), mask, /*is_zero_poison=*/false);
     // No bit left: the row before is loaded again, from the cache, and not added.
-    Value position = b.add(base, b.toIndex(t ? b.select(left, bit, zero) : bit));
-    Value listed = b.load(listTokens, position);
+    Value listed = b.load(listTokens, b.toIndex(b.add(base, t ? b.select(left, bit, zero) : bit)));
     t = t ? b.select(left, listed, t) : listed;
     Value row = b.load(op.getDy(), {b.toIndex(t), at}, lanes);
     loaded.push_back(b.select(left, row, nothing));
@@ -113,24 +122,32 @@ std::pair<Value, Value> TableGrad::gather(BlockBuilder &b, Value mask, Value bas
   return {mask, sum};
 }
 
-/// Calls `add` with the sum of the listed gradients of one table row, if there are any.
-void TableGrad::addRow(BlockBuilder &b, Value row, Value listed, Value at, llvm::function_ref<void(Value)> add) {
-  Value zero = b.i32(0), key = b.toI32(row);
-  Values result = b.loop(
-      b.index(0), listed, {b.f32(0, b.floats(lanes)), zero},
-      [&](Value base, ValueRange carried) {
-        Value position = b.add(base, b.lane());
-        Value exists = b.cmp(CmpIPredicate::slt, position, listed);
-        Value named = b.load(listRows, b.select(exists, position, base));
-        Value mask = b.ballot(both(b, exists, b.cmp(CmpIPredicate::eq, named, key)));
-        Value quads = b.div(b.add(b.toIndex(popcount(b, mask)), b.index(3)), b.index(4));
-        Values inner = b.loop(b.index(0), quads, {mask, carried[0]}, [&](Value, ValueRange state) {
-          auto [rest, sum] = gather(b, state[0], base, at, state[1]);
-          return Values{rest, sum};
-        });
-        return Values{inner[1], arith::OrIOp::create(b, carried[1], mask)};
+/// The same for all bits of the mask.
+Value TableGrad::gatherAll(BlockBuilder &b, Value mask, Value base, Value at, Value sum) {
+  auto loop = scf::WhileOp::create(
+      b, TypeRange{mask.getType(), sum.getType()}, ValueRange{mask, sum},
+      [&](OpBuilder &, Location, ValueRange state) {
+        scf::ConditionOp::create(b, b.cmp(CmpIPredicate::ne, state[0], b.i32(0)), state);
       },
-      kWarpSize);
+      [&](OpBuilder &, Location, ValueRange state) {
+        auto [rest, more] = gather(b, state[0], base, at, state[1]);
+        scf::YieldOp::create(b, ValueRange{rest, more});
+      });
+  return loop.getResult(1);
+}
+
+/// Calls `add` with the sum of the listed gradients of one table row (i32), if there are any.
+void TableGrad::addRow(BlockBuilder &b, Value row, Value listed, Value at, llvm::function_ref<void(Value)> add) {
+  Value zero = b.i32(0);
+  Values result =
+      narrowLoop(b, zero, listed, kWarpSize, {b.f32(0, b.floats(lanes)), zero}, [&](Value base, ValueRange carried) {
+        Value position = b.add(base, b.toI32(b.lane()));
+        Value exists = b.cmp(CmpIPredicate::slt, position, listed);
+        Value named = b.load(listRows, b.toIndex(b.select(exists, position, base)));
+        Value mask = b.ballot(both(b, exists, b.cmp(CmpIPredicate::eq, named, row)));
+        Value sum = gatherAll(b, mask, base, at, carried[0]);
+        return Values{sum, arith::OrIOp::create(b, carried[1], mask)};
+      });
   b.ifThen(b.cmp(CmpIPredicate::ne, result[1], zero), [&] { add(result[0]); });
 }
 
@@ -150,9 +167,11 @@ void TableGrad::launchRanges(LoopBuilder &host, Value rangeTokens, Value ranges,
         return std::pair(op.getOuts()[0], Values{row, tile.at});
       return std::pair(out, Values{b.index(0), range, b.add(b.mul(row, b.index(columns)), tile.at)});
     };
-    auto store = [&](Value sum, Value row) {
-      auto [buffer, at] = placeOf(row);
-      auto emit = [&, buffer = buffer, at = at] { b.onEachThread([&] { b.store(sum, buffer, at); }); };
+    auto addTo = [&](Value row, Value sum) {
+      auto emit = [&] {
+        auto [buffer, at] = placeOf(row);
+        b.onEachThread([&, buffer = buffer, at = at] { b.store(b.add(b.load(buffer, at, lanes), sum), buffer, at); });
+      };
       if (tile.inside)
         b.ifThen(tile.inside, emit);
       else
@@ -163,21 +182,18 @@ void TableGrad::launchRanges(LoopBuilder &host, Value rangeTokens, Value ranges,
       b.store(b.f32(0, b.floats(lanes)), buffer, at);
     });
     Value low = b.mul(range, rangeTokens), high = b.min(b.add(low, rangeTokens), tokens);
-    b.loop(
-        low, high,
-        [&](Value base) {
-          Value listed = scan(b, base, high, tile.low);
-          // The same rows for a warp as above: what a thread adds to it has written itself.
-          b.forWarps(b.sub(tile.high, tile.low), [&](Value row) {
-            addRow(b, row, listed, tile.at, [&](Value sum) {
-              Value whole = b.add(tile.low, row);
-              auto [buffer, at] = placeOf(whole);
-              store(b.add(b.load(buffer, at, lanes), sum), whole);
-            });
-          });
-          b.barrier();
-        },
-        kScan);
+    Value end = b.toI32(high);
+    narrowLoop(b, b.toI32(low), end, kScan, {}, [&](Value base, ValueRange) {
+      Value listed = scan(b, tile, base, end);
+      // The same rows for a warp as above: what a thread adds to it has written itself.
+      Value first = b.toI32(b.add(tile.low, b.warp()));
+      narrowLoop(b, first, b.toI32(tile.high), b.warps(), {}, [&](Value row, ValueRange) {
+        addRow(b, row, listed, tile.at, [&](Value sum) { addTo(b.toIndex(row), sum); });
+        return Values();
+      });
+      b.barrier();
+      return Values();
+    });
   });
 }
 
