@@ -18,13 +18,13 @@ static std::string describe(StringRef pattern, Elements elements) {
   }
   if (text.empty())
     text = "of rank 0";
-  static const char *names[] = {" f32", " f32 or bf16", " i32"};
+  static const char *names[] = {" f32", " f32 or bf16", " i32", " i8"};
   return text + names[int(elements)];
 }
 
 static bool accepts(Elements elements, Type type) {
-  if (elements == Elements::I32)
-    return type.isSignlessInteger(32);
+  if (elements == Elements::I32 || elements == Elements::I8)
+    return type.isSignlessInteger(elements == Elements::I32 ? 32 : 8);
   return type.isF32() || (elements == Elements::F32OrBF16 && type.isBF16());
 }
 

@@ -64,3 +64,9 @@ LogicalResult MixOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGra
                         .getResult(0);
   return success();
 }
+
+LogicalResult QuantizedMixOp::buildGradient(OpBuilder &, ArrayRef<Value>, const llvm::SmallBitVector &,
+                                            SmallVectorImpl<Value> &) {
+  return emitError() << "op 'peer.quantized_mix' has no gradient: int8 rows are for inference; train with peer.mix and "
+                        "quantize what it learned";
+}

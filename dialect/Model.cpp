@@ -34,8 +34,14 @@ LogicalResult ParamOp::verify() {
   if (getName().empty() || getName().contains(' '))
     return emitOpError("C1: expected a name without spaces, got '") << getName() << "'";
   auto type = getType();
-  if (!type.hasStaticShape() || !(type.getElementType().isF32() || type.getElementType().isBF16()))
-    return emitOpError("C2: expected a static tensor of f32 or bf16, got ") << type;
+  Type element = type.getElementType();
+  bool quantized = element.isSignlessInteger(8);
+  if (!type.hasStaticShape() || !(element.isF32() || element.isBF16() || quantized))
+    return emitOpError("C2: expected a static tensor of f32, bf16 or i8, got ") << type;
+  InitAttr init = getInit();
+  if (quantized && (init.getKind() != InitKind::Constant || !init.getA().getValue().isZero()))
+    return emitOpError(
+        "C3: expected zeros as the initialiser of i8 values, which come from a file of quantized weights");
   return success();
 }
 

@@ -18,7 +18,8 @@ def Peer_ParamOp : Peer_Op<"param", [DeclareOpInterfaceMethods<OpAsmOpInterface,
     one name twice shares the parameter. `buffer` marks running statistics, which training updates without a gradient.
 
     - C1: the name is not empty and has no spaces.
-    - C2: the type is a static tensor of f32 or bf16.
+    - C2: the type is a static tensor of f32, bf16 or i8.
+    - C3: i8 parameters, quantized rows that no training changes, are initialised by zeros.
 
     ```mlir
     %wq = peer.param "query.weight" normal(0.02) : tensor<256x2048xf32>

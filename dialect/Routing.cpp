@@ -89,12 +89,13 @@ std::string GateOp::getIndexNotation() { return "t h . -> t h ."; }
 // mix
 //===----------------------------------------------------------------------===//
 
-/// C1 to C5 of mix and mix_grad.
-static LogicalResult checkMix(Check &check, Value x, Value idx, Value weights, Value pool, int64_t rowsPerExpert) {
+/// C1 to C5 of mix, mix_grad and, but for the scales, quantized_mix.
+static LogicalResult checkMix(Check &check, Value x, Value idx, Value weights, Value pool, int64_t rowsPerExpert,
+                              Elements elements = Elements::F32OrBF16) {
   if (failed(check.shape({1, 5, 4}, "x", x, "T D", Elements::F32)) ||
       failed(check.shape({1, 1, 4}, "idx", idx, "T H K", Elements::I32)) ||
       failed(check.shape({1, 1, 4}, "weights", weights, "T H K", Elements::F32)) ||
-      failed(check.shape({1, 5, 4}, "pool", pool, "N F D", Elements::F32OrBF16)) ||
+      failed(check.shape({1, 5, 4}, "pool", pool, "N F D", elements)) ||
       failed(check.require(2, check['F'] >= 1 && check['F'] <= 3,
                            "expected F = 1, 2 or 3 vectors per pool row, got " + Twine(check['F']))) ||
       failed(check.require(3, rowsPerExpert >= 1 && check['N'] % rowsPerExpert == 0,
@@ -122,14 +123,39 @@ std::string MixOp::getIndexNotation() { return "t ., t . ., t . ., . . . -> t ."
 
 int64_t MixOp::getNumExperts() { return dimOf(getPool(), 0) / getRowsPerExpert(); }
 
-/// Pool elements the pairs of one token select.
+/// Vectors of the pool, and their elements, that the pairs of one token select.
+static int64_t vectorsPerToken(Value idx, Value pool, int64_t rowsPerExpert) {
+  return dimOf(idx, 1) * dimOf(idx, 2) * rowsPerExpert * dimOf(pool, 1);
+}
 static int64_t gatheredPerToken(Value idx, Value pool, int64_t rowsPerExpert) {
-  return dimOf(idx, 1) * dimOf(idx, 2) * rowsPerExpert * dimOf(pool, 1) * dimOf(pool, 2);
+  return vectorsPerToken(idx, pool, rowsPerExpert) * dimOf(pool, 2);
 }
 
 int64_t MixOp::getFlopsPerIteration() { return 2 * gatheredPerToken(getIdx(), getPool(), getRowsPerExpert()); }
 
 std::optional<int64_t> MixOp::getGatheredElements(unsigned input) {
+  if (input != 3)
+    return std::nullopt;
+  return gatheredPerToken(getIdx(), getPool(), getRowsPerExpert());
+}
+
+PEER_INFER(QuantizedMixOp) {
+  Check check(loc, "quantized_mix");
+  if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a), Elements::I8)) ||
+      failed(check.shape({1, 5, 4}, "scales", a.getScales(), "N F", Elements::F32)))
+    return failure();
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
+}
+
+std::string QuantizedMixOp::getIndexNotation() { return "t ., t . ., t . ., . . ., . . -> t ."; }
+
+int64_t QuantizedMixOp::getNumExperts() { return dimOf(getPool(), 0) / getRowsPerExpert(); }
+
+int64_t QuantizedMixOp::getFlopsPerIteration() { return 2 * gatheredPerToken(getIdx(), getPool(), getRowsPerExpert()); }
+
+std::optional<int64_t> QuantizedMixOp::getGatheredElements(unsigned input) {
+  if (input == 4)
+    return vectorsPerToken(getIdx(), getPool(), getRowsPerExpert());
   if (input != 3)
     return std::nullopt;
   return gatheredPerToken(getIdx(), getPool(), getRowsPerExpert());

@@ -123,6 +123,40 @@ def Peer_MixOp : Peer_DifferentiableOp<"mix",
   }];
 }
 
+def Peer_QuantizedMixOp : Peer_DifferentiableOp<"quantized_mix",
+    (ins Peer_Shaped:$x, Peer_Shaped:$idx, Peer_Shaped:$weights, Peer_Shaped:$pool, Peer_Shaped:$scales,
+         Peer_ActivationAttr:$activation,
+         DefaultValuedAttr<I64Attr, "1">:$rows_per_expert)> {
+  let summary = "mix of rows stored as int8, for inference";
+  let description = [{
+    As `mix`, with the vectors `scales[r,f] * pool[r,f,:]`: `peer-run quantize` makes such a pool, a quarter of the bytes of
+    f32, from one that was trained. Differentiating through it is refused.
+
+    - C1: x is `T x D`, idx `T x H x K` i32, weights `T x H x K` f32, pool `R x F x D`, scales `R x F`.
+    - C2: F is 1, 2 or 3.
+    - C3: `rows_per_expert` is at least 1 and divides R.
+    - C4: D is equal in x and pool; T in x, idx and weights; H and K in idx and weights; R and F in pool and scales. Only T
+      may be dynamic.
+    - C5: x and scales are f32; the pool is i8.
+
+    ```mlir
+    %pool   = peer.param "experts" zeros : tensor<1048576x2x256xi8>
+    %scales = peer.param "experts.scale" zeros : tensor<1048576x2xf32>
+    %y = peer.quantized_mix %x, %idx, %w, %pool, %scales gelu : tensor<?x256xf32>, tensor<?x8x16xi32>,
+        tensor<?x8x16xf32>, tensor<1048576x2x256xi8>, tensor<1048576x2xf32>
+    ```
+  }];
+  let assemblyFormat = [{
+    $x `,` $idx `,` $weights `,` $pool `,` $scales custom<Keyword>($activation) (`outs` `(` $outs^ `:` type($outs) `)`)?
+    attr-dict `:` type($x) `,` type($idx) `,` type($weights) `,` type($pool) `,` type($scales)
+  }];
+  let extraClassDeclaration = [{
+    int64_t getFlopsPerIteration();
+    std::optional<int64_t> getGatheredElements(unsigned input);
+    int64_t getNumExperts();
+  }];
+}
+
 def Peer_UsageOp : Peer_GraphOp<"usage",
     (ins Peer_Shaped:$idx, Peer_Shaped:$weights, Peer_Shaped:$mass)> {
   let summary = "adds each expert's gate mass to a histogram";

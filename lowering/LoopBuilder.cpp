@@ -124,6 +124,8 @@ Value LoopBuilder::load(Value buffer, ValueRange at, int64_t lanes) {
                             : Value(vector::LoadOp::create(*this, VectorType::get({lanes}, element), buffer, at));
   if (element.isBF16())
     return arith::ExtFOp::create(*this, withElement(loaded.getType(), getF32Type()), loaded);
+  if (element.isInteger(8))
+    return arith::SIToFPOp::create(*this, withElement(loaded.getType(), getF32Type()), loaded);
   return loaded;
 }
 

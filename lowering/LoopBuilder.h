@@ -67,9 +67,9 @@ public:
   Value maxLanes(Value v);
 
   // --- Memory --------------------------------------------------------------
-  /// One element; bf16 is widened to f32.
+  /// One element; bf16 and i8 are widened to f32.
   Value load(Value buffer, mlir::ValueRange at);
-  /// `lanes` elements along the last dimension, bf16 widened to f32 (lanes 1: a scalar).
+  /// `lanes` elements along the last dimension, bf16 and i8 widened to f32 (lanes 1: a scalar).
   virtual Value load(Value buffer, mlir::ValueRange at, int64_t lanes);
   /// Scalar or vector, narrowed to bf16 if the buffer holds that.
   virtual void store(Value v, Value buffer, mlir::ValueRange at);

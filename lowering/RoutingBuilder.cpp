@@ -74,6 +74,14 @@ Value peer::flatten(LoopBuilder &b, Value buffer) {
 
 Value peer::flatSlice(LoopBuilder &b, Value buffer, ValueRange at) { return flatten(b, b.slice(buffer, at)); }
 
+MixOperands::MixOperands(MixOp op)
+    : x(op.getX()), idx(op.getIdx()), weights(op.getWeights()), pool(op.getPool()), y(op.getOuts()[0]),
+      activation(op.getActivation()), rowsPerExpert(op.getRowsPerExpert()) {}
+
+MixOperands::MixOperands(QuantizedMixOp op)
+    : x(op.getX()), idx(op.getIdx()), weights(op.getWeights()), pool(op.getPool()), scales(op.getScales()),
+      y(op.getOuts()[0]), activation(op.getActivation()), rowsPerExpert(op.getRowsPerExpert()) {}
+
 //===----------------------------------------------------------------------===//
 // The order of selections
 //===----------------------------------------------------------------------===//

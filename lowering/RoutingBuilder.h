@@ -28,6 +28,16 @@ mlir::Value flatten(LoopBuilder &b, mlir::Value buffer);
 /// buffer[at...] as rank 1: what remains must be dense.
 mlir::Value flatSlice(LoopBuilder &b, mlir::Value buffer, mlir::ValueRange at);
 
+/// Operands of mix and quantized_mix.
+struct MixOperands {
+  mlir::Value x, idx, weights, pool, scales, y; // scales: null where the pool holds the vectors themselves
+  Activation activation;
+  int64_t rowsPerExpert;
+
+  MixOperands(MixOp op);
+  MixOperands(QuantizedMixOp op);
+};
+
 //===----------------------------------------------------------------------===//
 // The order of selections
 //===----------------------------------------------------------------------===//

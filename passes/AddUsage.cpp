@@ -23,7 +23,8 @@ struct Histogram {
 };
 
 /// The histogram of a mix's pool, added to the function on first use.
-Histogram &findHistogram(func::FuncOp function, MixOp mix, ParameterAttr pool,
+template <typename Mix>
+Histogram &findHistogram(func::FuncOp function, Mix mix, ParameterAttr pool,
                          llvm::MapVector<Value, Histogram> &histograms) {
   auto [it, isNew] = histograms.try_emplace(mix.getPool());
   if (!isNew)
@@ -32,7 +33,8 @@ Histogram &findHistogram(func::FuncOp function, MixOp mix, ParameterAttr pool,
   SmallVector<NamedAttribute> attributes = {builder.getNamedAttr(attrs::kName, pool.getName()),
                                             builder.getNamedAttr(attrs::kRole, builder.getStringAttr(role::kUsage))};
   // The picture of a product-key layer is its grid of key pairs.
-  if (auto select = mix.getIdx().getDefiningOp<SelectOp>(); select && select.getPolicy() == SelectPolicy::ProductTopK) {
+  auto select = dyn_cast_or_null<SelectOp>(mix.getIdx().getDefiningOp());
+  if (select && select.getPolicy() == SelectPolicy::ProductTopK) {
     int64_t side = cast<ShapedType>(select.getLogits().getType()).getDimSize(3);
     attributes.push_back(builder.getNamedAttr(attrs::kGrid, builder.getI64ArrayAttr({side, side})));
   }
@@ -43,19 +45,26 @@ Histogram &findHistogram(func::FuncOp function, MixOp mix, ParameterAttr pool,
   return it->second;
 }
 
+template <typename Mix>
+void countSelected(func::FuncOp function, Mix mix, llvm::MapVector<Value, Histogram> &histograms) {
+  auto pool = dyn_cast<BlockArgument>(mix.getPool());
+  ParameterAttr parameter = pool ? getParameter(function, pool.getArgNumber()) : ParameterAttr();
+  if (mix.getNumExperts() <= 1 || !parameter)
+    return;
+  Histogram &histogram = findHistogram(function, mix, parameter, histograms);
+  OpBuilder builder(mix->getContext());
+  builder.setInsertionPointAfter(mix);
+  histogram.mass =
+      UsageOp::create(builder, mix.getLoc(), mix.getIdx(), mix.getWeights(), histogram.mass, ValueRange()).getResult(0);
+}
+
 void addUsage(func::FuncOp function) {
   llvm::MapVector<Value, Histogram> histograms;
-  for (MixOp mix : llvm::make_early_inc_range(function.getBody().front().getOps<MixOp>())) {
-    auto pool = dyn_cast<BlockArgument>(mix.getPool());
-    ParameterAttr parameter = pool ? getParameter(function, pool.getArgNumber()) : ParameterAttr();
-    if (mix.getNumExperts() <= 1 || !parameter)
-      continue;
-    Histogram &histogram = findHistogram(function, mix, parameter, histograms);
-    OpBuilder builder(mix->getContext());
-    builder.setInsertionPointAfter(mix);
-    histogram.mass =
-        UsageOp::create(builder, mix.getLoc(), mix.getIdx(), mix.getWeights(), histogram.mass, ValueRange())
-            .getResult(0);
+  for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+    if (auto mix = dyn_cast<MixOp>(op))
+      countSelected(function, mix, histograms);
+    else if (auto quantized = dyn_cast<QuantizedMixOp>(op))
+      countSelected(function, quantized, histograms);
   }
 
   Builder builder(function);

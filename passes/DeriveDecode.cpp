@@ -50,8 +50,8 @@ bool keepsTokensApart(Operation *op) {
     return !linear.getTransposeX();
   if (auto norm = dyn_cast<BatchNormOp>(op))
     return !norm.getBatchStatistics();
-  return isa<ScoreOp, SelectOp, GateOp, MixOp, ReshapeOp, EmbeddingOp, RMSNormOp, LayerNormOp, ActivationOp,
-             CrossEntropyOp>(op) ||
+  return isa<ScoreOp, SelectOp, GateOp, MixOp, QuantizedMixOp, ReshapeOp, EmbeddingOp, RMSNormOp, LayerNormOp,
+             ActivationOp, CrossEntropyOp>(op) ||
          op->hasTrait<OpTrait::Elementwise>() || op->hasTrait<OpTrait::ConstantLike>();
 }
 

@@ -107,6 +107,8 @@ static std::optional<std::pair<int64_t, int64_t>> getIndexRange(OpOperand &use) 
     return std::pair(int64_t(0), dim(loss.getLogits(), 1));
   if (auto mix = dyn_cast<MixOp>(op); mix && is(mix.getIdx()))
     return std::pair(int64_t(-1), mix.getNumExperts());
+  if (auto mix = dyn_cast<QuantizedMixOp>(op); mix && is(mix.getIdx()))
+    return std::pair(int64_t(-1), mix.getNumExperts());
   if (auto mix = dyn_cast<MixGradOp>(op); mix && is(mix.getIdx()))
     return std::pair(int64_t(-1), dim(mix.getPool(), 0) / int64_t(mix.getRowsPerExpert()));
   if (auto sort = dyn_cast<SortPairsOp>(op); sort && is(sort.getIdx()))

@@ -140,8 +140,10 @@ LogicalResult Inliner::inlineRepeat(RepeatOp op, StringRef prefix, IRMapping &ma
 LogicalResult Inliner::declare(ParamOp op, StringRef prefix, IRMapping &mapping) {
   Builder builder(op);
   std::string name = join(prefix, op.getName());
-  auto parameter = ParameterAttr::get(op.getContext(), builder.getStringAttr(name), op.getInitAttr(), op.getGroupAttr(),
-                                      !op.getBuffer());
+  // Quantized rows are not what an optimizer moves.
+  bool trainable = !op.getBuffer() && isa<FloatType>(op.getType().getElementType());
+  auto parameter =
+      ParameterAttr::get(op.getContext(), builder.getStringAttr(name), op.getInitAttr(), op.getGroupAttr(), trainable);
   auto [it, isNew] = declarations.try_emplace(name, Declaration{op.getType(), parameter, op.getLoc()});
   const Declaration &first = it->second;
   if (first.type != op.getType() || first.parameter != parameter) {
@@ -202,7 +204,7 @@ FailureOr<func::FuncOp> InlineModulesPass::buildEntry(func::FuncOp source, Strin
 
 void InlineModulesPass::runOnOperation() {
   ModuleOp module = getOperation();
-  // Requests make entries of private functions too; only a train request makes a loss.
+  // Requests make entries of private functions too.
   llvm::StringMap<StringRef> kinds;
   for (Operation &op : module.getOps()) {
     if (auto train = dyn_cast<TrainOp>(op))
@@ -221,8 +223,12 @@ void InlineModulesPass::runOnOperation() {
     auto requested = kinds.find(function.getName());
     if (function.isExternal() || (function.isPrivate() && requested == kinds.end()))
       continue;
-    FailureOr<func::FuncOp> entry = buildEntry(
-        function, requested == kinds.end() ? StringRef(kind::kForward) : requested->second, symbols, declarations);
+    // A model that is not trained, quantized perhaps, may say itself what measures it.
+    auto written = function->getAttrOfType<StringAttr>(attrs::kKind);
+    bool isLoss = written && written.getValue() == kind::kLoss;
+    StringRef derived = requested == kinds.end() ? StringRef(kind::kForward) : requested->second;
+    FailureOr<func::FuncOp> entry =
+        buildEntry(function, isLoss ? StringRef(kind::kLoss) : derived, symbols, declarations);
     if (failed(entry))
       return signalPassFailure();
     sources.push_back(function);

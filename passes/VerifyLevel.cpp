@@ -69,6 +69,8 @@ LogicalResult checkExperts(Operation *op) {
   };
   if (auto mix = dyn_cast<MixOp>(op))
     return check(mix.getIdx(), mix.getPool(), mix.getRowsPerExpert());
+  if (auto mix = dyn_cast<QuantizedMixOp>(op))
+    return check(mix.getIdx(), mix.getPool(), mix.getRowsPerExpert());
   if (auto grad = dyn_cast<MixGradOp>(op))
     return check(grad.getIdx(), grad.getPool(), grad.getRowsPerExpert());
   return success();

@@ -28,6 +28,8 @@ void emitGateGrad(GateGradOp op, LoopBuilder &b, const VectorOptions &options);
 // Mix.cpp
 void emitMix(MixOp op, LoopBuilder &b, const VectorOptions &options);
 const char *rejectMix(MixOp op);
+void emitQuantizedMix(QuantizedMixOp op, LoopBuilder &b, const VectorOptions &options);
+const char *rejectQuantizedMix(QuantizedMixOp op);
 // MixGrad.cpp
 void emitMixGrad(MixGradOp op, LoopBuilder &b, const VectorOptions &options);
 const char *rejectMixGrad(MixGradOp op);

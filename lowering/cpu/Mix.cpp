@@ -1,4 +1,4 @@
-//===- Mix.cpp - mix in vectors ------------------------------------------===//
+//===- Mix.cpp - mix and quantized_mix in vectors ------------------------===//
 //
 // Per token three loops over the selected rows, which lie in L2 after the first: all dots, then all activations as
 // vectors, then the weighted sum of the last vectors with y in registers.
@@ -12,30 +12,33 @@ using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
 
-const char *cpu::rejectMix(MixOp op) {
-  return isDense(op.getIdx(), 1) && isDense(op.getWeights(), 1) ? nullptr
-                                                                : "indices or weights of a token are not dense";
+static const char *reject(const MixOperands &op) {
+  return isDense(op.idx, 1) && isDense(op.weights, 1) ? nullptr : "indices or weights of a token are not dense";
 }
+
+const char *cpu::rejectMix(MixOp op) { return reject(op); }
+const char *cpu::rejectQuantizedMix(QuantizedMixOp op) { return reject(op); }
 
 namespace {
 class MixEmitter {
 public:
-  MixEmitter(MixOp op, LoopBuilder &b, int64_t width)
-      : op(op), b(b), width(width), pool(op.getPool()), vectors(b.staticDim(pool, 1)),
-        rows(b, op.getIdx(), pool, op.getRowsPerExpert(), width), numbers(rows.indexScratch(b)),
-        scales(rows.scratch(b)) {
+  MixEmitter(const MixOperands &op, LoopBuilder &b, int64_t width)
+      : op(op), b(b), width(width), pool(op.pool), vectors(b.staticDim(pool, 1)),
+        rows(b, op.idx, pool, op.rowsPerExpert, width), numbers(rows.indexScratch(b)), scales(rows.scratch(b)) {
     for (int64_t f = 0; f + 1 < vectors; ++f)
       products.push_back(rows.scratch(b));
   }
 
   void emitToken(Value token) {
-    Value x = b.slice(op.getX(), {token}), y = b.slice(op.getOuts()[0], {token});
-    Value idx = flatSlice(b, op.getIdx(), {token}), weights = flatSlice(b, op.getWeights(), {token});
+    Value x = b.slice(op.x, {token}), y = b.slice(op.y, {token});
+    Value idx = flatSlice(b, op.idx, {token}), weights = flatSlice(b, op.weights, {token});
     if (!rows.isOneChunk())
       fillZero(b, y, width);
     rows.forEachChunk(b, [&](Value first, Value count) {
       Value listed = emitList(idx, weights, first, count);
       emitDots(x, listed);
+      if (op.scales)
+        emitScales(listed);
       emitActivations(listed);
       emitSum(y, listed);
     });
@@ -63,6 +66,17 @@ private:
     });
   }
 
+  /// What stored vectors are short of: the dots of the first ones, and the factor of the last.
+  void emitScales(Value listed) {
+    b.loop(listed, [&](Value i) {
+      Value row = b.load(numbers, {i});
+      for (int64_t f = 0; f < vectors; ++f) {
+        Value buffer = f + 1 < vectors ? products[f] : scales;
+        b.store(b.mul(b.load(buffer, {i}), b.load(op.scales, {row, b.index(f)})), buffer, {i});
+      }
+    });
+  }
+
   /// scales *= act(first dot) * second dot. The last vector may run into the padding.
   void emitActivations(Value listed) {
     if (vectors == 1)
@@ -71,7 +85,7 @@ private:
         b.index(0), listed,
         [&](Value i) {
           Value scale =
-              b.mul(b.load(scales, {i}, width), emitActivation(b, op.getActivation(), b.load(products[0], {i}, width)));
+              b.mul(b.load(scales, {i}, width), emitActivation(b, op.activation, b.load(products[0], {i}, width)));
           if (vectors == 3)
             scale = b.mul(scale, b.load(products[1], {i}, width));
           b.store(scale, scales, {i});
@@ -94,7 +108,7 @@ private:
     });
   }
 
-  MixOp op;
+  MixOperands op;
   LoopBuilder &b;
   int64_t width;
   Value pool;
@@ -105,7 +119,10 @@ private:
 };
 } // namespace
 
-void cpu::emitMix(MixOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emit(const MixOperands &op, LoopBuilder &b, const VectorOptions &options) {
   MixEmitter emitter(op, b, options.width);
-  b.loop(b.dim(op.getX(), 0), [&](Value token) { emitter.emitToken(token); });
+  b.loop(b.dim(op.x, 0), [&](Value token) { emitter.emitToken(token); });
 }
+
+void cpu::emitMix(MixOp op, LoopBuilder &b, const VectorOptions &options) { emit(op, b, options); }
+void cpu::emitQuantizedMix(QuantizedMixOp op, LoopBuilder &b, const VectorOptions &options) { emit(op, b, options); }

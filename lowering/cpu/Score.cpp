@@ -12,6 +12,7 @@ void peer::populateRoutingToVectorsPatterns(RewritePatternSet &patterns, const V
   addVectors(patterns, options, cpu::emitSelect, rejectSelect);
   addVectors(patterns, options, cpu::emitGate);
   addVectors(patterns, options, cpu::emitMix, rejectMix);
+  addVectors(patterns, options, cpu::emitQuantizedMix, rejectQuantizedMix);
   addVectors(patterns, options, cpu::emitSelectGrad);
   addVectors(patterns, options, cpu::emitScoreQueryGrad, rejectScoreQueryGrad);
   addVectors(patterns, options, cpu::emitScoreKeyGrad, rejectScoreKeyGrad);

@@ -75,7 +75,7 @@ static std::optional<TileSizes> graphOpTiles(Operation *op) {
       .Case<SelectGradOp, ScoreQueryGradOp>([&](auto) -> Sizes { return tokensAndHead(16); })
       .Case<ScoreKeyGradOp>([&](ScoreKeyGradOp grad) -> Sizes { return one(grad.getShared() ? "p" : "h", 1); })
       .Case<RouteKeyGradOp>([&](RouteKeyGradOp grad) -> Sizes { return grad.getShared() ? one("d", 32) : one("h", 1); })
-      .Case<MixOp, MixGradOp, RouteQueryGradOp>([&](auto) -> Sizes { return one("t", 16); })
+      .Case<MixOp, QuantizedMixOp, MixGradOp, RouteQueryGradOp>([&](auto) -> Sizes { return one("t", 16); })
       .Case<GateGradOp>([&](auto) -> Sizes { return one("t", 64); })
       .Case<LinearOp>([&](LinearOp linear) { return linearTiles(linear); })
       .Case<AttentionOp, AttentionGradOp>([&](auto) -> Sizes { return sequenceAndHead(); })

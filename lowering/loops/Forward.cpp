@@ -13,6 +13,7 @@ void peer::populateRoutingToLoopsPatterns(RewritePatternSet &patterns) {
   addLoops(patterns, emitSelect);
   addLoops(patterns, emitGate);
   addLoops(patterns, emitMix);
+  addLoops(patterns, emitQuantizedMix);
   addLoops(patterns, emitUsage);
   addLoops(patterns, emitSelectGrad);
   addLoops(patterns, emitScoreQueryGrad);

@@ -22,6 +22,7 @@ void emitUsage(UsageOp op, LoopBuilder &b);
 void emitSelect(SelectOp op, LoopBuilder &b);
 // Mix.cpp
 void emitMix(MixOp op, LoopBuilder &b);
+void emitQuantizedMix(QuantizedMixOp op, LoopBuilder &b);
 void emitMixGrad(MixGradOp op, LoopBuilder &b);
 // RouteGrad.cpp
 void emitSelectGrad(SelectGradOp op, LoopBuilder &b);

@@ -21,25 +21,31 @@ static void addRow(LoopBuilder &b, Value scale, Value pool, Value row, int64_t f
   });
 }
 
-void loops::emitMix(MixOp op, LoopBuilder &b) {
-  Value x = op.getX(), idx = op.getIdx(), pool = op.getPool(), y = op.getOuts()[0];
-  int64_t rows = op.getRowsPerExpert(), vectors = b.staticDim(pool, 1);
+static void emitSelected(const MixOperands &op, LoopBuilder &b) {
+  Value x = op.x, idx = op.idx, pool = op.pool, y = op.y;
+  int64_t rows = op.rowsPerExpert, vectors = b.staticDim(pool, 1);
+  auto scaled = [&](Value value, Value row, int64_t f) {
+    return op.scales ? b.mul(value, b.load(op.scales, {row, b.index(f)})) : value;
+  };
   fillZero(b, y);
   nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
     Value expert = b.load(idx, at), token = at[0];
     b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {
       Value firstRow = b.mul(b.toIndex(expert), b.index(rows));
       b.loop(rows, [&](Value j) {
-        Value row = b.add(firstRow, j), scale = b.load(op.getWeights(), at);
+        Value row = b.add(firstRow, j), scale = b.load(op.weights, at);
         if (vectors > 1)
-          scale = b.mul(scale, emitActivation(b, op.getActivation(), dot(b, pool, row, 0, x, token)));
+          scale = b.mul(scale, emitActivation(b, op.activation, scaled(dot(b, pool, row, 0, x, token), row, 0)));
         if (vectors > 2)
-          scale = b.mul(scale, dot(b, pool, row, 1, x, token));
-        addRow(b, scale, pool, row, vectors - 1, y, token);
+          scale = b.mul(scale, scaled(dot(b, pool, row, 1, x, token), row, 1));
+        addRow(b, scaled(scale, row, vectors - 1), pool, row, vectors - 1, y, token);
       });
     });
   });
 }
+
+void loops::emitMix(MixOp op, LoopBuilder &b) { emitSelected(op, b); }
+void loops::emitQuantizedMix(QuantizedMixOp op, LoopBuilder &b) { emitSelected(op, b); }
 
 /// One row's part of the gradient: coefficients stored, dx added to; the row's term of dweights is returned.
 static Value emitRowGradient(LoopBuilder &b, MixGradOp op, ArrayRef<Value> at, Value row, Value j) {

@@ -4,6 +4,7 @@
 #include "Scan.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
@@ -50,13 +51,43 @@ static Values with(ValueRange at, Value last) {
 }
 
 Values LaneRow::load(Value buffer, ValueRange at) const {
-  return llvm::map_to_vector(
-      starts, [&](Value start) { return b.loadWide(buffer, with(at, start), layout.vector, /*readOnly=*/true); });
+  bool inWords = cast<MemRefType>(buffer.getType()).getElementType().isInteger(8) && layout.vector % 4 == 0;
+  auto words = VectorType::get({std::max<int64_t>(layout.vector / 4, 1)}, b.getI32Type());
+  return llvm::map_to_vector(starts, [&](Value start) -> Value {
+    Value loaded = b.loadWide(buffer, with(at, start), layout.vector, /*readOnly=*/true);
+    return inWords ? Value(vector::BitCastOp::create(b, words, loaded)) : loaded;
+  });
+}
+
+/// The four i8 of each word as f32. A conversion takes several instructions, of which some run at a quarter of the rate; here
+/// a byte, offset by 128, becomes the last one of 2^23, whose unit is 1, and what was added is taken away: both exact.
+static Value widenWords(BlockBuilder &b, Value words) {
+  constexpr int64_t kTwoTo23 = 0x4b000000, kOffsets = 0x80808080;
+  auto type = cast<VectorType>(words.getType());
+  Values floats;
+  for (int64_t i = 0; i < type.getNumElements(); ++i) {
+    Value word = arith::XOrIOp::create(b, vector::ExtractOp::create(b, words, i), b.i32(int32_t(kOffsets)));
+    for (int64_t byte = 0; byte < 4; ++byte) {
+      // Bytes 4 to 7 are those of the constant.
+      Value selector = b.i32(0x7540 + byte);
+      Value bits =
+          NVVM::PermuteOp::create(b, b.getI32Type(), word, b.i32(kTwoTo23), selector, NVVM::PermuteMode::DEFAULT);
+      floats.push_back(b.sub(arith::BitcastOp::create(b, b.getF32Type(), bits), b.f32((1 << 23) + 128)));
+    }
+  }
+  return vector::FromElementsOp::create(b, cast<VectorType>(b.floats(floats.size())), floats);
 }
 
 Values LaneRow::widen(ValueRange row) const {
   return llvm::map_to_vector(row, [&](Value v) -> Value {
-    return getElementTypeOrSelf(v.getType()).isF32() ? v : arith::ExtFOp::create(b, b.floats(layout.vector), v);
+    Type element = getElementTypeOrSelf(v.getType());
+    if (element.isF32())
+      return v;
+    if (element.isInteger(32))
+      return widenWords(b, v);
+    if (element.isInteger(8))
+      return arith::SIToFPOp::create(b, b.floats(layout.vector), v);
+    return arith::ExtFOp::create(b, b.floats(layout.vector), v);
   });
 }
 

@@ -36,8 +36,8 @@ public:
   LaneRow(BlockBuilder &b, const RowLayout &layout, Value part = {});
 
   Values zeros() const;
-  /// The elements of buffer[at..., :] as they are stored; nothing writes the buffer while the kernel runs. Lanes beyond the
-  /// end of the row have some of its elements.
+  /// The elements of buffer[at..., :] as they are stored, i8 by fours in words where an access takes so many; nothing writes the
+  /// buffer while the kernel runs. Lanes beyond the end of the row have some of its elements.
   Values load(Value buffer, mlir::ValueRange at) const;
   /// As f32, 0 beyond the end of the row.
   Values loadFloats(Value buffer, mlir::ValueRange at) const;

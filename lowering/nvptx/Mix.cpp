@@ -1,4 +1,4 @@
-//===- Mix.cpp - mix and its token pass ----------------------------------===//
+//===- Mix.cpp - mix, quantized_mix and the token pass of their gradient -===//
 
 #include "Kernels.h"
 #include "MixPass.h"
@@ -8,23 +8,33 @@ using namespace mlir;
 using namespace peer;
 using namespace peer::nvptx;
 
-static const char *rejectMix(MixOp op) {
-  return rejectMixPass(op.getPool(), op.getIdx(), op.getWeights(), {op.getX(), op.getOuts()[0]});
+static const char *rejectSelected(const MixOperands &op) {
+  return rejectMixPass(op.pool, op.idx, op.weights, {op.x, op.y});
+}
+
+static const char *rejectMix(MixOp op) { return rejectSelected(op); }
+
+static const char *rejectQuantizedMix(QuantizedMixOp op) {
+  // Scales are read where nothing is selected, too.
+  if (cast<MemRefType>(op.getPool().getType()).getDimSize(0) == 0)
+    return "the pool has no rows";
+  return rejectSelected(op);
 }
 
 /// y = sum of weight * act(first . x) * (second . x) * last.
-static void emitMix(MixOp op, LoopBuilder &host) {
-  int64_t vectors = host.staticDim(op.getPool(), 1);
-  MixPass pass{op.getPool(), op.getIdx(), op.getWeights(), int64_t(op.getRowsPerExpert())};
-  pass.factors.assign(vectors, op.getX());
+static void emitSelected(const MixOperands &op, LoopBuilder &host) {
+  int64_t vectors = host.staticDim(op.pool, 1);
+  MixPass pass{op.pool, op.idx, op.weights, op.rowsPerExpert};
+  pass.scales = op.scales;
+  pass.factors.assign(vectors, op.x);
   pass.factors.back() = {};
   pass.added.assign(vectors, false);
   pass.added.back() = true;
-  pass.sum = op.getOuts()[0];
+  pass.sum = op.y;
   pass.coefficients = [&](BlockBuilder &b, ArrayRef<Value> dots, Value weight) {
     Value scale = weight;
     if (vectors > 1)
-      scale = b.mul(scale, emitActivation(b, op.getActivation(), dots[0]));
+      scale = b.mul(scale, emitActivation(b, op.activation, dots[0]));
     if (vectors > 2)
       scale = b.mul(scale, dots[1]);
     MixPass::Coefficients result{Values(vectors), {}};
@@ -33,6 +43,9 @@ static void emitMix(MixOp op, LoopBuilder &host) {
   };
   emitMixPass(host, pass);
 }
+
+static void emitMix(MixOp op, LoopBuilder &host) { emitSelected(op, host); }
+static void emitQuantizedMix(QuantizedMixOp op, LoopBuilder &host) { emitSelected(op, host); }
 
 static const char *rejectMixGrad(MixGradOp op) {
   if (!isDense(op.getOuts()[1], 1))
@@ -122,5 +135,6 @@ static void emitMixGrad(MixGradOp op, LoopBuilder &host) {
 
 void nvptx::populateMixPatterns(PatternSets sets) {
   sets.grid<MixOp>(emitMix, rejectMix);
+  sets.grid<QuantizedMixOp>(emitQuantizedMix, rejectQuantizedMix);
   sets.grid<MixGradOp>(emitMixGrad, rejectMixGrad);
 }

@@ -27,6 +27,8 @@ struct MixPass {
   /// Stores what is kept of one number: 0 where nothing is selected. One thread executes it.
   int64_t keptCount = 0;
   std::function<void(BlockBuilder &, mlir::Value token, mlir::Value number, mlir::ValueRange kept)> keep = {};
+  /// R x F f32: what the vectors of quantized rows are multiplied with, the last one's as a part of the weight. Null: nothing.
+  mlir::Value scales = {};
 };
 
 /// Why the pass cannot be taken, or null.

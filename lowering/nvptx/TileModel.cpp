@@ -88,7 +88,8 @@ static std::optional<TileSizes> graphOpTiles(Operation *op) {
       .Case<SelectGradOp, ScoreQueryGradOp>([&](auto) -> Sizes { return tokensAndHead(16); })
       .Case<ScoreKeyGradOp>([&](auto) -> Sizes { return std::nullopt; })
       // Left whole: their emitters choose a grid by the number of tokens.
-      .Case<MixOp, MixGradOp, GateGradOp, RouteQueryGradOp, RouteKeyGradOp>([&](auto) -> Sizes { return std::nullopt; })
+      .Case<MixOp, QuantizedMixOp, MixGradOp, GateGradOp, RouteQueryGradOp, RouteKeyGradOp>(
+          [&](auto) -> Sizes { return std::nullopt; })
       // Left whole: their launches are chosen where the sizes are known.
       .Case<LinearOp>([&](auto) -> Sizes { return std::nullopt; })
       .Case<AttentionOp, AttentionGradOp>([&](auto attention) -> Sizes {

@@ -32,3 +32,22 @@ func.func @mix(%x: memref<?x20xf32>, %idx: memref<?x2x8xi32>, %w: memref<?x2x8xf
     : memref<?x20xf32>, memref<?x2x8xi32>, memref<?x2x8xf32>, memref<100x2x20xf32>
   return
 }
+
+// -----
+
+// Scales multiply dots and factors, not the elements of rows.
+// CHECK-LABEL: func.func @quantized_mix
+// CHECK:       scf.if
+// CHECK:         scf.for
+// CHECK:           arith.sitofp %{{.*}} : i8 to f32
+// CHECK:         memref.load %arg4[%{{.*}}, %c0{{[_0-9]*}}]
+// CHECK:         math.erf %{{.*}} : f32
+// CHECK:         memref.load %arg4[%{{.*}}, %c1{{[_0-9]*}}]
+// CHECK:         scf.for
+// CHECK-NOT:   %arg4[
+func.func @quantized_mix(%x: memref<?x20xf32>, %idx: memref<?x2x8xi32>, %w: memref<?x2x8xf32>,
+                         %pool: memref<100x2x20xi8>, %scales: memref<100x2xf32>, %y: memref<?x20xf32>) {
+  peer.quantized_mix %x, %idx, %w, %pool, %scales gelu outs(%y : memref<?x20xf32>)
+    : memref<?x20xf32>, memref<?x2x8xi32>, memref<?x2x8xf32>, memref<100x2x20xi8>, memref<100x2xf32>
+  return
+}

@@ -66,6 +66,24 @@ func.func @mix(%x: memref<?x600xf32>, %idx: memref<?x2x8xi32>, %w: memref<?x2x8x
 
 // -----
 
+// Rows of int8 are widened in registers; their scales are read once per row.
+// CHECK-LABEL: func.func @quantized_mix
+// CHECK:       arith.sitofp %{{.*}} : vector<16xi8> to vector<16xf32>
+// CHECK:       vector.reduction <add>
+// CHECK:       memref.load %arg4[
+// CHECK:       memref.load %arg4[
+// CHECK-NOT:   %arg4[
+// CHECK:       math.erf %{{.*}} : vector<16xf32>
+// CHECK:       scf.for %{{.*}} iter_args({{.*}}) -> (vector<16xf32>,
+func.func @quantized_mix(%x: memref<?x64xf32>, %idx: memref<?x2x8xi32>, %w: memref<?x2x8xf32>,
+                         %pool: memref<100x2x64xi8>, %scales: memref<100x2xf32>, %y: memref<?x64xf32>) {
+  peer.quantized_mix %x, %idx, %w, %pool, %scales gelu outs(%y : memref<?x64xf32>)
+    : memref<?x64xf32>, memref<?x2x8xi32>, memref<?x2x8xf32>, memref<100x2x64xi8>, memref<100x2xf32>
+  return
+}
+
+// -----
+
 // Threads take chunks of segments; a row's gradient is summed in registers and used at once.
 // CHECK-LABEL: func.func @row_update
 // CHECK-NOT:   memref.alloc()

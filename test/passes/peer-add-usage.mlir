@@ -47,3 +47,18 @@ func.func @step(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32
   %y = peer.mix %x, %i, %w, %pool relu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// -----
+
+// Quantized experts are counted under the name of their pool.
+// CHECK-LABEL: func.func @quantized(
+// CHECK-SAME:    %[[MASS:[a-z0-9]+]]: tensor<16xf32> {bufferization.writable = true, peer.name = "experts", peer.role = "usage"})
+// CHECK:         peer.quantized_mix
+// CHECK-NEXT:    peer.usage %{{.*}}, %{{.*}}, %[[MASS]]
+func.func @quantized(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>,
+    %pool: tensor<16x2x8xi8> {peer.name = "experts", peer.parameter = #peer.parameter<"experts", <zeros>, "default", false>},
+    %scales: tensor<16x2xf32>) -> tensor<?x8xf32> attributes {peer.kind = "loss"} {
+  %y = peer.quantized_mix %x, %i, %w, %pool, %scales relu
+      : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xi8>, tensor<16x2xf32>
+  return %y : tensor<?x8xf32>
+}

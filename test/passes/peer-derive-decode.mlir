@@ -44,3 +44,21 @@ func.func @logits(%tokens: tensor<?xi32>) -> tensor<?x50xf32> {
   return %y : tensor<?x50xf32>
 }
 peer.decode @decode prefill @prefill of @logits
+
+// A token's mix depends on this token alone, that of quantized rows too.
+// CHECK-LABEL: func.func @quantized_decode(
+// CHECK:         peer.quantized_mix {{.*}} : tensor<1x8xf32>, tensor<1x1x2xi32>, tensor<1x1x2xf32>, tensor<4x2x8xi8>, tensor<4x2xf32>
+func.func @quantized(%tokens: tensor<?xi32>) -> tensor<?x8xf32> {
+  %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
+  %e = peer.embedding %tokens, %t : tensor<?xi32>, tensor<50x8xf32>
+  %r = peer.reshape %e to tensor<?x1x2x4xf32> : tensor<?x8xf32>
+  %k = peer.param "keys" normal(0.02) : tensor<1x2x2x4xf32>
+  %l = peer.score %r, %k : tensor<?x1x2x4xf32>, tensor<1x2x2x4xf32>
+  %i, %v = peer.select %l product_topk<2> : tensor<?x1x2x2xf32>
+  %p = peer.param "experts" zeros : tensor<4x2x8xi8>
+  %s = peer.param "experts.scale" zeros : tensor<4x2xf32>
+  %y = peer.quantized_mix %e, %i, %v, %p, %s gelu
+     : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<4x2x8xi8>, tensor<4x2xf32>
+  return %y : tensor<?x8xf32>
+}
+peer.decode @quantized_decode prefill @quantized_prefill of @quantized

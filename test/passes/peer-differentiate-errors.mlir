@@ -49,3 +49,15 @@ func.func @f(%x: tensor<8xf32>) -> tensor<8xf32> {
 }
 // expected-error @+1 {{wants a function without control flow, but @f has 2 blocks}}
 peer.gradient @g of @f
+
+// -----
+
+func.func @f(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>) -> tensor<?x8xf32> {
+  %p = peer.param "experts" zeros : tensor<16x2x8xi8>
+  %s = peer.param "experts.scale" zeros : tensor<16x2xf32>
+  // expected-error @+1 {{op 'peer.quantized_mix' has no gradient: int8 rows are for inference; train with peer.mix and quantize what it learned}}
+  %y = peer.quantized_mix %x, %i, %w, %p, %s gelu
+     : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xi8>, tensor<16x2xf32>
+  return %y : tensor<?x8xf32>
+}
+peer.gradient @g of @f

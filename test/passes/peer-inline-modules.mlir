@@ -95,3 +95,19 @@ func.func @logits(%tokens: tensor<?xi32> {peer.name = "tokens"}) -> tensor<?x50x
   return %y : tensor<?x50xf32>
 }
 peer.train @train_step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+// Quantized rows are not trainable. What a description calls a loss is one, though nothing trains it.
+// CHECK-LABEL: func.func @quantized(
+// CHECK-SAME:    #peer.parameter<"experts", <zeros>, "default", false>
+// CHECK-SAME:    #peer.parameter<"experts.scale", <zeros>, "default", true>
+// CHECK-SAME:    attributes {peer.kind = "loss"}
+func.func @quantized(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>) -> tensor<?x8xf32>
+    attributes {peer.kind = "loss"} {
+  %p = peer.param "experts" zeros : tensor<16x2x8xi8>
+  %s = peer.param "experts.scale" zeros : tensor<16x2xf32>
+  %y = peer.quantized_mix %x, %i, %w, %p, %s gelu
+     : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xi8>, tensor<16x2xf32>
+  return %y : tensor<?x8xf32>
+}

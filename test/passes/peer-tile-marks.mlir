@@ -55,6 +55,18 @@ func.func @mix(%x: tensor<?x8xf32>, %i: tensor<?x2x2xi32>, %w: tensor<?x2x2xf32>
 
 // -----
 
+// Of quantized rows a token reads 2 * 2 * 2 vectors of 8 bytes, and their scales: 352 bytes above become 192.
+// CHECK-LABEL: func.func @quantized_mix(
+// CHECK:       peer.mark 0 "quantized_mix" bytes [0, 192] flops [0, 128]
+func.func @quantized_mix(%x: tensor<?x8xf32>, %i: tensor<?x2x2xi32>, %w: tensor<?x2x2xf32>, %pool: tensor<64x2x8xi8>,
+                         %scales: tensor<64x2xf32>) -> tensor<?x8xf32> {
+  %y = peer.quantized_mix %x, %i, %w, %pool, %scales gelu
+     : tensor<?x8xf32>, tensor<?x2x2xi32>, tensor<?x2x2xf32>, tensor<64x2x8xi8>, tensor<64x2xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
 // What is updated in place is read and written: param, gradient and momentum read (3 * 256), two of them written (2 * 256),
 // and three scalars.
 // CHECK-LABEL: func.func @update(

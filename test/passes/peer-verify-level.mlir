@@ -79,6 +79,17 @@ func.func @product(%s: tensor<?x2x2x4xf32>, %x: tensor<?x8xf32>, %p: tensor<15x2
 
 // -----
 
+func.func @quantized(%s: tensor<?x2x2x4xf32>, %x: tensor<?x8xf32>, %p: tensor<15x2x8xi8>, %f: tensor<15x2xf32>)
+    -> tensor<?x8xf32> {
+  %i, %v = peer.select %s product_topk<2> : tensor<?x2x2x4xf32>
+  // expected-error @+1 {{op 'peer.quantized_mix' has a pool of 15 experts, but its experts are selected among 16 (4 * 4 product keys)}}
+  %y = peer.quantized_mix %x, %i, %v, %p, %f gelu
+     : tensor<?x8xf32>, tensor<?x2x2xi32>, tensor<?x2x2xf32>, tensor<15x2x8xi8>, tensor<15x2xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
 func.func @plain(%s: tensor<?x2x1x4xf32>, %x: tensor<?x8xf32>, %p: tensor<16x2x8xf32>) -> tensor<?x8xf32> {
   %i, %v = peer.select %s topk<2> : tensor<?x2x1x4xf32>
   // expected-error @+1 {{op 'peer.mix' has a pool of 8 experts, but its experts are selected among 4}}
