@@ -1,6 +1,7 @@
 #include "Safetensors.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -108,15 +109,14 @@ Status checkLayout(const std::map<std::string, TensorInfo, std::less<>> &infos, 
   return {};
 }
 
-std::string headerText(const std::vector<NamedTensor> &tensors, const Metadata &metadata) {
+std::string headerText(const std::vector<TensorHeader> &tensors, const Metadata &metadata) {
   json header = json::object();
   if (!metadata.empty())
     header["__metadata__"] = metadata;
   uint64_t offset = 0;
-  for (const auto &[name, tensor] : tensors) {
-    uint64_t end = offset + tensor->bytes();
-    header[name] = {
-        {"dtype", safetensorsName(tensor->dtype())}, {"shape", tensor->shape()}, {"data_offsets", {offset, end}}};
+  for (const auto &[name, dtype, shape] : tensors) {
+    uint64_t end = offset + static_cast<uint64_t>(*byteCount(dtype, shape));
+    header[name] = {{"dtype", safetensorsName(dtype)}, {"shape", shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = header.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -209,19 +209,27 @@ Result<TensorMap> readSafetensors(const std::string &path) {
   return tensors;
 }
 
-Status writeSafetensors(const std::string &path, const std::vector<NamedTensor> &tensors, const Metadata &metadata) {
-  std::vector<NamedTensor> order = tensors;
+Status SafetensorsFile::readBytes(std::string_view tensor, uint64_t offset, void *target, uint64_t bytes) const {
+  auto found = infos.find(tensor);
+  if (found == infos.end())
+    return Status::error(name, " has no tensor \"", tensor, "\"");
+  assert(offset + bytes <= found->second.end - found->second.begin);
+  return file->read(dataStart + found->second.begin + offset, target, bytes);
+}
+
+Result<SafetensorsWriter> SafetensorsWriter::create(const std::string &path, std::vector<TensorHeader> tensors,
+                                                    const Metadata &metadata) {
   // Wide types first, so that every tensor is aligned to its elements, as the reference implementation does.
-  std::sort(order.begin(), order.end(), [](const NamedTensor &a, const NamedTensor &b) {
-    size_t widthA = dtypeSize(a.tensor->dtype()), widthB = dtypeSize(b.tensor->dtype());
+  std::sort(tensors.begin(), tensors.end(), [](const TensorHeader &a, const TensorHeader &b) {
+    size_t widthA = dtypeSize(a.dtype), widthB = dtypeSize(b.dtype);
     return widthA != widthB ? widthA > widthB : a.name < b.name;
   });
   std::set<std::string_view> names;
-  for (const NamedTensor &item : order)
+  for (const TensorHeader &item : tensors)
     if (item.name == "__metadata__" || !names.insert(item.name).second)
       return Status::error("cannot write ", path, ": the tensor name \"", item.name, "\" is ",
                            item.name == "__metadata__" ? "reserved" : "used twice");
-  std::string header = headerText(order, metadata);
+  std::string header = headerText(tensors, metadata);
   uint64_t headerBytes = header.size();
   if (headerBytes > kMaxHeader)
     return Status::error("cannot write ", path, ": its header would take ", headerBytes, " bytes, and at most ",
@@ -229,8 +237,21 @@ Status writeSafetensors(const std::string &path, const std::vector<NamedTensor> 
   PEER_TRY_ASSIGN(AtomicFile file, AtomicFile::create(path));
   PEER_TRY(file.write(&headerBytes, 8));
   PEER_TRY(file.write(header));
-  for (const NamedTensor &item : order)
-    PEER_TRY(file.write(item.tensor->data(), item.tensor->bytes()));
+  return SafetensorsWriter(std::move(file), std::move(tensors));
+}
+
+Status writeSafetensors(const std::string &path, const std::vector<NamedTensor> &tensors, const Metadata &metadata) {
+  std::vector<TensorHeader> headers;
+  std::map<std::string_view, const Tensor *> byName;
+  for (const auto &[name, tensor] : tensors) {
+    headers.push_back({name, tensor->dtype(), tensor->shape()});
+    byName[name] = tensor;
+  }
+  PEER_TRY_ASSIGN(SafetensorsWriter file, SafetensorsWriter::create(path, std::move(headers), metadata));
+  for (const TensorHeader &item : file.order()) {
+    const Tensor &tensor = *byName.at(item.name);
+    PEER_TRY(file.append(tensor.data(), tensor.bytes()));
+  }
   return file.commit();
 }
 

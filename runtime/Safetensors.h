@@ -33,6 +33,9 @@ public:
   /// Reads one tensor into `target`; an error, naming expected and got, where dtype or shape differ.
   Status readInto(std::string_view tensor, Tensor &target) const;
 
+  /// Reads a part of one tensor's bytes, which must lie within it.
+  Status readBytes(std::string_view tensor, uint64_t offset, void *target, uint64_t bytes) const;
+
 private:
   std::string name;
   std::shared_ptr<MappedFile> file;
@@ -43,6 +46,32 @@ private:
 
 /// All tensors of a file.
 Result<TensorMap> readSafetensors(const std::string &path);
+
+/// What a file says of a tensor.
+struct TensorHeader {
+  std::string name;
+  DType dtype;
+  Shape shape;
+};
+
+/// Writes a file atomically (see AtomicFile), the data piece by piece: for tensors that do not fit in memory.
+class SafetensorsWriter {
+public:
+  /// Names must differ.
+  static Result<SafetensorsWriter> create(const std::string &path, std::vector<TensorHeader> tensors,
+                                          const Metadata &metadata = {});
+  /// The tensors in the order in which their data has to follow.
+  const std::vector<TensorHeader> &order() const { return tensors; }
+  Status append(const void *data, uint64_t bytes) { return file.write(data, bytes); }
+  /// To be called when all data is there.
+  Status commit() { return file.commit(); }
+
+private:
+  SafetensorsWriter(AtomicFile file, std::vector<TensorHeader> tensors)
+      : file(std::move(file)), tensors(std::move(tensors)) {}
+  AtomicFile file;
+  std::vector<TensorHeader> tensors;
+};
 
 /// A tensor to be written under a name.
 struct NamedTensor {

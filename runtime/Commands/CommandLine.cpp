@@ -75,6 +75,7 @@ int runCommandLine(int argc, char **argv) {
   addCallCommand(app, context);
   addBenchCommand(app, context);
   addInitCommand(app, context);
+  addQuantizeCommand(app, context);
   addInspectCommand(app, context);
   // CLI11 would only say that a command is missing.
   auto named = [&](const CLI::App *command) { return command->check_name(argv[1]); };
