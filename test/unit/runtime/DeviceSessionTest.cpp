@@ -64,6 +64,21 @@ TEST_F(DeviceSessionTest, TheHostCodeRunsTwiceAndThenTheGraph) {
   EXPECT_EQ(session->states().at("calls").as<float>()[0], 10.0f);
 }
 
+TEST_F(DeviceSessionTest, CallsAreTimedAsTheyAreReplayed) {
+  for (int call = 1; call <= 4; ++call) {
+    ProfileRecording recording(ProfileGrain::Calls);
+    Result<TensorMap> results = scale(2, 1);
+    ASSERT_OK(results);
+    EXPECT_EQ(results->at("host_calls").as<int32_t>()[0], std::min(call, 2));
+    ASSERT_EQ(recording.marks.size(), 2u);
+    EXPECT_EQ(recording.marks[0].kernel, 0);
+    EXPECT_EQ(recording.marks[1].kernel, -1);
+    EXPECT_GT(recording.marks[1].nanoseconds, recording.marks[0].nanoseconds);
+  }
+  ProfileRecording kernels;
+  EXPECT_EQ(scale(2, 1)->at("host_calls").as<int32_t>()[0], 3);
+}
+
 TEST_F(DeviceSessionTest, ResultsOutliveLaterCalls) {
   Result<TensorMap> first = scale(2, 1), second = scale(2, 2), third = scale(2, 3);
   EXPECT_EQ(first->at("y").as<float>()[0], 2.0f);
