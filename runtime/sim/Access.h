@@ -12,9 +12,9 @@ namespace peer::runtime::sim {
 /// Calls `f` with the number of every lane of a mask, in order.
 template <typename F>
 void eachLane(Mask mask, F f) {
+  // Unrolled 32 times, as compilers like to, checks leave no room in the cache of instructions.
   if (mask == kAllLanes)
-    for (unsigned lane = 0; lane < kLanes; ++lane)
-      f(lane);
+    _Pragma("clang loop unroll(disable)") for (unsigned lane = 0; lane < kLanes; ++lane) f(lane);
   else
     for (Mask rest = mask; rest; rest &= rest - 1)
       f(static_cast<unsigned>(std::countr_zero(rest)));

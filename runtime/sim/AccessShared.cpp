@@ -29,9 +29,9 @@ void BlockRun::sharedRead(Warp &warp, const Inst &inst, const Access &access) {
   if (!watchShared)
     return;
   const uint32_t now = warp.clock[warp.index], base = scratch.clockBase;
-  const unsigned shift = program.sharedGrain, count = std::max(1u, access.bytes >> shift);
+  const unsigned shift = program.sharedGrain;
   Cell *cells = scratch.cells.data();
-  eachLane(access.lanes, [&](unsigned lane) {
+  auto check = [&](unsigned lane, auto count) {
     auto self = static_cast<uint16_t>(warp.index * kLanes + lane + 1);
     Cell *touched = cells + (access.offset[lane] >> shift);
     bool fine = true;
@@ -43,7 +43,12 @@ void BlockRun::sharedRead(Warp &warp, const Inst &inst, const Access &access) {
       return sharedReadFaults(warp, inst, lane, access);
     for (unsigned i = 0; i < count; ++i)
       touched[i].noteReader(self, now);
-  });
+  };
+  // Most accesses are as wide as the narrowest.
+  if (unsigned count = access.bytes >> shift; count > 1)
+    eachLane(access.lanes, [&](unsigned lane) { check(lane, count); });
+  else
+    eachLane(access.lanes, [&](unsigned lane) { check(lane, std::integral_constant<unsigned, 1>()); });
 }
 
 void BlockRun::sharedReadFaults(Warp &warp, const Inst &inst, unsigned lane, const Access &access) {
