@@ -20,7 +20,7 @@ using arith::CmpIPredicate;
 /// Tokens that a block looks at between two barriers: as many as its list holds.
 static constexpr int64_t kScan = 1024;
 /// Rows of dy that a warp waits for at the same time.
-static constexpr int64_t kInFlight = 3;
+static constexpr int64_t kInFlight = 4;
 /// Up to this many table rows there are blocks for few rows each.
 static constexpr int64_t kSmallTable = 4096;
 /// A table of up to so many bytes is worth copies for ranges of tokens.
@@ -99,6 +99,12 @@ Value TableGrad::scan(BlockBuilder &b, const ColumnTile &tile, Value base, Value
       mine = b.add(mine, popcount(b, mask));
     }
   });
+  // The list ends with a whole warp's entries: the others name no row.
+  b.onEachThread([&] {
+    Value rest = b.add(total, lane);
+    b.ifThen(both(b, b.cmp(CmpIPredicate::eq, b.warp(), b.index(0)), b.cmp(CmpIPredicate::slt, rest, b.i32(kScan))),
+             [&] { b.store(b.i32(-1), listRows, b.toIndex(rest)); });
+  });
   b.barrier();
   return total;
 }
@@ -142,9 +148,7 @@ void TableGrad::addRow(BlockBuilder &b, Value row, Value listed, Value at, llvm:
   Values result =
       narrowLoop(b, zero, listed, kWarpSize, {b.f32(0, b.floats(lanes)), zero}, [&](Value base, ValueRange carried) {
         Value position = b.add(base, b.toI32(b.lane()));
-        Value exists = b.cmp(CmpIPredicate::slt, position, listed);
-        Value named = b.load(listRows, b.toIndex(b.select(exists, position, base)));
-        Value mask = b.ballot(both(b, exists, b.cmp(CmpIPredicate::eq, named, row)));
+        Value mask = b.ballot(b.cmp(CmpIPredicate::eq, b.load(listRows, b.toIndex(position)), row));
         Value sum = gatherAll(b, mask, base, at, carried[0]);
         return Values{sum, arith::OrIOp::create(b, carried[1], mask)};
       });
