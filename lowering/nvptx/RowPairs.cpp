@@ -18,7 +18,7 @@ static int64_t countPairs(int64_t k) {
   return count;
 }
 
-int64_t PairSelect::tableBytes(int64_t k) { return llvm::alignTo(std::max<int64_t>(countPairs(k), 1) * 4, 16); }
+int64_t PairSelect::tableBytes(int64_t k) { return SharedPlan::bytesOf(countPairs(k)); }
 
 /// The pair with this number (index) as one number.
 static Value emitRanks(LoopBuilder &b, Value number, int64_t k) {
@@ -40,9 +40,8 @@ PairSelect::PairSelect(BlockBuilder &b, int64_t n, int64_t k, SharedPlan &shared
     : b(b), n(n), k(k), list(b, k, [&b](const Entry &x, const Entry &y) {
         return emitPrecedes(b, {x[0], x[1], x[2]}, {y[0], y[1], y[2]});
       }) {
-  table = shared.view(shared.reserve(tableBytes(k)), {tableBytes(k) / 4}, b.getI32Type());
-  b.forThreads(b.index(countPairs(k)),
-               [&](Value number) { b.store(b.toI32(emitRanks(b, number, k)), table, {number}); });
+  table = shared.words(countPairs(k));
+  b.forThreads(b.index(countPairs(k)), [&](Value number) { table.store(b, b.toI32(emitRanks(b, number, k)), number); });
 }
 
 Entry PairSelect::candidate(Half half, Value i, Value j, Value present) const {
@@ -72,7 +71,7 @@ Entries PairSelect::select(Half half) const {
         Entries batch, merged = toEntries(carried, 3);
         for (int64_t r = 0; r < list.registers(); ++r) {
           Value number = b.add(list.number(r), from), present = b.cmp(CmpIPredicate::ult, number, count);
-          Value ranks = b.toIndex(b.load(table, {b.select(present, number, zero)}));
+          Value ranks = b.toIndex(table.load(b, b.getI32Type(), b.select(present, number, zero)));
           Value i = b.div(ranks, b.index(kMostSelected)), j = b.rem(ranks, b.index(kMostSelected));
           batch.push_back(candidate(half, i, j, present));
         }

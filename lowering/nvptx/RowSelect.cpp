@@ -24,11 +24,13 @@ static int64_t queueLength(int64_t size) { return size + kScoresPerLane * std::m
 
 RowSelect::RowSelect(BlockBuilder &b, int64_t k, int64_t slots, SharedPlan &shared)
     : b(b), k(k), list(scoreLists(b, k)) {
-  queueScores = shared.buffer({slots * queueLength(list.size())}, b.getF32Type());
-  queueNumbers = shared.buffer({slots * queueLength(list.size())}, b.getI32Type());
+  queueScores = shared.words(slots * queueLength(list.size()));
+  queueNumbers = shared.words(slots * queueLength(list.size()));
 }
 
-int64_t RowSelect::queueBytes(int64_t k, int64_t slots) { return slots * queueLength(listSize(k)) * 8; }
+int64_t RowSelect::queueBytes(int64_t k, int64_t slots) {
+  return 2 * SharedPlan::bytesOf(slots * queueLength(listSize(k)));
+}
 
 static Entry nothing(LoopBuilder &b) { return {b.f32(-kInfinity), b.i32(std::numeric_limits<int32_t>::max())}; }
 
@@ -57,7 +59,7 @@ RowSelect::State RowSelect::flush(const State &state) const {
     Value at = b.add(from, list.number(r)), place = b.add(state.start, at);
     batch.push_back(emitIf(
         b, b.cmp(CmpIPredicate::ult, at, count),
-        [&] { return Values{b.load(queueScores, {place}), b.load(queueNumbers, {place})}; },
+        [&] { return Values{queueScores.load(b, b.getF32Type(), place), queueNumbers.load(b, b.getI32Type(), place)}; },
         [&] { return Values(nothing(b)); }));
   }
   // The places may be written again.
@@ -75,8 +77,8 @@ RowSelect::State RowSelect::push(const State &state, Value score, Value number) 
   Value place = b.add(state.start, b.toIndex(b.add(state.queued, list.rank(bits))));
   b.onEachThread([&] {
     b.ifThen(keep, [&] {
-      b.store(score, queueScores, {place});
-      b.store(b.toI32(number), queueNumbers, {place});
+      queueScores.store(b, score, place);
+      queueNumbers.store(b, b.toI32(number), place);
     });
   });
   State pushed = state;
@@ -158,7 +160,7 @@ Entries RowSelect::fill(const Entries &best, Value slot) const {
                         })[0];
         Value bits = list.bits(free), at = b.add(place, list.rank(bits));
         b.ifThen(both(b, free, b.cmp(CmpIPredicate::slt, at, b.i32(k))),
-                 [&] { b.store(number, queueNumbers, {b.add(start, b.toIndex(at))}); });
+                 [&] { queueNumbers.store(b, number, b.add(start, b.toIndex(at))); });
         place = b.add(place, list.population(bits));
       }
       b.warpBarrier();
@@ -166,7 +168,7 @@ Entries RowSelect::fill(const Entries &best, Value slot) const {
         Value number = b.toI32(list.number(r));
         Value taken = both(b, b.cmp(CmpIPredicate::sge, number, count), b.cmp(CmpIPredicate::slt, number, b.i32(k)));
         filled[r][1] = emitIf(
-            b, taken, [&] { return Values{b.load(queueNumbers, {b.add(start, list.number(r))})}; },
+            b, taken, [&] { return Values{queueNumbers.load(b, b.getI32Type(), b.add(start, list.number(r)))}; },
             [&] { return Values{best[r][1]}; })[0];
       }
       b.warpBarrier();

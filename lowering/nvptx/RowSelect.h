@@ -66,7 +66,7 @@ private:
   BlockBuilder &b;
   int64_t k;
   LaneList list;
-  mlir::Value queueScores, queueNumbers;
+  SharedWords queueScores, queueNumbers;
 };
 
 /// The k best pairs of two sorted lists, in the order of emitPrecedes.
@@ -91,7 +91,7 @@ private:
   BlockBuilder &b;
   int64_t n, k;
   LaneList list;
-  mlir::Value table; // of the pairs of ranks (i, j) with i > 0: i * kMostSelected + j
+  SharedWords table; // of the pairs of ranks (i, j) with i > 0: i * kMostSelected + j
 };
 
 /// The weights of sorted scores, of which k are meant; -inf has weight 0.

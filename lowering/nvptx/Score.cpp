@@ -98,8 +98,10 @@ static void emitFewTokens(ScoreOp op, LoopBuilder &host) {
               b.mul(b.lane(), b.index(width)), b.index(d), zeros,
               [&](Value c, ValueRange carried) {
                 Values next, parts;
-                for (Value key : own)
-                  parts.push_back(b.load(keys, {keyHead, half, key, c}, width));
+                for (Value key : own) {
+                  Value part = b.loadWide(keys, {keyHead, half, key, c}, width, /*readOnly=*/true);
+                  parts.push_back(part.getType() == wide ? part : Value(arith::ExtFOp::create(b, wide, part)));
+                }
                 for (int64_t t = 0; t < tokens; ++t) {
                   Value q = b.load(query, {b.index(t), head, half, c}, width);
                   for (auto [i, part] : llvm::enumerate(parts))

@@ -44,36 +44,10 @@ int64_t ScoreShape::queryBytes() const { return rows * queryStride() * 4; }
 
 int64_t ScoreShape::workBytes() const { return 4 * std::max(2 * kKeyChunk * kSlabStride, rows * kScoreStride); }
 
-//===----------------------------------------------------------------------===//
-// Shared memory
-//===----------------------------------------------------------------------===//
-
-Value SharedWords::pointer(BlockBuilder &b, Value word, int64_t constant) const {
-  Value position = arith::IndexCastOp::create(b, b.getI64Type(), word);
-  Value at = LLVM::GEPOp::create(b, base.getType(), b.getI32Type(), base, ArrayRef<LLVM::GEPArg>{position});
-  if (constant == 0)
-    return at;
-  return LLVM::GEPOp::create(b, base.getType(), b.getI32Type(), at,
-                             ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(constant)});
-}
-
-static int64_t bytesOf(Type type) {
-  auto vector = dyn_cast<VectorType>(type);
-  return vector ? vector.getNumElements() * vector.getElementTypeBitWidth() / 8 : type.getIntOrFloatBitWidth() / 8;
-}
-
-Value SharedWords::load(BlockBuilder &b, Type type, Value word, int64_t constant) const {
-  return LLVM::LoadOp::create(b, type, pointer(b, word, constant), bytesOf(type));
-}
-
-void SharedWords::store(BlockBuilder &b, Value v, Value word, int64_t constant) const {
-  LLVM::StoreOp::create(b, v, pointer(b, word, constant), bytesOf(v.getType()));
-}
-
 ScoreTile::ScoreTile(BlockBuilder &b, ScoreOp op, int64_t rows, SharedPlan &shared)
     : b(b), shape(ScoreShape::of(op, rows)), query(op.getQuery()), keys(op.getKeys()), lane(b) {
-  queries.base = shared.pointer(shared.reserve(shape.queryBytes()));
-  work.base = shared.pointer(shared.reserve(shape.workBytes()));
+  queries = shared.words(shape.queryBytes() / 4);
+  work = shared.words(shape.workBytes() / 4);
   // Warps side by side along the tokens, then along the keys.
   Value down = b.index(rows / 16), warp = b.warp();
   warpRow = b.mul(b.rem(warp, down), b.index(16));

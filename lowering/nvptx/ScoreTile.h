@@ -37,16 +37,6 @@ struct ScoreShape {
   bool packedQuery() const { return bf16Query && bf16Keys; }
 };
 
-/// Words of a block's shared memory, by constant offsets as far as possible: they become part of the instruction.
-struct SharedWords {
-  mlir::Value base; // pointer to shared memory
-
-  mlir::Value pointer(BlockBuilder &b, mlir::Value word, int64_t constant = 0) const;
-  mlir::Value load(BlockBuilder &b, mlir::Type type, mlir::Value word, int64_t constant = 0) const;
-  /// Done by every thread that reaches it.
-  void store(BlockBuilder &b, mlir::Value v, mlir::Value word, int64_t constant = 0) const;
-};
-
 class ScoreTile {
 public:
   ScoreTile(BlockBuilder &b, ScoreOp op, int64_t rows, SharedPlan &shared);

@@ -25,14 +25,15 @@ SelectRows::SelectRows(BlockBuilder &b, Selection what, int64_t slots, SharedPla
   if (what.halves() == 2)
     pairs.emplace(b, what.n(), what.k(), shared);
   int64_t length = slots * what.halves() * lists().size();
-  scores = shared.buffer({length}, b.getF32Type());
-  numbers = shared.buffer({length}, b.getI32Type());
-  queued = shared.buffer({slots}, b.getI32Type());
+  scores = shared.words(length);
+  numbers = shared.words(length);
+  queued = shared.words(slots);
 }
 
 int64_t SelectRows::sharedBytes(int64_t halves, int64_t k, int64_t slots) {
   int64_t table = halves == 2 ? PairSelect::tableBytes(k) : 0;
-  return RowSelect::queueBytes(k, slots) + table + slots * halves * listSize(k) * 8 + llvm::alignTo(slots * 4, 16);
+  return RowSelect::queueBytes(k, slots) + table + 2 * SharedPlan::bytesOf(slots * halves * listSize(k)) +
+         SharedPlan::bytesOf(slots);
 }
 
 Value SelectRows::place(Value slot, Value half) const {
@@ -45,9 +46,9 @@ RowState SelectRows::load(Value slot, Value half) {
   b.warpBarrier();
   for (int64_t r = 0; r < lists().registers(); ++r) {
     Value at = b.add(place(slot, half), lists().number(r));
-    row.best.push_back({b.load(scores, {at}), b.load(numbers, {at})});
+    row.best.push_back({scores.load(b, b.getF32Type(), at), numbers.load(b, b.getI32Type(), at)});
   }
-  row.queued = b.load(queued, {slot});
+  row.queued = queued.load(b, b.getI32Type(), slot);
   return row;
 }
 
@@ -56,10 +57,10 @@ void SelectRows::store(const RowState &row, Value slot, Value half) {
   b.onEachThread([&] {
     for (auto [r, entry] : llvm::enumerate(row.best)) {
       Value at = b.add(place(slot, half), lists().number(r));
-      b.store(entry[0], scores, {at});
-      b.store(entry[1], numbers, {at});
+      scores.store(b, entry[0], at);
+      numbers.store(b, entry[1], at);
     }
-    b.ifThen(b.cmp(CmpIPredicate::eq, lists().member(), b.index(0)), [&] { b.store(row.queued, queued, {slot}); });
+    b.ifThen(b.cmp(CmpIPredicate::eq, lists().member(), b.index(0)), [&] { queued.store(b, row.queued, slot); });
   });
 }
 
@@ -85,7 +86,7 @@ void SelectRows::finish(Value slot, Value token, Value head, Value present) {
     b.warpBarrier();
     auto half = [&](int64_t p, Value rank) {
       Value at = b.add(place(slot, b.index(p)), rank);
-      return std::make_pair(b.load(scores, {at}), b.load(numbers, {at}));
+      return std::make_pair(scores.load(b, b.getF32Type(), at), numbers.load(b, b.getI32Type(), at));
     };
     for (const Entry &entry : pairs->select(half)) {
       best.push_back(entry[0]);
@@ -170,8 +171,8 @@ static void emitParts(const Selection &what, BlockBuilder &b, int64_t rowCount, 
   const LaneList &lists = rows.lists();
   Groups groups(b, lists);
   RowSelect best(b, what.k(), groups.count, shared);
-  Value partScores = shared.buffer({groups.count * lists.size()}, b.getF32Type());
-  Value partNumbers = shared.buffer({groups.count * lists.size()}, b.getI32Type());
+  SharedWords partScores = shared.words(groups.count * lists.size());
+  SharedWords partNumbers = shared.words(groups.count * lists.size());
   auto place = [&](Value list, int64_t r) { return b.add(b.mul(list, b.index(lists.size())), lists.number(r)); };
   Value heads = b.dim(what.logits(), 1), zero = b.index(0), halves = b.index(what.halves());
   Value lastList = b.index(rowCount * what.halves() - 1);
@@ -187,8 +188,8 @@ static void emitParts(const Selection &what, BlockBuilder &b, int64_t rowCount, 
     RowState part = best.offer(best.empty(), groups.number, {first, count, b.index(span), yes, score});
     b.onEachThread([&] {
       for (auto [r, entry] : llvm::enumerate(part.best)) {
-        b.store(entry[0], partScores, {place(groups.number, r)});
-        b.store(entry[1], partNumbers, {place(groups.number, r)});
+        partScores.store(b, entry[0], place(groups.number, r));
+        partNumbers.store(b, entry[1], place(groups.number, r));
       }
     });
   }
@@ -199,7 +200,7 @@ static void emitParts(const Selection &what, BlockBuilder &b, int64_t rowCount, 
       Entries loaded;
       for (int64_t r = 0; r < lists.registers(); ++r) {
         Value at = place(b.add(firstPart, i), r);
-        loaded.push_back({b.load(partScores, {at}), b.load(partNumbers, {at})});
+        loaded.push_back({partScores.load(b, b.getF32Type(), at), partNumbers.load(b, b.getI32Type(), at)});
       }
       return loaded;
     };

@@ -52,7 +52,7 @@ private:
   Selection what;
   RowSelect rows;
   std::optional<PairSelect> pairs;
-  mlir::Value scores, numbers, queued;
+  SharedWords scores, numbers, queued;
 };
 
 /// The policy 'all': every expert in order of its index.

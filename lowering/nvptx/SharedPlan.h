@@ -10,24 +10,33 @@ namespace peer::nvptx {
 /// What a block may take: two fit on a multiprocessor of sm_90 and later, one on any since sm_80.
 inline constexpr int64_t kMostShared = 96 * 1024, kBlocksAtOnce = 2;
 
+/// Words of 32 bits in shared memory; offsets count words, constants become part of the instruction.
+struct SharedWords {
+  mlir::Value base; // pointer to shared memory
+
+  mlir::Value pointer(BlockBuilder &b, mlir::Value word, int64_t constant = 0) const;
+  /// A scalar or vector, aligned to its size.
+  mlir::Value load(BlockBuilder &b, mlir::Type type, mlir::Value word, int64_t constant = 0) const;
+  /// Done by every thread that reaches it.
+  void store(BlockBuilder &b, mlir::Value v, mlir::Value word, int64_t constant = 0) const;
+};
+
 /// Lays out one op's buffers in the dynamic shared memory of its launch. Ops of one launch follow each other behind
-/// barriers and use the same memory, of which the launch gets as much as the largest of them wants.
+/// barriers and use the same memory, of which the launch gets as much as the largest of them wants. Such a launch must have no
+/// other shared memory.
 class SharedPlan {
 public:
   explicit SharedPlan(BlockBuilder &b);
 
-  /// A place of so many bytes, aligned to 16.
-  int64_t reserve(int64_t bytes);
-  /// The memory from `place` on as a buffer; several may look at one place.
-  mlir::Value view(int64_t place, mlir::ArrayRef<int64_t> shape, mlir::Type element);
-  /// A pointer to it, in the address space of shared memory.
-  mlir::Value pointer(int64_t place);
-  mlir::Value buffer(mlir::ArrayRef<int64_t> shape, mlir::Type element);
+  /// So many words, aligned to 16 bytes.
+  SharedWords words(int64_t count);
+  /// Bytes that words() takes.
+  static int64_t bytesOf(int64_t count) { return llvm::alignTo(4 * count, 16); }
 
 private:
   BlockBuilder &b;
   mlir::gpu::LaunchOp launch;
-  mlir::Value memory;
+  mlir::Value base;
   int64_t bytes = 0;
 };
 

@@ -1,0 +1,48 @@
+// Score, select and gate of a tile as one kernel, whose scores are never in memory; for few tokens three kernels become two.
+// RUN: peer-opt %s --target=sm_90 --mlir-print-ir-after=peer-lower-to-blocks --emit=asm -o %t.ptx 2> %t.blocks
+// RUN: FileCheck %s --input-file=%t.blocks
+// RUN: FileCheck %s --input-file=%t.ptx --check-prefix=PTX --implicit-check-not=.local --implicit-check-not=.extern --implicit-check-not=atom
+// RUN: peer-opt %s --target=sm_80 --emit=asm | FileCheck %s --check-prefix=PTX --implicit-check-not=.local --implicit-check-not=.extern --implicit-check-not=atom
+
+// The scratch of scores and val has no user left. A block has 64 tokens of a head and memory for their queries and lists.
+// CHECK-LABEL: func.func private @kernel_score_select_gate(
+// CHECK:       affine.min #{{.*}}(%{{.*}})[%arg0]
+// CHECK-NOT:   memref.view
+// CHECK:       gpu.dynamic_shared_memory
+// CHECK:       nvvm.cp.async.shared.global
+// CHECK:       nvvm.mma.sync
+// CHECK:       vote.sync ballot
+// CHECK-NOT:   peer.{{score|select|gate}}
+
+// bf16 keys and f32 queries: three products of bf16, and the queries' parts by one instruction for two.
+// PTX-LABEL: .entry score_select_gate(
+// PTX:       .minnctapersm 2
+// PTX:       cp.async.cg.shared.global
+// PTX:       cvt.rn.bf16x2.f32
+// PTX-COUNT-48: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// PTX:       vote.sync.ballot
+// PTX:       shfl.sync.bfly
+func.func @many(%q: tensor<?x8x2x128xf32>, %c: tensor<8x2x1024x128xbf16>) -> (tensor<?x8x16xi32>, tensor<?x8x16xf32>) {
+  %s = peer.score %q, %c : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xbf16>
+  %i, %v = peer.select %s product_topk<16> : tensor<?x8x2x1024xf32>
+  %w = peer.gate %v softmax : tensor<?x8x16xf32>
+  return %i, %w : tensor<?x8x16xi32>, tensor<?x8x16xf32>
+}
+
+// A block for 64 keys of a head and half, then one for each head: 256 + 8.
+// CHECK-LABEL: func.func private @kernel_score(
+// CHECK:       arith.constant 256 : index
+// CHECK:       gpu.launch {{.*}} function(@score)
+// CHECK-NOT:   nvvm.mma.sync
+// CHECK-LABEL: func.func private @kernel_select_gate(
+// CHECK:       gpu.launch {{.*}} function(@select_gate)
+// CHECK-NOT:   peer.{{score|select|gate}}
+// PTX-DAG: .entry score(
+// PTX-DAG: ld.global.nc.v4.b32
+// PTX-DAG: .entry select_gate(
+func.func @few(%q: tensor<1x8x2x128xf32>, %c: tensor<8x2x1024x128xf32>) -> (tensor<1x8x16xi32>, tensor<1x8x16xf32>) {
+  %s = peer.score %q, %c : tensor<1x8x2x128xf32>, tensor<8x2x1024x128xf32>
+  %i, %v = peer.select %s product_topk<16> : tensor<1x8x2x1024xf32>
+  %w = peer.gate %v softmax : tensor<1x8x16xf32>
+  return %i, %w : tensor<1x8x16xi32>, tensor<1x8x16xf32>
+}
