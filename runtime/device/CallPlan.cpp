@@ -1,21 +1,12 @@
 #include "CallPlan.h"
 
-#include <algorithm>
+#include <utility>
 
 namespace peer::runtime {
 
-CallPlan::~CallPlan() {
-  dropGraph();
-  for (DeviceAddress address : staging)
-    (void)device.free(address);
-}
-
-Status CallPlan::stage(size_t index, const void *data, uint64_t bytes) {
-  if (!staging[index]) {
-    PEER_TRY_ASSIGN(staging[index], device.allocate(std::max<uint64_t>(bytes, 1)));
-  }
-  set(index, staging[index]);
-  return device.copyIn(staging[index], data, bytes);
+Status CallPlan::put(size_t index, const void *value) {
+  set(index, buffers.address(index));
+  return buffers.put(index, value);
 }
 
 void CallPlan::set(size_t index, DeviceAddress address) {
@@ -23,8 +14,9 @@ void CallPlan::set(size_t index, DeviceAddress address) {
     dropGraph();
 }
 
-void CallPlan::keep(DeviceGraph *recorded, std::vector<DeviceAddress> taken) {
+void CallPlan::keep(DeviceGraph *recorded, bool copies, std::vector<DeviceAddress> taken) {
   graph = recorded;
+  graphCopies = copies;
   pinned = std::move(taken);
   graphResults.assign(frame.results().begin(), frame.results().end());
 }

@@ -1,7 +1,8 @@
-// What calls of one entry with one T have in common: buffers for inputs and scalars that stay where they are, and the graph of the operations.
+// What calls of one entry with one T have in common: buffers of inputs, scalars and results that stay where they are, and the graph of the
+// operations.
 #pragma once
 
-#include "../CallFrame.h"
+#include "CallBuffers.h"
 #include "DeviceHeap.h"
 
 namespace peer::runtime {
@@ -9,22 +10,24 @@ namespace peer::runtime {
 class CallPlan {
 public:
   CallPlan(Device &device, DeviceHeap &heap, const Entry &entry, int64_t tokens)
-      : frame(entry, tokens), entry(entry), tokens(tokens), device(device), heap(heap),
-        staging(entry.arguments.size(), 0) {}
-  ~CallPlan();
+      : frame(entry, tokens), buffers(device, entry, tokens), entry(entry), tokens(tokens), device(device), heap(heap) {
+  }
+  ~CallPlan() { dropGraph(); }
   CallPlan(const CallPlan &) = delete;
   CallPlan &operator=(const CallPlan &) = delete;
 
   bool isFor(const Entry &other, int64_t otherTokens) const { return &entry == &other && tokens == otherTokens; }
 
-  /// Copies the value of input or scalar `index` to its buffer.
-  Status stage(size_t index, const void *data, uint64_t bytes);
+  /// Takes the value of input or scalar `index`.
+  Status put(size_t index, const void *value);
   /// Says where argument `index` lies. A graph made for another address is given up.
   void set(size_t index, DeviceAddress address);
 
-  bool hasGraph() const { return graph != nullptr; }
+  /// Whether there is a graph, with copies of the buffers in it or without.
+  bool hasGraph(bool copies) const { return graph != nullptr && graphCopies == copies; }
   /// Keeps a graph that was recorded just now, with the frame's results. `taken` are the blocks that it uses.
-  void keep(DeviceGraph *recorded, std::vector<DeviceAddress> taken);
+  void keep(DeviceGraph *recorded, bool copies, std::vector<DeviceAddress> taken);
+  void dropGraph();
   Status launchGraph() { return device.launch(graph); }
   /// The results' descriptors of the last call.
   std::span<const int64_t> results() const { return resultWords; }
@@ -33,19 +36,18 @@ public:
   void resultsOfGraph() { resultWords = graphResults; }
 
   CallFrame frame;
+  CallBuffers buffers;
   /// Completed calls; whether recording was tried in vain.
   int64_t calls = 0;
   bool refusesGraph = false;
 
 private:
-  void dropGraph();
-
   const Entry &entry;
   int64_t tokens;
   Device &device;
   DeviceHeap &heap;
-  std::vector<DeviceAddress> staging; // by argument; null where there is none
   DeviceGraph *graph = nullptr;
+  bool graphCopies = false;
   std::vector<DeviceAddress> pinned;
   std::vector<int64_t> graphResults, resultWords;
 };

@@ -110,6 +110,32 @@ Status CudaDevice::free(DeviceAddress address) {
   return check(driver.memFree(address), "memory cannot be freed");
 }
 
+Result<std::byte *> CudaDevice::allocateHost(uint64_t bytes) {
+  PEER_TRY(enter());
+  void *memory = nullptr;
+  // Pages, which are aligned to more than anybody asks for.
+  PEER_TRY(
+      checkBytes(driver.memAllocHost(&memory, std::max<uint64_t>(bytes, 1)), bytes, "of the host cannot be pinned"));
+  return static_cast<std::byte *>(memory);
+}
+
+Status CudaDevice::freeHost(std::byte *memory) {
+  if (!memory)
+    return {};
+  PEER_TRY(synchronize());
+  return check(driver.memFreeHost(memory), "memory of the host cannot be freed");
+}
+
+Status CudaDevice::send(DeviceAddress to, const std::byte *from, uint64_t bytes) {
+  PEER_TRY(enter());
+  return checkBytes(driver.memcpyHtoDAsync(to, from, bytes, stream), bytes, "cannot be copied to the GPU");
+}
+
+Status CudaDevice::fetch(std::byte *to, DeviceAddress from, uint64_t bytes) {
+  PEER_TRY(enter());
+  return checkBytes(driver.memcpyDtoHAsync(to, from, bytes, stream), bytes, "cannot be copied from the GPU");
+}
+
 Status CudaDevice::copyIn(DeviceAddress to, const void *from, uint64_t bytes) {
   PEER_TRY(enter());
   return checkBytes(staging.copyIn(to, from, bytes), bytes, "cannot be copied to the GPU");

@@ -28,6 +28,11 @@ public:
   Result<DeviceAddress> allocate(uint64_t bytes) override;
   Status free(DeviceAddress address) override;
 
+  Result<std::byte *> allocateHost(uint64_t bytes) override;
+  Status freeHost(std::byte *memory) override;
+  Status send(DeviceAddress to, const std::byte *from, uint64_t bytes) override;
+  Status fetch(std::byte *to, DeviceAddress from, uint64_t bytes) override;
+
   Status copyIn(DeviceAddress to, const void *from, uint64_t bytes) override;
   Status copyOut(void *to, DeviceAddress from, uint64_t bytes) override;
   Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) override;

@@ -2,7 +2,8 @@
 //
 // Operations on the device are ordered by its one stream: launches, copies within the device, fills and marks are put on it and may
 // still be running when their function returns; copyIn and copyOut end when the host's buffer is free again or filled. An operation's error
-// may come late, at copyOut or synchronize. A device is used by one thread at a time.
+// may come late, at copyOut or synchronize. send and fetch only put a copy on the stream, and can be part of a graph: their host memory is the
+// device's own, and belongs to the copy until synchronize. A device is used by one thread at a time.
 #pragma once
 
 #include "../Profile.h"
@@ -80,6 +81,18 @@ public:
   /// wants to know; others ignore it.
   virtual Status discard(DeviceAddress address, uint64_t bytes) { return {}; }
 
+  /// Whether blocks in use should not share an allocation, since accesses beyond the end of one are found.
+  virtual bool separatesBlocks() const { return false; }
+
+  /// Memory of the host that the device reads and writes by itself, at least 256-byte aligned, not initialised.
+  virtual Result<std::byte *> allocateHost(uint64_t bytes) = 0;
+  /// Waits for what is on the stream; null is ignored.
+  virtual Status freeHost(std::byte *memory) = 0;
+  /// Puts a copy from the host on the stream, or into its capture; `from` is in memory of allocateHost.
+  virtual Status send(DeviceAddress to, const std::byte *from, uint64_t bytes) = 0;
+  /// The same to the host.
+  virtual Status fetch(std::byte *to, DeviceAddress from, uint64_t bytes) = 0;
+
   /// Host to device. `from` may be changed when it returns.
   virtual Status copyIn(DeviceAddress to, const void *from, uint64_t bytes) = 0;
   /// Device to host, after everything on the stream.
@@ -111,8 +124,8 @@ public:
 
   /// Whether sequences of operations can be recorded and run again.
   virtual bool capturesGraphs() const { return false; }
-  /// From here to endCapture launches, copies within the device, fills and products are recorded instead of executed. Modules and functions
-  /// have been loaded by an earlier call of the same operations; copyIn, copyOut, synchronize and mark are not called.
+  /// From here to endCapture launches, copies within the device, send, fetch, fills and products are recorded instead of executed. Modules and
+  /// functions have been loaded by an earlier call of the same operations; copyIn, copyOut, synchronize and mark are not called.
   virtual Status beginCapture() { return Status::error("this device records no graphs"); }
   /// Ends the capture in any case; an error where something could not be recorded.
   virtual Result<DeviceGraph *> endCapture() { return Status::error("this device records no graphs"); }

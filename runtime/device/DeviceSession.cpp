@@ -55,13 +55,13 @@ Result<CallPlan *> DeviceSession::planFor(const Entry &entry, int64_t tokens) {
 
 Status DeviceSession::bindArguments(CallPlan &plan, const Entry &entry, const TensorMap &inputs,
                                     std::span<const ScalarValue> values) {
+  PEER_TRY(plan.buffers.allocate());
   for (size_t i = 0; i < entry.arguments.size(); ++i) {
     const Argument &argument = entry.arguments[i];
     if (argument.role == Role::Input) {
-      const Tensor &tensor = inputs.find(argument.name)->second;
-      PEER_TRY(plan.stage(i, tensor.data(), tensor.bytes()));
+      PEER_TRY(plan.put(i, inputs.find(argument.name)->second.data()));
     } else if (argument.role == Role::Scalar) {
-      PEER_TRY(plan.stage(i, &values[i], dtypeSize(argument.dtype)));
+      PEER_TRY(plan.put(i, &values[i]));
     } else {
       PEER_TRY_ASSIGN(DeviceAddress address, mirror(argument.role).upload(argument.name));
       plan.set(i, address);
@@ -79,17 +79,22 @@ Status DeviceSession::runHostCode(CallPlan &plan, const Entry &entry) {
   return call.status();
 }
 
-Status DeviceSession::capture(CallPlan &plan, const Entry &entry) {
+Status DeviceSession::capture(CallPlan &plan, const Entry &entry, int64_t tokens, bool copies) {
+  plan.dropGraph();
   PEER_TRY(where->beginCapture());
   blocks.beginPinning();
-  Status status = runHostCode(plan, entry);
+  Status status = copies ? plan.buffers.send() : Status();
+  if (status.ok())
+    status = runHostCode(plan, entry);
+  if (status.ok() && copies)
+    status = fetchResults(plan, entry, tokens, plan.frame.results());
   std::set<DeviceAddress> results;
   for (const ResultView &view : readResults(entry, plan.frame.results()))
     results.insert(reinterpret_cast<DeviceAddress>(view.allocated));
   std::vector<DeviceAddress> taken = blocks.endPinning(results);
   Result<DeviceGraph *> graph = where->endCapture();
   if (status.ok() && graph.ok()) {
-    plan.keep(*graph, std::move(taken));
+    plan.keep(*graph, copies, std::move(taken));
     return {};
   }
   if (graph.ok())
@@ -98,44 +103,62 @@ Status DeviceSession::capture(CallPlan &plan, const Entry &entry) {
   return status.ok() ? graph.status() : status;
 }
 
-Status DeviceSession::execute(CallPlan &plan, const Entry &entry) {
-  ProfileRecording *recording = ProfileRecording::ofThisThread();
-  bool wantsKernels = recording && recording->grain == ProfileGrain::Kernels;
-  if (!wantsKernels && where->capturesGraphs() && plan.calls > 0 && !plan.refusesGraph && !plan.hasGraph()) {
+Status DeviceSession::enqueue(CallPlan &plan, const Entry &entry, int64_t tokens) {
+  const ProfileRecording *recording = ProfileRecording::ofThisThread();
+  bool timesCall = recording && recording->grain == ProfileGrain::Calls;
+  bool timesKernels = recording && !timesCall;
+  // A call whose time is asked for is one without its copies.
+  bool copies = !timesCall;
+  if (!timesKernels && where->capturesGraphs() && plan.calls > 0 && !plan.refusesGraph && !plan.hasGraph(copies)) {
     // What cannot be recorded can still be run; if something else is wrong, running it will say so.
-    plan.refusesGraph = !capture(plan, entry).ok();
+    plan.refusesGraph = !capture(plan, entry, tokens, copies).ok();
     blocks.giveAll();
   }
-  bool replay = !wantsKernels && plan.hasGraph();
-  if (recording && !wantsKernels)
+  bool replays = !timesKernels && plan.hasGraph(copies);
+  if (replays)
+    plan.resultsOfGraph();
+  if (replays && copies)
+    return plan.launchGraph();
+  PEER_TRY(plan.buffers.send());
+  if (timesCall)
     PEER_TRY(where->mark(0));
-  Status status = replay ? plan.launchGraph() : runHostCode(plan, entry);
-  if (recording && status.ok())
-    status = where->mark(-1);
+  PEER_TRY(replays ? plan.launchGraph() : runHostCode(plan, entry));
+  if (recording)
+    PEER_TRY(where->mark(-1));
+  if (!replays)
+    plan.resultsOfFrame();
+  return fetchResults(plan, entry, tokens, plan.results());
+}
+
+Status DeviceSession::execute(CallPlan &plan, const Entry &entry, int64_t tokens) {
+  Status status = enqueue(plan, entry, tokens);
   // A launch's own error may only show now, and then it came first.
   Status late = where->synchronize();
   PEER_TRY(status);
   PEER_TRY(late);
-  if (recording) {
+  if (ProfileRecording *recording = ProfileRecording::ofThisThread()) {
     PEER_TRY_ASSIGN(std::vector<ProfileMark> marks, where->takeMarks());
     recording->marks.insert(recording->marks.end(), marks.begin(), marks.end());
   }
-  if (replay)
-    plan.resultsOfGraph();
-  else
-    plan.resultsOfFrame();
   return {};
 }
 
-Result<TensorMap> DeviceSession::takeResults(const CallPlan &plan, const Entry &entry, int64_t tokens) {
-  std::vector<ResultView> views = readResults(entry, plan.results());
+Status DeviceSession::fetchResults(CallPlan &plan, const Entry &entry, int64_t tokens, std::span<const int64_t> words) {
+  std::vector<ResultView> views = readResults(entry, words);
   PEER_TRY(checkResults(entry, views, tokens));
+  for (size_t i = 0; i < views.size(); ++i)
+    PEER_TRY(plan.buffers.fetch(i, reinterpret_cast<DeviceAddress>(views[i].data)));
+  return {};
+}
+
+Result<TensorMap> DeviceSession::takeResults(CallPlan &plan, const Entry &entry) {
+  std::vector<ResultView> views = readResults(entry, plan.results());
   TensorMap results;
-  for (ResultView &view : views) {
-    PEER_TRY_ASSIGN(Tensor tensor,
-                    Tensor::zeros(view.info->dtype, std::move(view.shape), concat("result \"", view.info->name, "\"")));
-    PEER_TRY(where->copyOut(tensor.data(), reinterpret_cast<DeviceAddress>(view.data), tensor.bytes()));
-    results.emplace(view.info->name, std::move(tensor));
+  for (size_t i = 0; i < views.size(); ++i) {
+    auto &[info, allocated, data, shape] = views[i];
+    PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(info->dtype, std::move(shape), concat("result \"", info->name, "\"")));
+    PEER_TRY(plan.buffers.take(i, reinterpret_cast<DeviceAddress>(data), tensor.data()));
+    results.emplace(info->name, std::move(tensor));
   }
   return results;
 }
@@ -145,14 +168,14 @@ Result<TensorMap> DeviceSession::call(const Entry &entry, int64_t tokens, const 
   PEER_TRY_ASSIGN(CallPlan * plan, planFor(entry, tokens));
   Status status = bindArguments(*plan, entry, inputs, values);
   if (status.ok()) {
-    status = execute(*plan, entry);
+    status = execute(*plan, entry, tokens);
     for (const Argument &argument : entry.arguments)
       if (argument.updated && onDevice(argument))
         mirror(argument.role).deviceChanged(argument.name);
   }
   if (!status.ok())
     status = Status::error("entry \"", entry.name, "\" of ", artifact->path(), ": ", status.message());
-  Result<TensorMap> results = status.ok() ? takeResults(*plan, entry, tokens) : Result<TensorMap>(status);
+  Result<TensorMap> results = status.ok() ? takeResults(*plan, entry) : Result<TensorMap>(status);
   blocks.giveAll();
   plan->calls += status.ok();
   return results;

@@ -1,7 +1,8 @@
 // A session's side on a device: copies of its tensors there, and calls of entries whose buffers are all device memory.
 //
 // The first call of an entry with some T runs its host code. From the second on, a device that can records what the host code puts on the stream
-// and runs the record again: the host code cannot see values, so it would do the same again as long as all addresses are the same.
+// and runs the record again: the host code cannot see values, so it would do the same again as long as all addresses are the same. Copies of
+// inputs and results are part of the record, so that such a call is one launch and one wait.
 #pragma once
 
 #include "../Artifact.h"
@@ -50,10 +51,13 @@ private:
   Result<CallPlan *> planFor(const Entry &entry, int64_t tokens);
   Status bindArguments(CallPlan &plan, const Entry &entry, const TensorMap &inputs,
                        std::span<const ScalarValue> values);
-  Status execute(CallPlan &plan, const Entry &entry);
+  Status execute(CallPlan &plan, const Entry &entry, int64_t tokens);
+  /// Puts a call on the stream, with the copies of its inputs and results.
+  Status enqueue(CallPlan &plan, const Entry &entry, int64_t tokens);
   Status runHostCode(CallPlan &plan, const Entry &entry);
-  Status capture(CallPlan &plan, const Entry &entry);
-  Result<TensorMap> takeResults(const CallPlan &plan, const Entry &entry, int64_t tokens);
+  Status capture(CallPlan &plan, const Entry &entry, int64_t tokens, bool copies);
+  Status fetchResults(CallPlan &plan, const Entry &entry, int64_t tokens, std::span<const int64_t> words);
+  Result<TensorMap> takeResults(CallPlan &plan, const Entry &entry);
 
   std::shared_ptr<Artifact> artifact; // its modules must outlive those loaded from them
   std::shared_ptr<Device> where;

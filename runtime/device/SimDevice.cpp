@@ -5,6 +5,7 @@
 #include "../sim/Simulator.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <omp.h>
@@ -12,6 +13,8 @@
 namespace peer::runtime {
 
 namespace {
+constexpr size_t kHostAlign = 256;
+
 /// A kernel by name; how its parameters lie was read once.
 struct SimFunction : DeviceFunction {
   SimFunction(const sim::LoadedModule *module, std::string name, std::vector<sim::Program::Parameter> parameters,
@@ -56,6 +59,25 @@ public:
   Status free(DeviceAddress address) override { return address ? simulator.memory().free(address) : Status(); }
   Status discard(DeviceAddress address, uint64_t bytes) override {
     return perform([=, this] { return simulator.memory().forget(address, bytes); });
+  }
+
+  bool separatesBlocks() const override { return true; }
+
+  Result<std::byte *> allocateHost(uint64_t bytes) override {
+    auto *memory = static_cast<std::byte *>(std::aligned_alloc(kHostAlign, (bytes / kHostAlign + 1) * kHostAlign));
+    if (!memory)
+      return Status::error(bytesText(bytes), " of the host's memory cannot be allocated");
+    return memory;
+  }
+  Status freeHost(std::byte *memory) override {
+    std::free(memory);
+    return {};
+  }
+  Status send(DeviceAddress to, const std::byte *from, uint64_t bytes) override {
+    return perform([=, this] { return simulator.memory().copyIn(to, from, bytes); });
+  }
+  Status fetch(std::byte *to, DeviceAddress from, uint64_t bytes) override {
+    return perform([=, this] { return simulator.memory().copyOut(to, from, bytes); });
   }
 
   Status copyIn(DeviceAddress to, const void *from, uint64_t bytes) override {

@@ -12,8 +12,10 @@ def counts(path):
 
 
 first, second = counts(FIRST), counts(SECOND)
-# Inputs and results are copied in every step.
 differences = {name: second[name] - first[name] for name in first if second[name] != first[name]}
 graphs = differences.pop("graph launches of", 0)
-others = {name: differences[name] for name in differences if name not in ("kernels", "bytes in", "bytes out")}
-print(f"{graphs} more graph launches and", "nothing else" if not others and graphs == MORE else others)
+# Inputs and results are copied in every step, by the graphs.
+moved = [differences.pop(name, 0) // MORE for name in ("bytes in", "bytes out")]
+differences.pop("kernels", None)
+print(f"{graphs} more graph launches with {moved[0]} bytes in, {moved[1]} bytes out each and",
+      "nothing else" if not differences and graphs == MORE else differences)

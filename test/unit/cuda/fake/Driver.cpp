@@ -18,10 +18,11 @@ void printCounts() {
   const Counts &counts = driver().counts;
   std::fprintf(stderr,
                "fake cuda: %llu launches, %llu graph launches of %llu kernels, %llu captures, %llu modules, "
-               "%llu bytes in, %llu bytes out\n",
+               "%llu copies in, %llu copies out, %llu bytes in, %llu bytes out\n",
                static_cast<unsigned long long>(counts.launches), static_cast<unsigned long long>(counts.graphLaunches),
                static_cast<unsigned long long>(counts.graphKernels), static_cast<unsigned long long>(counts.captures),
-               static_cast<unsigned long long>(counts.modules), static_cast<unsigned long long>(counts.bytesIn),
+               static_cast<unsigned long long>(counts.modules), static_cast<unsigned long long>(counts.copiesIn),
+               static_cast<unsigned long long>(counts.copiesOut), static_cast<unsigned long long>(counts.bytesIn),
                static_cast<unsigned long long>(counts.bytesOut));
 }
 

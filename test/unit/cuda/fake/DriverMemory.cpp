@@ -6,6 +6,9 @@
 namespace peer::runtime::cuda::fake {
 
 namespace {
+/// A graph may outlive what it copies from.
+constexpr const char *kUnpinned = "a copy of host memory that is not pinned any more";
+
 /// What the driver sees at once: whether an address was ever part of an allocation that holds so many bytes.
 bool plausible(Driver &self, Pointer address, size_t bytes) {
   const sim::Allocation *found = self.memory().find(address);
@@ -120,8 +123,13 @@ Code cuMemcpyHtoDAsync_v2(Pointer to, const void *from, size_t bytes, Stream str
     // The real one takes pageable memory, and waits for it; nobody here means that.
     if (!self.isPinned(from, bytes))
       return self.explain(kInvalidValue, "a copy from host memory that is not pinned");
-    self.counts.bytesIn += bytes;
-    return self.enqueue(stream, {[=, &self] { return ran(self, self.memory().copyIn(to, from, bytes)); }});
+    return self.enqueue(stream, {.run =
+                                     [=, &self] {
+                                       if (!self.isPinned(from, bytes))
+                                         return self.explain(kIllegalAddress, kUnpinned);
+                                       return ran(self, self.memory().copyIn(to, from, bytes));
+                                     },
+                                 .bytesIn = bytes});
   });
 }
 
@@ -131,8 +139,13 @@ Code cuMemcpyDtoHAsync_v2(void *to, Pointer from, size_t bytes, Stream stream) {
       return kInvalidValue;
     if (!self.isPinned(to, bytes))
       return self.explain(kInvalidValue, "a copy to host memory that is not pinned");
-    self.counts.bytesOut += bytes;
-    return self.enqueue(stream, {[=, &self] { return ran(self, self.memory().copyOut(to, from, bytes)); }});
+    return self.enqueue(stream, {.run =
+                                     [=, &self] {
+                                       if (!self.isPinned(to, bytes))
+                                         return self.explain(kIllegalAddress, kUnpinned);
+                                       return ran(self, self.memory().copyOut(to, from, bytes));
+                                     },
+                                 .bytesOut = bytes});
   });
 }
 

@@ -26,6 +26,10 @@ Code Driver::enqueue(Stream handle, Operation operation) {
     return kSuccess;
   }
   counts.launches += operation.kernel;
+  counts.copiesIn += operation.bytesIn > 0;
+  counts.copiesOut += operation.bytesOut > 0;
+  counts.bytesIn += operation.bytesIn;
+  counts.bytesOut += operation.bytesOut;
   stream->waiting.push_back(std::move(operation));
   return kSuccess;
 }
@@ -145,6 +149,8 @@ Code cuGraphLaunch(GraphExec exec, Stream stream) {
     ++self.counts.graphLaunches;
     for (const Operation &operation : **found) {
       self.counts.graphKernels += operation.kernel;
+      self.counts.bytesIn += operation.bytesIn;
+      self.counts.bytesOut += operation.bytesOut;
       on->waiting.push_back(operation);
     }
     return kSuccess;

@@ -11,7 +11,8 @@ struct Counts {
   /// Kernels launched one by one, graphs launched, kernels that graphs launched.
   uint64_t launches = 0, graphLaunches = 0, graphKernels = 0;
   uint64_t captures = 0, allocations = 0, pinnedAllocations = 0, modules = 0, synchronizations = 0;
-  uint64_t bytesIn = 0, bytesOut = 0;
+  /// Copies from and to the host one by one; their bytes and those of graphs' copies.
+  uint64_t copiesIn = 0, copiesOut = 0, bytesIn = 0, bytesOut = 0;
   /// Pieces of device and pinned memory, modules, streams, events and graphs that exist now.
   uint64_t alive = 0;
 };

@@ -25,6 +25,8 @@ namespace peer::runtime::cuda::fake {
 struct Operation {
   std::function<Code()> run;
   bool kernel = false;
+  /// Of copies from and to the host.
+  size_t bytesIn = 0, bytesOut = 0;
 };
 using Operations = std::vector<Operation>;
 
