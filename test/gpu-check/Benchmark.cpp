@@ -2,6 +2,7 @@
 
 #include "Bench.h"
 #include "Inputs.h"
+#include "Random.h"
 
 #include <algorithm>
 #include <cmath>
@@ -34,6 +35,7 @@ public:
     PEER_TRY_ASSIGN(entry, session->entry(spec["entry"].get<std::string>()));
     PEER_TRY(session->prepare(*entry));
     PEER_TRY(session->initParameters(kSeed));
+    PEER_TRY(fillQuantized(session->parameters(), kSeed));
     scalars = session->defaultScalars(*entry);
     int64_t tokens = spec["tokens"];
     int sets = tokens <= kManyTokens ? kManyInputs : kFewInputs;
@@ -139,7 +141,7 @@ Status measure(const Json &spec, const BenchmarkOptions &options, Json &result) 
   double tokens = spec["tokens"];
   if (metric != "bytes") {
     std::optional<TorchSide> torch;
-    if (!options.python.empty())
+    if (!options.python.empty() && spec["torch"].get<bool>())
       torch.emplace(options.python, options.folder + "/torch_side.py", spec);
     std::vector<double> device, host;
     // The two sides take turns, so that a clock that changes meets both.
@@ -182,7 +184,7 @@ void judge(const Json &spec, const BenchmarkOptions &options, Json &result) {
   std::string metric = spec["metric"];
   result["status"] = "measured";
   // Memory is the same in the simulator.
-  if (!options.judge && metric != "bytes")
+  if ((!options.judge && metric != "bytes") || metric == "times")
     return;
   double value = valueOf(result, metric, spec["tokens"]), target = spec["target"];
   bool met = metric == "percent of copy" ? value >= target : value <= target;
@@ -197,11 +199,6 @@ void judge(const Json &spec, const BenchmarkOptions &options, Json &result) {
 
 Json runBenchmark(const Json &spec, const BenchmarkOptions &options) {
   Json result = {{"id", spec["id"]}, {"name", spec["name"]}, {"tokens", spec["tokens"]}, {"status", "fail"}};
-  if (spec.contains("unavailable")) {
-    result["status"] = "not available";
-    result["message"] = spec["unavailable"];
-    return result;
-  }
   if (Status status = measure(spec, options, result); status.ok())
     judge(spec, options, result);
   else
@@ -209,6 +206,22 @@ Json runBenchmark(const Json &spec, const BenchmarkOptions &options) {
   // A process of its own for each: what one of them holds on the GPU is free again for the next.
   result["fatal"] = true;
   return result;
+}
+
+void judgeRatio(const Json &spec, const Json &others, bool judge, Json &result) {
+  auto beside = std::ranges::find_if(
+      others, [&](const Json &other) { return other["name"] == spec["beside"] && other.contains("us"); });
+  if (spec["metric"] != "times" || beside == others.end() || !result.contains("us"))
+    return;
+  double value = (*beside)["us"].get<double>() / result["us"].get<double>(), target = spec["target"];
+  result["value"] = value;
+  result["unit"] = "times";
+  if (!judge || result["status"] == "fail")
+    return;
+  result["target"] = target;
+  result["status"] = value >= target ? "pass" : "fail";
+  if (value < target)
+    result["message"] = "the target is not met";
 }
 
 } // namespace peer::gpucheck

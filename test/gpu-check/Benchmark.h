@@ -16,7 +16,10 @@ struct BenchmarkOptions {
   std::string python;
 };
 
-/// Measures what `spec` (an element of benchmarks.json) describes: {"name", "status": "pass", "fail", "measured" or "not available", "us", ...}.
+/// Measures what `spec` (an element of benchmarks.json) describes: {"name", "status": "pass", "fail" or "measured", "us", ...}.
 Json runBenchmark(const Json &spec, const BenchmarkOptions &options);
+
+/// Judges one whose target is another's time, out of the results so far.
+void judgeRatio(const Json &spec, const Json &others, bool judge, Json &result);
 
 } // namespace peer::gpucheck

@@ -37,6 +37,7 @@ void normalise(Tensor &weights, int64_t perHead) {
 
 double valueAt(const Tensor &tensor, size_t i) {
   return tensor.dtype() == DType::I32    ? tensor.as<int32_t>()[i]
+         : tensor.dtype() == DType::I8   ? tensor.as<int8_t>()[i]
          : tensor.dtype() == DType::BF16 ? bf16ToFloat(tensor.as<uint16_t>()[i])
                                          : tensor.as<float>()[i];
 }
@@ -60,14 +61,21 @@ Array all(const Tensor &tensor) {
   return rowsOf(tensor, rows);
 }
 
-/// The mix, with a table of the selected experts alone.
-Array mixOf(const Array &x, Array idx, const Array &weights, const Tensor &pool) {
+/// The mix, with a table of the selected experts alone. `scales` of their vectors may be null.
+Array mixOf(const Array &x, Array idx, const Array &weights, const Tensor &pool, const Tensor *scales) {
   std::vector<int64_t> rows;
   for (double &expert : idx.values) {
     rows.push_back(static_cast<int64_t>(expert));
     expert = static_cast<double>(rows.size() - 1);
   }
-  return reference::mix(x, idx, weights, rowsOf(pool, rows), reference::Activation::Gelu, 1);
+  Array table = rowsOf(pool, rows);
+  if (scales) {
+    Array factors = rowsOf(*scales, rows);
+    size_t width = table.values.size() / factors.values.size();
+    for (size_t i = 0; i < table.values.size(); ++i)
+      table.values[i] *= factors.values[i / width];
+  }
+  return reference::mix(x, idx, weights, table, reference::Activation::Gelu, 1);
 }
 } // namespace
 
@@ -78,6 +86,13 @@ Result<TensorMap> benchmarkInputs(const Entry &entry, int64_t tokens, int64_t ex
   if (auto weights = inputs.find("w"); weights != inputs.end())
     normalise(weights->second, weights->second.shape().back());
   return inputs;
+}
+
+Status fillQuantized(TensorMap &parameters, uint64_t seed) {
+  for (auto &[name, tensor] : parameters)
+    if (tensor.dtype() == DType::I8)
+      PEER_TRY(fillUniformIntegers(tensor, -127, 128, RandomStream(seed, name)));
+  return {};
 }
 
 Result<double> errorOfTokens(const Session &session, const Json &spec, const TensorMap &inputs,
@@ -100,13 +115,19 @@ Result<double> errorOfTokens(const Session &session, const Json &spec, const Ten
     idx = selected.idx;
     weights = reference::gate(selected.val, reference::Gate::Softmax);
   }
-  Array expected = mixOf(x, idx, weights, parameters.find("experts")->second), actual = rowsOf(y, some);
-  double error = 0;
+  auto scales = parameters.find("experts.scale");
+  Array expected = mixOf(x, idx, weights, parameters.find("experts")->second,
+                         scales == parameters.end() ? nullptr : &scales->second);
+  Array actual = rowsOf(y, some);
+  double error = 0, largest = 0;
   for (size_t i = 0; i < expected.values.size(); ++i) {
-    double difference = std::abs(actual.values[i] - expected.values[i]) / (1 + std::abs(expected.values[i]));
+    double difference = std::abs(actual.values[i] - expected.values[i]);
     error = std::max(error, std::isnan(difference) ? INFINITY : difference);
+    largest = std::max(largest, std::abs(expected.values[i]));
   }
-  return error;
+  if (largest == 0)
+    return Status::error("the reference is zero: nothing was compared");
+  return error / largest;
 }
 
 } // namespace peer::gpucheck

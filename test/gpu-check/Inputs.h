@@ -12,8 +12,11 @@ namespace peer::gpucheck {
 runtime::Result<runtime::TensorMap> benchmarkInputs(const runtime::Entry &entry, int64_t tokens, int64_t experts,
                                                     double zipf, uint64_t seed);
 
-/// The largest |actual - expected| / (1 + |expected|) of a forward benchmark's result y over a few tokens, by the references in double precision
-/// (select by brute force). `spec` says the kind ("mix" or "layer") and the sizes.
+/// Fills tables of int8, whose initialiser is zeros.
+runtime::Status fillQuantized(runtime::TensorMap &parameters, uint64_t seed);
+
+/// The largest |actual - expected| of a forward benchmark's result y over a few tokens, in parts of the largest |expected|, by the references in
+/// double precision (select by brute force). `spec` says the kind ("mix" or "layer") and the sizes.
 runtime::Result<double> errorOfTokens(const runtime::Session &session, const Json &spec,
                                       const runtime::TensorMap &inputs, const runtime::TensorMap &results);
 

@@ -97,6 +97,7 @@ Json runBenchmarks(const Options &options) {
       [&](size_t i, const Json &given) {
         Json result = {{"id", specs[i]["id"]}, {"name", specs[i]["name"]}, {"tokens", specs[i]["tokens"]}};
         result.update(given);
+        judgeRatio(specs[i], results, how.judge, result);
         std::cout << benchmarkLine(result) << std::endl;
         results.push_back(result);
       });

@@ -48,6 +48,8 @@ std::string valueText(double value, const std::string &unit) {
     return value < 1000 ? text("%.1f us", value) : text("%.2f ms", value * 1e-3);
   if (unit == "bytes")
     return value < 1e7 ? text("%.5f GB", value * 1e-9) : text("%.2f GB", value * 1e-9);
+  if (unit == "times")
+    return text("%.2f x", value);
   return unit == "percent of copy" ? text("%.0f %%", value) : text("%.1f ns/token", value);
 }
 
@@ -76,9 +78,9 @@ std::string benchmarkTable(const Json &benchmarks) {
     row.push_back(benchmark.contains("percent_of_copy") ? text("%.0f %%", benchmark["percent_of_copy"]) : "");
     std::string unit = benchmark.value("unit", "");
     row.push_back(benchmark.contains("value") ? valueText(benchmark["value"], unit) : "");
-    row.push_back(benchmark.contains("target")
-                      ? (unit == "percent of copy" ? ">= " : "<= ") + valueText(benchmark["target"], unit)
-                      : "");
+    row.push_back(benchmark.contains("target") ? (unit == "percent of copy" || unit == "times" ? ">= " : "<= ") +
+                                                     valueText(benchmark["target"], unit)
+                                               : "");
     row.push_back(benchmark.value("status", ""));
     for (const char *variant : {"eager", "compile", "triton"})
       row.push_back(torchText(benchmark, variant));
