@@ -24,7 +24,7 @@ static constexpr int64_t kWidest = 8192;
 /// they leave room for twelve warps per multiprocessor or more.
 static constexpr int64_t kStandingRegisters = 64, kRowRegisters = 64;
 /// Registers for addresses, loops and temporaries, and for each number that is kept.
-static constexpr int64_t kOtherRegisters = 44, kKeptRegisters = 4;
+static constexpr int64_t kOtherRegisters = 40, kKeptRegisters = 4;
 /// Elements of a row per lane at most: a block's warps add their sums up in 48 KiB of shared memory.
 static constexpr int64_t kMostPerLane = 32;
 /// Rows under way at once at most: more hide no more latency beside the other warps.

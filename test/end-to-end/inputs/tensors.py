@@ -1,7 +1,9 @@
-"""Safetensors files without any package: name -> (dtype, shape, values), values an array of f32 or i32."""
+"""Safetensors files without any package: name -> (dtype, shape, values), values an array of f32, i32 or i8."""
 import array
 import json
 import struct
+
+CODES = {"F32": "f", "I32": "i", "I8": "b"}
 
 
 def load(path):
@@ -13,7 +15,7 @@ def load(path):
         if key == "__metadata__":
             continue
         begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        values = array.array("i" if entry["dtype"] == "I32" else "f", data[begin:end])
+        values = array.array(CODES[entry["dtype"]], data[begin:end])
         tensors[key] = (entry["dtype"], entry["shape"], values)
     return tensors
 
