@@ -35,9 +35,19 @@ uint64_t DeviceSession::missingBytes(const Entry &entry) const {
 }
 
 Status DeviceSession::prepare(const Entry &entry) {
-  for (const Argument &argument : entry.arguments)
-    if (onDevice(argument) && mirror(argument.role).hostHas(argument.name))
+  if (prepared.contains(&entry))
+    return {};
+  bool all = true;
+  for (const Argument &argument : entry.arguments) {
+    if (!onDevice(argument))
+      continue;
+    if (mirror(argument.role).hostHas(argument.name))
       PEER_TRY(mirror(argument.role).add(argument.name, argument.role != Role::Parameter));
+    else
+      all = false;
+  }
+  if (all)
+    prepared.insert(&entry);
   return {};
 }
 

@@ -64,6 +64,7 @@ private:
   DeviceHeap blocks;
   LoadedModules modules;
   DeviceMirror parameters, states, usage;
+  std::set<const Entry *> prepared;             // those all of whose tensors are on the device, where they stay
   std::vector<std::unique_ptr<CallPlan>> plans; // the least recently used first
 };
 

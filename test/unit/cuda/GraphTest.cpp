@@ -54,6 +54,36 @@ TEST_F(CudaTest, InputsOfAGraphMayChange) {
   }
 }
 
+TEST_F(CudaTest, CopiesOfAGraph) {
+  std::shared_ptr<Device> device = open();
+  DeviceFunction *scale = load(*device, scalePtx(), "scale");
+  DeviceAddress x = reserve(*device, 128);
+  Result<std::byte *> host = device->allocateHost(256);
+  ASSERT_TRUE(host.ok()) << host.message();
+  auto *in = reinterpret_cast<float *>(*host), *out = in + 32;
+  ok(device->beginCapture());
+  ok(device->send(x, *host, 128));
+  ok(launch(*device, scale, kOneWarp, x, 32u, 3.0f, 1.0f));
+  ok(device->fetch(*host + 128, x, 128));
+  Result<DeviceGraph *> graph = device->endCapture();
+  ASSERT_TRUE(graph.ok()) << graph.message();
+  for (float value : {5.0f, 7.0f}) {
+    cuda::fake::Counts before = counts();
+    std::fill_n(in, 32, value);
+    ok(device->launch(*graph));
+    ok(device->synchronize());
+    EXPECT_EQ(std::vector<float>(out, out + 32), std::vector<float>(32, 3 * value + 1));
+    EXPECT_EQ(counts().copiesIn + counts().copiesOut, before.copiesIn + before.copiesOut);
+    EXPECT_EQ(counts().bytesIn - before.bytesIn, 128u);
+    EXPECT_EQ(counts().bytesOut - before.bytesOut, 128u);
+  }
+  // What a graph copies from must live as long as it does; the real driver would read memory of somebody else.
+  Environment quiet({{"FAKE_CUDA_QUIET", "1"}});
+  ok(device->freeHost(*host));
+  ok(device->launch(*graph));
+  EXPECT_FALSE(device->synchronize().ok());
+}
+
 TEST_F(CudaTest, MemoryMayBeAllocatedDuringACapture) {
   std::shared_ptr<Device> device = open();
   ok(device->beginCapture());

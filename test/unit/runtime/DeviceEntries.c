@@ -109,6 +109,12 @@ void entry_overrun(void **args) {
   scale(NULL, NULL, NULL, NULL, 8);
 }
 
+// Reads 8 values of an input, whatever it has.
+void entry_beyond(void **args) {
+  Rank1 *x = args[0], *factor = args[1];
+  scale(mgpuMemAlloc(32, NULL, false), x->aligned, factor->aligned, ((Rank0 *)args[2])->aligned, 8);
+}
+
 // Reads scratch memory that this call never wrote, though an earlier one may have.
 void entry_stale(void **args) {
   Rank1 *x = args[0], *factor = args[1];

@@ -148,6 +148,15 @@ TEST_F(DeviceSessionTest, FaultsAreErrors) {
   EXPECT_EQ(scale(2, 1)->at("y").as<float>()[0], 2.0f);
 }
 
+// Where inputs lie beside each other, such a read finds what is between them.
+TEST_F(DeviceSessionTest, InputsHaveEnds) {
+  TensorMap inputs;
+  inputs.emplace("x", floats({6}, std::vector<float>(6, 1.0f)));
+  std::string error = errorOf(session->call("beyond", inputs, {{"gain", 1}}));
+  EXPECT_NE(error.find("out of bounds in kernel 'scale'"), std::string::npos) << error;
+  EXPECT_NE(error.find("block (1, 0, 0), thread (2, 0, 0), 4 bytes"), std::string::npos) << error;
+}
+
 TEST_F(DeviceSessionTest, OutOfMemory) {
   std::string error = errorOf(session->call("greedy", {}));
   EXPECT_NE(error.find("out of memory on the device: 1.1 PB were asked for, "), std::string::npos) << error;

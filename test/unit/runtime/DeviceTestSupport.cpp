@@ -22,6 +22,10 @@ nlohmann::json deviceManifest() {
       {"name": "overrun", "symbol": "entry_overrun", "kind": "forward", "of": "", "arguments": [
          {"name": "x", "role": "input", "dtype": "f32", "shape": [8]},
          {"name": "factor", "role": "parameter", "dtype": "f32", "shape": [4]}], "results": [], "kernels": []},
+      {"name": "beyond", "symbol": "entry_beyond", "kind": "forward", "of": "", "arguments": [
+         {"name": "x", "role": "input", "dtype": "f32", "shape": [6]},
+         {"name": "factor", "role": "parameter", "dtype": "f32", "shape": [4]},
+         {"name": "gain", "role": "scalar", "dtype": "f32", "shape": []}], "results": [], "kernels": []},
       {"name": "stale", "symbol": "entry_stale", "kind": "forward", "of": "", "arguments": [
          {"name": "x", "role": "input", "dtype": "f32", "shape": [8]},
          {"name": "factor", "role": "parameter", "dtype": "f32", "shape": [4]}], "results": [], "kernels": []},
