@@ -99,19 +99,17 @@ Status replay(const SafetensorsFile &file, const Json &text, const std::string &
   for (size_t i = 0; i < text["calls"].size(); ++i) {
     const Json &call = text["calls"][i];
     PEER_TRY_ASSIGN(const Entry *entry, session->entry(call["entry"].get<std::string>()));
-    std::string inputPrefix = concat(i, "/in/"), resultPrefix = concat(i, "/out/");
     TensorMap inputs;
-    for (const auto &[name, info] : file.tensors())
-      if (name.starts_with(inputPrefix)) {
-        PEER_TRY_ASSIGN(inputs[name.substr(inputPrefix.size())], file.read(name));
-      }
+    for (const auto &[name, tensor] : call["inputs"].items()) {
+      PEER_TRY_ASSIGN(inputs[name], file.read(tensor.get<std::string>()));
+    }
     ScalarMap scalars;
     for (const auto &[name, value] : call["scalars"].items())
       scalars[name] = value.get<double>();
     PEER_TRY_ASSIGN(TensorMap results, session->call(*entry, inputs, scalars));
     for (const Json &each : call["results"]) {
       std::string name = each["name"];
-      PEER_TRY_ASSIGN(Tensor expected, file.read(resultPrefix + name));
+      PEER_TRY_ASSIGN(Tensor expected, file.read(each["tensor"].get<std::string>()));
       auto found = results.find(name);
       if (found == results.end())
         return Status::error("the entry has no result \"", name, "\"");

@@ -64,6 +64,8 @@ runtime::TensorMap Compiled::call(const std::string &entry, const runtime::Tenso
     ADD_FAILURE() << results.message();
     return {};
   }
+  if (recording)
+    recording->computed(*results);
   return std::move(*results);
 }
 

@@ -105,6 +105,7 @@ protected:
     TensorMap results = call(x, idx, w, dy);
     ASSERT_EQ(results.size(), 4u);
     for (auto [name, expected] : {std::pair{"y", &y}, {"dx", &dx}, {"dw", &dw}, {"c", &coef}}) {
+      compiled->expect(name, results.at(name).shape(), *expected, tolerance);
       Difference found = difference(results.at(name), *expected);
       EXPECT_LE(found.most, tolerance) << name << " at " << found.at << ", " << tokens << " tokens";
     }

@@ -69,7 +69,9 @@ protected:
                                                    : Activation::Relu;
     TensorMap results = call(x, idx, w);
     ASSERT_EQ(results.size(), 1u);
-    Difference found = difference(results.at("y"), mix(x, idx, w, rows, kind, layer.rows).values);
+    Array expected = mix(x, idx, w, rows, kind, layer.rows);
+    compiled->expect("y", expected.shape, expected.values, tolerance);
+    Difference found = difference(results.at("y"), expected.values);
     EXPECT_LE(found.most, tolerance) << "at " << found.at << ", " << x.shape[0] << " tokens";
   }
 

@@ -16,6 +16,8 @@ namespace peer::numerics {
 using namespace runtime;
 
 namespace {
+constexpr double kSimulatorTolerance = 1e-4;
+
 std::string jsonText(const std::string &text) {
   std::ostringstream out;
   out << std::quoted(text);
@@ -32,7 +34,9 @@ std::string join(const std::vector<std::string> &parts) {
 /// The running test, such as RoutingForward.Mix/GpuStatic.
 std::string testName() {
   const auto *info = ::testing::UnitTest::GetInstance()->current_test_info();
-  return info ? std::string(info->test_suite_name()) + "." + info->name() : "none";
+  std::string suite = info ? info->test_suite_name() : "";
+  // Without the name of an instantiation.
+  return info ? suite.substr(suite.find('/') + 1) + "." + info->name() : "none";
 }
 } // namespace
 
@@ -55,17 +59,31 @@ std::unique_ptr<Recording> Recording::start(const std::string &artifact) {
   return std::unique_ptr<Recording>(new Recording(folder, name.str()));
 }
 
-void Recording::add(const std::string &kind, const std::string &name, Result<Tensor> tensor) {
-  if (tensor.ok())
-    tensors.emplace(std::to_string(calls.size() - 1) + "/" + kind + "/" + name, std::move(*tensor));
-  else
+std::string Recording::add(const std::string &name, Result<Tensor> tensor) {
+  if (!tensor.ok()) {
     ADD_FAILURE() << tensor.message();
+    return "";
+  }
+  auto type = static_cast<uint64_t>(tensor->dtype());
+  auto [found, isNew] = known.try_emplace({tensor->shape(), fnv1a(tensor->data(), tensor->bytes(), kFnvStart ^ type)},
+                                          concat(calls.size() - 1, "/", name));
+  if (isNew)
+    tensors.emplace(found->second, std::move(*tensor));
+  return found->second;
 }
 
 void Recording::called(const std::string &entry, const TensorMap &inputs, const ScalarMap &scalars) {
-  calls.push_back({entry, scalars, {}});
+  endCall();
+  calls.push_back({entry, scalars, {}, {}, {}});
   for (const auto &[name, tensor] : inputs)
-    add("in", name, tensor.clone());
+    calls.back().inputs[name] = add("in/" + name, tensor.clone());
+}
+
+void Recording::computed(const TensorMap &results) {
+  for (const auto &[name, tensor] : results)
+    if (tensor.dtype() == DType::F32)
+      if (Result<Tensor> copy = tensor.clone(); copy.ok())
+        calls.back().computed.emplace(name, std::move(*copy));
 }
 
 void Recording::expected(const std::string &result, const Shape &shape, const std::vector<double> &values, DType dtype,
@@ -77,20 +95,31 @@ void Recording::expected(const std::string &result, const Shape &shape, const st
     std::ranges::copy(values, tensor->as<double>().begin());
   else if (tensor.ok())
     std::ranges::transform(values, tensor->as<float>().begin(), [](double value) { return static_cast<float>(value); });
-  add("out", result, std::move(tensor));
-  calls.back().expected.push_back({result, exact ? 0 : tolerance});
+  calls.back().expected.push_back({result, add("out/" + result, std::move(tensor)), exact ? 0 : tolerance});
+  calls.back().computed.clear();
+}
+
+void Recording::endCall() {
+  if (calls.empty())
+    return;
+  for (auto &[name, tensor] : std::exchange(calls.back().computed, {}))
+    calls.back().expected.push_back({name, add("out/" + name, std::move(tensor)), kSimulatorTolerance});
 }
 
 Recording::~Recording() {
+  endCall();
   std::vector<std::string> texts;
   for (const Call &call : calls) {
-    std::vector<std::string> scalars, results;
+    std::vector<std::string> scalars, inputs, results;
+    for (const auto &[name, tensor] : call.inputs)
+      inputs.push_back(jsonText(name) + ": " + jsonText(tensor));
     for (const auto &[name, value] : call.scalars)
       scalars.push_back(jsonText(name) + ": " + concat(std::setprecision(17), value));
     for (const Expected &each : call.expected)
-      results.push_back("{\"name\": " + jsonText(each.result) + ", \"tolerance\": " + concat(each.tolerance) + "}");
-    texts.push_back("{\"entry\": " + jsonText(call.entry) + ", \"scalars\": {" + join(scalars) + "}, \"results\": [" +
-                    join(results) + "]}");
+      results.push_back("{\"name\": " + jsonText(each.result) + ", \"tensor\": " + jsonText(each.tensor) +
+                        ", \"tolerance\": " + concat(each.tolerance) + "}");
+    texts.push_back("{\"entry\": " + jsonText(call.entry) + ", \"scalars\": {" + join(scalars) + "}, \"inputs\": {" +
+                    join(inputs) + "}, \"results\": [" + join(results) + "]}");
   }
   std::string name = testName(), file = name;
   std::ranges::replace(file, '/', '.');

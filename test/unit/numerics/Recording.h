@@ -19,27 +19,35 @@ public:
   /// Parameters are those that the artifact's initialisers give for this seed.
   void initialised(uint64_t seed) { seeds = {seed}; }
   void called(const std::string &entry, const runtime::TensorMap &inputs, const runtime::ScalarMap &scalars);
+  /// What the simulator made of the last call. It stands for what is expected as long as nothing else does: floats to within 1e-4 * (1 + |value|),
+  /// integers, which may be unspecified in part, not at all.
+  void computed(const runtime::TensorMap &results);
   /// What a result of the last call must be, to within `tolerance` * (1 + |expected|). Integers must be equal; not-a-number where one is unspecified.
   void expected(const std::string &result, const runtime::Shape &shape, const std::vector<double> &values,
                 runtime::DType dtype, double tolerance);
 
 private:
+  /// Tensors by the names that they have in the file: equal ones are there once.
   struct Expected {
-    std::string result;
+    std::string result, tensor;
     double tolerance;
   };
   struct Call {
     std::string entry;
     runtime::ScalarMap scalars;
+    std::map<std::string, std::string> inputs;
     std::vector<Expected> expected;
+    runtime::TensorMap computed;
   };
   Recording(std::string folder, std::string artifact) : folder(std::move(folder)), artifact(std::move(artifact)) {}
-  void add(const std::string &kind, const std::string &name, runtime::Result<runtime::Tensor> tensor);
+  void endCall();
+  std::string add(const std::string &name, runtime::Result<runtime::Tensor> tensor);
 
   std::string folder, artifact;
   std::vector<uint64_t> seeds;
   std::vector<Call> calls;
   runtime::TensorMap tensors;
+  std::map<std::pair<runtime::Shape, uint64_t>, std::string> known; // by shape and hash of the contents
 };
 
 } // namespace peer::numerics
