@@ -20,7 +20,7 @@ namespace {
 constexpr int kRepeats = 50, kSimulatedRepeats = 5;
 
 struct Options {
-  std::string folder, cases, device = "cuda", json, markdown, python, only;
+  std::string folder, device = "cuda", json, markdown, python, only;
   bool small = false, noCases = false, noBenchmarks = false;
   int repeats = 0;
 };
@@ -28,7 +28,7 @@ struct Options {
 std::vector<std::string> caseFiles(const Options &options) {
   std::vector<std::string> files;
   std::error_code ignored;
-  for (const auto &entry : std::filesystem::directory_iterator(options.cases, ignored))
+  for (const auto &entry : std::filesystem::directory_iterator(options.folder, ignored))
     if (entry.path().extension() == ".case" && entry.path().filename().string().find(options.only) != std::string::npos)
       files.push_back(entry.path().string());
   std::ranges::sort(files);
@@ -146,8 +146,7 @@ int run(const Options &options) {
 int main(int argc, char **argv) {
   CLI::App app("Checks compiled kernels on a GPU, and measures them");
   Options options;
-  app.add_option("FOLDER", options.folder, "What ./dev gpu-check made")->required();
-  app.add_option("--cases", options.cases, "The folder of recorded cases")->required();
+  app.add_option("FOLDER", options.folder, "What ./dev gpu-check packed, unpacked")->required();
   app.add_option("--device", options.device, "cuda or sim")->check(CLI::IsMember({"cuda", "sim"}));
   app.add_option("--json", options.json, "Write the results there");
   app.add_option("--markdown", options.markdown, "Write the tables there");

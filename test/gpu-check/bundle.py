@@ -17,6 +17,7 @@ import benchmarks
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LIMIT = 60_000_000
+DATA = "data.tar.xz"
 # Plain loops are no kernels that anybody runs for their speed.
 CASES = "Gpu*:*/Gpu*-*GpuLoops*"
 QUICK_CASES = "RoutingForward.Mix*/GpuStatic"
@@ -63,25 +64,21 @@ def compile_benchmarks(build, arch, out, sizes):
     shutil.copy(out / next(spec["artifact"] for spec in specs if spec["small"]), out / "probe.peer")
 
 
-def record_cases(build, arch, out, chosen):
-    """Runs the numeric tests, in the simulator, and packs the calls that they made."""
-    with tempfile.TemporaryDirectory(prefix="peer-gpu-check-") as folder:
-        print(f"recording calls of the numeric tests ({chosen})", flush=True)
-        shards = os.cpu_count()
-        tests = [subprocess.Popen([build / "bin/peer-numerics-tests", f"--gtest_filter={chosen}", "--gtest_brief=1"], stdout=subprocess.PIPE, text=True,
-                                  env={**os.environ, "PEER_TEST_RECORD": folder, "PEER_TEST_GPU": arch, "GTEST_TOTAL_SHARDS": str(shards),
-                                       "GTEST_SHARD_INDEX": str(shard), "OMP_NUM_THREADS": "1"}) for shard in range(shards)]
-        failed = sorted({line for test in tests for line in re.findall(r"^\[  FAILED  \] ([\w./]+)", test.communicate()[0], re.M)})
-        cases = sorted(pathlib.Path(folder).glob("*.case"))
-        if not cases:
-            fail(f"no test recorded anything with the filter {chosen}")
-        # The folder says the same of them, since what is expected comes from the references.
-        for test in failed:
-            print(f"gpu-check: warning: {test} fails in the simulator already", file=sys.stderr)
-        print(f"packing {len(cases)} cases", flush=True)
-        with tarfile.open(out / "cases.tar.xz", "w:xz", preset=9) as archive:
-            for path in sorted(pathlib.Path(folder).iterdir(), key=lambda path: (path.suffix, path.name)):
-                archive.add(path, path.name)
+def record_cases(build, arch, folder, chosen):
+    """Runs the numeric tests, in the simulator, which write down the calls that they make."""
+    print(f"recording calls of the numeric tests ({chosen})", flush=True)
+    shards = os.cpu_count()
+    tests = [subprocess.Popen([build / "bin/peer-numerics-tests", f"--gtest_filter={chosen}", "--gtest_brief=1"], stdout=subprocess.PIPE, text=True,
+                              env={**os.environ, "PEER_TEST_RECORD": folder, "PEER_TEST_GPU": arch, "GTEST_TOTAL_SHARDS": str(shards),
+                                   "GTEST_SHARD_INDEX": str(shard), "OMP_NUM_THREADS": "1"}) for shard in range(shards)]
+    failed = sorted({line for test in tests for line in re.findall(r"^\[  FAILED  \] ([\w./]+)", test.communicate()[0], re.M)})
+    cases = sorted(folder.glob("*.case"))
+    if not cases:
+        fail(f"no test recorded anything with the filter {chosen}")
+    # The folder says the same of them, since what is expected comes from the references.
+    for test in failed:
+        print(f"gpu-check: warning: {test} fails in the simulator already", file=sys.stderr)
+    print(f"packing {len(cases)} cases", flush=True)
 
 
 def libraries(program):
@@ -117,16 +114,21 @@ def copy_programs(build, out):
 def make(arguments, build):
     out = arguments.out
     if out.exists():
-        if not (out / "benchmarks.json").exists() and any(out.iterdir()):
+        if not (out / DATA).exists() and any(out.iterdir()):
             fail(f"{out} exists and is not what this command makes; give another folder with --out")
         shutil.rmtree(out)
     out.mkdir(parents=True)
     copy_programs(build, out)
-    for name in ("run.sh", "torch_side.py"):
-        shutil.copy(HERE / name, out / name)
+    shutil.copy(HERE / "run.sh", out / "run.sh")
     (out / "README.txt").write_text(README.format(arch=arguments.arch), encoding="utf-8")
-    compile_benchmarks(build, arguments.arch, out, [True] if arguments.quick else [False, True])
-    record_cases(build, arguments.arch, out, arguments.cases or (QUICK_CASES if arguments.quick else CASES))
+    with tempfile.TemporaryDirectory(prefix="peer-gpu-check-") as name:
+        folder = pathlib.Path(name)
+        shutil.copy(HERE / "torch_side.py", folder)
+        compile_benchmarks(build, arguments.arch, folder, [True] if arguments.quick else [False, True])
+        record_cases(build, arguments.arch, folder, arguments.cases or (QUICK_CASES if arguments.quick else CASES))
+        with tarfile.open(out / DATA, "w:xz", preset=9) as archive:
+            for path in sorted(folder.iterdir(), key=lambda path: (path.suffix, path.name)):
+                archive.add(path, path.name)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{out}: {size / 1e6:.1f} MB for {arguments.arch}", flush=True)
     if size > LIMIT:

@@ -38,9 +38,9 @@ if [ $bundled = 1 ] || ! LD_LIBRARY_PATH="$here/lib" "$here/bin/peer-gpu-check" 
 else
   run() { program=$1; shift; LD_LIBRARY_PATH="$here/lib" "$here/bin/$program" "$@"; }
 fi
-run xz -dc "$here/cases.tar.xz" | tar -x -C "$work"
+run xz -dc "$here/data.tar.xz" | tar -x -C "$work"
 
-set -- "$here" --cases "$work" --device "$device" --json "$out/results.json" --markdown "$out/results.md"
+set -- "$work" --device "$device" --json "$out/results.json" --markdown "$out/results.md"
 [ $small = 0 ] || set -- "$@" --small
 [ -z "${no_cases-}" ] || set -- "$@" --no-cases
 [ -z "${no_benchmarks-}" ] || set -- "$@" --no-benchmarks

@@ -6,7 +6,7 @@ import struct
 import sys
 import tarfile
 
-path = pathlib.Path(sys.argv[1]) / "cases.tar.xz"
+path = pathlib.Path(sys.argv[1]) / "data.tar.xz"
 with tarfile.open(path) as archive:
     files = {member.name: archive.extractfile(member).read() for member in archive}
 name = min(name for name in files if name.endswith(".case"))
