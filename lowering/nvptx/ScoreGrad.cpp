@@ -26,10 +26,10 @@ static Values positionOf(LoopBuilder &b, Value flat, Value buffer) {
   return at;
 }
 
-static Value elementsOf(LoopBuilder &b, Value buffer, unsigned from = 0) {
+static Value elementsOf(LoopBuilder &b, Value buffer, int64_t from = 0) {
   Value count = b.index(1);
-  for (Value size : ArrayRef(dims(b, buffer, 4)).drop_front(from))
-    count = b.mul(count, size);
+  for (int64_t i = from; i < 4; ++i)
+    count = b.mul(count, b.dim(buffer, i));
   return count;
 }
 
