@@ -5,17 +5,13 @@
 #include "Route.h"
 
 #include "dialect/Check.h"
-#include "dialect/IndexNotation.h"
 #include "dialect/PeerOps.h"
+#include "lowering/TileRules.h"
 
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace peer;
-
-/// Below this many elements a loop over tiles costs more than it gains.
-static constexpr int64_t kSmallTensor = 8192;
 
 /// Elements of a block that goes through memory once: 16 bytes twice per thread.
 static constexpr int64_t kBlockElements = 2048;
@@ -28,15 +24,6 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high) { return std::max
 /// Rows of a tile whose rows are given to warps: one each, more where rows are so short that a block would have little to do.
 static int64_t blockRows(Value matrix) {
   return clamp(kBlockElements / std::max<int64_t>(dimOf(matrix, 1), 1), kWarpsPerBlock, 64);
-}
-
-/// The logits that a gate's or select's tile has to hold, if they are computed in it.
-static Value logitsBehind(Operation *op) {
-  if (auto gate = dyn_cast<GateOp>(op))
-    op = gate.getVal().getDefiningOp();
-  if (auto select = dyn_cast_or_null<SelectOp>(op))
-    return select.getLogits();
-  return {};
 }
 
 /// Tokens and one head, so many tokens as fit into a block that scores and selects. For few tokens the score is left whole: its
@@ -67,25 +54,10 @@ static std::optional<TileSizes> routeTiles(Operation *op) {
 
 /// Sizes by loop for an op of our dialect, before small loops are dropped.
 static std::optional<TileSizes> graphOpTiles(Operation *op) {
-  auto one = [](StringRef loop, int64_t size) {
-    TileSizes sizes;
-    sizes[loop] = size;
-    return sizes;
-  };
-  auto tokensAndHead = [&](int64_t tokens) {
-    TileSizes sizes = one("t", tokens);
-    sizes["h"] = 1;
-    return sizes;
-  };
-  auto sequenceAndHead = [&] {
-    TileSizes sizes = one("s", 1);
-    sizes["h"] = 1;
-    return sizes;
-  };
   using Sizes = std::optional<TileSizes>;
   return llvm::TypeSwitch<Operation *, Sizes>(op)
       .Case<ScoreOp, SelectOp, GateOp>([&](auto) -> Sizes { return routeTiles(op); })
-      .Case<SelectGradOp, ScoreQueryGradOp>([&](auto) -> Sizes { return tokensAndHead(16); })
+      .Case<SelectGradOp, ScoreQueryGradOp>([&](auto) -> Sizes { return tile({{"t", 16}, {"h", 1}}); })
       .Case<ScoreKeyGradOp>([&](auto) -> Sizes { return std::nullopt; })
       // Left whole: their emitters choose a grid by the number of tokens.
       .Case<MixOp, QuantizedMixOp, MixGradOp, GateGradOp, RouteQueryGradOp, RouteKeyGradOp>(
@@ -95,15 +67,16 @@ static std::optional<TileSizes> graphOpTiles(Operation *op) {
       .Case<AttentionOp, AttentionGradOp>([&](auto attention) -> Sizes {
         if (dimOf(attention.getQuery(), 1) / attention.getHeads() <= kWidestHead)
           return std::nullopt;
-        return sequenceAndHead();
+        return tile({{"s", 1}, {"h", 1}});
       })
       // Left whole: sums over tokens take several launches, batch norms stay with their columns, positions with their rows.
       .Case<EmbeddingGradOp, RMSNormWeightGradOp, LayerNormWeightGradOp, BatchNormOp, BatchStatsOp,
             BatchNormWeightGradOp, BatchNormGradOp, RotaryOp>([&](auto) -> Sizes { return std::nullopt; })
       .Case<EmbeddingOp, RMSNormOp, RMSNormGradOp, LayerNormOp, LayerNormGradOp, ActivationOp, ActivationGradOp>(
-          [&](auto) -> Sizes { return one("t", blockRows(op->getResult(0))); })
-      .Case<CrossEntropyOp, CrossEntropyGradOp>(
-          [&](auto row) -> Sizes { return one("t", dimOf(row.getLogits(), 1) > kWarpLogits ? 1 : kWarpsPerBlock); })
+          [&](auto) -> Sizes { return tile({{"t", blockRows(op->getResult(0))}}); })
+      .Case<CrossEntropyOp, CrossEntropyGradOp>([&](auto row) -> Sizes {
+        return tile({{"t", dimOf(row.getLogits(), 1) > kWarpLogits ? 1 : kWarpsPerBlock}});
+      })
       .Default([](Operation *) -> Sizes { return std::nullopt; });
 }
 
@@ -116,45 +89,7 @@ static int64_t elementRows(linalg::LinalgOp op) {
   return std::max<int64_t>(kBlockElements / row, 1);
 }
 
-/// True if the op reads and writes so little that threads would not help.
-static bool isSmall(Operation *op) {
-  for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes())) {
-    auto shaped = dyn_cast<RankedTensorType>(type);
-    if (shaped && (!shaped.hasStaticShape() || shaped.getNumElements() >= kSmallTensor))
-      return false;
-  }
-  return true;
-}
-
-TileSizeModel peer::createGpuTileSizeModel() {
-  return [](Operation *op) -> std::optional<TileSizes> {
-    // Scores are tiled whatever their size: the tile is what keeps them out of memory.
-    if (isSmall(op) && !logitsBehind(op))
-      return std::nullopt;
-    if (auto generic = dyn_cast<linalg::LinalgOp>(op)) {
-      if (generic.getNumLoops() == 0)
-        return std::nullopt;
-      TileSizes sizes;
-      sizes["d0"] = elementRows(generic);
-      return sizes;
-    }
-    auto graph = dyn_cast<GraphOpInterface>(op);
-    std::optional<TileSizes> sizes = graph ? graphOpTiles(op) : std::nullopt;
-    if (!sizes)
-      return std::nullopt;
-    // One tile is no loop: drop static loops that a single tile covers.
-    IndexNotation notation = IndexNotation::of(graph);
-    for (const IndexLoop &loop : notation.loops) {
-      int64_t size = dimOf(graph->getOperand(loop.input), loop.dim);
-      StringRef name(&loop.name, 1);
-      if (!ShapedType::isDynamic(size) && sizes->contains(name) && size / loop.scale <= sizes->lookup(name))
-        sizes->erase(name);
-    }
-    if (sizes->empty())
-      return std::nullopt;
-    return sizes;
-  };
-}
+TileSizeModel peer::createGpuTileSizeModel() { return createTileSizeModel({graphOpTiles, elementRows}); }
 
 MixRegimes peer::gpuMixRegimes() {
   // 132 multiprocessors with 16 warps each, or 12 of wide rows: 2048 tokens fill them once. Blocks of four warps waste the
