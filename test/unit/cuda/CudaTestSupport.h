@@ -52,10 +52,22 @@ protected:
     std::array<void *, sizeof...(Args)> pointers{&args...};
     return device.launch(function, shape, pointers);
   }
+  /// A graph of what `record` does; fails the test, and is null, where there is none.
+  template <typename F>
+  DeviceGraph *capture(Device &device, F record) {
+    ok(device.beginCapture());
+    record();
+    Result<DeviceGraph *> graph = device.endCapture();
+    if (!graph.ok())
+      ADD_FAILURE() << graph.message();
+    return graph.ok() ? *graph : nullptr;
+  }
   static void ok(const Status &status) { EXPECT_TRUE(status.ok()) << status.message(); }
 
   Environment environment;
 };
+
+inline constexpr LaunchShape kOneWarp{{1, 1, 1}, {32, 1, 1}};
 
 /// The beginning of a PTX text.
 std::string header(const std::string &version = "7.8", const std::string &target = "sm_90");

@@ -4,28 +4,26 @@
 namespace peer::runtime::test {
 
 namespace {
-constexpr LaunchShape kOneWarp{{1, 1, 1}, {32, 1, 1}};
-
 TEST_F(CudaTest, GraphsRunAgain) {
   Environment products({{"PEER_CUBLASLT_LIBRARY", PEER_FAKE_CUBLASLT}});
   std::shared_ptr<Device> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   DeviceAddress x = upload(*device, std::vector<float>(16, 1.0f)), y = reserve(*device, 64), z = reserve(*device, 64);
-  ok(device->beginCapture());
-  ok(launch(*device, scale, kOneWarp, x, 16u, 2.0f, 1.0f)); // x = 2 x + 1
-  ok(device->copy(y, x, 64));
-  ok(device->fill(y, 0x3f800000, 4, 4)); // the first row of y = 1
-  Result<bool> product = device->matmul({.m = 4, .n = 4, .k = 4, .a = y, .b = x, .c = z, .lda = 4, .ldb = 4, .ldc = 4});
-  EXPECT_TRUE(product.ok() && *product) << product.message();
-  Result<DeviceGraph *> graph = device->endCapture();
-  ASSERT_TRUE(graph.ok()) << graph.message();
+  DeviceGraph *graph = capture(*device, [&] {
+    ok(launch(*device, scale, kOneWarp, x, 16u, 2.0f, 1.0f)); // x = 2 x + 1
+    ok(device->copy(y, x, 64));
+    ok(device->fill(y, 0x3f800000, 4, 4)); // the first row of y = 1
+    Result<bool> product =
+        device->matmul({.m = 4, .n = 4, .k = 4, .a = y, .b = x, .c = z, .lda = 4, .ldb = 4, .ldc = 4});
+    EXPECT_TRUE(product.ok() && *product) << product.message();
+  });
   // Recorded, not done.
   EXPECT_EQ(download<float>(*device, x, 16), std::vector<float>(16, 1.0f));
 
   cuda::fake::Counts before = counts();
   float value = 1;
   for (int round = 0; round < 3; ++round) {
-    ok(device->launch(*graph));
+    ok(device->launch(graph));
     value = 2 * value + 1;
     std::vector<float> expected(16, 4 * value * value);
     std::fill_n(expected.begin(), 4, 4 * value);
@@ -35,21 +33,18 @@ TEST_F(CudaTest, GraphsRunAgain) {
   EXPECT_EQ(counts().graphLaunches - before.graphLaunches, 3u);
   EXPECT_EQ(counts().graphKernels - before.graphKernels, 3u);
   EXPECT_EQ(counts().launches, before.launches);
-  device->destroy(*graph);
+  device->destroy(graph);
 }
 
 TEST_F(CudaTest, InputsOfAGraphMayChange) {
   std::shared_ptr<Device> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   DeviceAddress x = upload(*device, std::vector<float>(32, 1.0f));
-  ok(device->beginCapture());
-  ok(launch(*device, scale, kOneWarp, x, 32u, 3.0f, 0.0f));
-  Result<DeviceGraph *> graph = device->endCapture();
-  ASSERT_TRUE(graph.ok()) << graph.message();
+  DeviceGraph *graph = capture(*device, [&] { ok(launch(*device, scale, kOneWarp, x, 32u, 3.0f, 0.0f)); });
   for (float value : {5.0f, 7.0f}) {
     std::vector<float> input(32, value);
     ok(device->copyIn(x, input.data(), 128));
-    ok(device->launch(*graph));
+    ok(device->launch(graph));
     EXPECT_EQ(download<float>(*device, x, 32), std::vector<float>(32, 3 * value));
   }
 }
@@ -61,16 +56,15 @@ TEST_F(CudaTest, CopiesOfAGraph) {
   Result<std::byte *> host = device->allocateHost(256);
   ASSERT_TRUE(host.ok()) << host.message();
   auto *in = reinterpret_cast<float *>(*host), *out = in + 32;
-  ok(device->beginCapture());
-  ok(device->send(x, *host, 128));
-  ok(launch(*device, scale, kOneWarp, x, 32u, 3.0f, 1.0f));
-  ok(device->fetch(*host + 128, x, 128));
-  Result<DeviceGraph *> graph = device->endCapture();
-  ASSERT_TRUE(graph.ok()) << graph.message();
+  DeviceGraph *graph = capture(*device, [&] {
+    ok(device->send(x, *host, 128));
+    ok(launch(*device, scale, kOneWarp, x, 32u, 3.0f, 1.0f));
+    ok(device->fetch(*host + 128, x, 128));
+  });
   for (float value : {5.0f, 7.0f}) {
     cuda::fake::Counts before = counts();
     std::fill_n(in, 32, value);
-    ok(device->launch(*graph));
+    ok(device->launch(graph));
     ok(device->synchronize());
     EXPECT_EQ(std::vector<float>(out, out + 32), std::vector<float>(32, 3 * value + 1));
     EXPECT_EQ(counts().copiesIn + counts().copiesOut, before.copiesIn + before.copiesOut);
@@ -80,20 +74,19 @@ TEST_F(CudaTest, CopiesOfAGraph) {
   // What a graph copies from must live as long as it does; the real driver would read memory of somebody else.
   Environment quiet({{"FAKE_CUDA_QUIET", "1"}});
   ok(device->freeHost(*host));
-  ok(device->launch(*graph));
+  ok(device->launch(graph));
   EXPECT_FALSE(device->synchronize().ok());
 }
 
 TEST_F(CudaTest, MemoryMayBeAllocatedDuringACapture) {
   std::shared_ptr<Device> device = open();
-  ok(device->beginCapture());
-  Result<DeviceAddress> x = device->allocate(64);
-  EXPECT_TRUE(x.ok()) << x.message();
-  ok(device->fill(*x, 7, 1, 64));
-  Result<DeviceGraph *> graph = device->endCapture();
-  ASSERT_TRUE(graph.ok()) << graph.message();
-  ok(device->launch(*graph));
-  EXPECT_EQ(download<uint8_t>(*device, *x, 64), std::vector<uint8_t>(64, 7));
+  DeviceAddress x = 0;
+  DeviceGraph *graph = capture(*device, [&] {
+    x = reserve(*device, 64);
+    ok(device->fill(x, 7, 1, 64));
+  });
+  ok(device->launch(graph));
+  EXPECT_EQ(download<uint8_t>(*device, x, 64), std::vector<uint8_t>(64, 7));
 }
 
 TEST_F(CudaTest, WaitingBreaksACapture) {
@@ -117,16 +110,13 @@ TEST_F(CudaTest, KernelOfAGraphThatFails) {
   std::shared_ptr<Device> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   DeviceAddress x = upload(*device, std::vector<float>(32, 1.0f));
-  ok(device->beginCapture());
-  ok(launch(*device, scale, kOneWarp, x, 32u, 3.0f, 0.0f));
-  Result<DeviceGraph *> graph = device->endCapture();
-  ASSERT_TRUE(graph.ok()) << graph.message();
+  DeviceGraph *graph = capture(*device, [&] { ok(launch(*device, scale, kOneWarp, x, 32u, 3.0f, 0.0f)); });
   ok(device->free(x));
-  ok(device->launch(*graph));
+  ok(device->launch(graph));
   const std::string failed =
       "kernel 'scale' failed: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered)";
   EXPECT_EQ(device->synchronize().message(), failed);
-  device->destroy(*graph);
+  device->destroy(graph);
   EXPECT_EQ(device->synchronize().message(), failed);
 }
 

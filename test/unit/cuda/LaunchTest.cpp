@@ -56,8 +56,6 @@ std::string sharedPtx() {
 )";
 }
 
-constexpr LaunchShape kOneWarp{{1, 1, 1}, {32, 1, 1}};
-
 TEST_F(CudaTest, ParametersOfAllSizes) {
   std::shared_ptr<Device> device = open();
   DeviceFunction *all = load(*device, allSizesPtx(), "all");

@@ -1,7 +1,8 @@
 // Host code in the calling convention of models compiled for GPUs, with kernels in PTX, for hand-made artifacts.
+#include "Descriptors.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 void *mgpuModuleLoadJIT(void *data, int optLevel);
 void mgpuModuleUnload(void *module);
@@ -17,20 +18,6 @@ void mgpuMemcpy(void *to, void *from, size_t bytes, void *stream);
 void mgpuMemset32(void *to, unsigned int value, size_t count, void *stream);
 int8_t peer_rt_matmul(void *stream, int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t k, float alpha,
                       const void *a, int64_t lda, const void *b, int64_t ldb, float beta, void *c, int64_t ldc);
-void peer_rt_mark(int64_t kernel);
-
-typedef struct {
-  void *allocated, *aligned;
-  int64_t offset;
-} Rank0;
-typedef struct {
-  void *allocated, *aligned;
-  int64_t offset, sizes[1], strides[1];
-} Rank1;
-typedef struct {
-  void *allocated, *aligned;
-  int64_t offset, sizes[2], strides[2];
-} Rank2;
 
 static const char kPtx[] =
     ".version 8.6\n"

@@ -2,37 +2,44 @@
 
 namespace peer::runtime {
 
-nlohmann::json deviceManifest() {
-  return nlohmann::json::parse(R"({
-    "format": 1, "compiler": "a test", "model": "test.mlir",
-    "target": {"device": "cuda", "arch": "sm_90", "cpu": "x86-64", "features": []},
-    "parameters": [
-      {"name": "factor", "dtype": "f32", "shape": [4], "group": "default", "trainable": true, "init": {"kind": "constant", "value": 2}}],
-    "groups": [],
-    "entries": [
-      {"name": "scale", "symbol": "entry_scale", "kind": "forward", "of": "", "dims": {"T": {"multiple_of": 2}},
-       "arguments": [
-         {"name": "x", "role": "input", "dtype": "f32", "shape": ["T", 4]},
-         {"name": "factor", "role": "parameter", "dtype": "f32", "shape": [4]},
-         {"name": "calls", "role": "state", "dtype": "f32", "shape": [], "updated": true},
-         {"name": "factor", "role": "usage", "dtype": "f32", "shape": [2], "updated": true},
-         {"name": "gain", "role": "scalar", "dtype": "f32", "shape": []}],
-       "results": [{"name": "y", "dtype": "f32", "shape": ["T", 4]}, {"name": "host_calls", "dtype": "i32", "shape": []}],
-       "kernels": [{"name": "scale", "bytes": [16, 32], "flops": [0, 8]}, {"name": "copy", "bytes": [0, 32], "flops": [0, 0]}]},
-      {"name": "overrun", "symbol": "entry_overrun", "kind": "forward", "of": "", "arguments": [
-         {"name": "x", "role": "input", "dtype": "f32", "shape": [8]},
-         {"name": "factor", "role": "parameter", "dtype": "f32", "shape": [4]}], "results": [], "kernels": []},
-      {"name": "beyond", "symbol": "entry_beyond", "kind": "forward", "of": "", "arguments": [
-         {"name": "x", "role": "input", "dtype": "f32", "shape": [6]},
-         {"name": "factor", "role": "parameter", "dtype": "f32", "shape": [4]},
-         {"name": "gain", "role": "scalar", "dtype": "f32", "shape": []}], "results": [], "kernels": []},
-      {"name": "stale", "symbol": "entry_stale", "kind": "forward", "of": "", "arguments": [
-         {"name": "x", "role": "input", "dtype": "f32", "shape": [8]},
-         {"name": "factor", "role": "parameter", "dtype": "f32", "shape": [4]}], "results": [], "kernels": []},
-      {"name": "greedy", "symbol": "entry_greedy", "kind": "forward", "of": "", "arguments": [], "results": [], "kernels": []},
-      {"name": "unknown", "symbol": "entry_unknown", "kind": "forward", "of": "", "arguments": [], "results": [], "kernels": []},
-      {"name": "matmul", "symbol": "entry_matmul", "kind": "forward", "of": "", "arguments": [],
-       "results": [{"name": "done", "dtype": "i32", "shape": []}], "kernels": []}]})");
+namespace {
+using nlohmann::json;
+
+json tensor(const std::string &name, const json &shape, const std::string &dtype = "f32") {
+  return {{"name", name}, {"dtype", dtype}, {"shape", shape}};
+}
+
+/// Entry `name` of these arguments without names for their dimensions.
+json entry(const std::string &name, const json &arguments = json::array(), const json &results = json::array()) {
+  return {{"name", name},           {"symbol", "entry_" + name}, {"kind", "forward"},       {"of", ""},
+          {"arguments", arguments}, {"results", results},        {"kernels", json::array()}};
+}
+} // namespace
+
+json deviceManifest() {
+  json manifest = testManifest();
+  manifest["target"] = {{"device", "cuda"}, {"arch", "sm_90"}, {"cpu", "x86-64"}, {"features", json::array()}};
+  manifest["groups"] = json::array();
+  json scale = manifest["entries"][0], factor = scale["arguments"][1], gain = scale["arguments"][4];
+  gain["name"] = "gain";
+  scale["arguments"][4] = gain;
+  scale["results"].push_back(tensor("host_calls", json::array(), "i32"));
+  scale["kernels"] = json::parse(R"([{"name": "scale", "bytes": [16, 32], "flops": [0, 8]},
+                                     {"name": "copy", "bytes": [0, 32], "flops": [0, 0]}])");
+  auto x = [](int64_t count) {
+    json argument = tensor("x", {count});
+    argument["role"] = "input";
+    return argument;
+  };
+  json done = tensor("done", json::array(), "i32");
+  manifest["entries"] = {scale,
+                         entry("overrun", {x(8), factor}),
+                         entry("beyond", {x(6), factor, gain}),
+                         entry("stale", {x(8), factor}),
+                         entry("greedy"),
+                         entry("unknown"),
+                         entry("matmul", json::array(), json::array({done}))};
+  return manifest;
 }
 
 std::string writeDeviceArtifact(const TemporaryFolder &folder, const nlohmann::json &manifest) {

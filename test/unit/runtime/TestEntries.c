@@ -1,22 +1,9 @@
 // Functions in the calling convention of compiled models, for hand-made artifacts.
+#include "Descriptors.h"
+
 #include <stddef.h>
-#include <stdint.h>
 
 void *_mlir_memref_to_llvm_alloc(size_t bytes);
-void peer_rt_mark(int64_t kernel);
-
-typedef struct {
-  void *allocated, *aligned;
-  int64_t offset;
-} Rank0;
-typedef struct {
-  void *allocated, *aligned;
-  int64_t offset, sizes[1], strides[1];
-} Rank1;
-typedef struct {
-  void *allocated, *aligned;
-  int64_t offset, sizes[2], strides[2];
-} Rank2;
 
 // y[t, i] = gain * factor[i] * x[t, i]; calls += 1; usage[0] += T. Arguments: x, factor, calls, usage, gain.
 void entry_scale(void **args) {
