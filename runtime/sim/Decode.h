@@ -4,6 +4,7 @@
 #include "Program.h"
 
 #include <map>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -20,6 +21,8 @@ public:
   /// Removes a modifier; whether it was there. Every modifier has to be taken: a leftover one is an error.
   bool take(std::string_view modifier);
   bool has(std::string_view modifier) const;
+  /// Removes the first of these modifiers that is there; its index, or how many they are where none is.
+  uint8_t takeOneOf(std::span<const std::string_view> modifiers);
   /// Removes the first modifier that is a type.
   Type type();
   /// Removes modifiers that only say how caches or schedulers should behave.

@@ -155,10 +155,7 @@ void atomic(Form &form) {
   Space space;
   takeSpace(form, space);
   inst.count = form.take("v2") ? 2 : form.take("v4") ? 4 : form.take("v8") ? 8 : 1;
-  inst.kind = kOperations;
-  for (uint8_t i = 0; i < kOperations && inst.kind == kOperations; ++i)
-    if (form.take(kNames[i]))
-      inst.kind = i;
+  inst.kind = form.takeOneOf(kNames);
   Type type = form.type();
   if (inst.kind == kOperations || byteWidth(type) * inst.count > 16)
     return form.unknown();

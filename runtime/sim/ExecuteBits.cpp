@@ -137,22 +137,22 @@ void prmtLanes(Warp &warp, const Inst &inst, Mask mask) {
     for (uint32_t i = 0; i < 4; ++i) {
       uint32_t pick = selector >> (4 * i) & 15;
       switch (mode) {
-      case 1:
+      case 0:
         pick = (from + i) & 7;
         break;
-      case 2:
+      case 1:
         pick = (from - i) & 7;
         break;
-      case 3:
+      case 2:
         pick = from;
         break;
-      case 4:
+      case 3:
         pick = std::max(from, i);
         break;
-      case 5:
+      case 4:
         pick = std::min(from, i);
         break;
-      case 6:
+      case 5:
         pick = (from & 1) * 2 + (i & 1);
         break;
       }
@@ -202,11 +202,7 @@ void cnot(Form &form) {
 template <typename Op>
 void shift(Form &form) {
   Type type = form.type();
-  if (!form.wantOperands(3, 3))
-    return;
-  form.inst.s[0] = form.dest(0, type);
-  form.inst.s[1] = form.source(1, type);
-  form.inst.s[2] = form.source(2, Type::U32);
+  typedOperands(form, {type, type, Type::U32});
   withInteger(type, [&](auto t) { form.inst.run = binaryLanes<decltype(t), decltype(t), uint32_t, Op>; });
 }
 /// d is 32 bits, whatever the source is.
@@ -214,10 +210,7 @@ template <typename Op, bool Signed>
 void count(Form &form) {
   bool amount = Signed && form.take("shiftamt");
   Type type = form.type();
-  if (!form.wantOperands(2, 2))
-    return;
-  form.inst.s[0] = form.dest(0, Type::U32);
-  form.inst.s[1] = form.source(1, type);
+  typedOperands(form, {Type::U32, type});
   auto choose = [&](auto t) {
     using T = decltype(t);
     if constexpr (Signed)
@@ -237,24 +230,13 @@ void brev(Form &form) {
 }
 void bfe(Form &form) {
   Type type = form.type();
-  if (!form.wantOperands(4, 4))
-    return;
-  form.inst.s[0] = form.dest(0, type);
-  form.inst.s[1] = form.source(1, type);
-  form.inst.s[2] = form.source(2, Type::U32);
-  form.inst.s[3] = form.source(3, Type::U32);
+  typedOperands(form, {type, type, Type::U32, Type::U32});
   withInteger(type,
               [&](auto t) { form.inst.run = ternaryLanes<decltype(t), decltype(t), uint32_t, uint32_t, Extract>; });
 }
 void bfi(Form &form) {
   Type type = form.type();
-  if (!form.wantOperands(5, 5))
-    return;
-  form.inst.s[0] = form.dest(0, type);
-  form.inst.s[1] = form.source(1, type);
-  form.inst.s[2] = form.source(2, type);
-  form.inst.s[3] = form.source(3, Type::U32);
-  form.inst.s[4] = form.source(4, Type::U32);
+  typedOperands(form, {type, type, type, Type::U32, Type::U32});
   form.inst.run = byteWidth(type) == 8 ? bfiLanes<uint64_t> : bfiLanes<uint32_t>;
 }
 void lop3(Form &form) {
@@ -270,9 +252,7 @@ void lop3(Form &form) {
 void prmt(Form &form) {
   Type type = form.type();
   constexpr std::string_view modes[] = {"f4e", "b4e", "rc8", "ecl", "ecr", "rc16"};
-  for (uint8_t i = 0; i < 6; ++i)
-    if (form.take(modes[i]))
-      form.inst.kind = i + 1;
+  form.inst.kind = form.takeOneOf(modes);
   sameTypeOperands(form, type, 3);
   form.inst.run = prmtLanes;
 }

@@ -8,17 +8,6 @@ namespace {
 enum Operation : uint8_t { Add, Sub, MadLow, MadHigh };
 enum Carry : uint8_t { Reads = 1, Writes = 2 };
 
-template <typename T>
-T highProduct(T a, T b) {
-  if constexpr (sizeof(T) == 8) {
-    __extension__ using Wide = std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>;
-    return static_cast<T>((static_cast<Wide>(a) * static_cast<Wide>(b)) >> 64);
-  } else {
-    using Wide = std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>;
-    return static_cast<T>((static_cast<Wide>(a) * static_cast<Wide>(b)) >> 32);
-  }
-}
-
 /// s[0] result, s[1] to s[3] sources, s[4] the flag; kind is the operation, kind2 what it does with the flag.
 template <typename T>
 void carryLanes(Warp &warp, const Inst &inst, Mask mask) {
@@ -34,7 +23,7 @@ void carryLanes(Warp &warp, const Inst &inst, Mask mask) {
       out = x < y || (carry && x == y);
     } else {
       if (inst.kind != Add) {
-        x = inst.kind == MadLow ? x * y : static_cast<U>(highProduct(a[lane], b[lane]));
+        x = inst.kind == MadLow ? x * y : static_cast<U>(mulHigh(a[lane], b[lane]));
         y = c[lane];
       }
       r = x + y + carry;

@@ -163,10 +163,7 @@ bool chooseComparison(Form &form, Type type) {
 
 void setp(Form &form) {
   Inst &inst = form.inst;
-  inst.kind = kComparisons;
-  for (uint8_t i = 0; i < kComparisons && inst.kind == kComparisons; ++i)
-    if (form.take(kNames[i]))
-      inst.kind = i;
+  inst.kind = form.takeOneOf(kNames);
   inst.kind2 = form.take("and") ? CombineAnd : form.take("or") ? CombineOr : form.take("xor") ? CombineXor : None;
   bool set = form.name() == "set";
   if (set) {
@@ -204,12 +201,7 @@ void selectLanes(Warp &warp, const Inst &inst, Mask mask) {
 }
 void selp(Form &form) {
   Type type = form.type();
-  if (!form.wantOperands(4, 4))
-    return;
-  form.inst.s[0] = form.dest(0, type);
-  form.inst.s[1] = form.source(1, type);
-  form.inst.s[2] = form.source(2, type);
-  form.inst.s[3] = form.source(3, Type::Pred);
+  typedOperands(form, {type, type, type, Type::Pred});
   withBits(type, [&](auto t) { form.inst.run = selectLanes<decltype(t)>; });
 }
 
@@ -223,15 +215,12 @@ void slctLanes(Warp &warp, const Inst &inst, Mask mask) {
 void slct(Form &form) {
   bool flush = form.take("ftz");
   Type type = form.type(), by = form.type();
-  if ((by != Type::S32 && by != Type::F32) || !form.wantOperands(4, 4))
+  if (by != Type::S32 && by != Type::F32)
     return form.unknown();
   // A flushed subnormal is a zero, which selects a; the sign of one must not.
   if (flush)
     return form.unknown();
-  form.inst.s[0] = form.dest(0, type);
-  form.inst.s[1] = form.source(1, type);
-  form.inst.s[2] = form.source(2, type);
-  form.inst.s[3] = form.source(3, by);
+  typedOperands(form, {type, type, type, by});
   withBits(type, [&](auto t) {
     using T = decltype(t);
     form.inst.run = by == Type::S32 ? slctLanes<T, int32_t> : slctLanes<T, float>;

@@ -27,17 +27,6 @@ struct MulLow {
   }
 };
 
-template <typename T>
-T mulHigh(T a, T b) {
-  if constexpr (sizeof(T) == 8) {
-    // __int128 is an extension of both compilers that build this.
-    __extension__ using Wide = std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>;
-    return static_cast<T>((static_cast<Wide>(a) * static_cast<Wide>(b)) >> 64);
-  } else {
-    using Wide = std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>;
-    return static_cast<T>((static_cast<Wide>(a) * static_cast<Wide>(b)) >> (8 * sizeof(T)));
-  }
-}
 struct MulHigh {
   template <typename T>
   T operator()(T a, T b) const {
@@ -177,11 +166,7 @@ void mul(Form &form) {
     return binary<MulHigh>(form, type);
   if (byteWidth(type) > 4)
     return form.unknown();
-  if (!form.wantOperands(3, 3))
-    return;
-  form.inst.s[0] = form.dest(0, unsignedOfWidth(2 * byteWidth(type)));
-  form.inst.s[1] = form.source(1, type);
-  form.inst.s[2] = form.source(2, type);
+  typedOperands(form, {unsignedOfWidth(2 * byteWidth(type)), type, type});
   withInteger(type, [&](auto t) {
     using T = decltype(t);
     if constexpr (sizeof(T) <= 4)
@@ -196,13 +181,10 @@ void mad(Form &form) {
     return decodeFloatArithmetic(form, form.type());
   bool low = form.take("lo"), high = !low && form.take("hi"), wide = !low && !high && form.take("wide");
   Type type = form.type();
-  if (!(low || high || wide) || (wide && byteWidth(type) > 4) || !form.wantOperands(4, 4))
+  if (!(low || high || wide) || (wide && byteWidth(type) > 4))
     return form.unknown();
   Type result = wide ? unsignedOfWidth(2 * byteWidth(type)) : type;
-  form.inst.s[0] = form.dest(0, result);
-  form.inst.s[1] = form.source(1, type);
-  form.inst.s[2] = form.source(2, type);
-  form.inst.s[3] = form.source(3, result);
+  typedOperands(form, {result, type, type, result});
   withInteger(type, [&](auto t) {
     using T = decltype(t);
     if (low)

@@ -52,9 +52,7 @@ void singleLanes(Warp &warp, const Inst &inst, Mask mask) {
 void doubleLanes(Warp &warp, const Inst &inst, Mask mask) {
   const double *a = warp.lanes<double>(inst.s[1]);
   double *to = warp.lanes<double>(inst.s[0]);
-  for (unsigned lane = 0; lane < kLanes; ++lane)
-    if (in(mask, lane))
-      to[lane] = evaluate(inst.kind, a[lane]);
+  eachLane(mask, [=, &inst](unsigned lane) { to[lane] = evaluate(inst.kind, a[lane]); });
 }
 template <float (*Widen)(uint16_t), FloatFormat Format>
 void halfLanes(Warp &warp, const Inst &inst, Mask mask) {
@@ -119,29 +117,23 @@ constexpr std::string_view kClassNames[] = {"finite", "infinite", "number", "not
 template <typename T>
 void testLanes(Warp &warp, const Inst &inst, Mask mask) {
   const T *a = warp.lanes<T>(inst.s[1]);
-  Mask r = 0;
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
+  Mask r = lanesWhere([&](unsigned lane) {
     int c = std::fpclassify(a[lane]);
-    bool is = inst.kind == Finite       ? c != FP_NAN && c != FP_INFINITE
-              : inst.kind == Infinite   ? c == FP_INFINITE
-              : inst.kind == Number     ? c != FP_NAN
-              : inst.kind == NotANumber ? c == FP_NAN
-              : inst.kind == Normal     ? c == FP_NORMAL
-                                        : c == FP_SUBNORMAL;
-    r |= Mask{is} << lane;
-  }
+    return inst.kind == Finite       ? c != FP_NAN && c != FP_INFINITE
+           : inst.kind == Infinite   ? c == FP_INFINITE
+           : inst.kind == Number     ? c != FP_NAN
+           : inst.kind == NotANumber ? c == FP_NAN
+           : inst.kind == Normal     ? c == FP_NORMAL
+                                     : c == FP_SUBNORMAL;
+  });
   warp.setPredicate(inst.s[0], r, mask);
 }
 void testp(Form &form) {
-  form.inst.kind = kClasses;
-  for (uint8_t i = 0; i < kClasses; ++i)
-    if (form.take(kClassNames[i]))
-      form.inst.kind = i;
+  form.inst.kind = form.takeOneOf(kClassNames);
   Type type = form.type();
-  if (form.inst.kind == kClasses || !form.wantOperands(2, 2))
+  if (form.inst.kind == kClasses)
     return form.unknown();
-  form.inst.s[0] = form.dest(0, Type::Pred);
-  form.inst.s[1] = form.source(1, type);
+  typedOperands(form, {Type::Pred, type});
   if (type == Type::F32)
     form.inst.run = testLanes<float>;
   else if (type == Type::F64)

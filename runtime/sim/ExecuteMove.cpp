@@ -23,9 +23,9 @@ void pack(Warp &warp, const Inst &inst, Mask mask) {
   unsigned whole = inst.size * inst.count;
   for (unsigned part = 0; part < inst.count; ++part) {
     const auto *from = warp.lanes<uint8_t>(parts[part]);
-    for (unsigned lane = 0; lane < kLanes; ++lane)
-      if (in(mask, lane))
-        std::memcpy(to + lane * whole + part * inst.size, from + lane * inst.size, inst.size);
+    eachLane(mask, [&](unsigned lane) {
+      std::memcpy(to + lane * whole + part * inst.size, from + lane * inst.size, inst.size);
+    });
   }
 }
 void unpack(Warp &warp, const Inst &inst, Mask mask) {
@@ -36,9 +36,9 @@ void unpack(Warp &warp, const Inst &inst, Mask mask) {
   std::memcpy(from, warp.lanes<uint8_t>(inst.s[1]), kLanes * whole);
   for (unsigned part = 0; part < inst.count; ++part) {
     auto *to = warp.lanes<uint8_t>(parts[part]);
-    for (unsigned lane = 0; lane < kLanes; ++lane)
-      if (in(mask, lane))
-        std::memcpy(to + lane * inst.size, from + lane * whole + part * inst.size, inst.size);
+    eachLane(mask, [&](unsigned lane) {
+      std::memcpy(to + lane * inst.size, from + lane * whole + part * inst.size, inst.size);
+    });
   }
 }
 /// One tick per instruction of the warp.
@@ -135,21 +135,19 @@ void cvta(Form &form) {
 
 void inWindow(Warp &warp, const Inst &inst, Mask mask) {
   const uint64_t *a = warp.lanes<uint64_t>(inst.s[1]);
-  Mask r = 0;
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
+  Mask r = lanesWhere([&](unsigned lane) {
     uint64_t window = a[lane] & kWindowMask;
     bool special = window == kSharedWindow || window == kLocalWindow || window == kParamWindow;
-    r |= Mask{inst.imm ? window == inst.imm : !special} << lane;
-  }
+    return inst.imm ? window == inst.imm : !special;
+  });
   warp.setPredicate(inst.s[0], r, mask);
 }
 void isspacep(Form &form) {
   bool known;
   form.inst.imm = windowOf(form, known);
-  if (!known || !form.wantOperands(2, 2))
+  if (!known)
     return form.unknown();
-  form.inst.s[0] = form.dest(0, Type::Pred);
-  form.inst.s[1] = form.source(1, Type::U64);
+  typedOperands(form, {Type::Pred, Type::U64});
   form.inst.run = inWindow;
 }
 void activemask(Form &form) {

@@ -45,10 +45,7 @@ constexpr Execute kShuffles[] = {shflLanes<Up>, shflLanes<Down>, shflLanes<Butte
 void shfl(Form &form) {
   Inst &inst = form.inst;
   bool sync = form.take("sync");
-  inst.kind = kModes;
-  for (uint8_t i = 0; i < kModes; ++i)
-    if (form.take(kModeNames[i]))
-      inst.kind = i;
+  inst.kind = form.takeOneOf(kModeNames);
   if (!sync || inst.kind == kModes || form.type() != Type::B32 || !form.wantOperands(5, 5))
     return form.unknown();
   const Operand &result = form.operand(0);
@@ -99,9 +96,7 @@ void matchLanes(Warp &warp, const Inst &inst, Mask mask) {
   for (unsigned lane = 0; lane < kLanes; ++lane)
     for (unsigned other = 0; in(mask, lane) && other < kLanes; ++other)
       equal[lane] |= Mask{in(mask, other) && a[lane] == a[other]} << other;
-  for (unsigned lane = 0; lane < kLanes; ++lane)
-    if (in(mask, lane) && equal[lane] != mask)
-      all = 0;
+  eachLane(mask, [&](unsigned lane) { all = equal[lane] == mask ? all : 0; });
   bool every = inst.kind == All;
   writeLanes<uint32_t>(warp, inst.s[0], mask, [&](unsigned lane) { return every ? all : equal[lane]; });
   if (inst.flags & kHasResult)
@@ -162,10 +157,7 @@ void reduxLanes(Warp &warp, const Inst &inst, Mask mask) {
 void redux(Form &form) {
   Inst &inst = form.inst;
   bool sync = form.take("sync");
-  inst.kind = kReductions;
-  for (uint8_t i = 0; i < kReductions; ++i)
-    if (form.take(kReductionNames[i]))
-      inst.kind = i;
+  inst.kind = form.takeOneOf(kReductionNames);
   Type type = form.type();
   bool bits = inst.kind >= And;
   if (!sync || inst.kind == kReductions || (bits ? type != Type::B32 : type != Type::S32 && type != Type::U32) ||

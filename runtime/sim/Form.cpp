@@ -52,6 +52,13 @@ bool Form::has(std::string_view modifier) const {
   return std::find(parts.begin() + 1, parts.end(), modifier) != parts.end();
 }
 
+uint8_t Form::takeOneOf(std::span<const std::string_view> modifiers) {
+  uint8_t i = 0;
+  while (i < modifiers.size() && !take(modifiers[i]))
+    ++i;
+  return i;
+}
+
 bool Form::take(std::string_view modifier) {
   auto found = std::find(parts.begin() + 1, parts.end(), modifier);
   if (found == parts.end())

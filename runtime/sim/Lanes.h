@@ -24,6 +24,15 @@ constexpr auto kLaneBits = [] {
   return bits;
 }();
 
+/// The lanes for which `is` holds.
+template <typename F>
+Mask lanesWhere(F is) {
+  Mask r = 0;
+  for (unsigned lane = 0; lane < kLanes; ++lane)
+    r |= Mask{is(lane)} << lane;
+  return r;
+}
+
 template <typename R, typename F>
 void writeLanes(Warp &warp, uint32_t slot, Mask mask, F value) {
   R *to = warp.lanes<R>(slot);
@@ -60,6 +69,19 @@ void ternaryLanes(Warp &warp, const Inst &inst, Mask mask) {
 /// The unsigned type in which integers of type T are computed: no overflow is undefined, no promotion to int gets in the way.
 template <typename T>
 using Wrap = std::conditional_t<(sizeof(T) < 4), uint32_t, std::make_unsigned_t<T>>;
+
+/// The upper half of a product.
+template <typename T>
+T mulHigh(T a, T b) {
+  if constexpr (sizeof(T) == 8) {
+    // __int128 is an extension of both compilers that build this.
+    __extension__ using Wide = std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>;
+    return static_cast<T>((static_cast<Wide>(a) * static_cast<Wide>(b)) >> 64);
+  } else {
+    using Wide = std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>;
+    return static_cast<T>((static_cast<Wide>(a) * static_cast<Wide>(b)) >> (8 * sizeof(T)));
+  }
+}
 
 /// Calls `f` with a value of the C++ type that holds `type`; false for types that are no integers of 16 to 64 bits.
 template <typename F>
@@ -109,13 +131,24 @@ bool withBits(Type type, F f) {
   }
 }
 
-/// Reads the operands of `op type d, a;`, `op type d, a, b;` or `op type d, a, b, c;`, all of one type.
-inline void sameTypeOperands(Form &form, Type type, unsigned sources) {
-  if (!form.wantOperands(sources + 1, sources + 1))
+/// Reads the operands of `op d, a, b, ...;`, each of its type.
+inline void typedOperands(Form &form, std::initializer_list<Type> types) {
+  if (!form.wantOperands(types.size(), types.size()))
     return;
-  form.inst.s[0] = form.dest(0, type);
-  for (unsigned i = 1; i <= sources; ++i)
-    form.inst.s[i] = form.source(i, type);
+  for (unsigned i = 0; Type type : types) {
+    form.inst.s[i] = i == 0 ? form.dest(i, type) : form.source(i, type);
+    ++i;
+  }
+}
+
+/// The same for one to three sources, all of one type.
+inline void sameTypeOperands(Form &form, Type type, unsigned sources) {
+  if (sources == 1)
+    typedOperands(form, {type, type});
+  else if (sources == 2)
+    typedOperands(form, {type, type, type});
+  else
+    typedOperands(form, {type, type, type, type});
 }
 
 } // namespace peer::runtime::sim
