@@ -8,7 +8,9 @@
 #ifndef PEER_LOWERING_NVPTX_KERNELS_H
 #define PEER_LOWERING_NVPTX_KERNELS_H
 
-#include "BlockPattern.h"
+#include "BlockBuilder.h"
+
+#include "lowering/BufferPattern.h"
 
 namespace peer::nvptx {
 
@@ -16,21 +18,26 @@ namespace peer::nvptx {
 void populateBlockPatterns(mlir::RewritePatternSet &patterns);
 void populateGridPatterns(mlir::RewritePatternSet &patterns);
 
-// By family: block emitters into `blocks`, grid emitters into `grids`; either may be null.
+// By family: block emitters into `blocks`, grid emitters into `grids`; either may be null. Who applies them says where:
+// blocks to ops inside launches (LowerToBlocks.cpp), grids to ops of a kernel's host function (LaunchKernels.cpp).
 struct PatternSets {
   mlir::RewritePatternSet *blocks = nullptr, *grids = nullptr;
 
   /// A tile's code, preferred to plain loops on one thread.
   template <typename OpTy>
   void block(void (*emit)(OpTy, BlockBuilder &), const char *(*reject)(OpTy) = nullptr) {
+    auto inBlock = [emit](OpTy op, LoopBuilder &at) {
+      BlockBuilder b(at, at.getLoc(), op->template getParentOfType<mlir::gpu::LaunchOp>());
+      emit(op, b);
+    };
     if (blocks)
-      addBlock(*blocks, emit, reject);
+      blocks->add<BufferPattern<OpTy>>(blocks->getContext(), inBlock, reject, /*benefit=*/2);
   }
   /// A whole op's launches.
   template <typename OpTy>
   void grid(void (*emit)(OpTy, LoopBuilder &), const char *(*reject)(OpTy) = nullptr) {
     if (grids)
-      addGrid(*grids, emit, reject);
+      grids->add<BufferPattern<OpTy>>(grids->getContext(), emit, reject, /*benefit=*/1);
   }
 };
 void populateNNPatterns(PatternSets sets);        // NN.cpp: nn: norms, embedding, activation, losses, rotary positions
