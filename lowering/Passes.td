@@ -123,7 +123,14 @@ def PlanMemory : Peer_DevicePass<"peer-plan-memory"> {
   let description = [{
     Buffers whose lives do not overlap share a place in one arena. Which do is decided here; sizes that depend on the
     number of tokens are computed when the entry is called. Buffers that an entry returns are allocated one by one.
-    Shared memory of kernels is aligned to the widest access, 16 bytes.
+  }];
+}
+
+def FinishKernels : Peer_DevicePass<"peer-finish-kernels"> {
+  let summary = "what emitters know of a kernel as attributes of the outlined function";
+  let description = [{
+    Shared memory is aligned to the widest access, 16 bytes. How many blocks shall fit on a multiprocessor, which an emitter
+    noted on an op (`peer.blocks`), becomes `nvvm.minctasm`.
   }];
 }
 

@@ -112,6 +112,7 @@ static void buildGpuKernels(OpPassManager &pm, const LoweringOptions &options) {
   pm.addPass(createSymbolDCEPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createPlanMemory());
+  pm.addPass(createFinishKernels());
 }
 
 void buildKernelPipeline(OpPassManager &pm, const LoweringOptions &options) {

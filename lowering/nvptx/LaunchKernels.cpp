@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "DeviceOp.h"
 #include "Kernels.h"
 
 #include "lowering/Passes.h"
@@ -137,11 +138,9 @@ static void launchCopies(func::FuncOp entry) {
   for (memref::CopyOp copy : copies) {
     OpBuilder at(copy);
     LoopBuilder host(at, copy.getLoc());
-    auto token = gpu::AsyncTokenType::get(host.getContext());
-    Value start = gpu::WaitOp::create(host, token, ValueRange{}).getAsyncToken();
-    Value done =
-        gpu::MemcpyOp::create(host, token, ValueRange{start}, copy.getTarget(), copy.getSource()).getAsyncToken();
-    gpu::WaitOp::create(host, Type(), ValueRange{done});
+    emitAndWait(host, [&](Type token, Value start) {
+      return gpu::MemcpyOp::create(host, token, start, copy.getTarget(), copy.getSource());
+    });
     copy.erase();
   }
 }

@@ -6,9 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "LaunchBounds.h"
+#include "DeviceOp.h"
 
-#include "lowering/LoopBuilder.h"
 #include "lowering/Passes.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -162,20 +161,15 @@ Value Planner::emitBytes(LoopBuilder &b, memref::AllocOp alloc) {
   return bytes;
 }
 
-/// A device allocation; the runtime's operations are asynchronous in form, on a stream that is its own affair.
 static Value emitDeviceAlloc(LoopBuilder &b, MemRefType type, ValueRange sizes) {
-  auto token = gpu::AsyncTokenType::get(b.getContext());
-  Value start = gpu::WaitOp::create(b, token, ValueRange{}).getAsyncToken();
-  auto alloc = gpu::AllocOp::create(b, type, token, ValueRange{start}, sizes, ValueRange{});
-  gpu::WaitOp::create(b, Type(), ValueRange{alloc.getAsyncToken()});
-  return alloc.getMemref();
+  auto emit = [&](Type token, Value start) {
+    return gpu::AllocOp::create(b, type, token, start, sizes, /*symbolOperands=*/ValueRange());
+  };
+  return nvptx::emitAndWait(b, emit).getMemref();
 }
 
 static void emitDeviceFree(LoopBuilder &b, Value buffer) {
-  auto token = gpu::AsyncTokenType::get(b.getContext());
-  Value start = gpu::WaitOp::create(b, token, ValueRange{}).getAsyncToken();
-  Value done = gpu::DeallocOp::create(b, token, ValueRange{start}, buffer).getAsyncToken();
-  gpu::WaitOp::create(b, Type(), ValueRange{done});
+  nvptx::emitAndWait(b, [&](Type token, Value start) { return gpu::DeallocOp::create(b, token, start, buffer); });
 }
 
 void Planner::allocateAlone(memref::AllocOp alloc, Operation *dealloc) {
@@ -237,21 +231,12 @@ void Planner::run() {
   rewrite();
 }
 
-/// Shared memory is accessed 16 bytes at a time, whatever its elements are.
-static void alignShared(gpu::GPUFuncOp kernel) {
-  auto bytes = IntegerAttr::get(IntegerType::get(kernel.getContext(), 64), 16);
-  for (unsigned i = 0; i < kernel.getNumWorkgroupAttributions(); ++i)
-    kernel.setWorkgroupAttributionAttr(i, LLVM::LLVMDialect::getAlignAttrName(), bytes);
-}
-
 namespace {
 struct PlanMemory : peer::impl::PlanMemoryBase<PlanMemory> {
   void runOnOperation() override {
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>())
       if (!function.isExternal() && function.getBody().hasOneBlock())
         Planner(function).run();
-    getOperation().walk(alignShared);
-    getOperation().walk(nvptx::collectBlocks);
   }
 };
 } // namespace
