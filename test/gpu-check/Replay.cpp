@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <iomanip>
+#include <optional>
 
 namespace peer::gpucheck {
 
@@ -42,15 +44,17 @@ double valueAt(const Tensor &tensor, size_t i) {
   }
 }
 
-/// Equal infinities and not-a-numbers are no error; anything else beside them is.
-double errorOf(double actual, double expected) {
+/// In units. Equal infinities and not-a-numbers are no error; anything else beside them is.
+double errorOf(double actual, double expected, double unit) {
   if (actual == expected || (std::isnan(actual) && std::isnan(expected)))
     return 0;
-  double error = std::abs(actual - expected) / (1 + std::abs(expected));
+  double error = std::abs(actual - expected) / unit;
   return std::isnan(error) ? INFINITY : error;
 }
 
-void compare(const Tensor &actual, const Tensor &expected, double tolerance, const std::string &what, Worst &worst) {
+/// `units`, where there are any, are what each value's error is measured in, instead of 1 + |expected|.
+void compare(const Tensor &actual, const Tensor &expected, const Tensor *units, double tolerance,
+             const std::string &what, Worst &worst) {
   if (actual.shape() != expected.shape())
     return worst.add(
         INFINITY, tolerance,
@@ -61,12 +65,14 @@ void compare(const Tensor &actual, const Tensor &expected, double tolerance, con
     double value = valueAt(expected, i);
     if (isInteger(actual.dtype()) && std::isnan(value))
       continue; // unspecified
-    if (double error = errorOf(valueAt(actual, i), value); error > most)
+    double unit = units ? valueAt(*units, i) : 1 + std::abs(value);
+    if (double error = errorOf(valueAt(actual, i), value, unit); error > most)
       most = error, at = i;
   }
   std::string where = what;
   if (most > tolerance)
-    where += concat(" at element ", at, " is ", valueAt(actual, at), ", expected ", valueAt(expected, at));
+    where += concat(std::setprecision(9), " at element ", at, " is ", valueAt(actual, at), ", expected ",
+                    valueAt(expected, at));
   worst.add(most, tolerance, where);
 }
 
@@ -113,8 +119,15 @@ Status replay(const SafetensorsFile &file, const Json &text, const std::string &
       auto found = results.find(name);
       if (found == results.end())
         return Status::error("the entry has no result \"", name, "\"");
-      compare(found->second, expected, each["tolerance"].get<double>(), concat("call ", i, ", result \"", name, "\""),
-              worst);
+      // One tolerance for all values, or for each its own, of which the error is a part.
+      std::optional<Tensor> own;
+      if (each.contains("tolerances")) {
+        PEER_TRY_ASSIGN(own, file.read(each["tolerances"].get<std::string>()));
+        if (own->shape() != expected.shape())
+          return Status::error("the tolerances of result \"", name, "\" have another shape than its values");
+      }
+      compare(found->second, expected, own ? &*own : nullptr, own ? 1 : each["tolerance"].get<double>(),
+              concat("call ", i, ", result \"", name, "\""), worst);
     }
     if (device == "cuda" && !keepsState(*entry))
       PEER_TRY(callAgain(*session, *entry, inputs, scalars, results, worst));

@@ -20,7 +20,7 @@ LIMIT = 60_000_000
 DATA = "data.tar.xz"
 # Plain loops are no kernels that anybody runs for their speed.
 CASES = "Gpu*:*/Gpu*-*GpuLoops*"
-QUICK_CASES = "RoutingForward.Mix*/GpuStatic"
+QUICK_CASES = "RoutingForward.Mix*/GpuStatic:Gpu/GpuPolynomials.*/exp"
 LIBC = re.compile(r"^(libc|libm|libdl|libpthread|librt|libresolv|libutil|ld-linux-x86-64)\.so\.\d+$")
 README = """A check of compiled kernels for NVIDIA GPUs ({arch}), made by `./dev gpu-check`.
 

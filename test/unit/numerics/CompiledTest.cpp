@@ -14,6 +14,22 @@ std::string readFile(const std::string &path) {
   text << std::ifstream(path).rdbuf();
   return text.str();
 }
+
+double valueAt(const runtime::Tensor &tensor, size_t i) {
+  switch (tensor.dtype()) {
+  case runtime::DType::BF16:
+    return runtime::bf16ToFloat(tensor.as<uint16_t>()[i]);
+  case runtime::DType::I32:
+    return tensor.as<int32_t>()[i];
+  default:
+    return tensor.as<float>()[i];
+  }
+}
+
+bool within(double actual, double expected, double tolerance) {
+  return actual == expected || (std::isnan(actual) && std::isnan(expected)) ||
+         (std::isfinite(expected) && std::abs(actual - expected) <= tolerance);
+}
 } // namespace
 
 std::unique_ptr<Compiled> Compiled::compile(const std::string &text, Code code) {
@@ -69,10 +85,30 @@ runtime::TensorMap Compiled::call(const std::string &entry, const runtime::Tenso
   return std::move(*results);
 }
 
-void Compiled::expect(const std::string &result, const runtime::Shape &shape, const std::vector<double> &values,
-                      double tolerance, runtime::DType dtype) {
+::testing::AssertionResult Compiled::agrees(const runtime::TensorMap &results, const std::string &name,
+                                            const runtime::Shape &shape, const std::vector<double> &values,
+                                            const Tolerance &tolerance) {
+  auto failed = ::testing::AssertionFailure() << "result \"" << name << "\" ";
+  auto found = results.find(name);
+  if (found == results.end())
+    return failed << "is not there";
+  const runtime::Tensor &actual = found->second;
+  bool exact = runtime::isInteger(actual.dtype());
   if (recording)
-    recording->expected(result, shape, values, dtype, tolerance);
+    recording->expected(name, shape, values, actual.dtype(), tolerance);
+  if (actual.shape() != shape)
+    return failed << "has shape " << runtime::shapeText(actual.shape()) << ", expected " << runtime::shapeText(shape);
+  size_t wrong = 0, first = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    bool unspecified = exact && std::isnan(values[i]);
+    if (!unspecified && !within(valueAt(actual, i), values[i], exact ? 0 : tolerance.of(values[i], i)))
+      first = wrong++ == 0 ? i : first;
+  }
+  if (wrong == 0)
+    return ::testing::AssertionSuccess();
+  return failed << "has " << wrong << " wrong of " << values.size() << " elements, the first at " << first << ": got "
+                << valueAt(actual, first) << ", expected " << values[first] << " to within "
+                << (exact ? 0 : tolerance.of(values[first], first));
 }
 
 bool Compiled::initParameters(uint64_t seed) {
@@ -81,20 +117,6 @@ bool Compiled::initParameters(uint64_t seed) {
   runtime::Status status = opened->initParameters(seed);
   EXPECT_TRUE(status.ok()) << status.message();
   return status.ok();
-}
-
-Difference difference(const runtime::Tensor &actual, const std::vector<double> &expected) {
-  Difference result;
-  auto values = actual.as<float>();
-  if (values.size() != expected.size())
-    return {INFINITY, 0};
-  for (size_t i = 0; i < expected.size(); ++i) {
-    double error = std::abs(values[i] - expected[i]) / (1 + std::abs(expected[i]));
-    // Not-a-number compares false: it is the largest of differences.
-    if (!(error <= result.most))
-      result = {std::isnan(error) ? INFINITY : error, i};
-  }
-  return result;
 }
 
 } // namespace peer::numerics

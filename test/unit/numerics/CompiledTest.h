@@ -22,9 +22,11 @@ public:
   runtime::TensorMap call(const std::string &entry, const runtime::TensorMap &inputs,
                           const runtime::ScalarMap &scalars = {});
 
-  /// Says what a result of the last call must be, for those who make the call again (Recording.h).
-  void expect(const std::string &result, const runtime::Shape &shape, const std::vector<double> &values,
-              double tolerance, runtime::DType dtype = runtime::DType::F32);
+  /// Whether a result of the last call is what it must be; those who make the call again are told, too (Recording.h). Equal infinities
+  /// agree, as do two that are no numbers; integers must be equal, and one whose expected value is no number is unspecified.
+  ::testing::AssertionResult agrees(const runtime::TensorMap &results, const std::string &name,
+                                    const runtime::Shape &shape, const std::vector<double> &values,
+                                    const Tolerance &tolerance);
 
   /// Fills all parameters; false, and the test failed, on an error.
   bool initParameters(uint64_t seed);
@@ -36,12 +38,5 @@ private:
   std::string folder;
   std::unique_ptr<runtime::Session> opened;
 };
-
-/// The largest of |actual - expected| / (1 + |expected|), and where it is.
-struct Difference {
-  double most = 0;
-  size_t at = 0;
-};
-Difference difference(const runtime::Tensor &actual, const std::vector<double> &expected);
 
 } // namespace peer::numerics

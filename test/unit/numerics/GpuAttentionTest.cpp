@@ -1,5 +1,5 @@
 // Attention on GPUs beyond the sizes of the common suites: heads of every width, contexts on and beside the tiles' borders.
-#include "NNOpTest.h"
+#include "NNAttentionTest.h"
 
 #include <cmath>
 
@@ -8,25 +8,20 @@ namespace {
 
 using namespace reference;
 
-struct Sizes {
-  int64_t sequences, context, heads, width;
-};
-
 struct GpuAttention : NNOpTest {
-  static std::vector<Array> inputs(Sizes s, double range) {
+  static std::vector<Array> inputs(AttentionSizes s, double range) {
     std::vector<int64_t> shape{s.sequences * s.context, s.heads * s.width};
     return {random(shape, 1, -range, range), random(shape, 2, -range, range), random(shape, 3), random(shape, 4)};
   }
 
-  void checkForward(Sizes s, double range = 2, double tolerance = 5e-6) {
+  void checkForward(AttentionSizes s, double range = 2, double tolerance = 5e-6) {
     std::vector<Array> in = inputs(s, range);
-    check("attention", "heads " + std::to_string(s.heads) + " context " + std::to_string(s.context),
-          {{"q", in[0], true}, {"k", in[1], true}, {"v", in[2], true}},
+    check("attention", s.attributes(), {{"q", in[0], true}, {"k", in[1], true}, {"v", in[2], true}},
           {{attention(in[0], in[1], in[2], s.heads, s.context), true}}, tolerance);
   }
 
   /// By formulas: the differences of the common suites take too long for these sizes.
-  static std::vector<Array> gradients(const std::vector<Array> &in, Sizes s) {
+  static std::vector<Array> gradients(const std::vector<Array> &in, AttentionSizes s) {
     std::vector<Array> result(3, Array(in[0].shape));
     double scale = 1 / std::sqrt(static_cast<double>(s.width));
     for (int64_t part = 0; part < s.sequences * s.heads; ++part)
@@ -59,10 +54,9 @@ struct GpuAttention : NNOpTest {
     return result;
   }
 
-  void checkGrad(Sizes s) {
+  void checkGrad(AttentionSizes s) {
     std::vector<Array> in = inputs(s, 2), expected = gradients(in, s);
-    check("attention_grad",
-          "{heads = " + std::to_string(s.heads) + " : i64, context_length = " + std::to_string(s.context) + " : i64}",
+    check("attention_grad", s.attributes(/*generic=*/true),
           {{"q", in[0], true}, {"k", in[1], true}, {"v", in[2], true}, {"dy", in[3], true}},
           {{expected[0], true}, {expected[1], true}, {expected[2], true}}, 5e-6);
   }
@@ -110,24 +104,7 @@ TEST_P(GpuAttention, GradOfWidestHeads) { checkGrad({1, 35, 1, 128}); }
 INSTANTIATE_TEST_SUITE_P(, GpuAttention, ::testing::Values(std::tuple(Code::Gpu, true)),
                          [](const auto &info) { return codeName(std::get<0>(info.param), std::get<1>(info.param)); });
 
-struct GpuCachedAttention : NNOpTest {
-  void checkAt(int64_t tokens, int64_t position, int64_t capacity, int64_t heads, int64_t width) {
-    int64_t columns = heads * width;
-    Array q = random({tokens, columns}, 1, -2, 2), k = random({tokens, columns}, 2, -2, 2),
-          v = random({tokens, columns}, 3), keys = random({capacity, columns}, 4, -2, 2),
-          values = random({capacity, columns}, 5), newKeys = keys, newValues = values, at{std::vector<int64_t>{}};
-    at.values[0] = static_cast<double>(position);
-    Array y = cachedAttention(q, k, v, newKeys, newValues, position, heads);
-    check("cached_attention", "{heads = " + std::to_string(heads) + " : i64}",
-          {{"q", q, true},
-           {"k", k, true},
-           {"v", v, true},
-           {"keys", keys},
-           {"values", values},
-           {"position", at, false, "i32"}},
-          {{y, true}, {newKeys, false, keys}, {newValues, false, values}}, 5e-6);
-  }
-};
+using GpuCachedAttention = CachedAttentionTest;
 
 // One block for each head up to 256 rows, then one for every 128.
 TEST_P(GpuCachedAttention, TokenOfOneChunk) {

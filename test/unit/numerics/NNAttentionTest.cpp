@@ -1,4 +1,4 @@
-#include "NNOpTest.h"
+#include "NNAttentionTest.h"
 
 namespace peer::numerics {
 namespace {
@@ -29,18 +29,14 @@ TEST_P(NNAttention, RotaryAt) {
   }
 }
 
-struct Sizes {
-  int64_t sequences, context, heads, width;
-};
-
 struct NNAttentionSizes : NNOpTest {
-  void checkForward(Sizes s) {
+  void checkForward(AttentionSizes s) {
     std::vector<int64_t> shape{s.sequences * s.context, s.heads * s.width};
     Array q = random(shape, 1, -2, 2), k = random(shape, 2, -2, 2), v = random(shape, 3);
-    check("attention", attributes(s), {{"q", q, true}, {"k", k, true}, {"v", v, true}},
+    check("attention", s.attributes(), {{"q", q, true}, {"k", k, true}, {"v", v, true}},
           {{attention(q, k, v, s.heads, s.context), true}}, 5e-6);
   }
-  void checkGrad(Sizes s) {
+  void checkGrad(AttentionSizes s) {
     std::vector<int64_t> shape{s.sequences * s.context, s.heads * s.width};
     std::vector<Array> in{random(shape, 1, -2, 2), random(shape, 2, -2, 2), random(shape, 3)};
     Array dy = random(shape, 4);
@@ -48,13 +44,8 @@ struct NNAttentionSizes : NNOpTest {
     std::vector<Output> outputs;
     for (size_t i = 0; i < 3; ++i)
       outputs.push_back({gradient(forward, in, i, dy), true});
-    check("attention_grad", attributes(s, true),
+    check("attention_grad", s.attributes(/*generic=*/true),
           {{"q", in[0], true}, {"k", in[1], true}, {"v", in[2], true}, {"dy", dy, true}}, outputs, 1e-5);
-  }
-  static std::string attributes(Sizes s, bool generic = false) {
-    std::string heads = std::to_string(s.heads), context = std::to_string(s.context);
-    return generic ? "{heads = " + heads + " : i64, context_length = " + context + " : i64}"
-                   : "heads " + heads + " context " + context;
   }
 };
 
@@ -66,25 +57,7 @@ TEST_P(NNAttentionSizes, Grad) { checkGrad({2, 16, 2, 4}); }
 TEST_P(NNAttentionSizes, GradOfOddSizes) { checkGrad({2, 13, 3, 5}); }
 TEST_P(NNAttentionSizes, GradOfSeveralBlocks) { checkGrad({1, 70, 1, 3}); }
 
-struct NNCachedAttention : NNOpTest {
-  void checkAt(int64_t tokens, int64_t position, int64_t capacity, int64_t heads, int64_t width) {
-    int64_t columns = heads * width;
-    Array q = random({tokens, columns}, 1, -2, 2), k = random({tokens, columns}, 2, -2, 2),
-          v = random({tokens, columns}, 3);
-    Array keys = random({capacity, columns}, 4, -2, 2), values = random({capacity, columns}, 5);
-    Array newKeys = keys, newValues = values, at{std::vector<int64_t>{}};
-    at.values[0] = static_cast<double>(position);
-    Array y = cachedAttention(q, k, v, newKeys, newValues, position, heads);
-    check("cached_attention", "{heads = " + std::to_string(heads) + " : i64}",
-          {{"q", q, true},
-           {"k", k, true},
-           {"v", v, true},
-           {"keys", keys},
-           {"values", values},
-           {"position", at, false, "i32"}},
-          {{y, true}, {newKeys, false, keys}, {newValues, false, values}}, 5e-6);
-  }
-};
+using NNCachedAttention = CachedAttentionTest;
 
 TEST_P(NNCachedAttention, FirstToken) { checkAt(1, 0, 24, 2, 8); }
 TEST_P(NNCachedAttention, LaterToken) { checkAt(1, 13, 24, 3, 20); }

@@ -31,6 +31,15 @@ std::string join(const std::vector<std::string> &parts) {
   return text;
 }
 
+Result<Tensor> toTensor(DType dtype, const Shape &shape, const std::vector<double> &values) {
+  Result<Tensor> tensor = Tensor::zeros(dtype, shape);
+  if (tensor.ok() && dtype == DType::F64)
+    std::ranges::copy(values, tensor->as<double>().begin());
+  else if (tensor.ok())
+    std::ranges::transform(values, tensor->as<float>().begin(), [](double value) { return static_cast<float>(value); });
+  return tensor;
+}
+
 /// The running test, such as RoutingForward.Mix/GpuStatic.
 std::string testName() {
   const auto *info = ::testing::UnitTest::GetInstance()->current_test_info();
@@ -87,15 +96,14 @@ void Recording::computed(const TensorMap &results) {
 }
 
 void Recording::expected(const std::string &result, const Shape &shape, const std::vector<double> &values, DType dtype,
-                         double tolerance) {
-  // Integers as f64: exact, and not-a-number among them says "unspecified".
-  bool exact = isInteger(dtype);
-  Result<Tensor> tensor = Tensor::zeros(exact ? DType::F64 : DType::F32, shape);
-  if (tensor.ok() && exact)
-    std::ranges::copy(values, tensor->as<double>().begin());
-  else if (tensor.ok())
-    std::ranges::transform(values, tensor->as<float>().begin(), [](double value) { return static_cast<float>(value); });
-  calls.back().expected.push_back({result, add("out/" + result, std::move(tensor)), exact ? 0 : tolerance});
+                         const Tolerance &tolerance) {
+  // Integers as f64: exact, and not-a-number among them says "unspecified". Tolerances of their own may be less than the last place of an f32.
+  bool exact = isInteger(dtype), each = !exact && !tolerance.each.empty();
+  Expected noted{result, "", exact ? 0 : tolerance.relative, ""};
+  noted.tensor = add("out/" + result, toTensor(exact || each ? DType::F64 : DType::F32, shape, values));
+  if (each)
+    noted.tolerances = add("tolerances/" + result, toTensor(DType::F32, shape, tolerance.each));
+  calls.back().expected.push_back(noted);
   calls.back().computed.clear();
 }
 
@@ -103,7 +111,7 @@ void Recording::endCall() {
   if (calls.empty())
     return;
   for (auto &[name, tensor] : std::exchange(calls.back().computed, {}))
-    calls.back().expected.push_back({name, add("out/" + name, std::move(tensor)), kSimulatorTolerance});
+    calls.back().expected.push_back({name, add("out/" + name, std::move(tensor)), kSimulatorTolerance, ""});
 }
 
 Recording::~Recording() {
@@ -117,7 +125,9 @@ Recording::~Recording() {
       scalars.push_back(jsonText(name) + ": " + concat(std::setprecision(17), value));
     for (const Expected &each : call.expected)
       results.push_back("{\"name\": " + jsonText(each.result) + ", \"tensor\": " + jsonText(each.tensor) +
-                        ", \"tolerance\": " + concat(each.tolerance) + "}");
+                        (each.tolerances.empty() ? ", \"tolerance\": " + concat(each.tolerance)
+                                                 : ", \"tolerances\": " + jsonText(each.tolerances)) +
+                        "}");
     texts.push_back("{\"entry\": " + jsonText(call.entry) + ", \"scalars\": {" + join(scalars) + "}, \"inputs\": {" +
                     join(inputs) + "}, \"results\": [" + join(results) + "]}");
   }
