@@ -130,11 +130,12 @@ def Peer_MixGradOp : Peer_GraphOp<"mix_grad",
 
 def Peer_SortPairsOp : Peer_GraphOp<"sort_pairs",
     (ins Peer_Shaped:$idx, I64Attr:$num_experts)> {
-  let summary = "stable counting sort of the (token, head, selection) pairs by expert";
+  let summary = "the (token, head, selection) pairs grouped by expert";
   let description = [{
-    Results: `order` `T*H*K` i32, the flat pair numbers sorted by expert, ties in pair order, pairs of index -1 left out (their
-    entries at the end are unspecified); `starts` `T*H*K` i32, the first entry of each touched expert's segment in `order`;
-    `count` `2` i32: the number of segments and the number of pairs sorted.
+    Results: `order` `T*H*K` i32, the flat pair numbers, those of an expert together as its segment and in pair order, pairs of
+    index -1 left out (their entries at the end are unspecified); `starts` `T*H*K` i32, the first entry of each touched expert's
+    segment in `order`, ascending; `count` `2` i32: the number of segments and the number of pairs in them. The target fixes
+    the order of the segments: by expert, or another that depends on idx alone, so that it is the same on every run.
 
     - C1: idx is `T x H x K` i32, H and K static.
     - C2: `num_experts` is at least 1 and fits in i32, and so do the pair numbers.
@@ -144,7 +145,7 @@ def Peer_SortPairsOp : Peer_GraphOp<"sort_pairs",
   }];
 }
 
-/// The row-sparse gradient of a pool: pairs sorted by expert, their coefficients
+/// The row-sparse gradient of a pool: pairs grouped by expert, their coefficients
 /// and the two tensors that those scale.
 defvar Peer_RowGrad = (ins Peer_Shaped:$idx, Peer_Shaped:$order, Peer_Shaped:$starts, Peer_Shaped:$count,
     Peer_Shaped:$coef, Peer_Shaped:$x, Peer_Shaped:$dy);

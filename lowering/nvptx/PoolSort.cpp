@@ -1,6 +1,7 @@
 //===- PoolSort.cpp - pairs sorted by expert -----------------------------===//
 
 #include "PoolSort.h"
+#include "PairGroups.h"
 
 #include "lowering/RoutingBuilder.h"
 
@@ -11,8 +12,6 @@ using arith::CmpIPredicate;
 
 /// Pairs that a thread holds in registers.
 static constexpr int64_t kItems = 8;
-/// Threads of the block that sorts few pairs alone, and of the blocks that share many.
-static constexpr int64_t kAlone = 512;
 static constexpr int64_t kMostBits = 8;
 static_assert((1 << kMostBits) <= kThreads, "each digit has a thread");
 
@@ -41,21 +40,6 @@ static Values emitPositions(BlockBuilder &b, Value first) {
   for (int64_t i = 0; i < kItems; ++i)
     positions.push_back(b.add(base, b.i32(i * kWarpSize)));
   return positions;
-}
-
-/// buffer[position], or `otherwise` from `limit` (i32, may be 0) on.
-static Value loadBelow(BlockBuilder &b, Value buffer, Value position, Value limit, Value otherwise) {
-  auto inside = scf::IfOp::create(b, b.getI32Type(), b.cmp(CmpIPredicate::ult, position, limit), /*withElse=*/true);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(inside.thenBlock());
-  scf::YieldOp::create(b, b.load(buffer, {b.toIndex(position)}));
-  b.setInsertionPointToStart(inside.elseBlock());
-  scf::YieldOp::create(b, otherwise);
-  return inside.getResult(0);
-}
-
-static void storeIf(BlockBuilder &b, Value condition, Value v, Value buffer, Value position) {
-  b.onEachThread([&] { b.ifThen(condition, [&] { b.store(v, buffer, {b.toIndex(position)}); }); });
 }
 
 static Value isPair(BlockBuilder &b, Value key) { return b.cmp(CmpIPredicate::sge, key, b.i32(0)); }
@@ -113,7 +97,7 @@ static Values emitPlaces(BlockBuilder &b, ArrayRef<Value> keys, Value shift, int
 }
 
 /// Writes the places in [low, high) whose key differs from the one before to `starts`, from `segments` on; returns
-/// `segments` and their number. The keys may lie in shared memory.
+/// `segments` and their number.
 static Value emitStarts(BlockBuilder &b, Value keys, Value low, Value high, Value segments, Value starts) {
   auto round = [&](Value base, ValueRange carried) {
     Value at = b.add(b.toI32(base), b.toI32(b.thread())), one = b.i32(1), zero = b.i32(0);
@@ -129,53 +113,8 @@ static Value emitStarts(BlockBuilder &b, Value keys, Value low, Value high, Valu
   return b.loop(b.toIndex(low), b.toIndex(high), {segments}, round, b.threads())[0];
 }
 
-/// Sorts up to kAlone * kItems pairs.
-static void launchAlone(LoopBuilder &host, Value idx, Value pairs, const Digits &digits, Value order, Value starts,
-                        Value count) {
-  emitLaunch(host, host.index(1), kAlone, [&](BlockBuilder &b, Value) {
-    Value zero = b.i32(0), one = b.i32(1), none = b.i32(-1), limit = b.toI32(pairs);
-    Value exchange = b.shared({kAlone * kItems}, b.getI32Type());
-    Values positions = emitPositions(b, zero), items;
-    Value sorted = zero;
-    for (Value position : positions) {
-      items.push_back(loadBelow(b, idx, position, limit, none));
-      sorted = b.add(sorted, b.select(isPair(b, items.back()), one, zero));
-    }
-    sorted = b.blockSum(sorted);
-    items.append(positions);
-    items = b.loop(b.index(0), b.index(digits.passes), items, [&](Value pass, ValueRange carried) {
-      ValueRange keys = carried.take_front(kItems);
-      Value shift = b.mul(b.toI32(pass), b.i32(digits.bits));
-      Values places = emitPlaces(b, Values(keys), shift, digits.bins(),
-                                 [&](Value ofDigit) { return emitBlockScan(b, ofDigit).before; });
-      Values next;
-      // Keys, then pairs.
-      for (ValueRange old : {keys, carried.drop_front(kItems)}) {
-        for (auto [key, item, place] : llvm::zip(keys, old, places))
-          storeIf(b, isPair(b, key), item, exchange, place);
-        b.barrier();
-        for (Value position : positions)
-          next.push_back(loadBelow(b, exchange, position, sorted, none));
-        b.barrier();
-      }
-      return next;
-    });
-    for (int64_t i = 0; i < kItems; ++i) {
-      Value inside = b.cmp(CmpIPredicate::slt, positions[i], sorted);
-      storeIf(b, inside, items[i], exchange, positions[i]);
-      storeIf(b, inside, items[kItems + i], order, positions[i]);
-    }
-    b.barrier();
-    Value segments = emitStarts(b, exchange, zero, sorted, zero, starts);
-    b.onOneThread([&] {
-      b.store(segments, count, {b.index(0)});
-      b.store(sorted, count, {b.index(1)});
-    });
-  });
-}
-
 namespace {
-/// Many pairs: buffers of the passes.
+/// Buffers of the passes.
 struct Passes {
   Value idx, pairs, blocks, order, starts, count;
   Value keys[2], others; // of every second pass: sorted keys, and pairs where they do not go to `order`
@@ -283,10 +222,11 @@ static void launchStarts(LoopBuilder &host, const Passes &p) {
 
 void nvptx::emitSortedPairs(LoopBuilder &host, Value idx, int64_t experts, Value order, Value starts, Value count) {
   Digits digits(experts);
-  Value pairs = sizeOf(host, idx), few = host.index(kAlone * kItems);
+  Value pairs = sizeOf(host, idx);
+  auto group = [&] { emitGroupedPairs(host, idx, experts, order, starts, count); };
   auto constant = constantOf(pairs);
-  if (constant && *constant <= kAlone * kItems)
-    return launchAlone(host, idx, pairs, digits, order, starts, count);
+  if (constant && *constant <= kMostGrouped)
+    return group();
   Value blocks = ceilDiv(host, pairs, host.index(kThreads * kItems));
   Type i32 = host.getI32Type();
   auto scratch = [&](Value size) { return host.heap({ShapedType::kDynamic}, i32, {size}); };
@@ -309,9 +249,7 @@ void nvptx::emitSortedPairs(LoopBuilder &host, Value idx, int64_t experts, Value
   if (constant)
     many();
   else
-    host.ifThen(
-        host.cmp(CmpIPredicate::ule, pairs, few), [&] { launchAlone(host, idx, pairs, digits, order, starts, count); },
-        many);
+    host.ifThen(host.cmp(CmpIPredicate::ule, pairs, host.index(kMostGrouped)), group, many);
   for (Value buffer : {p.keys[0], p.keys[1], p.others, p.counts, p.totals})
     if (buffer)
       host.free(buffer);

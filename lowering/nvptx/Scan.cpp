@@ -22,25 +22,29 @@ Value nvptx::emitRankIn(BlockBuilder &b, Value bits) {
   return emitPopCount(b, arith::AndIOp::create(b, bits, below));
 }
 
-BlockScan nvptx::emitBlockScan(BlockBuilder &b, Value v) {
-  Value lane = b.toI32(b.lane()), warp = b.warp(), zero = b.i32(0);
-  Value inclusive = v;
-  for (int64_t distance = 1; distance < kWarpSize; distance *= 2) {
-    Value from = gpu::ShuffleOp::create(b, inclusive, b.i32(distance), b.i32(kWarpSize), gpu::ShuffleMode::UP)
-                     .getShuffleResult();
-    inclusive = b.add(inclusive, b.select(b.cmp(CmpIPredicate::sge, lane, b.i32(distance)), from, zero));
+/// The sum of this lane's value and those of the lanes before it, for the first `lanes` lanes.
+static Value emitWarpScan(BlockBuilder &b, Value v, int64_t lanes) {
+  for (int64_t distance = 1; distance < lanes; distance *= 2) {
+    auto from = gpu::ShuffleOp::create(b, v, b.i32(distance), b.i32(kWarpSize), gpu::ShuffleMode::UP);
+    v = b.add(v, b.select(from.getValid(), from.getShuffleResult(), b.i32(0)));
   }
+  return v;
+}
+
+BlockScan nvptx::emitBlockScan(BlockBuilder &b, Value v) {
+  Value lane = b.toI32(b.lane()), warp = b.warp(), last = b.i32(b.warps() - 1);
+  Value inclusive = emitWarpScan(b, v, kWarpSize);
   Value ofWarps = b.shared({b.warps()}, b.getI32Type());
   b.onEachThread([&] {
     b.ifThen(b.cmp(CmpIPredicate::eq, lane, b.i32(kWarpSize - 1)), [&] { b.store(inclusive, ofWarps, {warp}); });
   });
   b.barrier();
-  Value before = b.sub(inclusive, v), total = zero;
-  for (int64_t w = 0; w < b.warps(); ++w) {
-    Value sum = b.load(ofWarps, {b.index(w)});
-    before = b.add(before, b.select(b.cmp(CmpIPredicate::ult, b.index(w), warp), sum, zero));
-    total = b.add(total, sum);
-  }
+  // Lanes beyond the warps repeat the last one's sum, which no lane before them sees.
+  Value ofWarp = b.load(ofWarps, {b.toIndex(b.min(lane, last))});
+  Value sums = emitWarpScan(b, ofWarp, b.warps());
+  Value mine = b.toI32(warp);
+  Value before = b.add(b.sub(b.shuffle(b.sub(sums, ofWarp), mine), v), inclusive);
+  Value total = b.shuffle(sums, last);
   // The sums may be written again by the next scan.
   b.barrier();
   return {before, total};
@@ -57,6 +61,20 @@ Value nvptx::emitBlockSum64(BlockBuilder &b, Value slots) {
     b.barrier();
   }
   return b.load(slots, {b.index(0)});
+}
+
+Value nvptx::loadBelow(BlockBuilder &b, Value buffer, Value position, Value limit, Value otherwise) {
+  auto inside = scf::IfOp::create(b, b.getI32Type(), b.cmp(CmpIPredicate::ult, position, limit), /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(inside.thenBlock());
+  scf::YieldOp::create(b, b.load(buffer, {b.toIndex(position)}));
+  b.setInsertionPointToStart(inside.elseBlock());
+  scf::YieldOp::create(b, otherwise);
+  return inside.getResult(0);
+}
+
+void nvptx::storeIf(BlockBuilder &b, Value condition, Value v, Value buffer, Value position) {
+  b.onEachThread([&] { b.ifThen(condition, [&] { b.store(v, buffer, {b.toIndex(position)}); }); });
 }
 
 void nvptx::forGrid(BlockBuilder &b, Value block, Value blocks, Value count, llvm::function_ref<void(Value)> body) {

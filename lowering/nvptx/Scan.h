@@ -24,6 +24,12 @@ BlockScan emitBlockScan(BlockBuilder &b, mlir::Value v);
 /// for each thread, in which each has written its own. Contains barriers.
 mlir::Value emitBlockSum64(BlockBuilder &b, mlir::Value slots);
 
+/// buffer[position], or `otherwise` from `limit` (i32, may be 0) on.
+mlir::Value loadBelow(BlockBuilder &b, mlir::Value buffer, mlir::Value position, mlir::Value limit,
+                      mlir::Value otherwise);
+/// buffer[position] = v by each thread for which the condition holds; position is i32.
+void storeIf(BlockBuilder &b, mlir::Value condition, mlir::Value v, mlir::Value buffer, mlir::Value position);
+
 /// [0, count) over all threads of a launch of `blocks` blocks.
 void forGrid(BlockBuilder &b, mlir::Value block, mlir::Value blocks, mlir::Value count,
              llvm::function_ref<void(mlir::Value)> body);

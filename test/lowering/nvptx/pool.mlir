@@ -8,7 +8,7 @@
 // CLEAN-NOT: .extern
 // CLEAN-NOT: {{[[:space:]](atom|red)[.].*[.](f32|f64|bf16)}}
 
-// One block where pairs are few; else three passes of three launches, and two for the segments.
+// One block groups few pairs; else three passes of three launches, and two for the segments.
 // CHECK-LABEL: func.func private @kernel_sort_pairs(
 // CHECK: scf.if
 // CHECK: gpu.launch {{.*}} function(@sort_pairs)
@@ -26,6 +26,13 @@
 // CHECK-COUNT-2: gpu.launch
 // CHECK-NOT: gpu.launch
 
+// A hash table in shared memory, 2 slots for each of 4096 pairs: an expert's slot, its first pair, its number of pairs.
+// PTX-LABEL: .entry sort_pairs(
+// PTX: .shared .align 16 .b8 {{.*}}[32768]
+// PTX: match.any.sync
+// PTX: atom.relaxed.cta.shared.cas.b32
+// PTX: atom.shared.min.u32
+// PTX: {{atom|red}}.shared.add.u32
 // Rows of x and dy through the read-only path; the pool, m and v are on their way before them.
 // PTX-LABEL: .entry sort_pairs_part3(
 // PTX: match.any.sync
