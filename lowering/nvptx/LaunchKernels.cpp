@@ -2,11 +2,14 @@
 //
 // A kernel function holds one op: a loop over tiles, or an op that the tile model left whole. Whole ops that have a
 // grid emitter choose their launches themselves. Any other becomes one launch: a block per tile, one block for a whole op.
+// Tiles that route are the exception: few of them are spread over more blocks, and which it is the host decides.
 //
 //===----------------------------------------------------------------------===//
 
 #include "DeviceOp.h"
 #include "Kernels.h"
+#include "RouteParts.h"
+#include "TileModel.h"
 
 #include "lowering/Passes.h"
 
@@ -63,36 +66,64 @@ static void cloneTile(BlockBuilder &b, Block &body, IRMapping &mapping,
   }
 }
 
-/// A block per tile, in one grid dimension: the others are limited to 65535.
-static LogicalResult launchTiles(scf::ForallOp loop, LoopBuilder &host) {
+namespace {
+/// The tiles of a loop, numbered in one grid dimension: the others are limited to 65535.
+class Tiles {
+public:
+  Tiles(scf::ForallOp loop, LoopBuilder &host);
+
+  Value count() const { return all; }
+  /// Where it is constant.
+  std::optional<int64_t> knownCount() const { return known; }
+  /// Maps the loop's variables to what they are for the tile of this number.
+  void map(BlockBuilder &b, Value number, IRMapping &mapping);
+
+private:
+  scf::ForallOp loop;
   SmallVector<Value> counts, lows, steps;
-  Value blocks;
+  Value all;
+  std::optional<int64_t> known = 1;
+};
+} // namespace
+
+Tiles::Tiles(scf::ForallOp loop, LoopBuilder &host) : loop(loop) {
   for (auto [low, high, step] : llvm::zip(loop.getMixedLowerBound(), loop.getMixedUpperBound(), loop.getMixedStep())) {
     auto value = [&](OpFoldResult v) { return getValueOrCreateConstantIndexOp(host, host.getLoc(), v); };
     lows.push_back(value(low));
     steps.push_back(value(step));
     AffineExpr d0, d1, d2;
     bindDims(host.getContext(), d0, d1, d2);
-    counts.push_back(
-        affine::makeComposedAffineApply(host, host.getLoc(), (d1 - d0).ceilDiv(d2), {low, high, step}).getResult());
-    blocks = blocks ? host.mul(blocks, counts.back()) : counts.back();
+    OpFoldResult count =
+        affine::makeComposedFoldedAffineApply(host, host.getLoc(), (d1 - d0).ceilDiv(d2), {low, high, step});
+    counts.push_back(value(count));
+    all = all ? host.mul(all, counts.back()) : counts.back();
+    std::optional<int64_t> trips = getConstantIntValue(count);
+    known = known && trips ? std::optional(*known * *trips) : std::nullopt;
   }
+}
+
+void Tiles::map(BlockBuilder &b, Value number, IRMapping &mapping) {
+  Value rest = number;
+  for (size_t i = counts.size(); i-- > 0;) {
+    Value tile = i == 0 ? rest : b.rem(rest, counts[i]);
+    mapping.map(loop.getInductionVar(i), b.add(lows[i], b.mul(tile, steps[i])));
+    if (i > 0)
+      rest = b.div(rest, counts[i]);
+  }
+}
+
+/// A block per tile.
+static LogicalResult launchBlocks(scf::ForallOp loop, Tiles &tiles, LoopBuilder &host) {
   llvm::MapVector<Operation *, Scratch> scratch;
   for (auto alloc : loop.getBody()->getOps<memref::AllocOp>()) {
     FailureOr<int64_t> bytes = boundBytes(alloc);
     if (failed(bytes))
       return failure();
-    scratch[alloc] = Scratch::allocate(host, blocks, *bytes);
+    scratch[alloc] = Scratch::allocate(host, tiles.count(), *bytes);
   }
-  emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {
+  emitLaunch(host, tiles.count(), kThreads, [&](BlockBuilder &b, Value block) {
     IRMapping mapping;
-    Value rest = block;
-    for (size_t i = counts.size(); i-- > 0;) {
-      Value tile = i == 0 ? rest : b.rem(rest, counts[i]);
-      mapping.map(loop.getInductionVar(i), b.add(lows[i], b.mul(tile, steps[i])));
-      if (i > 0)
-        rest = b.div(rest, counts[i]);
-    }
+    tiles.map(b, block, mapping);
     cloneTile(b, *loop.getBody(), mapping, [&](memref::AllocOp alloc) {
       auto sizes = llvm::map_to_vector(alloc.getDynamicSizes(), [&](Value v) { return mapping.lookupOrDefault(v); });
       return scratch.lookup(alloc).of(b, block, alloc.getType(), sizes);
@@ -101,6 +132,31 @@ static LogicalResult launchTiles(scf::ForallOp loop, LoopBuilder &host) {
   for (auto &[alloc, part] : scratch)
     host.free(part.buffer);
   return success();
+}
+
+/// Several blocks per tile where few tiles share out the keys of a router, else one.
+static LogicalResult launchTiles(scf::ForallOp loop, LoopBuilder &host, bool plainLoops) {
+  Tiles tiles(loop, host);
+  std::optional<RouteParts> parts = plainLoops ? std::nullopt : RouteParts::of(*loop.getBody());
+  int64_t many = gpuRouteRegimes().blockPerTile;
+  if (!parts || (tiles.knownCount() && *tiles.knownCount() >= many))
+    return launchBlocks(loop, tiles, host);
+  auto cloneTile = [&](BlockBuilder &b, Value tile, IRMapping &mapping) {
+    tiles.map(b, tile, mapping);
+    for (Operation &op : loop.getBody()->without_terminator())
+      if (!isa<memref::DeallocOp>(op))
+        b.clone(op, mapping);
+  };
+  auto launchParts = [&] { parts->launch(host, tiles.count(), cloneTile); };
+  if (tiles.knownCount()) {
+    launchParts();
+    return success();
+  }
+  LogicalResult result = success();
+  host.ifThen(
+      host.cmp(arith::CmpIPredicate::uge, tiles.count(), host.index(many)),
+      [&] { result = launchBlocks(loop, tiles, host); }, launchParts);
+  return result;
 }
 
 static void launchWhole(Operation *op, LoopBuilder &host) {
@@ -177,7 +233,7 @@ struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
         LoopBuilder host(at, op.getLoc());
         if (!tiles)
           launchWhole(&op, host);
-        else if (failed(launchTiles(cast<scf::ForallOp>(op), host)))
+        else if (failed(launchTiles(cast<scf::ForallOp>(op), host, plainLoops)))
           return signalPassFailure();
         op.erase();
       }

@@ -1,33 +1,37 @@
 //===- Route.cpp - score, select and gate of a tile as one ---------------===//
 //
-// A block takes the keys of its head chunk by chunk: the tensor cores make the scores of its tokens with the chunk, groups
-// of lanes merge them into the sorted lists of the tokens. With both halves done the lists are combined and gated. Of all
-// that only idx, weights and, where something else reads it, val go to memory.
+// A block walks the keys of its head (RouteWalk). With both halves done the tokens' lists are combined and gated. Of all that
+// only idx, weights and, where something else reads it, val go to memory.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Route.h"
 
-#include "ScoreTile.h"
-#include "Select.h"
+#include "RouteWalk.h"
+#include "TileModel.h"
 
 using namespace mlir;
 using namespace peer;
 using namespace peer::nvptx;
 using arith::CmpIPredicate;
 
-/// Blocks that keep every multiprocessor of a large GPU busy.
-static constexpr int64_t kEnoughBlocks = 132;
-
 static int64_t sharedBytes(ScoreOp score, SelectOp select, int64_t rows) {
   int64_t halves = select.getPolicy() == SelectPolicy::ProductTopK ? 2 : 1;
-  return ScoreShape::of(score, rows).bytes() + SelectRows::sharedBytes(halves, select.getNumSelected(), rows);
+  return ScoreShape::of(score, rows).bytes() + SelectRows::sharedBytes(select.getNumSelected(), halves, rows);
+}
+
+int64_t nvptx::mostKeyParts(ScoreOp score, SelectOp select) {
+  int64_t halves = select.getPolicy() == SelectPolicy::ProductTopK ? 2 : 1;
+  int64_t n = cast<ShapedType>(score.getKeys().getType()).getDimSize(2);
+  return halves * llvm::bit_floor<uint64_t>(llvm::divideCeil(n, gpuRouteRegimes().keysPerBlock));
 }
 
 int64_t nvptx::routeRows(ScoreOp score, SelectOp select, int64_t tokens) {
   int64_t heads = cast<ShapedType>(score.getQuery().getType()).getDimSize(1), most = 64;
+  // Blocks that share the keys of a tile cost no more reads; smaller tiles do.
+  int64_t enough = llvm::divideCeil(gpuRouteRegimes().blockPerTile, mostKeyParts(score, select));
   if (!ShapedType::isDynamic(tokens))
-    while (most > 16 && int64_t(llvm::divideCeil(tokens, most)) * heads < kEnoughBlocks)
+    while (most > 16 && int64_t(llvm::divideCeil(tokens, most)) * heads < enough)
       most /= 2;
   for (int64_t rows = most; rows >= 16; rows /= 2)
     if (sharedBytes(score, select, rows) <= kMostShared)
@@ -40,52 +44,32 @@ bool nvptx::isFewTokens(Value tensor) {
   return !ShapedType::isDynamic(tokens) && tokens <= kFewTokens;
 }
 
-/// Rows of a warp's groups at a time: such that a bank of shared memory serves one of them, with ScoreTile's distance of rows.
-static Value emitRow(BlockBuilder &b, const LaneList &lists, Value round) {
-  int64_t apart = std::max<int64_t>(4 / lists.groups(), 1);
-  Value block = b.mul(b.div(round, b.index(apart)), b.index(apart * lists.groups()));
-  return b.add(b.add(block, b.rem(round, b.index(apart))), b.mul(lists.group(), b.index(apart)));
+int64_t Route::rows() const {
+  ScoreOp op = score;
+  int64_t tokens = cast<ShapedType>(op.getQuery().getType()).getDimSize(0);
+  int64_t rows = routeRows(score, select, ShapedType::kDynamic);
+  return ShapedType::isDynamic(tokens) ? rows
+                                       : std::min<int64_t>(rows, std::max<int64_t>(16, llvm::PowerOf2Ceil(tokens)));
 }
 
-static void emitRoute(ScoreOp score, const Selection &what, BlockBuilder &b) {
-  int64_t tokens = b.staticDim(score.getQuery(), 0), rows = routeRows(score, what.select, ShapedType::kDynamic);
-  if (!ShapedType::isDynamic(tokens))
-    rows = std::min<int64_t>(rows, std::max<int64_t>(16, llvm::PowerOf2Ceil(tokens)));
+static void emitRoute(const Route &route, BlockBuilder &b) {
+  Selection what{route.select, route.gate, route.keepsVal};
+  ScoreOp score = route.score;
+  int64_t rows = route.rows();
   SharedPlan shared(b);
   ScoreTile tile(b, score, rows, shared);
   SelectRows select(b, what, rows, shared);
-  const LaneList &lists = select.lists();
-  Value rounds = b.index(rows / lists.groups()), n = b.index(what.n()), zero = b.index(0), chunk = b.index(kKeyChunk);
-  Value count = b.dim(score.getQuery(), 0), head = zero;
-  auto forRows = [&](llvm::function_ref<void(Value row)> body) {
-    b.loop(b.warp(), rounds, [&](Value round) { body(emitRow(b, lists, round)); }, b.warps());
-  };
-  auto walkTokens = [&](Value first) {
-    b.loop(b.index(what.halves()), [&](Value half) {
-      tile.loadQueries(first, head, half);
-      forRows([&](Value row) { select.clear(row, half); });
-      b.loop(
-          zero, n,
-          [&](Value key) {
-            tile.multiply(head, half, key);
-            Value valid = b.min(chunk, b.sub(n, key)), isLast = b.cmp(CmpIPredicate::ule, b.sub(n, key), chunk);
-            forRows([&](Value row) {
-              auto score = [&](Value column) { return tile.score(row, column); };
-              select.offer(row, half, {key, valid, chunk, isLast, score});
-            });
-          },
-          kKeyChunk);
-    });
+  RouteWalk walk(b, score, rows, tile, select);
+  Value zero = b.index(0), n = b.index(what.n());
+  walk.forTokens([&](Value first, Value present) {
+    b.loop(b.index(what.halves()),
+           [&](Value half) { walk.walk(first, present, {/*head=*/zero, half, zero, n}, half); });
     // A row's lists are always its group's own.
-    forRows([&](Value row) {
-      Value token = b.add(first, row), present = b.cmp(CmpIPredicate::ult, token, count);
-      select.finish(row, b.select(present, token, zero), head, present);
+    walk.forRows(present, [&](Value row) {
+      Value inside = b.cmp(CmpIPredicate::ult, row, present), token = b.add(first, b.select(inside, row, zero));
+      select.finish(row, token, zero, inside);
     });
-    b.barrier();
-  };
-  if (!ShapedType::isDynamic(tokens) && tokens <= rows)
-    return walkTokens(zero);
-  b.loop(zero, count, walkTokens, rows);
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -97,7 +81,7 @@ template <typename OpTy>
 static OpTy onlyReader(Value buffer, Operation *writer) {
   OpTy reader;
   for (Operation *user : buffer.getUsers()) {
-    if (user == writer)
+    if (user == writer || isa<memref::DeallocOp>(user))
       continue;
     auto op = dyn_cast<OpTy>(user);
     if (!op || reader || op->getBlock() != writer->getBlock())
@@ -107,8 +91,8 @@ static OpTy onlyReader(Value buffer, Operation *writer) {
   return reader;
 }
 
-/// Whether this is a part of the launch's scratch.
-static bool isLocal(Value buffer) { return buffer.getDefiningOp<memref::ViewOp>() != nullptr; }
+/// In a launch it is a part of the launch's scratch.
+bool nvptx::isLocal(Value buffer) { return isa_and_nonnull<memref::ViewOp, memref::AllocOp>(buffer.getDefiningOp()); }
 
 /// The gate that reads a select's val in its launch, and whether anything else does.
 static std::pair<GateOp, bool> gateOf(SelectOp select) {
@@ -133,6 +117,14 @@ static SelectOp selectOf(ScoreOp score) {
   Value logits = score.getOuts()[0];
   auto select = isLocal(logits) ? onlyReader<SelectOp>(logits, score) : SelectOp();
   return select && !rejectRoute(score, select) ? select : SelectOp();
+}
+
+std::optional<Route> nvptx::routeOf(ScoreOp score) {
+  SelectOp select = selectOf(score);
+  if (!select)
+    return std::nullopt;
+  auto [gate, keepsVal] = gateOf(select);
+  return Route{score, select, gate, keepsVal};
 }
 
 /// The op of this kind that writes `buffer` in the same block.
@@ -167,19 +159,18 @@ struct FuseRoute : OpRewritePattern<ScoreOp> {
 
   LogicalResult matchAndRewrite(ScoreOp score, PatternRewriter &rewriter) const override {
     auto launch = score->getParentOfType<gpu::LaunchOp>();
-    SelectOp select = launch && score->getNumResults() == 0 ? selectOf(score) : SelectOp();
-    if (!select)
+    std::optional<Route> route = launch && score->getNumResults() == 0 ? routeOf(score) : std::nullopt;
+    if (!route)
       return rewriter.notifyMatchFailure(score, "no select in its launch is the only reader of the logits");
-    auto [gate, keepsVal] = gateOf(select);
-    SmallVector<Operation *> ops = {score, select};
+    SmallVector<Operation *> ops = {score, route->select};
     SmallVector<Value> local = {score.getOuts()[0]};
-    if (gate)
-      ops.push_back(gate);
-    if (!keepsVal)
-      local.push_back(select.getOuts()[1]);
+    if (route->gate)
+      ops.push_back(route->gate);
+    if (!route->keepsVal)
+      local.push_back(route->select.getOuts()[1]);
     rewriter.setInsertionPoint(ops.back());
     BlockBuilder b(rewriter, score.getLoc(), launch);
-    emitRoute(score, {select, gate, keepsVal}, b);
+    emitRoute(*route, b);
     eraseFused(rewriter, ops, local);
     return success();
   }

@@ -20,28 +20,25 @@ const char *nvptx::rejectSelect(SelectOp op) {
 // Rows of lists
 //===----------------------------------------------------------------------===//
 
-SelectRows::SelectRows(BlockBuilder &b, Selection what, int64_t slots, SharedPlan &shared)
-    : b(b), what(what), rows(b, what.k(), slots, shared) {
-  if (what.halves() == 2)
-    pairs.emplace(b, what.n(), what.k(), shared);
-  int64_t length = slots * what.halves() * lists().size();
+RowLists::RowLists(BlockBuilder &b, int64_t k, int64_t halves, int64_t slots, SharedPlan &shared)
+    : b(b), rows(b, k, slots, shared), halves(halves) {
+  int64_t length = slots * halves * lists().size();
   scores = shared.words(length);
   numbers = shared.words(length);
   queued = shared.words(slots);
 }
 
-int64_t SelectRows::sharedBytes(int64_t halves, int64_t k, int64_t slots) {
-  int64_t table = halves == 2 ? PairSelect::tableBytes(k) : 0;
-  return RowSelect::queueBytes(k, slots) + table + 2 * SharedPlan::bytesOf(slots * halves * listSize(k)) +
+int64_t RowLists::sharedBytes(int64_t k, int64_t halves, int64_t slots) {
+  return RowSelect::queueBytes(k, slots) + 2 * SharedPlan::bytesOf(slots * halves * listSize(k)) +
          SharedPlan::bytesOf(slots);
 }
 
-Value SelectRows::place(Value slot, Value half) const {
-  Value list = b.add(b.mul(slot, b.index(what.halves())), half);
+Value RowLists::place(Value slot, Value half) const {
+  Value list = b.add(b.mul(slot, b.index(halves)), half);
   return b.mul(list, b.index(lists().size()));
 }
 
-RowState SelectRows::load(Value slot, Value half) {
+RowState RowLists::load(Value slot, Value half) {
   RowState row;
   b.warpBarrier();
   for (int64_t r = 0; r < lists().registers(); ++r) {
@@ -52,7 +49,7 @@ RowState SelectRows::load(Value slot, Value half) {
   return row;
 }
 
-void SelectRows::store(const RowState &row, Value slot, Value half) {
+void RowLists::store(const RowState &row, Value slot, Value half) {
   b.warpBarrier();
   b.onEachThread([&] {
     for (auto [r, entry] : llvm::enumerate(row.best)) {
@@ -64,8 +61,18 @@ void SelectRows::store(const RowState &row, Value slot, Value half) {
   });
 }
 
-void SelectRows::offer(Value slot, Value half, const RowSelect::Piece &piece) {
+void RowLists::offer(Value slot, Value half, const RowSelect::Piece &piece) {
   store(rows.offer(load(slot, half), slot, piece), slot, half);
+}
+
+SelectRows::SelectRows(BlockBuilder &b, Selection what, int64_t slots, SharedPlan &shared)
+    : RowLists(b, what.k(), what.halves(), slots, shared), what(what) {
+  if (what.halves() == 2)
+    pairs.emplace(b, what.n(), what.k(), shared);
+}
+
+int64_t SelectRows::sharedBytes(int64_t k, int64_t halves, int64_t slots) {
+  return RowLists::sharedBytes(k, halves, slots) + (halves == 2 ? PairSelect::tableBytes(k) : 0);
 }
 
 void SelectRows::finish(Value slot, Value token, Value head, Value present) {
@@ -124,17 +131,6 @@ void nvptx::emitSelectAll(SelectOp op, BlockBuilder &b) {
     b.store(b.load(logits, {token, head, b.index(0), expert}), val, {token, head, expert});
   });
 }
-
-namespace {
-/// The numbers of the groups of a block.
-struct Groups {
-  int64_t count;
-  Value number;
-
-  Groups(BlockBuilder &b, const LaneList &list)
-      : count(b.warps() * list.groups()), number(b.add(b.mul(b.warp(), b.index(list.groups())), list.group())) {}
-};
-} // namespace
 
 /// A group per row at a time.
 static void emitRows(const Selection &what, BlockBuilder &b) {

@@ -24,13 +24,12 @@ struct Selection {
 /// Why a select is left to plain loops, or null.
 const char *rejectSelect(SelectOp op);
 
-/// The sorted lists of rows in shared memory, and what becomes of them. One list per half of a row; `slot` numbers rows. A
-/// barrier must lie between the constructor and finish().
-class SelectRows {
+/// The sorted lists of rows in shared memory: as many as a row has halves; `slot` numbers rows.
+class RowLists {
 public:
-  SelectRows(BlockBuilder &b, Selection what, int64_t slots, SharedPlan &shared);
+  RowLists(BlockBuilder &b, int64_t k, int64_t halves, int64_t slots, SharedPlan &shared);
   /// Bytes of shared memory that it will reserve.
-  static int64_t sharedBytes(int64_t halves, int64_t k, int64_t slots);
+  static int64_t sharedBytes(int64_t k, int64_t halves, int64_t slots);
 
   const LaneList &lists() const { return rows.lists(); }
 
@@ -41,18 +40,42 @@ public:
   /// The sorted list of a row's half; to be stored with an empty queue.
   RowState load(mlir::Value slot, mlir::Value half);
   void store(const RowState &row, mlir::Value slot, mlir::Value half);
+
+protected:
+  mlir::Value place(mlir::Value slot, mlir::Value half) const;
+
+  BlockBuilder &b;
+  RowSelect rows;
+  SharedWords scores, numbers;
+
+private:
+  int64_t halves;
+  SharedWords queued;
+};
+
+/// The lists of rows, and what becomes of them. A barrier must lie between the constructor and finish().
+class SelectRows : public RowLists {
+public:
+  SelectRows(BlockBuilder &b, Selection what, int64_t slots, SharedPlan &shared);
+  /// Bytes of shared memory that it will reserve.
+  static int64_t sharedBytes(int64_t k, int64_t halves, int64_t slots);
+
   /// Combines the lists of each group's row and writes its results, where `present`. All lanes of a warp must reach it, and
   /// what wrote the lists must be ordered before.
   void finish(mlir::Value slot, mlir::Value token, mlir::Value head, mlir::Value present);
 
 private:
-  mlir::Value place(mlir::Value slot, mlir::Value half) const;
-
-  BlockBuilder &b;
   Selection what;
-  RowSelect rows;
   std::optional<PairSelect> pairs;
-  SharedWords scores, numbers, queued;
+};
+
+/// The groups of lanes of a block: how many, and which one this is (index).
+struct Groups {
+  int64_t count;
+  mlir::Value number;
+
+  Groups(BlockBuilder &b, const LaneList &list)
+      : count(b.warps() * list.groups()), number(b.add(b.mul(b.warp(), b.index(list.groups())), list.group())) {}
 };
 
 /// The policy 'all': every expert in order of its index.

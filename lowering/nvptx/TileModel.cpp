@@ -98,3 +98,9 @@ MixRegimes peer::gpuMixRegimes() {
   return {/*warpPerToken=*/2048, /*blockPerToken=*/64, /*tokensPerBlock=*/4, /*warpsPerBlock=*/8,
           /*warpsPerPart=*/4,    /*warps=*/2112,       /*rowsPerWarp=*/2};
 }
+
+RouteRegimes peer::gpuRouteRegimes() {
+  // Three quarters of 132 multiprocessors: twice as many blocks of half the keys would not be done much sooner, and their
+  // lists would have to be merged.
+  return {/*blockPerTile=*/100, /*keysPerBlock=*/64};
+}

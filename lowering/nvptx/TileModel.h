@@ -26,6 +26,13 @@ struct MixRegimes {
 };
 MixRegimes gpuMixRegimes();
 
+/// How score and select are spread, by the number of tiles (tokens and a head each).
+struct RouteRegimes {
+  int64_t blockPerTile; // from so many tiles on they fill a GPU with a block each; below, several share a tile's keys
+  int64_t keysPerBlock; // but no fewer each
+};
+RouteRegimes gpuRouteRegimes();
+
 } // namespace peer
 
 #endif // PEER_LOWERING_NVPTX_TILEMODEL_H

@@ -1,5 +1,6 @@
 // Score, select and gate as one kernel on GPUs: tiles and chunks on and beside their borders, every way to multiply, ties,
-// scores that are not numbers, and few tokens, for which the kernel is taken apart.
+// scores that are not numbers, few tiles (fewer than 100), whose keys are spread over blocks, and few tokens, for which the
+// kernel is taken apart.
 #include "RoutingOpTest.h"
 
 #include <cmath>
@@ -61,6 +62,17 @@ struct GpuRoute : RoutingOpTest {
   }
 
   void checkExact(const Route &r) { checkInputs(r, inputsOf(r, true), {"%idx", "%w"}); }
+  /// A function @f of q and c.
+  std::unique_ptr<Compiled> compile(const Route &r) const {
+    std::vector<Input> inputs = inputsOf(r, false);
+    std::string idx = type({r.tokens, r.heads, r.k}, true, "i32"), w = type({r.tokens, r.heads, r.k}, true);
+    return Compiled::compile("func.func @f(%q: " + type(inputs[0]) + " {peer.name = \"q\"}, %c: " + type(inputs[1]) +
+                                 " {peer.name = \"c\"}) -> (" + idx + " {peer.name = \"idx\"}, " + w +
+                                 " {peer.name = \"w\"}) {\n" + bodyOf(r, inputs) + "  return %idx, %w : " + idx + ", " +
+                                 w + "\n}\n",
+                             code());
+  }
+
   /// Near ties may fall either way, but the sorted scores and their weights are what they are.
   void checkAccuracy(const Route &r) { checkInputs(r, inputsOf(r, false), {"%val", "%w"}); }
 };
@@ -87,6 +99,52 @@ TEST_P(GpuRoute, BF16Queries) { checkExact({20, 1, 2, 50, 30, 16, "softmax", "bf
 TEST_P(GpuRoute, OneToken) { checkExact({1, 3, 2, 300, 40, 16}); }
 TEST_P(GpuRoute, FewTokensOfOneHead) { checkExact({3, 1, 2, 100, 128, 16}); }
 TEST_P(GpuRoute, FewTokensOfBF16Keys) { checkExact({8, 2, 1, 100, 128, 16, "softmax", "f32", "bf16"}); }
+
+// A block for each tile.
+TEST_P(GpuRoute, ManyTiles) { checkExact({9, 100, 2, 130, 16, 16, "softmax", "f32", "f32", true}); }
+TEST_P(GpuRoute, ManyTilesOfOneRow) { checkExact({65, 50, 2, 70, 16, 9, "softmax", "f32", "bf16"}); }
+TEST_P(GpuRoute, ManyTilesOfARouter) { checkExact({70, 50, 1, 100, 24, 8}); }
+TEST_P(GpuRoute, ManyTilesOfListsOfAWarp) { checkExact({16, 101, 1, 80, 8, 32, "one"}); }
+TEST_P(GpuRoute, ManyTilesWithoutGate) {
+  Route r{20, 100, 2, 33, 16, 8, ""};
+  checkInputs(r, inputsOf(r, true), {"%val", "%idx"});
+}
+// Two blocks for each tile, one for each chunk of keys, more than there are pieces (13 chunks are seven twos, for eight blocks),
+// and one for each tile, for there are no more keys.
+TEST_P(GpuRoute, OneTileLessThanMany) { checkExact({9, 99, 2, 130, 16, 16, "softmax", "f32", "f32", true}); }
+TEST_P(GpuRoute, HalvesOfTheKeys) { checkExact({10, 50, 1, 200, 16, 4}); }
+TEST_P(GpuRoute, AChunkForEachBlock) { checkExact({16, 1, 2, 512, 16, 16}); }
+TEST_P(GpuRoute, BlocksWithoutKeys) { checkExact({17, 1, 1, 800, 16, 40}); }
+TEST_P(GpuRoute, NoMoreKeys) { checkExact({100, 1, 1, 64, 48, 8}); }
+TEST_P(GpuRoute, FewerKeysInAPartThanSelected) { checkExact({9, 2, 2, 129, 8, 64}); }
+
+/// Few tiles and many select the same of the same scores, whatever their rounding.
+TEST_P(GpuRoute, RegimesAgreeToTheBit) {
+  Route few{20, 50, 2, 200, 32, 16}, many = few;
+  many.tokens = 65;
+  std::vector<Input> inputs = inputsOf(many, false);
+  auto compiled = compile(dynamic() ? many : few), same = dynamic() ? nullptr : compile(many);
+  ASSERT_TRUE(compiled && (dynamic() || same));
+  auto call = [&](Compiled &code, int64_t tokens) {
+    runtime::TensorMap tensors;
+    for (const Input &input : inputs) {
+      Array array = input.array;
+      if (input.tokens) {
+        array.values.resize(array.values.size() / array.shape[0] * tokens);
+        array.shape[0] = tokens;
+      }
+      tensors.emplace(input.name, toTensor(array));
+    }
+    return code.call("f", tensors);
+  };
+  auto some = call(*compiled, few.tokens), all = call(same ? *same : *compiled, many.tokens);
+  ASSERT_EQ(some.size(), 2u);
+  ASSERT_EQ(all.size(), 2u);
+  for (const char *name : {"idx", "w"}) {
+    auto expected = some.at(name).as<uint32_t>(), actual = all.at(name).as<uint32_t>();
+    EXPECT_TRUE(std::equal(expected.begin(), expected.end(), actual.begin())) << name;
+  }
+}
 
 TEST_P(GpuRoute, AccuracyOfF32) { checkAccuracy({20, 2, 2, 150, 128, 16}); }
 TEST_P(GpuRoute, AccuracyOfBF16Keys) { checkAccuracy({20, 2, 2, 150, 128, 16, "softmax", "f32", "bf16"}); }
