@@ -15,6 +15,9 @@ int64_t routeRows(ScoreOp score, SelectOp select, int64_t tokens);
 /// Blocks that the keys of a tile can be spread over, a power of two.
 int64_t mostKeyParts(ScoreOp score, SelectOp select);
 
+/// Tokens of a block that writes its scores to memory, or 0.
+int64_t scoreRows(ScoreOp op);
+
 /// So few tokens that scores of a token are spread over blocks, and select and gate follow in a kernel of their own.
 inline constexpr int64_t kFewTokens = 8;
 bool isFewTokens(mlir::Value tensor);

@@ -2,6 +2,7 @@
 
 #include "Alignment.h"
 #include "Route.h"
+#include "Scan.h"
 #include "ScoreTile.h"
 
 #include "lowering/RoutingBuilder.h"
@@ -18,8 +19,7 @@ using arith::CmpIPredicate;
 // Scores of a tile
 //===----------------------------------------------------------------------===//
 
-/// Tokens of a block that writes its scores to memory, or 0.
-static int64_t tileRows(ScoreOp op) {
+int64_t nvptx::scoreRows(ScoreOp op) {
   int64_t tokens = cast<ShapedType>(op.getQuery().getType()).getDimSize(0), most = 64;
   if (!ShapedType::isDynamic(tokens))
     most = std::clamp<int64_t>(llvm::PowerOf2Ceil(tokens), 16, most);
@@ -29,36 +29,71 @@ static int64_t tileRows(ScoreOp op) {
   return 0;
 }
 
-static const char *rejectTile(ScoreOp op) { return tileRows(op) ? nullptr : "the queries of 16 tokens do not fit"; }
+static const char *rejectTile(ScoreOp op) { return scoreRows(op) ? nullptr : "the queries of 16 tokens do not fit"; }
+
+/// Writes the scores of a tile's tokens from `first` on with the keys `from` .. `to - 1` of a head and half.
+static void emitScores(ScoreOp op, BlockBuilder &b, ScoreTile &tile, Value first, Value head, Value half, Value from,
+                       Value to) {
+  Value logits = op.getOuts()[0], tokens = b.dim(logits, 0), chunk = b.index(kKeyChunk);
+  tile.loadQueries(first, head, half);
+  b.loop(
+      from, to,
+      [&](Value key) {
+        tile.multiply(head, half, key);
+        b.forThreads(b.index(scoreRows(op) * kKeyChunk), [&](Value flat) {
+          Value row = b.div(flat, chunk), column = b.rem(flat, chunk);
+          Value token = b.add(first, row), number = b.add(key, column);
+          Value present = both(b, b.cmp(CmpIPredicate::ult, token, tokens), b.cmp(CmpIPredicate::ult, number, to));
+          b.ifThen(present, [&] { b.store(tile.score(row, column), logits, {token, head, half, number}); });
+        });
+      },
+      kKeyChunk);
+}
 
 static void emitTile(ScoreOp op, BlockBuilder &b) {
   SharedPlan shared(b);
-  int64_t rows = tileRows(op);
-  ScoreTile tile(b, op, rows, shared);
-  Value logits = op.getOuts()[0], tokens = b.dim(logits, 0), n = b.dim(logits, 3), zero = b.index(0);
-  Value chunk = b.index(kKeyChunk);
+  ScoreTile tile(b, op, scoreRows(op), shared);
+  Value logits = op.getOuts()[0];
   b.loop(
-      zero, tokens,
+      b.index(0), b.dim(logits, 0),
       [&](Value first) {
         nest(b, {b.dim(logits, 1), b.dim(logits, 2)}, [&](ArrayRef<Value> at) {
           b.barrier();
-          tile.loadQueries(first, at[0], at[1]);
-          b.loop(
-              zero, n,
-              [&](Value key) {
-                tile.multiply(at[0], at[1], key);
-                b.forThreads(b.index(rows * kKeyChunk), [&](Value flat) {
-                  Value row = b.div(flat, chunk), column = b.rem(flat, chunk);
-                  Value token = b.add(first, row), number = b.add(key, column);
-                  Value present =
-                      both(b, b.cmp(CmpIPredicate::ult, token, tokens), b.cmp(CmpIPredicate::ult, number, n));
-                  b.ifThen(present, [&] { b.store(tile.score(row, column), logits, {token, at[0], at[1], number}); });
-                });
-              },
-              kKeyChunk);
+          emitScores(op, b, tile, first, at[0], at[1], b.index(0), b.dim(logits, 3));
         });
       },
-      rows);
+      scoreRows(op));
+}
+
+//===----------------------------------------------------------------------===//
+// Scores left whole
+//===----------------------------------------------------------------------===//
+
+/// Keys of a block: with fewer it would read queries as often as keys.
+static constexpr int64_t kKeysOfRange = 256;
+
+/// A block per tile of tokens, head, half and range of keys: nobody waits for all scores of a token.
+static void emitRanges(ScoreOp op, LoopBuilder &host) {
+  int64_t rows = scoreRows(op), heads = host.staticDim(op.getQuery(), 1), halves = host.staticDim(op.getQuery(), 2);
+  int64_t n = host.staticDim(op.getKeys(), 2), ranges = llvm::divideCeil(n, kKeysOfRange);
+  Value tiles = ceilDiv(host, host.dim(op.getQuery(), 0), host.index(rows));
+  emitLaunch(host, host.mul(tiles, host.index(heads * halves * ranges)), kThreads, [&](BlockBuilder &b, Value block) {
+    SharedPlan shared(b);
+    ScoreTile tile(b, op, rows, shared);
+    Value rest = block;
+    auto next = [&](int64_t count) {
+      Value number = b.rem(rest, b.index(count));
+      rest = b.div(rest, b.index(count));
+      return number;
+    };
+    Value from = b.mul(next(ranges), b.index(kKeysOfRange)), half = next(halves), head = next(heads);
+    Value to = b.min(b.add(from, b.index(kKeysOfRange)), b.index(n));
+    emitScores(op, b, tile, b.mul(rest, b.index(rows)), head, half, from, to);
+  });
+}
+
+static const char *rejectRanges(ScoreOp op) {
+  return isFewTokens(op.getQuery()) ? "few tokens: no tensor cores" : rejectTile(op);
 }
 
 //===----------------------------------------------------------------------===//
@@ -191,6 +226,7 @@ static const char *rejectGateRows(GateOp op) { return isGateOfSelect(op) ? "goes
 void nvptx::populateScorePatterns(PatternSets sets) {
   sets.block(emitTile, rejectTile);
   sets.grid(emitFewTokens, rejectFewTokens);
+  sets.grid(emitRanges, rejectRanges);
   sets.grid(emitSelectRows);
   sets.block(emitGateRows, rejectGateRows);
   if (sets.blocks)

@@ -35,6 +35,10 @@ static std::optional<TileSizes> routeTiles(Operation *op) {
   for (Operation *user : op->getUsers())
     if (isa<ScoreOp>(op) && isa<SelectOp>(user))
       select = cast<SelectOp>(user);
+  // Left whole where scores of so many tokens are known to be wanted: its emitter spreads the keys over blocks.
+  if (auto alone = dyn_cast<ScoreOp>(op);
+      alone && !select && nvptx::scoreRows(alone) && !ShapedType::isDynamic(dimOf(alone.getQuery(), 0)))
+    return std::nullopt;
   TileSizes sizes;
   if (nvptx::isFewTokens(op->getOperand(0))) {
     if (!gate || !select)

@@ -78,3 +78,11 @@ func.func @few(%q: tensor<1x8x2x128xf32>, %c: tensor<8x2x1024x128xf32>) -> (tens
   %w = peer.gate %v softmax : tensor<1x8x16xf32>
   return %i, %w : tensor<1x8x16xi32>, tensor<1x8x16xf32>
 }
+
+// Scores that are wanted themselves: blocks for 256 keys of a head and half with 64 tokens.
+// HOST-LABEL: func.func @alone(
+// HOST:       gpu.launch_func @kernels::@score_{{[0-9]+}} blocks in (%c64, %c1, %c1)
+func.func @alone(%q: tensor<64x8x2x128xf32>, %c: tensor<8x2x1024x128xf32>) -> tensor<64x8x2x1024xf32> {
+  %s = peer.score %q, %c : tensor<64x8x2x128xf32>, tensor<8x2x1024x128xf32>
+  return %s : tensor<64x8x2x1024xf32>
+}

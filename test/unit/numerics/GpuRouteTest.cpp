@@ -118,6 +118,13 @@ TEST_P(GpuRoute, BlocksWithoutKeys) { checkExact({17, 1, 1, 800, 16, 40}); }
 TEST_P(GpuRoute, NoMoreKeys) { checkExact({100, 1, 1, 64, 48, 8}); }
 TEST_P(GpuRoute, FewerKeysInAPartThanSelected) { checkExact({9, 2, 2, 129, 8, 64}); }
 
+TEST_P(GpuRoute, OneTileOfOneHead) { checkExact({12, 1, 2, 300, 16, 8}); }
+TEST_P(GpuRoute, ScoresAlone) {
+  std::vector<Input> inputs = inputsOf({70, 2, 2, 530, 20, 1}, true);
+  check(inputs, "  %s = peer.score %q, %c : " + type(inputs[0]) + ", " + type(inputs[1]),
+        {{"%s", score(inputs[0].array, inputs[1].array), true}});
+}
+
 /// Few tiles and many select the same of the same scores, whatever their rounding.
 TEST_P(GpuRoute, RegimesAgreeToTheBit) {
   Route few{20, 50, 2, 200, 32, 16}, many = few;
