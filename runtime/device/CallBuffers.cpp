@@ -57,8 +57,6 @@ Status CallBuffers::allocateAll() {
       all += roomOf(part.bytes);
   if (all > 0) {
     PEER_TRY_ASSIGN(memory, device.allocateHost(all));
-    // What lies between the parts is copied, too.
-    std::memset(memory, 0, sent);
   }
   bool together = !device.separatesBlocks() && sent > 0;
   DeviceAddress shared = 0;

@@ -84,7 +84,6 @@ Code Staging::copyOut(void *to, Pointer from, size_t bytes) {
     std::memcpy(target + done, arrived.data, arrived.filled);
     done += arrived.filled;
   }
-  reset();
   return kSuccess;
 }
 

@@ -17,7 +17,7 @@ public:
 
   /// Puts a copy to the device on the stream. `from` may be changed when it returns.
   Code copyIn(Pointer to, const void *from, size_t bytes);
-  /// Copies to the host, after everything on the stream.
+  /// Copies to the host, after everything on the stream: then nothing is on it, which the caller says by reset().
   Code copyOut(void *to, Pointer from, size_t bytes);
   /// Says that nothing is on the stream any more.
   void reset();

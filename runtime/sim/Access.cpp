@@ -73,7 +73,8 @@ void BlockRun::locate(Warp &warp, const Inst &inst, Mask mask, Space space, cons
   access.base = region.base;
   access.addresses = addresses;
 
-  // All lanes at once, those that take no part like the first: bits that only a wrong access sets.
+  // All lanes at once, those that take no part like the first: bits that only a wrong access sets. Where there is less
+  // room than one access takes, `limit` is negative, and so is what is left of it behind any aligned offset.
   uint64_t apart = 0, odd = 0, over = 0, differ = 0;
   const uint64_t limit = region.room - bytes, offsets = region.offsets;
   uint64_t filled[kLanes];
@@ -90,7 +91,7 @@ void BlockRun::locate(Warp &warp, const Inst &inst, Mask mask, Space space, cons
     over |= (limit - offset) | offset;
   }
   apart = differ & region.key;
-  if (apart || (odd & (bytes - 1)) || over >> 63 || region.room < bytes || (write && !region.writable)) {
+  if (apart || (odd & (bytes - 1)) || over >> 63 || (write && !region.writable)) {
     locateEach(warp, inst, mask, region, write, access);
   } else {
     access.taken = access.lanes = mask;

@@ -59,7 +59,10 @@ TEST_F(ProductTest, OneHeuristicForEachShape) {
   DeviceAddress x = upload(*device, values(256, 1)), y = reserve(*device, 1024);
   MatrixProduct p{.m = 8, .n = 8, .k = 8, .a = x, .b = x, .c = y, .lda = 8, .ldb = 8, .ldc = 8};
   unsigned before = heuristics();
-  auto multiply = [&] { EXPECT_TRUE(*device->matmul(p)); };
+  auto multiply = [&] {
+    Result<bool> done = device->matmul(p);
+    EXPECT_TRUE(done.ok() && *done) << done.message();
+  };
   for (int i = 0; i < 5; ++i)
     multiply();
   p.alpha = 3;
@@ -73,6 +76,11 @@ TEST_F(ProductTest, OneHeuristicForEachShape) {
   multiply();
   multiply();
   EXPECT_EQ(heuristics() - before, 3u);
+  p.b += 8;
+  multiply();
+  p.c += 16;
+  multiply();
+  EXPECT_EQ(heuristics() - before, 5u);
   ok(device->synchronize());
 }
 

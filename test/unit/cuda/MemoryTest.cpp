@@ -60,6 +60,19 @@ TEST_F(CudaTest, PinnedBuffersAreUsedAgain) {
   EXPECT_EQ(counts().pinnedAllocations - before, 4u);
 }
 
+// After a copy to the host nothing is under way, and the next copy to the GPU begins with an empty buffer.
+TEST_F(CudaTest, OneBufferServesInTurns) {
+  std::shared_ptr<Device> device = open();
+  uint64_t before = counts().pinnedAllocations;
+  DeviceAddress x = reserve(*device, kPiece / 4 * 3);
+  std::vector<char> values(kPiece / 4 * 3, 'x');
+  for (int round = 0; round < 3; ++round) {
+    ok(device->copyIn(x, values.data(), values.size()));
+    EXPECT_EQ(download<char>(*device, x, values.size()), values);
+  }
+  EXPECT_EQ(counts().pinnedAllocations - before, 2u) << "one for each direction";
+}
+
 // Small copies follow each other without waiting for the GPU.
 TEST_F(CudaTest, CopiesInDoNotWait) {
   std::shared_ptr<Device> device = open();

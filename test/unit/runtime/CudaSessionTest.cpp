@@ -133,6 +133,19 @@ TEST_F(CudaSessionTest, PlansInTurnAndNothingIsLeft) {
   EXPECT_EQ(counts().alive, 0u);
 }
 
+// The second call would be recorded, and its host code fails at that: it is run instead, on the memory that the recording took.
+TEST_F(CudaSessionTest, WhatCannotBeRecordedIsRun) {
+  for (int32_t runs : {1, 3, 4, 5}) {
+    auto delta = asked([&] {
+      Result<TensorMap> results = session->call("fickle", {});
+      ASSERT_OK(results);
+      EXPECT_EQ(results->at("runs").as<int32_t>()[0], runs);
+    });
+    EXPECT_EQ(delta.graphLaunches, 0u);
+    EXPECT_EQ(delta.allocations, runs == 1 ? 1u : 0u);
+  }
+}
+
 TEST_F(CudaSessionTest, CallsWithoutRoomForTheirInputs) {
   setenv("FAKE_CUDA_MEMORY", "2000", 1);
   session = Session::open(folder / "GPU.peer", "cuda").value();

@@ -122,6 +122,16 @@ void entry_unknown(void **args) {
   launch("nobody", 1, NULL, 0);
 }
 
+// Returns how often it ran, as an i32. The second time it fails, when it has returned that already.
+void entry_fickle(void **args) {
+  static unsigned runs;
+  void *out = mgpuMemAlloc(4, NULL, false);
+  mgpuMemset32(out, ++runs, 1, NULL);
+  *(Rank0 *)args[0] = (Rank0){out, out, 0};
+  if (runs == 2)
+    launch("nobody", 1, NULL, 0);
+}
+
 // Returns whether a library multiplied, as an i32.
 void entry_matmul(void **args) {
   void *out = mgpuMemAlloc(4, NULL, false);

@@ -31,13 +31,14 @@ json deviceManifest() {
     argument["role"] = "input";
     return argument;
   };
-  json done = tensor("done", json::array(), "i32");
+  json done = tensor("done", json::array(), "i32"), runs = tensor("runs", json::array(), "i32");
   manifest["entries"] = {scale,
                          entry("overrun", {x(8), factor}),
                          entry("beyond", {x(6), factor, gain}),
                          entry("stale", {x(8), factor}),
                          entry("greedy"),
                          entry("unknown"),
+                         entry("fickle", json::array(), json::array({runs})),
                          entry("matmul", json::array(), json::array({done}))};
   return manifest;
 }

@@ -35,6 +35,13 @@ TEST(Access, LaneThatWritesForAnotherBlock) {
   expectOne(machine.run({2}, {32}, machine.reserve(256)), FaultKind::GlobalRace, 1, 31);
 }
 
+TEST(Access, BlockThatWritesWhatAnotherHasRead) {
+  Machine machine(kernel(1, "mov.u32 %r1, %ctaid.x;\nsetp.eq.u32 %q1, %r1, 1;\n@%q1 bra WRITE;\n"
+                            "ld.global.u32 %r2, [%p0];\nbra END;\nWRITE:\nst.global.u32 [%p0], 7;\nEND:"));
+  machine.options.threads = 1;
+  expectOne(machine.run({2}, {1}, machine.upload(std::vector<uint32_t>(1))), FaultKind::GlobalRace, 1, 0);
+}
+
 TEST(Access, RacesAreSeenAcrossPagesOfTheRecord) {
   // One word that the first block writes, in the middle of what a warp of the second reads.
   Machine machine(kernel(1,

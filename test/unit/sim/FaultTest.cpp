@@ -28,6 +28,10 @@ TEST(Faults, OutOfBounds) {
   planted(FaultKind::OutOfBounds, kernel(1, address("%t") + "ld.global.u32 %r1, [%x1+-4];"), "ld.global");
   planted(FaultKind::OutOfBounds, kernel(1, "st.shared.u32 [tile+256], 1;", kShared), "st.shared");
   planted(FaultKind::OutOfBounds, kernel(1, "mov.u64 %x1, 64;\nld.u8 %h1, [%x1];"), "ld.u8");
+  // An access that is wider than all there is.
+  std::string wide = kernel(1, "st.global.v4.u32 [%p0], {%t, %t, %t, %t};");
+  Machine machine(wide);
+  expectFault(machine.run({}, {32}, machine.reserve(8)), FaultKind::OutOfBounds, wide, "st.global");
 }
 
 TEST(Faults, ReportNamesThePlace) {
@@ -104,6 +108,18 @@ TEST(Faults, SharedRaces) {
   planted(FaultKind::SharedRace,
           kernel(1, "st.shared.u32 [tile], 5;\n" + late + read + "@%q1 st.shared.u32 [tile], 6;", kShared), "shared");
   clean(kernel(1, "st.shared.u32 [tile], 5;\n" + late + read + "bar.sync 1;\n@%q1 st.shared.u32 [tile], 6;", kShared));
+  // Of two readers the writer is one itself, and does not know of the other.
+  auto readers = [](const std::string &before, const std::string &after) {
+    return kernel(1,
+                  "st.shared.u32 [tile], 5;\nbar.sync 0;\nsetp.eq.u32 %q1, %t, 0;\nsetp.eq.u32 %q2, %t, 32;\n"
+                  "setp.ge.u32 %q3, %t, 32;\n@%q1 ld.shared.u32 %r1, [tile];\n@%q3 bra SECOND;\nbar.sync 1, 64;\n"
+                  "@%q1 st.shared.u32 [tile], 6;\nbra END;\nSECOND:\n" +
+                      before + "bar.arrive 1, 64;\n" + after + "END:",
+                  kShared);
+  };
+  std::string second = "@%q2 ld.shared.u32 %r1, [tile];\n";
+  clean(readers(second, ""));
+  planted(FaultKind::SharedRace, readers("", second), "[tile], 6");
   // Neighbouring bytes are different memory.
   clean(kernel(1, "mov.u32 %r1, tile;\nadd.u32 %r1, %r1, %t;\nst.shared.u8 [%r1], %t;\nld.shared.u8 %r2, [%r1];",
                kShared));
@@ -151,6 +167,10 @@ TEST(Faults, DivergentBarriers) {
   clean(kernel(1, warp + "@%q1 ret;\nbar.sync 0;"));
   clean(kernel(1, half + "@%q1 exit;\nbar.sync 0;"));
   planted(FaultKind::DivergentBarrier, kernel(1, "bar.sync 0, 96;"), "bar.sync", {}, {96 - 32});
+  // A count is one of whole warps, whatever they have; but halves of two warps are not one.
+  clean(kernel(1, "bar.sync 1, 64;"), {}, {48});
+  planted(FaultKind::DivergentBarrier,
+          kernel(1, "and.b32 %r1, %t, 16;\nsetp.ne.u32 %q1, %r1, 0;\n@%q1 bra A;\nbar.sync 0, 32;\nA:"), "bar.sync");
 }
 
 TEST(Faults, WarpInstructionsThatWaitForEver) {
@@ -161,6 +181,8 @@ TEST(Faults, WarpInstructionsThatWaitForEver) {
           "shfl", {}, {32});
   clean(kernel(1, half + "@%q1 bra A;\nshfl.sync.idx.b32 %r1, %t, 16, 31, 0xffff0000;\nA:"), {}, {32});
   planted(FaultKind::DivergentWarp, kernel(1, "shfl.sync.idx.b32 %r1, %t, 0, 31, 0xffff;"), "shfl", {}, {32});
+  // Threads that have exited are not waited for.
+  clean(kernel(1, half + "@%q1 exit;\nshfl.sync.idx.b32 %r1, %t, 16, 31, -1;"), {}, {32});
 }
 
 TEST(Faults, MissingAsyncWaits) {
@@ -175,6 +197,11 @@ TEST(Faults, MissingAsyncWaits) {
   planted(FaultKind::MissingAsyncWait, text("cp.async.wait_group 1;\n", own), "ld.shared", {}, {16});
   planted(FaultKind::MissingAsyncWait, text("bar.sync 0;\n", other), "ld.shared", {}, {16});
   planted(FaultKind::SharedRace, text("cp.async.wait_all;\n", other), "ld.shared", {}, {16});
+  // The barrier orders what came before it, and the copy ends at the wait.
+  planted(FaultKind::SharedRace, text("bar.sync 0;\ncp.async.wait_all;\n", other), "ld.shared", {}, {16});
+  std::string write = "st.shared.u32 [%r1], 5;";
+  clean(text("cp.async.wait_all;\n", write), {}, {16});
+  planted(FaultKind::MissingAsyncWait, text("", write), "st.shared", {}, {16});
 }
 
 TEST(Faults, LoopsWithoutEndAndTraps) {

@@ -63,6 +63,8 @@ Code cuModuleLoadDataEx(Module *module, const void *image, unsigned count, int *
   return inContext([=](Driver &self) -> Code {
     if (Code code = self.refuseInCapture())
       return code;
+    if (self.settings.memory == 0)
+      return kOutOfMemory;
     JitLog log;
     for (unsigned i = 0; i < count; ++i)
       if (options[i] == kJitErrorLog)

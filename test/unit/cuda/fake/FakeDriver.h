@@ -3,9 +3,9 @@
 // about handles, sizes and what a capture allows, and stricter where the real one would compute nonsense.
 //
 // Environment, read at every cuInit: FAKE_CUDA_DEVICES (how many, default 1), FAKE_CUDA_VERSION (default 13000), FAKE_CUDA_ARCH (compute
-// capability as in sm_90, default 90), FAKE_CUDA_MEMORY (bytes of the device, default 1 GiB), FAKE_CUDA_REFUSE (kernels whose names begin
-// so cannot be launched), FAKE_CUDA_FAIL (they fail when they run), FAKE_CUDA_COUNTS (where set, the counts are printed at exit),
-// FAKE_CUDA_QUIET (where set, refusals are not explained on stderr).
+// capability as in sm_90, default 90), FAKE_CUDA_MEMORY (bytes of the device, default 1 GiB; no module fits into 0), FAKE_CUDA_REFUSE
+// (kernels whose names begin so cannot be launched), FAKE_CUDA_FAIL (they fail when they run), FAKE_CUDA_COUNTS (where set, the counts
+// are printed at exit), FAKE_CUDA_QUIET (where set, refusals are not explained on stderr).
 #pragma once
 
 #include "../../../../runtime/device/CudaApi.h"
