@@ -33,11 +33,11 @@
 // PTX: atom.relaxed.cta.shared.cas.b32
 // PTX: atom.shared.min.u32
 // PTX: {{atom|red}}.shared.add.u32
-// Rows of x and dy through the read-only path; the pool, m and v are on their way before them.
 // PTX-LABEL: .entry sort_pairs_part3(
 // PTX: match.any.sync
-// PTX-LABEL: .entry row_update(
+// PTX-LABEL: .entry pool_grad_norm(
 // PTX: vote.sync.ballot
+// Rows of x and dy through the read-only path; the pool, m and v are on their way before them.
 // PTX-LABEL: .entry row_update_part1(
 // PTX: ld.global.v4.b16
 // PTX: ld.global.v4.b32
