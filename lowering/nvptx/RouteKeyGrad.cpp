@@ -15,8 +15,9 @@ using namespace peer;
 using namespace peer::nvptx;
 using arith::CmpIPredicate;
 
-/// Selections that one warp sorts: more make fewer counts, fewer make more warps.
-static constexpr int64_t kTile = 2048;
+/// Selections that one warp sorts: more make fewer counts, fewer make more warps. A stream of no more than kFewItems
+/// selections is sorted in small tiles.
+static constexpr int64_t kTile = 2048, kSmallTile = 512, kFewItems = 32 * kSmallTile;
 /// Batches of 32 selections that are read at once.
 static constexpr int64_t kBatches = 4;
 /// Keys whose counters fit into shared memory.
@@ -43,7 +44,10 @@ public:
   void emit() {
     int64_t streams = keyHeads * halves, perToken = op.getShared() ? heads * selected : selected;
     items = host.mul(host.dim(op.getIdx(), 0), host.index(perToken));
-    tiles = ceilDiv(host, items, host.index(kTile));
+    Value few = host.cmp(CmpIPredicate::ule, items, host.index(kFewItems));
+    auto tilesOf = [&](int64_t size) { return ceilDiv(host, items, host.index(size)); };
+    tileSize = host.select(few, host.index(kSmallTile), host.index(kTile));
+    tiles = host.select(few, tilesOf(kSmallTile), tilesOf(kTile));
     Value blocks = host.mul(tiles, host.index(streams)), all = host.mul(items, host.index(streams));
     counts = host.heap({ShapedType::kDynamic, n}, host.getI32Type(), blocks);
     starts = host.heap({streams, n + 1}, host.getI32Type());
@@ -78,7 +82,7 @@ private:
   Value dkeys;
   int64_t heads, selected, keyHeads, halves, n;
   RowLayout layout;
-  Value items, tiles; // of a stream
+  Value items, tiles, tileSize; // of a stream; selections in a tile
   Value counts, starts, order;
 };
 } // namespace
@@ -89,7 +93,7 @@ void KeyGradEmitter::walkTile(BlockBuilder &b, Value block, Value counters,
                               llvm::function_ref<void(Value, Value)> visit) {
   Value idx = flatten(b, op.getIdx()), lane = b.lane(), none = b.i32(-1);
   Value stream = b.div(block, tiles), half = b.rem(stream, b.index(halves)), head = b.div(stream, b.index(halves));
-  Value first = b.mul(b.rem(block, tiles), b.index(kTile)), end = b.min(b.add(first, b.index(kTile)), items);
+  Value first = b.mul(b.rem(block, tiles), tileSize), end = b.min(b.add(first, tileSize), items);
   b.loop(
       first, end,
       [&](Value at) {

@@ -85,6 +85,15 @@ TEST_P(GpuRouteGrad, SeveralTilesOfSharedKeys) {
 TEST_P(GpuRouteGrad, TileBorder) {
   checkRoute({.tokens = 1024, .heads = 1, .selected = 2, .n = 600, .width = 4, .halves = 1}, 2e-5);
 }
+TEST_P(GpuRouteGrad, OneSmallTile) {
+  checkRoute({.tokens = 256, .heads = 1, .selected = 2, .n = 40, .width = 4}, 2e-5);
+}
+TEST_P(GpuRouteGrad, MostSmallTiles) {
+  checkRoute({.tokens = 2048, .heads = 1, .selected = 8, .n = 70, .width = 4, .halves = 1}, 2e-4);
+}
+TEST_P(GpuRouteGrad, FewestLargeTiles) {
+  checkRoute({.tokens = 2049, .heads = 1, .selected = 8, .n = 70, .width = 4, .halves = 1}, 2e-4);
+}
 TEST_P(GpuRouteGrad, ManyTiles) {
   // More than the eight tiles whose counts are read at once.
   checkRoute({.tokens = 2500, .heads = 1, .selected = 8, .n = 3, .width = 4, .halves = 1}, 2e-4);
