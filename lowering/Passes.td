@@ -134,4 +134,35 @@ def FinishKernels : Peer_DevicePass<"peer-finish-kernels"> {
   }];
 }
 
+def MergeKernels : Peer_DevicePass<"peer-merge-kernels"> {
+  let summary = "one copy of equal kernels";
+  let description = [{
+    Several ops sort, or add up the shares of blocks: their launches share the kernel of the first of them.
+  }];
+}
+
+def PassAddresses : Peer_DevicePass<"peer-pass-addresses"> {
+  let summary = "buffers go to kernels as addresses";
+  let description = [{
+    A dense buffer becomes a pointer, and a size where the kernel reads it:
+
+    ```mlir
+    gpu.launch_func @kernels::@f blocks in (...) threads in (...) args(%x : memref<?x8xf32>)
+    gpu.func @f(%x: memref<?x8xf32>) kernel {
+    ```
+    becomes
+    ```mlir
+    %i = memref.extract_aligned_pointer_as_index %x : memref<?x8xf32> -> index
+    %a = arith.index_cast %i : index to i64
+    %p = llvm.inttoptr %a : i64 to !llvm.ptr
+    gpu.launch_func @kernels::@f blocks in (...) threads in (...) args(%p : !llvm.ptr)
+    gpu.func @f(%p: !llvm.ptr) kernel {
+      %0 = llvm.mlir.poison : !llvm.struct<(ptr, ptr, i64, array<2 x i64>, array<2 x i64>)>
+      %1 = llvm.insertvalue %p, %0[0]
+      %2 = llvm.insertvalue %p, %1[1]
+      %x = builtin.unrealized_conversion_cast %2 to memref<?x8xf32>
+    ```
+  }];
+}
+
 #endif // PEER_LOWERING_PASSES_TD

@@ -82,6 +82,14 @@ static void buildBufferPipeline(OpPassManager &pm) {
   pm.addPass(func::createDuplicateFunctionEliminationPass());
 }
 
+/// The canonicalizer for structured control flow: there are no branches between blocks yet whose simplification, half of its
+/// time, could find anything.
+static std::unique_ptr<Pass> createStructuredCanonicalizer() {
+  GreedyRewriteConfig config;
+  config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+  return createCanonicalizerPass(config);
+}
+
 /// Kernel functions to loops and vectors.
 static void buildCpuKernels(OpPassManager &pm, const LoweringOptions &options) {
   pm.addPass(createConvertLinalgToLoopsPass());
@@ -102,15 +110,16 @@ static void buildGpuKernels(OpPassManager &pm, const LoweringOptions &options) {
   LowerToBlocksOptions blocks;
   blocks.plainLoops = options.plainLoops;
   pm.addPass(createLowerToBlocks(blocks));
-  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createStructuredCanonicalizer());
   pm.addPass(createCSEPass());
   // Constants were hoisted out of the launches; what a kernel is passed it cannot fold.
   pm.addPass(createGpuLaunchSinkIndexComputationsPass());
   pm.addPass(createGpuKernelOutliningPass());
+  pm.addPass(createMergeKernels());
   // One arena for an entry and the kernels it calls.
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
-  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createStructuredCanonicalizer());
   pm.addPass(createPlanMemory());
   pm.addPass(createFinishKernels());
 }
@@ -124,13 +133,14 @@ void buildKernelPipeline(OpPassManager &pm, const LoweringOptions &options) {
     buildCpuKernels(pm, options);
   pm.addPass(createLowerMarks());
   // Kernel level from here on.
-  pm.addPass(createCanonicalizerPass());
+  pm.addPass(options.gpu ? createStructuredCanonicalizer() : createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createLoopInvariantCodeMotionPass());
   verifyLevel(pm, "kernel");
 }
 
 static void buildGpuLLVM(OpPassManager &pm, const GpuTarget &target, bool bitcode) {
+  pm.addPass(createPassAddresses());
   // Upstream would make calls of CUDA's device library out of math: none may be left.
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
   kernels.addPass(createExpandMath());

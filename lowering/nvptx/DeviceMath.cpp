@@ -102,7 +102,14 @@ struct LowerDeviceMath : peer::impl::LowerDeviceMathBase<LowerDeviceMath> {
     patterns.add<ToIntrinsic<math::FmaOp>>(&getContext(), "fma");
     patterns.add<ExpandAngle<math::SinOp>>(&getContext(), 0);
     patterns.add<ExpandAngle<math::CosOp>>(&getContext(), 1);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    SmallVector<Operation *> ops;
+    getOperation()->walk([&](Operation *op) {
+      if (isa_and_nonnull<math::MathDialect>(op->getDialect()))
+        ops.push_back(op);
+    });
+    GreedyRewriteConfig config;
+    config.setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
+    if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
       return signalPassFailure();
     getOperation()->walk([&](Operation *op) {
       if (isa_and_nonnull<math::MathDialect>(op->getDialect())) {
