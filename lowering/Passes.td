@@ -92,8 +92,8 @@ def LaunchKernels : Peer_DevicePass<"peer-launch-kernels"> {
   let summary = "each outlined kernel to launches on a GPU";
   let description = [{
     A loop over tiles becomes a grid with a block per tile, its body the ops that the block executes together, with
-    barriers between them. An op that was left whole is launched by its grid emitter, or as one block where it has none. A tile's local
-    buffers become a part of one buffer per launch.
+    barriers between them; where tiles that score and select are few, several blocks share each. An op that was left whole is
+    launched by its grid emitter, or as one block where it has none. A tile's local buffers become a part of one buffer per launch.
   }];
   let options = [
     Option<"plainLoops", "plain-loops", "bool", "false", "no grid emitters: every whole op is one block">
