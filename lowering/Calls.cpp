@@ -1,51 +1,48 @@
 //===- Calls.cpp - calls of the runtime, shared expressions --------------===//
 
-#include "LoopBuilder.h"
+#include "Calls.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
 using namespace peer;
 
-/// The runtime's matrix product, declared on first use. Lowerings run on modules, so adding
-/// the declaration from inside a pattern is safe.
-static FlatSymbolRefAttr declareSgemm(LoopBuilder &b) {
-  constexpr StringLiteral name = "peer_rt_sgemm";
+void peer::declareHook(OpBuilder &b, ModuleOp module, StringRef name, FunctionType type) {
+  if (module.lookupSymbol(name))
+    return;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(module.getBody());
+  func::FuncOp::create(b, module.getLoc(), name, type).setPrivate();
+}
+
+func::CallOp peer::callHook(LoopBuilder &b, StringRef name, ValueRange operands, TypeRange results) {
   auto module = b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-  if (!module.lookupSymbol(name)) {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(module.getBody());
-    Type i64 = b.getI64Type(), f32 = b.getF32Type(), pointer = LLVM::LLVMPointerType::get(b.getContext());
-    auto type = b.getFunctionType({i64, i64, i64, i64, i64, f32, pointer, i64, pointer, i64, f32, pointer, i64}, {});
-    func::FuncOp::create(b, name, type).setPrivate();
-  }
-  return FlatSymbolRefAttr::get(b.getContext(), name);
+  declareHook(b, module, name, b.getFunctionType(operands.getTypes(), results));
+  return func::CallOp::create(b, name, results, operands);
+}
+
+Value peer::toI64(LoopBuilder &b, Value index) { return arith::IndexCastOp::create(b, b.getI64Type(), index); }
+
+MatrixOperand peer::matrixOperand(LoopBuilder &b, Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  assert(type.getRank() == 2 && type.getElementType().isF32() && "the runtime's products take f32 matrices");
+  auto metadata = memref::ExtractStridedMetadataOp::create(b, buffer);
+  Value base = memref::ExtractAlignedPointerAsIndexOp::create(b, buffer);
+  Value address = b.add(base, b.mul(metadata.getOffset(), b.index(4)));
+  // A matrix of one row may carry any row stride; BLAS wants at least the row's length.
+  Value stride = b.max(metadata.getStrides()[0], b.max(b.dim(buffer, 1), b.index(1)));
+  auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+  return {LLVM::IntToPtrOp::create(b, pointer, toI64(b, address)), toI64(b, stride)};
 }
 
 void LoopBuilder::sgemm(Value a, bool transposeA, Value b, bool transposeB, Value c, double beta, double alpha) {
-  FlatSymbolRefAttr callee = declareSgemm(*this);
-  Type pointer = LLVM::LLVMPointerType::get(getContext());
-  auto toI64 = [&](Value v) -> Value { return arith::IndexCastOp::create(*this, getI64Type(), v); };
   auto flag = [&](bool value) -> Value { return arith::ConstantOp::create(*this, getI64IntegerAttr(value)); };
-  struct Matrix {
-    Value pointer, stride;
-  };
-  auto matrix = [&](Value buffer) -> Matrix {
-    auto type = cast<MemRefType>(buffer.getType());
-    assert(type.getRank() == 2 && type.getElementType().isF32() && "sgemm takes f32 matrices");
-    auto metadata = memref::ExtractStridedMetadataOp::create(*this, buffer);
-    Value base = memref::ExtractAlignedPointerAsIndexOp::create(*this, buffer);
-    Value address = add(base, mul(metadata.getOffset(), index(4)));
-    // A matrix of one row may carry any row stride; BLAS wants at least the row's length.
-    Value stride = max(metadata.getStrides()[0], max(dim(buffer, 1), index(1)));
-    return {LLVM::IntToPtrOp::create(*this, pointer, toI64(address)), toI64(stride)};
-  };
-  Matrix ma = matrix(a), mb = matrix(b), mc = matrix(c);
-  Value m = toI64(dim(c, 0)), n = toI64(dim(c, 1)), k = toI64(dim(a, transposeA ? 0 : 1));
-  func::CallOp::create(*this, callee, TypeRange{},
-                       ValueRange{flag(transposeA), flag(transposeB), m, n, k, f32(alpha), ma.pointer, ma.stride,
-                                  mb.pointer, mb.stride, f32(beta), mc.pointer, mc.stride});
+  MatrixOperand ma = matrixOperand(*this, a), mb = matrixOperand(*this, b), mc = matrixOperand(*this, c);
+  Value m = peer::toI64(*this, dim(c, 0)), n = peer::toI64(*this, dim(c, 1));
+  Value k = peer::toI64(*this, dim(a, transposeA ? 0 : 1));
+  callHook(*this, "peer_rt_sgemm",
+           {flag(transposeA), flag(transposeB), m, n, k, f32(alpha), ma.pointer, ma.stride, mb.pointer, mb.stride,
+            f32(beta), mc.pointer, mc.stride});
 }
 
 Value peer::emitSigmoid(LoopBuilder &b, Value a) {

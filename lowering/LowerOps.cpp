@@ -1,5 +1,6 @@
 //===- LowerOps.cpp - buffer-form ops to loops or vectors, marks to calls -===//
 
+#include "Calls.h"
 #include "Lowerings.h"
 #include "Passes.h"
 #include "dialect/PeerOps.h"
@@ -73,10 +74,7 @@ struct LowerMarks : peer::impl::LowerMarksBase<LowerMarks> {
     if (marks.empty())
       return;
     OpBuilder b(&getContext());
-    if (!module.lookupSymbol(hook)) {
-      b.setInsertionPointToStart(module.getBody());
-      func::FuncOp::create(b, module.getLoc(), hook, b.getFunctionType({b.getI64Type()}, {})).setPrivate();
-    }
+    declareHook(b, module, hook, b.getFunctionType({b.getI64Type()}, {}));
     for (MarkOp mark : marks) {
       b.setInsertionPoint(mark);
       Value index = arith::ConstantOp::create(b, mark.getLoc(), b.getI64IntegerAttr(int64_t(mark.getIndex())));

@@ -232,3 +232,17 @@ void peer::emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, Value param, 
   for (auto [state, value] : llvm::zip(states, ArrayRef<Value>(updated).drop_front()))
     b.store(value, state, at);
 }
+
+static bool isFlattenable(Value buffer) {
+  return cast<MemRefType>(buffer.getType()).getRank() > 0 && isDense(buffer, 0);
+}
+
+const char *peer::rejectUpdate(UpdateOp op) {
+  bool flat =
+      isFlattenable(op.getParam()) && isFlattenable(op.getGrad()) && llvm::all_of(op.getStates(), isFlattenable);
+  return flat ? nullptr : "the parameter, its gradient or its states do not flatten";
+}
+
+const char *peer::rejectSumSquares(SumSquaresOp op) {
+  return isFlattenable(op.getX()) ? nullptr : "x does not flatten";
+}

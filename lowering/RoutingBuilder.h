@@ -107,6 +107,10 @@ Values emitUpdate(LoopBuilder &b, const OptimizerStep &step, mlir::Value param, 
 void emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, mlir::Value param, mlir::ValueRange states,
                   mlir::Value grad, mlir::ValueRange at, int64_t lanes);
 
+/// Null, or why an op is not one pass over flat buffers.
+const char *rejectUpdate(UpdateOp op);
+const char *rejectSumSquares(SumSquaresOp op);
+
 } // namespace peer
 
 #endif // PEER_LOWERING_ROUTINGBUILDER_H

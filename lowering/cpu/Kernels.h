@@ -43,9 +43,7 @@ void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b, const VectorOptions &op
 void emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &options);
 // Update.cpp
 void emitUpdateOp(UpdateOp op, LoopBuilder &b, const VectorOptions &options);
-const char *rejectUpdate(UpdateOp op);
 void emitSumSquares(SumSquaresOp op, LoopBuilder &b, const VectorOptions &options);
-const char *rejectSumSquares(SumSquaresOp op);
 
 } // namespace peer::cpu
 

@@ -10,16 +10,6 @@ using namespace peer::cpu;
 /// Elements that one thread takes at a time.
 static constexpr int64_t kChunk = 16384;
 
-static bool isFlattenable(Value buffer) {
-  return cast<MemRefType>(buffer.getType()).getRank() > 0 && isDense(buffer, 0);
-}
-
-const char *cpu::rejectUpdate(UpdateOp op) {
-  bool flat =
-      isFlattenable(op.getParam()) && isFlattenable(op.getGrad()) && llvm::all_of(op.getStates(), isFlattenable);
-  return flat ? nullptr : "the parameter, its gradient or its states do not flatten";
-}
-
 void cpu::emitUpdateOp(UpdateOp op, LoopBuilder &b, const VectorOptions &options) {
   OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
   Value param = flatten(b, op.getParam()), grad = flatten(b, op.getGrad());
@@ -39,8 +29,6 @@ void cpu::emitUpdateOp(UpdateOp op, LoopBuilder &b, const VectorOptions &options
   if (whole < total)
     emit(b.index(whole), total - whole);
 }
-
-const char *cpu::rejectSumSquares(SumSquaresOp op) { return isFlattenable(op.getX()) ? nullptr : "x does not flatten"; }
 
 void cpu::emitSumSquares(SumSquaresOp op, LoopBuilder &b, const VectorOptions &options) {
   Value x = flatten(b, op.getX()), total = b.dim(x, 0);

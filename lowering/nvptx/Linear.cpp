@@ -7,7 +7,8 @@
 #include "Kernels.h"
 #include "Matmul.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "lowering/Calls.h"
+
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
@@ -18,48 +19,25 @@ using arith::CmpIPredicate;
 /// Up to here a flat tile wastes less than a tall one.
 static constexpr int64_t kFewRows = 32;
 
-/// The runtime's matrix product, declared on first use. Lowerings run on modules, so adding the declaration from inside a
-/// pattern is safe.
-static FlatSymbolRefAttr declareMatmul(LoopBuilder &host) {
-  constexpr StringLiteral name = "peer_rt_matmul";
-  auto module = host.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-  if (!module.lookupSymbol(name)) {
-    OpBuilder::InsertionGuard guard(host);
-    host.setInsertionPointToStart(module.getBody());
-    Type i64 = host.getI64Type(), f32 = host.getF32Type(), pointer = LLVM::LLVMPointerType::get(host.getContext());
-    auto type = host.getFunctionType(
-        {pointer, i64, i64, i64, i64, i64, f32, pointer, i64, pointer, i64, f32, pointer, i64}, {host.getI8Type()});
-    func::FuncOp::create(host, name, type).setPrivate();
-  }
-  return FlatSymbolRefAttr::get(host.getContext(), name);
-}
-
 /// Whether the library did it (i1).
 static Value emitLibraryCall(LoopBuilder &host, const Product &product) {
-  FlatSymbolRefAttr callee = declareMatmul(host);
-  Type pointer = LLVM::LLVMPointerType::get(host.getContext());
-  auto toI64 = [&](Value v) -> Value { return arith::IndexCastOp::create(host, host.getI64Type(), v); };
-  SmallVector<Value> operands = {LLVM::ZeroOp::create(host, pointer), // the session's stream
-                                 toI64(host.index(product.transposeA)),
-                                 toI64(host.index(product.transposeB)),
-                                 toI64(product.rows(host)),
-                                 toI64(product.columns(host)),
-                                 toI64(product.depth(host))};
+  SmallVector<Value> operands = {
+      LLVM::ZeroOp::create(host, LLVM::LLVMPointerType::get(host.getContext())), // the session's stream
+      toI64(host, host.index(product.transposeA)),
+      toI64(host, host.index(product.transposeB)),
+      toI64(host, product.rows(host)),
+      toI64(host, product.columns(host)),
+      toI64(host, product.depth(host))};
   auto addMatrix = [&](Value buffer) {
-    auto metadata = memref::ExtractStridedMetadataOp::create(host, buffer);
-    Value base = memref::ExtractAlignedPointerAsIndexOp::create(host, buffer);
-    Value address = host.add(base, host.mul(metadata.getOffset(), host.index(4)));
-    operands.push_back(LLVM::IntToPtrOp::create(host, pointer, toI64(address)));
-    // A matrix of one row may carry any row stride; libraries want at least the row's length.
-    Value length = host.max(host.dim(buffer, 1), host.index(1));
-    operands.push_back(toI64(host.max(metadata.getStrides()[0], length)));
+    MatrixOperand matrix = matrixOperand(host, buffer);
+    operands.append({matrix.pointer, matrix.stride});
   };
   operands.push_back(host.f32(1));
   addMatrix(product.a);
   addMatrix(product.b);
   operands.push_back(host.f32(0));
   addMatrix(product.c);
-  auto call = func::CallOp::create(host, callee, TypeRange{host.getI8Type()}, operands);
+  auto call = callHook(host, "peer_rt_matmul", operands, host.getI8Type());
   Value none = arith::ConstantOp::create(host, host.getI8IntegerAttr(0));
   return host.cmp(CmpIPredicate::ne, call.getResult(0), none);
 }

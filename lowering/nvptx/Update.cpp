@@ -88,16 +88,6 @@ static void forElements(BlockBuilder &b, Value block, Value blocks, Value elemen
   forGrid(b, block, blocks, b.sub(elements, whole), [&](Value i) { body(b.add(whole, i), 1); });
 }
 
-static bool isFlattenable(Value buffer) {
-  return cast<MemRefType>(buffer.getType()).getRank() > 0 && isDense(buffer, 0);
-}
-
-const char *nvptx::rejectUpdate(UpdateOp op) {
-  bool flat =
-      isFlattenable(op.getParam()) && isFlattenable(op.getGrad()) && llvm::all_of(op.getStates(), isFlattenable);
-  return flat ? nullptr : "the parameter, its gradient or its states do not flatten";
-}
-
 void nvptx::emitUpdateOp(UpdateOp op, LoopBuilder &host) {
   bool wide = isAligned(op.getParam()) && isAligned(op.getGrad()) && llvm::all_of(op.getStates(), isAligned);
   Value param = flatten(host, op.getParam()), grad = flatten(host, op.getGrad());
@@ -109,10 +99,6 @@ void nvptx::emitUpdateOp(UpdateOp op, LoopBuilder &host) {
       emitUpdateAt(b, step, param, states, b.loadWide(grad, {at}, lanes, wide), {at}, lanes);
     });
   });
-}
-
-const char *nvptx::rejectSumSquares(SumSquaresOp op) {
-  return isFlattenable(op.getX()) ? nullptr : "x does not flatten";
 }
 
 void nvptx::emitSumSquares(SumSquaresOp op, LoopBuilder &host) {

@@ -33,9 +33,7 @@ private:
 void launchSum(LoopBuilder &host, mlir::Value partial, mlir::Value count, mlir::Value result);
 
 void emitUpdateOp(UpdateOp op, LoopBuilder &host);
-const char *rejectUpdate(UpdateOp op);
 void emitSumSquares(SumSquaresOp op, LoopBuilder &host);
-const char *rejectSumSquares(SumSquaresOp op);
 
 } // namespace peer::nvptx
 
