@@ -153,7 +153,6 @@ static void emitRows(const Selection &what, BlockBuilder &b) {
           rows.offer(groups.number, half, {zero, b.select(present, n, zero), n, yes, score});
         });
         rows.finish(groups.number, token, head, present);
-        b.warpBarrier();
       },
       groups.count);
 }
