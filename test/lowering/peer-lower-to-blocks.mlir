@@ -1,5 +1,5 @@
 // Ops inside launches become the code of a block of threads.
-// RUN: %peer-pass %s --peer-lower-to-blocks --cse | FileCheck %s
+// RUN: %peer-pass %s --peer-lower-to-blocks --cse | FileCheck %s --check-prefixes=CHECK,WARP
 // RUN: %peer-pass %s --peer-lower-to-blocks=plain-loops=true --cse | FileCheck %s --check-prefixes=CHECK,PLAIN
 
 // Elementwise ops and copies are spread over the threads of the block, neighbours side by side.
@@ -25,6 +25,26 @@ func.func @spread(%x: memref<?x8xf32>, %y: memref<?x8xf32>, %blocks: index) {
     }
     gpu.barrier
     memref.copy %y, %x : memref<?x8xf32> to memref<?x8xf32>
+    gpu.terminator
+  }
+  return
+}
+
+// A warp per row. What one of its lanes wrote in a walk over the row the others may read after it, and the other way round.
+// CHECK-LABEL: func.func @rows(
+// WARP:         scf.for {{.*}} iter_args
+// WARP:           vector.load
+// WARP:         nvvm.bar.warp.sync
+// WARP:         gpu.shuffle {{ *}}xor
+// WARP:         scf.for
+// WARP:           vector.store {{.*}} : memref<?x40xf32>, vector<4xf32>
+// WARP-NEXT:    }
+// WARP-NEXT:    nvvm.bar.warp.sync
+func.func @rows(%x: memref<?x40xf32>, %w: memref<40xf32>, %y: memref<?x40xf32>, %blocks: index) {
+  %c1 = arith.constant 1 : index
+  %c256 = arith.constant 256 : index
+  gpu.launch blocks(%bx, %by, %bz) in (%gx = %blocks, %gy = %c1, %gz = %c1) threads(%tx, %ty, %tz) in (%sx = %c256, %sy = %c1, %sz = %c1) {
+    peer.rms_norm %x, %w outs(%y : memref<?x40xf32>) : memref<?x40xf32>, memref<40xf32>
     gpu.terminator
   }
   return
