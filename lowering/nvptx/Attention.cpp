@@ -3,6 +3,7 @@
 #include "Attention.h"
 
 #include "Kernels.h"
+#include "LaunchBounds.h"
 #include "TileModel.h"
 
 #include <cmath>
@@ -14,6 +15,8 @@ using arith::CmpIPredicate;
 
 /// Keys of a tile: what the registers hold beside a wide head's queries and outputs.
 static int64_t tileKeys(HeadWidth head) { return head.padded() <= 64 ? 32 : 16; }
+/// Blocks at once where rows of heads are copied element by element: the addresses take registers, too.
+static constexpr int64_t kUnalignedBlocks = 3;
 /// Below every score, and yet finite: differences stay numbers.
 static constexpr double kLowest = -3.0e38;
 
@@ -71,6 +74,8 @@ void nvptx::emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, Va
       }
     for (int64_t half = 0; half < 2; ++half) {
       highest[half] = flash.rowMax(highest[half]);
+      if (head.padded() <= 32 && head.width % 4 != 0)
+        noteBlocks(highest[half].getDefiningOp(), kUnalignedBlocks);
       shrink[half] = b.exp(b.sub(carried[half], highest[half]));
       sum[half] = b.mul(carried[2 + half], shrink[half]);
     }

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Attention.h"
+#include "LaunchBounds.h"
 
 #include <cmath>
 
@@ -34,6 +35,9 @@ struct GradShape {
     return 4 * floats <= kStaticShared ? 2 : 1;
   }
   int64_t tileSize() const { return tileRows() * head.stride(); }
+  /// At once on a multiprocessor: what shared memory has room for, or nearly. Rows of odd width are copied element by element, and
+  /// the addresses take registers.
+  int64_t blocks() const { return head.padded() <= 32 ? 5 : head.padded() <= 64 && head.width % 4 != 0 ? 3 : 4; }
   int64_t fragments() const { return tileRows() / 8; }
 };
 
@@ -90,6 +94,7 @@ std::pair<RowsOfWarp, RowsOfWarp> GradBlock::takeRows(Value a, Value c) {
   commitCopies(b);
   awaitCopies(b, 0);
   b.barrier();
+  noteBlocks(b, shape.blocks());
   return rows;
 }
 

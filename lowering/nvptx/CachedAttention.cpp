@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Attention.h"
+#include "LaunchBounds.h"
 
 #include <cmath>
 
@@ -17,6 +18,8 @@ using arith::CmpIPredicate;
 static constexpr int64_t kChunk = 128;
 /// Rows that a warp has under way.
 static constexpr int64_t kRowsInFlight = 8;
+/// Blocks at once whose registers have room for those rows.
+static constexpr int64_t kDecodeBlocks = 2;
 static constexpr int64_t kWarps = kThreads / kWarpSize;
 static constexpr double kLowest = -3.0e38;
 
@@ -99,6 +102,7 @@ Value Decode::emitScores(Value scores, Value first, Value count) {
     }
   });
   b.barrier();
+  noteBlocks(b, kDecodeBlocks);
   Value highest = b.loop(
       b.lane(), count, b.f32(kLowest),
       [&](Value j, ValueRange carried) { return SmallVector<Value>{b.max(carried[0], b.load(scores, j))}; },

@@ -2,6 +2,7 @@
 
 #include "Alignment.h"
 #include "Columns.h"
+#include "LaunchBounds.h"
 #include "NN.h"
 
 #include "lowering/nn/Emit.h"
@@ -178,6 +179,9 @@ void nvptx::launchBatchNorm(BatchNormOp op, LoopBuilder &host) {
   });
 }
 
+/// Blocks of batch_norm_grad at once: a thread keeps five numbers of each of its columns.
+static constexpr int64_t kNormGradBlocks = 5;
+
 void nvptx::launchBatchNormGrad(BatchNormGradOp op, LoopBuilder &host) {
   ColumnGrid grid = gridOf(op, host);
   grid.cut(host, host.index(kNormRows));
@@ -198,6 +202,7 @@ void nvptx::launchBatchNormGrad(BatchNormGradOp op, LoopBuilder &host) {
     emitColumnRows(b, tile, [&](Value r) {
       Value d = b.sub(b.load(x, {r, at}, lanes), center);
       Value inner = b.fma(d, slope, b.sub(b.load(dy, {r, at}, lanes), shift));
+      noteBlocks(inner.getDefiningOp(), kNormGradBlocks);
       b.store(b.mul(inner, scale), dx, {r, at});
     });
   });

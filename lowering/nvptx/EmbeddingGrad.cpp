@@ -8,6 +8,7 @@
 
 #include "Alignment.h"
 #include "Columns.h"
+#include "LaunchBounds.h"
 #include "NN.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -19,6 +20,8 @@ using arith::CmpIPredicate;
 
 /// Tokens that a block looks at between two barriers: as many as its list holds.
 static constexpr int64_t kScan = 1024;
+/// Blocks at once that leave registers for a thread's part of the list.
+static constexpr int64_t kListBlocks = 5;
 /// Rows of dy that a warp waits for at the same time.
 static constexpr int64_t kInFlight = 4;
 /// Up to this many table rows there are blocks for few rows each.
@@ -81,6 +84,7 @@ Value TableGrad::scan(BlockBuilder &b, const ColumnTile &tile, Value base, Value
   }
   b.onEachThread([&] { b.ifThen(b.cmp(CmpIPredicate::eq, lane, zero), [&] { b.store(ofWarp, counts, b.warp()); }); });
   b.barrier();
+  noteBlocks(b, kListBlocks);
   Value total = zero, mine = zero;
   for (int64_t w = 0; w < b.warps(); ++w) {
     Value count = b.load(counts, b.index(w));

@@ -217,6 +217,14 @@ Values nvptx::loop32(LoopBuilder &b, Value low, Value high, ValueRange init, Loo
   return Values(loop.getResults());
 }
 
+void nvptx::keepRolled(Value result) {
+  MLIRContext *context = result.getContext();
+  auto unroll = LLVM::LoopUnrollAttr::get(context, BoolAttr::get(context, true), {}, {}, {}, {}, {}, {});
+  auto annotation =
+      LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {});
+  result.getDefiningOp<scf::ForOp>()->setAttr("loop_annotation", annotation);
+}
+
 Values nvptx::forSetBits(BlockBuilder &b, Value mask, int64_t unroll, ValueRange init,
                          llvm::function_ref<Values(ArrayRef<Value>, ValueRange)> body) {
   Value bits = emitPopCount(b, mask);

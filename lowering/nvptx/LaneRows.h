@@ -77,6 +77,10 @@ inline int64_t leaderLane(int64_t i, int64_t n) { return i * (kWarpSize / n); }
 Values loop32(LoopBuilder &b, mlir::Value low, mlir::Value high, mlir::ValueRange init, LoopBuilder::CarryBody body,
               int64_t step = 1);
 
+/// Keeps a loop (by one of its results) as it is written. LLVM would otherwise take up to four rounds at once, and with their
+/// registers the assembler would keep some values in memory.
+void keepRolled(mlir::Value result);
+
 /// Visits the set bits of `mask` (i32, the same in all lanes), lowest first: `unroll` of them at a time, then the remaining ones
 /// singly. `body` gets their positions (i32) and the carried values, and returns the next ones.
 Values forSetBits(BlockBuilder &b, mlir::Value mask, int64_t unroll, mlir::ValueRange init,

@@ -3,6 +3,7 @@
 #ifndef PEER_LOWERING_NVPTX_LAUNCHBOUNDS_H
 #define PEER_LOWERING_NVPTX_LAUNCHBOUNDS_H
 
+#include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Operation.h"
 
@@ -15,6 +16,14 @@ inline constexpr llvm::StringLiteral kBlocksAttr = "peer.blocks";
 /// that this leaves; of itself it would rather keep a few values in memory to make room for one block more.
 inline void noteBlocks(mlir::Operation *op, int64_t blocks) {
   op->setAttr(kBlocksAttr, mlir::IntegerAttr::get(mlir::IntegerType::get(op->getContext(), 32), blocks));
+}
+
+/// The same on the op that was emitted last, which no pass may remove: a barrier, say.
+inline void noteBlocks(mlir::OpBuilder &b, int64_t blocks) { noteBlocks(&*std::prev(b.getInsertionPoint()), blocks); }
+
+/// Blocks that fit on a multiprocessor if each thread takes so many registers, which are given out by eights.
+inline int64_t blocksThatFit(int64_t threads, int64_t registers) {
+  return std::max<int64_t>(1, 65536 / (threads * int64_t(llvm::alignTo(registers, 8))));
 }
 
 } // namespace peer::nvptx

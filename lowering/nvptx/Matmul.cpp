@@ -1,6 +1,7 @@
 //===- Matmul.cpp - dense f32 products on the tensor cores ---------------===//
 
 #include "Matmul.h"
+#include "LaunchBounds.h"
 
 #include "Mma.h"
 #include "SharedTile.h"
@@ -16,6 +17,8 @@ static constexpr int64_t kDepth = 16;
 static constexpr int64_t kStages = 3;
 /// Two blocks for each multiprocessor of current GPUs.
 static constexpr int64_t kBlocks = 264;
+/// Blocks at once that add parts up: a thread has many of them under way.
+static constexpr int64_t kBlocksOfSums = 2;
 /// A block's share of the depth, at least: less does not pay for the second launch.
 static constexpr int64_t kLeastDepth = 128;
 
@@ -184,6 +187,7 @@ static void emitSumOfParts(LoopBuilder &host, const Product &product, Value part
         Value i = b.div(element, perRow), j = b.mul(b.rem(element, perRow), b.index(width));
         Value sum = b.loop(b.index(0), count, b.f32(0, b.floats(width)), [&](Value s, ValueRange carried) {
           Value part = b.loadWide(parts, {b.add(b.mul(s, rows), i), j}, width, /*readOnly=*/true);
+          noteBlocks(part.getDefiningOp(), kBlocksOfSums);
           return SmallVector<Value>{b.add(carried[0], part)};
         })[0];
         b.store(sum, product.c, {i, j});

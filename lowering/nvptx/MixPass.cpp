@@ -74,7 +74,7 @@ struct PassShape {
   }
 
   /// Blocks per multiprocessor that leave each lane the registers it needs.
-  int64_t blocks(int64_t threads) const { return std::max<int64_t>(1, 65536 / (threads * llvm::alignTo(expected, 8))); }
+  int64_t blocks(int64_t threads) const { return blocksThatFit(threads, expected); }
 
   RowLayout layout{};
   int64_t rowsAtOnce, expected;

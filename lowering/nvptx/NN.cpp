@@ -8,6 +8,7 @@
 #include "Alignment.h"
 #include "Elementwise.h"
 #include "Kernels.h"
+#include "LaunchBounds.h"
 
 #include "lowering/nn/Emit.h"
 
@@ -15,10 +16,22 @@ using namespace mlir;
 using namespace peer;
 using namespace peer::nvptx;
 
+/// Blocks of layer_norm_grad at once: its rows are loaded from three places.
+static constexpr int64_t kLayerNormGradBlocks = 4;
+
 /// Each warp its rows, four neighbouring elements per lane where all rows are aligned to that.
 template <typename OpTy>
 static void emitRows(OpTy op, BlockBuilder &b) {
   nn::emit(b, op, alignedLanes(op, b.staticDim(op.getOuts()[0], 1)));
+}
+
+static void emitLayerNormGrad(LayerNormGradOp op, BlockBuilder &b) {
+  auto launch = op->getParentOfType<gpu::LaunchOp>();
+  emitRows(op, b);
+  launch.walk([](gpu::ShuffleOp shuffle) {
+    noteBlocks(shuffle, kLayerNormGradBlocks);
+    return WalkResult::interrupt();
+  });
 }
 
 /// Whether row lengths are known: then lanes have work of equal length.
@@ -56,7 +69,7 @@ void nvptx::populateNNPatterns(PatternSets sets) {
   sets.block<RMSNormOp>(emitRows, rejectDynamicRows);
   sets.block<RMSNormGradOp>(emitRows, rejectDynamicRows);
   sets.block<LayerNormOp>(emitRows, rejectDynamicRows);
-  sets.block<LayerNormGradOp>(emitRows, rejectDynamicRows);
+  sets.block<LayerNormGradOp>(emitLayerNormGrad, rejectDynamicRows);
   sets.block<ActivationOp>(emitActivations, rejectDynamicRows);
   sets.block<ActivationGradOp>(emitActivationGrads, rejectDynamicRows);
   sets.block<CrossEntropyOp>(emitCrossEntropy, rejectDynamicColumns);

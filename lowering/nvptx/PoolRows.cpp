@@ -1,14 +1,23 @@
 //===- PoolRows.cpp - the rows of a pool's sparse gradient ---------------===//
 
 #include "PoolRows.h"
+#include "LaneRows.h"
+#include "LaunchBounds.h"
 
 using namespace mlir;
 using namespace peer;
 using namespace peer::nvptx;
 using arith::CmpIPredicate;
 
-/// Accesses of a warp, over all vectors of a row: with 4 elements each, what fits in registers beside an optimizer's states.
-static constexpr int64_t kAccesses = 4;
+/// Accesses of a warp per vector of a row, one where there are three vectors: with 4 elements each, what fits in registers beside
+/// an optimizer's states.
+static constexpr int64_t kAccesses = 2;
+/// Registers of a lane for what a warp loads of pairs at once, and at most so many pairs.
+static constexpr int64_t kLoadRegisters = 16, kMostPairs = 4;
+/// Registers for addresses, loops and temporaries: of rows, for each table of theirs, of shares of segments.
+static constexpr int64_t kRowRegisters = 40, kTableRegisters = 4, kShareRegisters = 32;
+/// Blocks that a multiprocessor has room for however wide the rows are: their warps would be too few otherwise.
+static constexpr int64_t kLeastBlocks = 2;
 /// Segments up to this long are never cut.
 static constexpr int64_t kLeastChunk = 128;
 static constexpr int64_t kMostChunks = 1024;
@@ -38,10 +47,17 @@ RowPass::RowPass(LoopBuilder &host, Operands operands, ValueRange tables, int64_
   while (aligned && lanes < 4 && width % (2 * lanes) == 0 && width > kWarpSize * lanes)
     lanes *= 2;
   int64_t all = llvm::divideCeil(width, kWarpSize * lanes);
-  accesses = std::min(all, std::max<int64_t>(1, kAccesses / vectors));
+  accesses = std::min(all, vectors > 2 ? 1 : kAccesses);
   slices = llvm::divideCeil(all, accesses);
   whole = width == slices * accesses * kWarpSize * lanes;
-  unroll = whole && lanes * accesses * vectors > 8 ? 2 : 1;
+  // Of x and dy, for one pair.
+  int64_t loads = lanes * accesses * std::min<int64_t>(vectors, 2), elements = lanes * accesses * vectors;
+  unroll = std::clamp<int64_t>(llvm::bit_floor(uint64_t(kLoadRegisters / loads)), 1, kMostPairs);
+  // With several rows per expert, their numbers take registers, too.
+  if (whole && elements > 8 && rowsPerExpert == 1)
+    unroll = 2;
+  rowRegisters = kRowRegisters + elements + unroll * loads + int64_t(tables.size()) * (elements + kTableRegisters);
+  shareRegisters = kShareRegisters + elements + std::min(2 * unroll * loads, 2 * kLoadRegisters);
   mostChunks = std::clamp<int64_t>(kShareBytes / (2 * 4 * rowsPerExpert * vectors * width), 1, kMostChunks);
 
   allPairs = sizeOf(host, in.idx);
@@ -64,16 +80,8 @@ Value RowPass::mostBlocks(LoopBuilder &host) const { return blocksOf(host, host.
 // Sums of pairs
 //===----------------------------------------------------------------------===//
 
-/// A loop over i32, which takes half the registers of one over index.
-static Values loop32(BlockBuilder &b, Value low, Value high, ValueRange init, int64_t step,
-                     LoopBuilder::CarryBody body) {
-  auto loop = scf::ForOp::create(b, low, high, b.i32(step), init);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  Values next = body(loop.getInductionVar(), loop.getRegionIterArgs());
-  if (!init.empty())
-    scf::YieldOp::create(b, next);
-  return Values(loop.getResults());
+static void noteRegisters(BlockBuilder &b, Value someValue, int64_t registers) {
+  noteBlocks(someValue.getDefiningOp(), std::max(kLeastBlocks, blocksThatFit(b.threads(), registers)));
 }
 
 /// buffer[at] of a buffer that nothing writes while the kernel runs, as it is stored.
@@ -130,15 +138,21 @@ Values RowPass::addPairs(BlockBuilder &b, ValueRange sums, Value low, Value high
       Values own = llvm::map_to_vector(coefs, [&](Value coef) { return b.shuffle(coef, source); });
       return addPair(b, before, own, b.shuffle(token, source), part);
     };
-    Values next = loop32(b, b.i32(0), whole, carried, atOnce, [&](Value k, ValueRange before) {
+    auto addSome = [&](Value k, ValueRange before) {
       Values after(before);
       for (int64_t i = 0; i < atOnce; ++i)
         after = add(b.add(k, b.i32(i)), after);
       return after;
-    });
-    return loop32(b, whole, count, next, 1, add);
+    };
+    Values next = loop32(b, b.i32(0), whole, carried, addSome, atOnce);
+    keepRolled(next.front());
+    next = loop32(b, whole, count, next, add);
+    keepRolled(next.front());
+    return next;
   };
-  return loop32(b, low, high, sums, kWarpSize, round);
+  Values all = loop32(b, low, high, sums, round, kWarpSize);
+  keepRolled(all.front());
+  return all;
 }
 
 //===----------------------------------------------------------------------===//
@@ -164,7 +178,8 @@ Value RowPass::findSegment(BlockBuilder &b, Value entry, Value segments) const {
         Value probe = b.add(low, b.mul(b.toI32(b.lane()), step)), last = b.sub(high, b.i32(1));
         Value start = read(b, in.starts, b.min(probe, last));
         Value before = both(b, b.cmp(CmpIPredicate::sle, start, entry), b.cmp(CmpIPredicate::sle, probe, last));
-        Value chosen = b.sub(emitPopCount(b, b.ballot(before)), b.i32(1));
+        Value mask = b.ballot(before), chosen = b.sub(emitPopCount(b, mask), b.i32(1));
+        noteRegisters(b, mask, shareRegisters);
         Value next = b.add(low, b.mul(chosen, step));
         scf::YieldOp::create(b, ValueRange{next, b.min(b.add(next, step), high)});
       });
@@ -225,13 +240,15 @@ Values RowPass::emitShares(BlockBuilder &b, Value low, Value high, Value j, cons
     return values;
   };
   Value side = b.select(leadsOut, one, b.i32(0));
-  return loop32(b, b.add(first, one), b.add(b.div(b.sub(high, one), length), one),
-                load(b.add(b.mul(first, b.i32(2)), side)), 1, [&](Value number, ValueRange sums) {
-                  Values next;
-                  for (auto [sum, share] : llvm::zip(sums, load(b.mul(number, b.i32(2)))))
-                    next.push_back(b.add(sum, share));
-                  return next;
-                });
+  Values total = loop32(b, b.add(first, one), b.add(b.div(b.sub(high, one), length), one),
+                        load(b.add(b.mul(first, b.i32(2)), side)), [&](Value number, ValueRange sums) {
+                          Values next;
+                          for (auto [sum, share] : llvm::zip(sums, load(b.mul(number, b.i32(2)))))
+                            next.push_back(b.add(sum, share));
+                          return next;
+                        });
+  keepRolled(total.front());
+  return total;
 }
 
 //===----------------------------------------------------------------------===//
@@ -254,8 +271,9 @@ void RowPass::emitRows(BlockBuilder &b, Value unit, Value shares, const RowUse &
     Value row = b.toI32(b.add(b.mul(b.toIndex(expert), perExpert), ofLane));
     Values looked{start, stop, row, b.toI32(ofLane), emitToken(b, pair)};
     looked.append(emitCoefs(b, pair, ofLane));
-    loop32(b, b.i32(0), b.toI32(b.min(batch, b.sub(rows, first))), {}, 1, [&](Value source, ValueRange) {
+    loop32(b, b.i32(0), b.toI32(b.min(batch, b.sub(rows, first))), {}, [&](Value source, ValueRange) {
       Values of = llvm::map_to_vector(looked, [&](Value v) { return b.shuffle(v, source); });
+      noteRegisters(b, of.front(), rowRegisters);
       Value low = of[0], high = of[1], j = rowsPerExpert == 1 ? b.index(0) : b.toIndex(of[3]);
       SmallVector<RowPlace> places;
       SmallVector<Values> prepared;

@@ -90,6 +90,7 @@ private:
   Operands in;
   int64_t perToken, rowsPerExpert, vectors, width; // per token: pairs
   int64_t unroll;                                  // pairs that a row loads for at once
+  int64_t rowRegisters, shareRegisters;            // that a thread takes at most, about: of rows, of shares of segments
   bool whole;                                      // every access is inside of the row
   int64_t lanes, accesses, slices;     // elements of an access, accesses of a warp per vector, slices of a row
   int64_t mostChunks;                  // 1: no segment is cut

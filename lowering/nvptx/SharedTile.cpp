@@ -39,6 +39,9 @@ void SharedFloats::store(BlockBuilder &b, Value v, Value offset, int64_t constan
   LLVM::StoreOp::create(b, v, pointer(b, offset, constant), 4);
 }
 
+/// Copies of single elements by a thread that are written out: the address of each takes registers.
+static constexpr int64_t kMostRounds = 8;
+
 int64_t nvptx::accessWidth(Value buffer, int64_t columnUnit) {
   auto type = cast<MemRefType>(buffer.getType());
   int64_t columns = type.getShape().back();
@@ -62,6 +65,9 @@ void nvptx::copyAsync(BlockBuilder &b, const Window &from, int64_t rows, int64_t
     NVVM::CpAsyncOp::create(b, target, source, 4 * width, cache, bytes);
   };
   Value thread = b.thread();
+  if (width == 1 && pieces > kMostRounds * threads)
+    return b.forThreads(b.index(pieces),
+                        [&](Value piece) { copy(b.div(piece, b.index(perRow)), b.rem(piece, b.index(perRow))); });
   for (int64_t first = 0; first < pieces; first += threads) {
     // Rows per round are whole where possible: then rounds differ by a constant only.
     Value r, c;
