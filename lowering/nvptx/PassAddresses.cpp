@@ -35,11 +35,17 @@ namespace {
 enum class Passed { AsItIs, Address, AddressAndSize };
 } // namespace
 
-/// The buffer at an address. `size` is null where nobody reads it: the rest of the descriptor is read from the type, too.
+/// The buffer at an address. `size`, the first one if it is unknown, is null where nobody reads it.
 static Value emitBuffer(OpBuilder &b, Location loc, MemRefType type, Value address, Value size) {
   auto descriptor = MemRefDescriptor::poison(b, loc, LLVMTypeConverter(b.getContext()).convertType(type));
   descriptor.setAllocatedPtr(b, loc, address);
   descriptor.setAlignedPtr(b, loc, address);
+  descriptor.setConstantOffset(b, loc, 0);
+  for (auto [i, stride] : llvm::enumerate(type.getStridesAndOffset().first)) {
+    descriptor.setConstantStride(b, loc, i, stride);
+    if (!type.isDynamicDim(i))
+      descriptor.setConstantSize(b, loc, i, type.getDimSize(i));
+  }
   if (size)
     descriptor.setSize(b, loc, 0, size);
   return UnrealizedConversionCastOp::create(b, loc, type, Value(descriptor)).getResult(0);

@@ -2,14 +2,20 @@
 // RUN: %peer-pass %s --peer-pass-addresses | FileCheck %s
 module attributes {gpu.container_module} {
 gpu.module @kernels {
-  // Nobody asks how large %x and %w are; strides are in the types.
+  // Nobody asks how large %x and %w are; what the types say is constant.
   // CHECK-LABEL: gpu.func @addresses(
   // CHECK-SAME:    %[[N:.*]]: index, %[[X:.*]]: !llvm.ptr, %[[W:.*]]: !llvm.ptr, %[[S:.*]]: !llvm.ptr)
   // CHECK-SAME:    workgroup(%[[TILE:.*]] : memref<4xf32, #gpu.address_space<workgroup>>)
   // CHECK:       %[[NONE:.*]] = llvm.mlir.poison : !llvm.struct<(ptr, ptr, i64, array<2 x i64>, array<2 x i64>)>
   // CHECK-NEXT:  %[[ONE:.*]] = llvm.insertvalue %[[X]], %[[NONE]][0]
   // CHECK-NEXT:  %[[BOTH:.*]] = llvm.insertvalue %[[X]], %[[ONE]][1]
-  // CHECK-NEXT:  %[[BUFFER:.*]] = builtin.unrealized_conversion_cast %[[BOTH]] {{.*}} to memref<?x8xf32>
+  // CHECK:       %[[OFFSET:.*]] = llvm.mlir.constant(0 : index)
+  // CHECK-NEXT:  %[[AT:.*]] = llvm.insertvalue %[[OFFSET]], %[[BOTH]][2]
+  // CHECK:       %[[ROW:.*]] = llvm.mlir.constant(8 : index)
+  // CHECK-NEXT:  %[[STRIDED:.*]] = llvm.insertvalue %[[ROW]], %[[AT]][4, 0]
+  // CHECK:       llvm.insertvalue %{{.*}}[4, 1]
+  // CHECK:       %[[ALL:.*]] = llvm.insertvalue %{{.*}}[3, 1]
+  // CHECK-NEXT:  %[[BUFFER:.*]] = builtin.unrealized_conversion_cast %[[ALL]] {{.*}} to memref<?x8xf32>
   // CHECK:       memref.load %[[BUFFER]][%[[N]], %{{.*}}] : memref<?x8xf32>
   // CHECK:       memref.store %{{.*}}, %[[TILE]]
   gpu.func @addresses(%n: index, %x: memref<?x8xf32>, %w: memref<4x8xf32>, %s: memref<f32>)
