@@ -8,8 +8,10 @@
 
 #include "Alignment.h"
 #include "Columns.h"
+#include "LaneRows.h"
 #include "LaunchBounds.h"
 #include "NN.h"
+#include "Scan.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -54,18 +56,6 @@ private:
 };
 } // namespace
 
-static Value popcount(BlockBuilder &b, Value mask) { return LLVM::CtPopOp::create(b, b.getI32Type(), mask); }
-
-/// A loop whose counter is 32 bits wide: what lives in registers across loops decides how many blocks an SM holds.
-static Values narrowLoop(BlockBuilder &b, Value low, Value high, int64_t step, ValueRange init,
-                         llvm::function_ref<Values(Value iv, ValueRange carried)> body) {
-  auto loop =
-      scf::ForOp::create(b, low, high, b.i32(step), init, [&](OpBuilder &, Location, Value iv, ValueRange carried) {
-        scf::YieldOp::create(b, body(iv, carried));
-      });
-  return Values(loop.getResults());
-}
-
 /// Lists the tokens in [base, base + kScan) and below `high` (i32) that name one of the tile's rows; returns how many (i32).
 Value TableGrad::scan(BlockBuilder &b, const ColumnTile &tile, Value base, Value high) {
   int64_t rounds = kScan / b.threads();
@@ -80,7 +70,7 @@ Value TableGrad::scan(BlockBuilder &b, const ColumnTile &tile, Value base, Value
     Value owned = both(b, b.cmp(CmpIPredicate::sge, row, tile.low), b.cmp(CmpIPredicate::slt, row, tile.high));
     tokens.push_back(token);
     masks.push_back(b.ballot(both(b, exists, owned)));
-    ofWarp = b.add(ofWarp, popcount(b, masks.back()));
+    ofWarp = b.add(ofWarp, emitPopCount(b, masks.back()));
   }
   b.onEachThread([&] { b.ifThen(b.cmp(CmpIPredicate::eq, lane, zero), [&] { b.store(ofWarp, counts, b.warp()); }); });
   b.barrier();
@@ -95,12 +85,12 @@ Value TableGrad::scan(BlockBuilder &b, const ColumnTile &tile, Value base, Value
   Value bit = arith::ShLIOp::create(b, one, lane), below = b.sub(bit, one);
   b.onEachThread([&] {
     for (auto [round, mask] : llvm::enumerate(masks)) {
-      Value position = b.toIndex(b.add(mine, popcount(b, arith::AndIOp::create(b, mask, below))));
+      Value position = b.toIndex(b.add(mine, emitPopCount(b, arith::AndIOp::create(b, mask, below))));
       b.ifThen(b.cmp(CmpIPredicate::ne, arith::AndIOp::create(b, mask, bit), zero), [&] {
         b.store(b.add(start, b.i32(round * kWarpSize)), listTokens, position);
         b.store(tokens[round], listRows, position);
       });
-      mine = b.add(mine, popcount(b, mask));
+      mine = b.add(mine, emitPopCount(b, mask));
     }
   });
   // The list ends with a whole warp's entries: the others name no row.
@@ -149,13 +139,16 @@ Value TableGrad::gatherAll(BlockBuilder &b, Value mask, Value base, Value at, Va
 /// Calls `add` with the sum of the listed gradients of one table row (i32), if there are any.
 void TableGrad::addRow(BlockBuilder &b, Value row, Value listed, Value at, llvm::function_ref<void(Value)> add) {
   Value zero = b.i32(0);
-  Values result =
-      narrowLoop(b, zero, listed, kWarpSize, {b.f32(0, b.floats(lanes)), zero}, [&](Value base, ValueRange carried) {
+  Values init{b.f32(0, b.floats(lanes)), zero};
+  Values result = loop32(
+      b, zero, listed, init,
+      [&](Value base, ValueRange carried) {
         Value position = b.add(base, b.toI32(b.lane()));
         Value mask = b.ballot(b.cmp(CmpIPredicate::eq, b.load(listRows, b.toIndex(position)), row));
         Value sum = gatherAll(b, mask, base, at, carried[0]);
         return Values{sum, arith::OrIOp::create(b, carried[1], mask)};
-      });
+      },
+      kWarpSize);
   b.ifThen(b.cmp(CmpIPredicate::ne, result[1], zero), [&] { add(result[0]); });
 }
 
@@ -191,17 +184,23 @@ void TableGrad::launchRanges(LoopBuilder &host, Value rangeTokens, Value ranges,
     });
     Value low = b.mul(range, rangeTokens), high = b.min(b.add(low, rangeTokens), tokens);
     Value end = b.toI32(high);
-    narrowLoop(b, b.toI32(low), end, kScan, {}, [&](Value base, ValueRange) {
-      Value listed = scan(b, tile, base, end);
-      // The same rows for a warp as above: what a thread adds to it has written itself.
-      Value first = b.toI32(b.add(tile.low, b.warp()));
-      narrowLoop(b, first, b.toI32(tile.high), b.warps(), {}, [&](Value row, ValueRange) {
-        addRow(b, row, listed, tile.at, [&](Value sum) { addTo(b.toIndex(row), sum); });
-        return Values();
-      });
-      b.barrier();
-      return Values();
-    });
+    loop32(
+        b, b.toI32(low), end, {},
+        [&](Value base, ValueRange) {
+          Value listed = scan(b, tile, base, end);
+          // The same rows for a warp as above: what a thread adds to it has written itself.
+          Value first = b.toI32(b.add(tile.low, b.warp()));
+          loop32(
+              b, first, b.toI32(tile.high), {},
+              [&](Value row, ValueRange) {
+                addRow(b, row, listed, tile.at, [&](Value sum) { addTo(b.toIndex(row), sum); });
+                return Values();
+              },
+              b.warps());
+          b.barrier();
+          return Values();
+        },
+        kScan);
   });
 }
 

@@ -1,6 +1,7 @@
 //===- PoolRows.cpp - the rows of a pool's sparse gradient ---------------===//
 
 #include "PoolRows.h"
+#include "LaneList.h"
 #include "LaneRows.h"
 #include "LaunchBounds.h"
 
@@ -296,14 +297,7 @@ void RowPass::emitRows(BlockBuilder &b, Value unit, Value shares, const RowUse &
         sums = direct();
       } else {
         Value isLong = b.cmp(CmpIPredicate::sgt, b.sub(high, low), b.toI32(chunk));
-        SmallVector<Type> types(places.size(), b.floats(lanes));
-        auto either = scf::IfOp::create(b, types, isLong, /*withElseRegion=*/true);
-        OpBuilder::InsertionGuard guard(b);
-        b.setInsertionPointToStart(either.thenBlock());
-        scf::YieldOp::create(b, emitShares(b, low, high, j, part, shares));
-        b.setInsertionPointToStart(either.elseBlock());
-        scf::YieldOp::create(b, direct());
-        sums = either.getResults();
+        sums = emitIf(b, isLong, [&] { return emitShares(b, low, high, j, part, shares); }, direct);
       }
       for (auto [place, loaded, sum] : llvm::zip(places, prepared, sums))
         use.use(b, place, loaded, sum);

@@ -16,14 +16,13 @@ using namespace peer::nvptx;
 using arith::CmpIPredicate;
 
 static int64_t sharedBytes(ScoreOp score, SelectOp select, int64_t rows) {
-  int64_t halves = select.getPolicy() == SelectPolicy::ProductTopK ? 2 : 1;
-  return ScoreShape::of(score, rows).bytes() + SelectRows::sharedBytes(select.getNumSelected(), halves, rows);
+  return ScoreShape::of(score, rows).bytes() +
+         SelectRows::sharedBytes(select.getNumSelected(), halvesOf(select.getPolicy()), rows);
 }
 
 int64_t nvptx::mostKeyParts(ScoreOp score, SelectOp select) {
-  int64_t halves = select.getPolicy() == SelectPolicy::ProductTopK ? 2 : 1;
   int64_t n = cast<ShapedType>(score.getKeys().getType()).getDimSize(2);
-  return halves * llvm::bit_floor<uint64_t>(llvm::divideCeil(n, gpuRouteRegimes().keysPerBlock));
+  return halvesOf(select.getPolicy()) * llvm::bit_floor<uint64_t>(llvm::divideCeil(n, gpuRouteRegimes().keysPerBlock));
 }
 
 int64_t nvptx::routeRows(ScoreOp score, SelectOp select, int64_t tokens) {

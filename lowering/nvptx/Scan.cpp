@@ -1,6 +1,7 @@
 //===- Scan.cpp - counting and summing across a block of threads ---------===//
 
 #include "Scan.h"
+#include "LaneList.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -64,13 +65,9 @@ Value nvptx::emitBlockSum64(BlockBuilder &b, Value slots) {
 }
 
 Value nvptx::loadBelow(BlockBuilder &b, Value buffer, Value position, Value limit, Value otherwise) {
-  auto inside = scf::IfOp::create(b, b.getI32Type(), b.cmp(CmpIPredicate::ult, position, limit), /*withElse=*/true);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(inside.thenBlock());
-  scf::YieldOp::create(b, b.load(buffer, {b.toIndex(position)}));
-  b.setInsertionPointToStart(inside.elseBlock());
-  scf::YieldOp::create(b, otherwise);
-  return inside.getResult(0);
+  Value inside = b.cmp(CmpIPredicate::ult, position, limit);
+  return emitIf(
+      b, inside, [&] { return Values{b.load(buffer, {b.toIndex(position)})}; }, [&] { return Values{otherwise}; })[0];
 }
 
 void nvptx::storeIf(BlockBuilder &b, Value condition, Value v, Value buffer, Value position) {

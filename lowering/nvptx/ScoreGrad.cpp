@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Route.h"
+#include "Select.h"
 
 #include "lowering/RoutingBuilder.h"
 
@@ -44,7 +45,7 @@ static Value emitKey(LoopBuilder &b, SelectPolicy policy, int64_t n, Value exper
 static void emitSelectGrad(SelectGradOp op, BlockBuilder &b) {
   Value idx = op.getIdx(), dval = op.getDval(), dlogits = op.getOuts()[0], zero = b.f32(0);
   SelectPolicy policy = op.getPolicy();
-  int64_t halves = policy == SelectPolicy::ProductTopK ? 2 : 1, n = op.getN();
+  int64_t halves = halvesOf(policy), n = op.getN();
   b.forThreads(elementsOf(b, dlogits), [&](Value flat) { b.store(zero, dlogits, positionOf(b, flat, dlogits)); });
   b.barrier();
   Value heads = b.dim(idx, 1), selected = b.dim(idx, 2);

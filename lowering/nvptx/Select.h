@@ -9,6 +9,9 @@
 
 namespace peer::nvptx {
 
+/// Rows of scores per token and head that a select chooses from.
+inline int64_t halvesOf(SelectPolicy policy) { return policy == SelectPolicy::ProductTopK ? 2 : 1; }
+
 /// What selects of one tile write: idx and, where wanted, val and weights.
 struct Selection {
   mutable SelectOp select;
@@ -16,7 +19,7 @@ struct Selection {
   bool keepsVal;       // false: nobody but the gate reads val
 
   int64_t k() const { return select.getNumSelected(); }
-  int64_t halves() const { return select.getPolicy() == SelectPolicy::ProductTopK ? 2 : 1; }
+  int64_t halves() const { return halvesOf(select.getPolicy()); }
   mlir::Value logits() const { return select.getLogits(); }
   int64_t n() const { return mlir::cast<mlir::ShapedType>(logits().getType()).getDimSize(3); }
 };
