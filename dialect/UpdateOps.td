@@ -23,7 +23,7 @@ def Peer_UpdateOp : Peer_UpdateOpBase<"update",
   let summary = "one exact optimizer step over a whole parameter";
   let description = [{
     Results: the parameter, then its states (adamw: m, v; sgd: a momentum buffer, if momentum is not 0), all in place.
-    `g = scale * grad`. adamw, with `step` counted from 1 (arXiv 1711.05101, algorithm 2):
+    Where `scale` is NaN the step is vetoed and nothing changes. Otherwise `g = scale * grad`. adamw, with `step` counted from 1 (arXiv 1711.05101, algorithm 2):
     `m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
     p -= lr * (m / (1 - b1^step) / (sqrt(v / (1 - b2^step)) + eps) + weight_decay * p)`.
     sgd: `m = momentum * m + g; p -= lr * (m + weight_decay * p)`.
@@ -41,7 +41,7 @@ def Peer_RowUpdateOp : Peer_UpdateOpBase<"row_update",
   let summary = "one lazy optimizer step over the touched rows of a pool";
   let description = [{
     The row-sparse gradient (see `pool_grad`) summed a row at a time in pair order and applied at once, as `update` does.
-    Rows that no pair touches keep value and states: weight decay and moment decay skip them too.
+    Where `scale` is NaN the step is vetoed: nothing changes. Rows that no pair touches keep value and states: weight decay and moment decay skip them too.
     Deterministic: each touched expert belongs to one segment, each segment to one thread.
 
     - C1: the row-sparse gradient's operands as for pool_grad; the pool is `R x F x D`, static, f32 or bf16; states

@@ -201,7 +201,7 @@ static Value emitStep(LoopBuilder &b, Value param, Value direction, Value rate, 
   return b.sub(param, b.mul(b.splat(rate, type), direction));
 }
 
-Values peer::emitUpdate(LoopBuilder &b, const OptimizerStep &step, Value param, Value grad, ValueRange states) {
+static Values emitExactUpdate(LoopBuilder &b, const OptimizerStep &step, Value param, Value grad, ValueRange states) {
   Type type = param.getType();
   Value g = b.mul(b.splat(step.scale, type), grad);
   if (auto sgd = dyn_cast<SGDAttr>(step.optimizer)) {
@@ -219,6 +219,16 @@ Values peer::emitUpdate(LoopBuilder &b, const OptimizerStep &step, Value param, 
   Value root = b.sqrt(b.mul(v, b.splat(step.secondCorrection, type)));
   Value direction = b.div(mean, b.add(root, b.f32(adamw.getEpsilon().getValueAsDouble(), type)));
   return {emitStep(b, param, direction, step.rate, adamw.getWeightDecay().getValueAsDouble()), m, v};
+}
+
+Values peer::emitUpdate(LoopBuilder &b, const OptimizerStep &step, Value param, Value grad, ValueRange states) {
+  Values updated = emitExactUpdate(b, step, param, grad, states);
+  // A choice for each value, not a branch around the pass: it costs nothing beside the memory, and no path can miss it.
+  Value vetoed = b.cmp(CmpFPredicate::UNO, step.scale, step.scale);
+  updated[0] = b.select(vetoed, param, updated[0]);
+  for (auto [after, before] : llvm::zip(MutableArrayRef<Value>(updated).drop_front(), states))
+    after = b.select(vetoed, before, after);
+  return updated;
 }
 
 void peer::emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, Value param, ValueRange states, Value grad,

@@ -2,6 +2,7 @@
 
 #include "Differentiate.h"
 #include "Entries.h"
+#include "Optimizers.h"
 #include "Passes.h"
 #include "dialect/Differentiation.h"
 
@@ -37,29 +38,17 @@ struct Group {
   SmallVector<Member> members;
   BlockArgument learningRate;
   Value norm;  ///< null where it is not computed
-  Value scale; ///< of the gradients, for clipping
+  Value bound; ///< where the norm is not: finite if the gradients are
+  Value scale; ///< of the gradients: clips them, and vetoes the step where it is NaN
 };
 
-double getClipNorm(Attribute optimizer) {
-  if (auto adamw = dyn_cast<AdamWAttr>(optimizer))
-    return adamw.getClipNorm().getValueAsDouble();
-  return cast<SGDAttr>(optimizer).getClipNorm().getValueAsDouble();
-}
-
-FloatAttr getLearningRate(Attribute optimizer) {
-  if (auto adamw = dyn_cast<AdamWAttr>(optimizer))
-    return adamw.getLearningRate();
-  return cast<SGDAttr>(optimizer).getLearningRate();
-}
-
-/// Names of an optimizer's states, in the order of `peer.update`'s operands.
-SmallVector<StringRef> getStateNames(Attribute optimizer) {
-  if (isa<AdamWAttr>(optimizer))
-    return {"m", "v"};
-  if (getNumStates(optimizer) == 1)
-    return {"momentum"};
-  return {};
-}
+/// A running statistic that a batch norm moves by `momentum` towards the batch's.
+struct Statistic {
+  BlockArgument argument;
+  Value batch;
+  double momentum;
+  Location loc;
+};
 
 /// Builds the entry that one request asks for.
 class StepBuilder {
@@ -75,11 +64,13 @@ private:
   LogicalResult findGroups();
   LogicalResult copyLoss();
   LogicalResult trainBatchNorm(BatchNormOp norm);
-  LogicalResult moveRunning(BatchNormOp norm, Value running, Value batch);
+  LogicalResult addStatistic(BatchNormOp norm, Value source, Value batch);
   LogicalResult findGradients();
   LogicalResult findRows(Group &group, Member &member);
   void addOptimizerArguments();
   void clip(Group &group);
+  void veto();
+  void moveStatistics();
   void update(Group &group, Member &member);
   LogicalResult finish();
 
@@ -97,8 +88,11 @@ private:
   IRMapping mapping;
   Value value;
   SmallVector<Group> groups;
+  SmallVector<Statistic> statistics;
   /// Running statistics by argument of the step, and what they become.
   llvm::MapVector<Value, Value> running;
+  /// 0, or NaN where loss or gradients are not finite.
+  Value vetoed;
   BlockArgument step;
 };
 
@@ -111,7 +105,7 @@ LogicalResult StepBuilder::findGroups() {
     if (known != groups.end())
       return *known;
     Attribute optimizer = listed.get(name);
-    groups.push_back({name, optimizer ? optimizer : request.getOptimizer(), {}, {}, {}, {}});
+    groups.push_back({name, optimizer ? optimizer : request.getOptimizer(), {}, {}, {}, {}, {}});
     return groups.back();
   };
   add("default");
@@ -151,24 +145,18 @@ LogicalResult StepBuilder::trainBatchNorm(BatchNormOp norm) {
       builder, norm.getLoc(), x, mapping.lookup(norm.getWeight()), mapping.lookup(norm.getBias()), batch.getResult(0),
       batch.getResult(1), norm.getEpsilonAttr(), norm.getMomentumAttr(), builder.getUnitAttr(), ValueRange());
   mapping.map(norm.getResults(), trained.getResults());
-  if (failed(moveRunning(norm, norm.getMean(), batch.getResult(0))))
+  if (failed(addStatistic(norm, norm.getMean(), batch.getResult(0))))
     return failure();
-  return moveRunning(norm, norm.getVariance(), batch.getResult(1));
+  return addStatistic(norm, norm.getVariance(), batch.getResult(1));
 }
 
-/// running + momentum * (batch - running)
-LogicalResult StepBuilder::moveRunning(BatchNormOp norm, Value source, Value batch) {
+LogicalResult StepBuilder::addStatistic(BatchNormOp norm, Value source, Value batch) {
   auto argument = dyn_cast<BlockArgument>(source);
   ParameterAttr parameter = argument ? getParameter(loss, argument.getArgNumber()) : ParameterAttr();
   if (!parameter || parameter.getTrainable())
     return norm.emitOpError("cannot be trained: its running statistics must be parameters marked 'buffer'");
-  Location loc = norm.getLoc();
-  Value target = mapping.lookup(source);
-  Value old = running.try_emplace(target, target).first->second;
-  Value difference = arith::SubFOp::create(builder, loc, batch, old);
-  Value momentum = splat(old.getType(), norm.getMomentum().convertToDouble());
-  Value move = arith::MulFOp::create(builder, loc, difference, momentum);
-  running[target] = arith::AddFOp::create(builder, loc, old, move);
+  statistics.push_back(
+      {cast<BlockArgument>(mapping.lookup(source)), batch, norm.getMomentum().convertToDouble(), norm.getLoc()});
   return success();
 }
 
@@ -248,19 +236,29 @@ void StepBuilder::clip(Group &group) {
   double limit = getClipNorm(group.optimizer);
   bool rowSparse = llvm::any_of(group.members, [](Member &member) { return bool(member.rows); });
   group.scale = splat(scalarType(), 1.0);
-  // The norm of row-sparse gradients costs another pass over them, so only clipping pays for it.
-  if (limit == 0.0 && rowSparse)
-    return;
   Value squares;
-  for (Member &member : group.members) {
-    Value sum;
-    if (PoolGradOp rows = member.rows)
-      sum = PoolGradNormOp::create(builder, loc, rows.getIdx(), rows.getOrder(), rows.getStarts(), rows.getCount(),
-                                   rows.getCoef(), rows.getX(), rows.getDy(), ValueRange())
-                .getResult(0);
-    else
-      sum = SumSquaresOp::create(builder, loc, member.gradient, ValueRange()).getResult(0);
+  auto add = [&](Value sum) {
     squares = squares ? arith::AddFOp::create(builder, loc, squares, sum).getResult() : sum;
+  };
+  auto addSquares = [&](Value x) { add(SumSquaresOp::create(builder, loc, x, ValueRange()).getResult(0)); };
+  bool exact = limit != 0.0 || !rowSparse;
+  for (Member &member : group.members) {
+    PoolGradOp rows = member.rows;
+    if (!rows)
+      addSquares(member.gradient);
+    else if (exact)
+      add(PoolGradNormOp::create(builder, loc, rows.getIdx(), rows.getOrder(), rows.getStarts(), rows.getCount(),
+                                 rows.getCoef(), rows.getX(), rows.getDy(), ValueRange())
+              .getResult(0));
+    else
+      for (Value factor : {rows.getCoef(), rows.getX(), rows.getDy()})
+        addSquares(factor);
+  }
+  // The norm of row-sparse gradients costs another pass over them, so only clipping pays for it. They are sums of products of
+  // coefficients and rows: bounded, by Cauchy and Schwarz, by the squares of both.
+  if (!exact) {
+    group.bound = squares;
+    return;
   }
   group.norm = math::SqrtOp::create(builder, loc, squares);
   if (limit == 0.0)
@@ -268,6 +266,38 @@ void StepBuilder::clip(Group &group) {
   Value guarded = arith::AddFOp::create(builder, loc, group.norm, splat(scalarType(), 1e-6));
   Value ratio = arith::DivFOp::create(builder, loc, splat(scalarType(), limit), guarded);
   group.scale = arith::MinimumFOp::create(builder, loc, group.scale, ratio);
+}
+
+/// A step whose loss or gradients are not finite changes nothing: x - x is 0 for what is finite and NaN for what is not, and
+/// updates do nothing where their scale is NaN.
+void StepBuilder::veto() {
+  Location loc = request.getLoc();
+  auto add = [&](Value x) {
+    Value none = arith::SubFOp::create(builder, loc, x, x);
+    vetoed = vetoed ? arith::AddFOp::create(builder, loc, vetoed, none).getResult() : none;
+  };
+  add(value);
+  for (Group &group : groups)
+    add(group.norm ? group.norm : group.bound);
+  for (Group &group : groups)
+    group.scale = arith::AddFOp::create(builder, loc, group.scale, vetoed);
+}
+
+/// running -= momentum * (running - batch): steps of an optimizer, so that a veto stops them, too.
+void StepBuilder::moveStatistics() {
+  if (statistics.empty())
+    return;
+  auto number = [&](double x) { return builder.getF64FloatAttr(x); };
+  Attribute optimizer = SGDAttr::get(builder.getContext(), number(0), number(0), number(0), number(0), /*lazy=*/false);
+  Value one = splat(scalarType(), 1.0);
+  Value scale = arith::AddFOp::create(builder, request.getLoc(), one, vetoed);
+  for (Statistic &statistic : statistics) {
+    Value &now = running.try_emplace(statistic.argument, statistic.argument).first->second;
+    Value away = arith::SubFOp::create(builder, statistic.loc, now, statistic.batch);
+    now = UpdateOp::create(builder, statistic.loc, now, away, splat(scalarType(), statistic.momentum), one, scale,
+                           optimizer, ValueRange())
+              .getResult(0);
+  }
 }
 
 void StepBuilder::update(Group &group, Member &member) {
@@ -291,6 +321,9 @@ LogicalResult StepBuilder::finish() {
   for (Group &group : groups)
     if (group.norm)
       entry.addResult(group.norm, ("gradient_norm." + group.name).str());
+    else
+      entry.addResult(arith::SubFOp::create(builder, request.getLoc(), group.bound, group.bound),
+                      ("gradient_fault." + group.name).str());
   for (Group &group : groups)
     for (Member &member : group.members)
       entry.addResult(member.updated.front(), member.name, member.argument);
@@ -311,9 +344,11 @@ LogicalResult StepBuilder::build() {
   addOptimizerArguments();
   for (Group &group : groups)
     clip(group);
+  veto();
   for (Group &group : groups)
     for (Member &member : group.members)
       update(group, member);
+  moveStatistics();
   return finish();
 }
 

@@ -94,7 +94,9 @@ def AddOptimizer : Pass<"peer-add-optimizer", "::mlir::ModuleOp"> {
 
     A pool in a lazy group is updated row by row from the row-sparse gradient of its mix; any other parameter of such
     a group is updated as a whole. A pool that several mixes share cannot be lazy. A parameter that no gradient reaches
-    is left alone, with a warning. A group of pools updated lazily reports its gradient norm only where it is clipped.
+    is left alone, with a warning. A group of pools updated lazily reports its gradient norm only where it is clipped,
+    and otherwise `gradient_fault.<group>`, which is 0, or NaN where its gradient is not finite.
+    A step whose loss or gradients are not finite is vetoed: parameters, states and running statistics stay as they were.
 
     Arguments: the loss's inputs, parameters, states (`<parameter>.m`, `.v` or `.momentum`), `learning_rate.<group>` for
     each group, `step`. Results: `loss`, `gradient_norm.<group>`, then everything updated.
@@ -111,7 +113,7 @@ def AddOptimizer : Pass<"peer-add-optimizer", "::mlir::ModuleOp"> {
       ...                                      // loss and gradient %dw, as --peer-differentiate builds them
       %squares = peer.sum_squares %dw : tensor<8x8xf32>
       %norm = math.sqrt %squares : tensor<f32>
-      ...                                      // %scale = min(1, clip_norm / (%norm + 1e-6))
+      ...                                      // %scale = min(1, clip_norm / (%norm + 1e-6)), or NaN: vetoed
       %new = peer.update %w, %dw, %lr, %step, %scale {optimizer = ...} : ...
       return %value, %norm, %new : ...
     }

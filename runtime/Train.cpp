@@ -186,6 +186,12 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
       return Status::error("the gradient norm of group '", name.substr(kNorm.size()), "' is ", norm, " at step ", step,
                            ": training stopped, a lower learning rate may help");
   }
+  // Groups whose norm is not computed say only whether they had one.
+  constexpr std::string_view kFault = "gradient_fault.";
+  for (const auto &[name, tensor] : results)
+    if (name.starts_with(kFault) && !std::isfinite(tensor.as<float>()[0]))
+      return Status::error("the gradient of group '", name.substr(kFault.size()), "' is not finite at step ", step,
+                           ": training stopped, a lower learning rate may help");
   double seconds = secondsSince(begin);
   record.tokensPerSecond = static_cast<double>(inputs.at("tokens").elements()) / std::max(seconds, 1e-9);
   loss.add(record.loss);

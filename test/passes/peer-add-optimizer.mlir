@@ -25,9 +25,14 @@
 // CHECK:         %[[SU:.*]] = peer.sum_squares %[[DU]]
 // CHECK:         %[[S:.*]] = arith.addf %[[SW]], %[[SU]]
 // CHECK:         %[[NORM:.*]] = math.sqrt %[[S]]
+// What is not finite makes the scale NaN, which vetoes the updates.
 // CHECK:         %[[GUARDED:.*]] = arith.addf %[[NORM]], %[[EPS]]
 // CHECK:         %[[RATIO:.*]] = arith.divf %[[LIMIT]], %[[GUARDED]]
-// CHECK:         %[[SCALE:.*]] = arith.minimumf %[[RATIO]], %[[ONE]]
+// CHECK:         %[[CLIP:.*]] = arith.minimumf %[[RATIO]], %[[ONE]]
+// CHECK:         %[[BADLOSS:.*]] = arith.subf %[[LOSS]], %[[LOSS]]
+// CHECK:         %[[BADNORM:.*]] = arith.subf %[[NORM]], %[[NORM]]
+// CHECK:         %[[BAD:.*]] = arith.addf %[[BADLOSS]], %[[BADNORM]]
+// CHECK:         %[[SCALE:.*]] = arith.addf %[[CLIP]], %[[BAD]]
 // CHECK:         %[[NW:.*]] = peer.update %[[W]], %[[DW]], %[[LR]], %[[STEP]], %[[SCALE]] {optimizer = #peer.sgd
 // CHECK:         %[[NU:.*]] = peer.update %[[U]], %[[DU]], %[[LR]], %[[STEP]], %[[SCALE]]
 // CHECK:         return %[[LOSS]], %[[NORM]], %[[NW]], %[[NU]]
@@ -64,11 +69,12 @@ peer.train @train_step of @loss {optimizer = #peer.sgd<clip_norm = 0.5>}
 // CHECK-SAME:    %[[LR:[a-z0-9]+]]: tensor<f32> {bufferization.writable = false, peer.name = "learning_rate.experts"
 // CHECK-SAME:    peer.name = "learning_rate.more"
 // CHECK-SAME:    peer.name = "step"
-// CHECK-SAME:    -> (tensor<f32> {peer.name = "loss"}, tensor<f32> {peer.name = "gradient_norm.default"}, tensor<f32> {peer.name = "gradient_norm.experts"},
+// CHECK-SAME:    -> (tensor<f32> {peer.name = "loss"}, tensor<f32> {peer.name = "gradient_norm.default"}, tensor<f32> {peer.name = "gradient_norm.experts"}, tensor<f32> {peer.name = "gradient_fault.more"},
 // CHECK-SAME:    peer.name = "pool.m", peer.updates =
 // CHECK-NOT:     peer.pool_grad %
 // CHECK:         peer.pool_grad_norm
 // CHECK-NOT:     peer.pool_grad_norm
+// CHECK:         peer.sum_squares {{.*}} tensor<?x1x2x1x1xf32>
 // CHECK:         %[[P:.*]]:3 = peer.row_update %[[POOL]], {{.*}}, %[[LR]], %{{.*}}, %{{.*}}, %[[M]], %[[V]] {optimizer = #peer.adamw
 // CHECK:         peer.update
 // CHECK:         peer.row_update %[[POOL2]], {{.*}}, %[[B]] {optimizer = #peer.sgd
@@ -99,16 +105,17 @@ peer.train @train_step of @loss {optimizer = #peer.adamw, groups = {
 // CHECK-SAME:    %[[MEAN:[a-z0-9]+]]: tensor<8xf32> {bufferization.writable = true, peer.name = "mean"
 // CHECK-SAME:    %[[VAR:[a-z0-9]+]]: tensor<8xf32> {bufferization.writable = true, peer.name = "var"
 // CHECK-SAME:    tensor<8xf32> {peer.name = "mean", peer.updates = {{[0-9]+}} : i64}, tensor<8xf32> {peer.name = "var", peer.updates
-// CHECK:         %[[MOMENTUM:.*]] = arith.constant dense<2.500000e-01> : tensor<8xf32>
+// CHECK-DAG:     %[[MOMENTUM:.*]] = arith.constant dense<2.500000e-01> : tensor<f32>
+// CHECK-DAG:     %[[ONE:.*]] = arith.constant dense<1.000000e+00> : tensor<f32>
 // CHECK:         %[[S:.*]]:2 = peer.batch_stats %[[X:.*]] :
 // CHECK:         peer.batch_norm %[[X]], %{{.*}}, %{{.*}}, %[[S]]#0, %[[S]]#1 {batch_statistics, momentum
-// CHECK:         %[[D:.*]] = arith.subf %[[S]]#0, %[[MEAN]]
-// CHECK:         %[[MOVE:.*]] = arith.mulf %[[D]], %[[MOMENTUM]]
-// CHECK:         %[[NEW:.*]] = arith.addf %[[MEAN]], %[[MOVE]]
-// CHECK:         arith.subf %[[S]]#1, %[[VAR]]
 // CHECK:         %[[DP:.*]] = peer.pool_grad
 // CHECK:         peer.sum_squares %[[DP]]
 // CHECK:         peer.update %{{.*}}, %[[DP]]
+// A vetoed step does not move the running statistics either.
+// CHECK:         %[[D:.*]] = arith.subf %[[MEAN]], %[[S]]#0
+// CHECK:         %[[NEW:.*]] = peer.update %[[MEAN]], %[[D]], %[[MOMENTUM]], %[[ONE]], %{{.*}} {optimizer = #peer.sgd
+// CHECK:         arith.subf %[[VAR]], %[[S]]#1
 // CHECK:         return {{.*}}, %[[NEW]], %{{.*}} :
 func.func @loss(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>, %t: tensor<?xi32>) -> tensor<f32> {
   %g = peer.param "gain" ones : tensor<8xf32>

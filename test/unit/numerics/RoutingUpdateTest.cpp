@@ -66,7 +66,7 @@ struct RoutingUpdate : RoutingOpTest {
                     const std::vector<bool> &touched, std::vector<Input> inputs, const std::string &before,
                     const std::string &op, const std::string &types) {
     bool isAdam = optimizer.starts_with("adamw"), hasMomentum = optimizer.find("momentum") != std::string::npos;
-    inputs.insert(inputs.end(), {param, {"rate", scalar(0.01)}, {"step", scalar(step)}, {"scale", scalar(0.5)}});
+    inputs.insert(inputs.end(), {param, {"rate", scalar(0.01)}, {"step", scalar(step)}, {"scale", scalar(scale)}});
     std::string states, stateTypes, results = "%p";
     auto addState = [&](const Input &state) {
       inputs.push_back(state);
@@ -80,10 +80,12 @@ struct RoutingUpdate : RoutingOpTest {
       addState(v);
     Array p = param.array;
     double rate = static_cast<float>(0.01);
-    if (isAdam)
-      adamw({rate, 0.9, 0.999, 1e-8, 0.1}, step, 0.5, p, grad, m.array, v.array, touched);
+    if (std::isnan(scale))
+      ; // vetoed: all stays
+    else if (isAdam)
+      adamw({rate, 0.9, 0.999, 1e-8, 0.1}, step, scale, p, grad, m.array, v.array, touched);
     else
-      sgd(rate, hasMomentum ? 0.9 : 0, 0.1, 0.5, p, grad, m.array, touched);
+      sgd(rate, hasMomentum ? 0.9 : 0, 0.1, scale, p, grad, m.array, touched);
     std::vector<Result> expected{{"%p", p, false, param.element, param.element == "bf16" ? 8e-3 : 4e-6}};
     if (isAdam || hasMomentum)
       expected.push_back({"%m_new", m.array});
@@ -97,6 +99,7 @@ struct RoutingUpdate : RoutingOpTest {
 
   const std::string adam = "adamw<beta2 = 0.999, weight_decay = 0.1>", plain = "sgd<weight_decay = 0.1>",
                     momentum = "sgd<momentum = 0.9, weight_decay = 0.1>";
+  double scale = 0.5;
 };
 
 TEST_P(RoutingUpdate, RowsByAdamW) { checkRows(adam, 1, 1, 2, 40); }
@@ -113,6 +116,18 @@ TEST_P(RoutingUpdate, DenseByAdamWAtEveryStep) {
 TEST_P(RoutingUpdate, DenseBySGD) { checkDense(plain, 3, {5, 3, 2}); }
 TEST_P(RoutingUpdate, DenseByMomentum) { checkDense(momentum, 3, {129, 300}); }
 TEST_P(RoutingUpdate, DenseBF16ByAdamW) { checkDense(adam, 3, {20, 20}, "bf16"); }
+TEST_P(RoutingUpdate, VetoedRows) {
+  scale = NAN;
+  checkRows(adam, 3, 1, 2, 40);
+  checkRows(momentum, 3, 3, 3, 17);
+  checkRows(adam, 3, 1, 2, 48, "bf16");
+}
+TEST_P(RoutingUpdate, VetoedDense) {
+  scale = NAN;
+  checkDense(adam, 3, {129, 300});
+  checkDense(plain, 3, {7, 11});
+  checkDense(adam, 3, {20, 20}, "bf16");
+}
 
 TEST_P(RoutingUpdate, SumSquares) {
   for (std::vector<int64_t> shape : {std::vector<int64_t>{1}, {5, 7}, {3, 17000}, {131, 300}}) {
