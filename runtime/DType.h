@@ -8,9 +8,36 @@
 
 namespace peer::runtime {
 
-enum class DType : uint8_t { F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, Bool };
+/// From F8E4M3 on: types that files may hold, and that nothing computes with.
+enum class DType : uint8_t {
+  F64,
+  F32,
+  F16,
+  BF16,
+  I64,
+  I32,
+  I16,
+  I8,
+  U64,
+  U32,
+  U16,
+  U8,
+  Bool,
+  F8E4M3,
+  F8E5M2,
+  F8E8M0,
+  F8E4M3FNUZ,
+  F8E5M2FNUZ,
+  C64,
+  F6E2M3,
+  F6E3M2,
+  F4
+};
 
-/// Bytes of one element.
+/// Bits of one element.
+size_t dtypeBits(DType dtype);
+
+/// Bytes of one element, rounded up.
 size_t dtypeSize(DType dtype);
 
 /// Whether values are integers (Bool counts as one: 0 or 1).
@@ -22,7 +49,7 @@ std::string_view dtypeName(DType dtype);
 /// The safetensors name: "F32", "BF16", "I32", ...
 std::string_view safetensorsName(DType dtype);
 
-/// The type with this manifest name, if there is one.
+/// The type with this manifest name, if there is one that can be computed with.
 std::optional<DType> parseDType(std::string_view name);
 
 /// The type with this safetensors name, if there is one.

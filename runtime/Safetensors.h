@@ -2,28 +2,20 @@
 #pragma once
 
 #include "File.h"
-#include "Tensor.h"
+#include "SafetensorsHeader.h"
 
 namespace peer::runtime {
 
-using Metadata = std::map<std::string, std::string, std::less<>>;
-
-/// One tensor of a file; `begin` and `end` are byte offsets into its data section.
-struct TensorInfo {
-  DType dtype;
-  Shape shape;
-  uint64_t begin, end;
-};
-
-/// An open safetensors file. Opening reads and checks the header only.
+/// An open safetensors file, or several that one index names (NAME.safetensors.index.json). Opening reads and checks the headers only.
 class SafetensorsFile {
 public:
-  /// Fails with one sentence on any header that is not exactly right: truncated, not JSON, duplicate names, unknown dtype, sizes that do not match,
-  /// offsets that overlap, leave gaps, or reach beyond the file.
+  /// `path` is a safetensors file, an index, or the directory of one. Fails with one sentence on any header that is not exactly right (see
+  /// parseSafetensorsHeader), on an index and files that do not say the same, and on what is something else, saying what it is.
   static Result<SafetensorsFile> open(const std::string &path);
 
   const std::string &path() const { return name; }
-  const std::map<std::string, TensorInfo, std::less<>> &tensors() const { return infos; }
+  const TensorInfos &tensors() const { return infos; }
+  /// Of all files of an index together.
   const Metadata &metadata() const { return meta; }
   bool contains(std::string_view tensor) const { return infos.find(tensor) != infos.end(); }
 
@@ -37,10 +29,17 @@ public:
   Status readBytes(std::string_view tensor, uint64_t offset, void *target, uint64_t bytes) const;
 
 private:
+  struct Part {
+    std::shared_ptr<MappedFile> file;
+    uint64_t dataStart = 0;
+  };
+  Status addPart(std::shared_ptr<MappedFile> file, const std::string &path);
+  Status addIndex(const MappedFile &file, const std::string &path);
+  Status readAt(const TensorInfo &info, uint64_t offset, void *target, uint64_t bytes) const;
+
   std::string name;
-  std::shared_ptr<MappedFile> file;
-  uint64_t dataStart = 0;
-  std::map<std::string, TensorInfo, std::less<>> infos;
+  std::vector<Part> parts;
+  TensorInfos infos;
   Metadata meta;
 };
 

@@ -3,22 +3,26 @@
 #include "Allocator.h"
 #include "Blas.h"
 #include "Random.h"
+#include "Threads.h"
+#include "WeightNames.h"
 
 #include <algorithm>
 
 namespace peer::runtime {
 
 Result<std::unique_ptr<Session>> Session::openParameters(const std::string &path) {
-  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::open(path));
+  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::openManifest(path));
+  PEER_TRY(checkThreads());
   std::unique_ptr<Session> session(new Session(std::move(artifact)));
   session->parametersOnly = true;
   return session;
 }
 
 Result<std::unique_ptr<Session>> Session::open(const std::string &path, const std::string &wanted) {
-  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, openParameters(path));
-  PEER_TRY_ASSIGN(std::string name, chooseDevice(session->manifest(), wanted, path));
-  session->parametersOnly = false;
+  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::open(path));
+  PEER_TRY_ASSIGN(std::string name, chooseDevice(artifact->manifest(), wanted, path));
+  PEER_TRY(checkThreads());
+  std::unique_ptr<Session> session(new Session(std::move(artifact)));
   if (name == "cpu") {
     PEER_TRY(loadBlas());
     return session;
@@ -104,24 +108,14 @@ Status Session::initParameters(uint64_t seed) {
   return {};
 }
 
-Status Session::loadParameters(const SafetensorsFile &file, std::string_view ignorePrefix) {
+Status Session::loadParameters(const SafetensorsFile &file, std::string_view ignorePrefix, std::string *note) {
   // All names and types before the first byte of data: a wrong file leaves the session as it was.
-  for (const Parameter &parameter : manifest().parameters) {
-    auto found = file.tensors().find(parameter.name);
-    if (found == file.tensors().end())
-      return Status::error(file.path(), " lacks the parameter \"", parameter.name, "\" (",
-                           typeText(parameter.dtype, parameter.shape), ") of ", path());
-    const TensorInfo &info = found->second;
-    if (info.dtype != parameter.dtype || info.shape != parameter.shape)
-      return Status::error(file.path(), ": tensor \"", parameter.name, "\" is ", typeText(info.dtype, info.shape),
-                           ", and ", path(), " expects ", typeText(parameter.dtype, parameter.shape));
-  }
-  for (const auto &[name, info] : file.tensors())
-    if (!manifest().findParameter(name) && (ignorePrefix.empty() || !name.starts_with(ignorePrefix)))
-      return Status::error(file.path(), " holds the tensor \"", name, "\", which is no parameter of ", path());
+  PEER_TRY_ASSIGN(std::string prefix, matchWeights(manifest(), file, ignorePrefix, path()));
+  if (note && !prefix.empty())
+    *note = concat("the names of the tensors in ", file.path(), " begin with \"", prefix, "\", which is left out");
   PEER_TRY(allocateParameters());
   for (auto &[name, tensor] : hostTensors(Role::Parameter))
-    PEER_TRY(file.readInto(name, tensor));
+    PEER_TRY(file.readInto(prefix + name, tensor));
   return {};
 }
 

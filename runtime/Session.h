@@ -32,8 +32,9 @@ public:
   Status initParameters(uint64_t seed);
 
   /// Loads all parameters from a file. Names, dtypes and shapes must match exactly; every other tensor in the file is an error,
-  /// unless its name begins with `ignorePrefix` (when not empty).
-  Status loadParameters(const SafetensorsFile &file, std::string_view ignorePrefix = "");
+  /// unless its name begins with `ignorePrefix` (when not empty). A prefix that all names of the file have is left out, and `note`,
+  /// where given, says so.
+  Status loadParameters(const SafetensorsFile &file, std::string_view ignorePrefix = "", std::string *note = nullptr);
   Status loadParameters(const std::string &path);
 
   /// Writes all parameters, atomically.

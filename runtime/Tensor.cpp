@@ -57,18 +57,26 @@ std::string typeText(DType dtype, const Shape &shape) { return concat(dtypeName(
 
 Result<int64_t> byteCount(DType dtype, const Shape &shape) {
   // A zero anywhere makes the product zero, but the other sizes must still be sane.
-  int64_t count = static_cast<int64_t>(dtypeSize(dtype));
+  int64_t count = 1, bytes = 0;
   bool empty = false;
+  auto tooMany = [&] {
+    return Status::error("shape ", shapeText(shape), " of ", dtypeName(dtype),
+                         " has more bytes than 63 bits can count");
+  };
   for (int64_t size : shape) {
     if (size < 0)
       return Status::error("a size is negative in shape ", shapeText(shape));
     if (size == 0)
       empty = true;
     else if (__builtin_mul_overflow(count, size, &count))
-      return Status::error("shape ", shapeText(shape), " of ", dtypeName(dtype),
-                           " has more bytes than 63 bits can count");
+      return tooMany();
   }
-  return empty ? 0 : count;
+  auto bits = static_cast<int64_t>(dtypeBits(dtype));
+  if (__builtin_mul_overflow(count, (bits + 7) / 8, &bytes))
+    return tooMany();
+  if (count % 8 * bits % 8 != 0 && !empty)
+    return Status::error("shape ", shapeText(shape), " of ", dtypeName(dtype), " ends within a byte");
+  return empty ? 0 : count / 8 * bits + count % 8 * bits / 8;
 }
 
 Tensor::Tensor(Tensor &&other) noexcept : Tensor() { *this = std::move(other); }

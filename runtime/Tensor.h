@@ -21,14 +21,18 @@ std::string shapeText(const Shape &shape);
 /// "f32 [256, 256]".
 std::string typeText(DType dtype, const Shape &shape);
 
-/// Bytes of a dense tensor; an error where a size is negative or the product does not fit in 63 bits.
+/// Bytes of a dense tensor; an error where a size is negative, the product does not fit in 63 bits, or narrow elements leave a part of a byte.
 Result<int64_t> byteCount(DType dtype, const Shape &shape);
 
 /// "12.3 GB" (powers of ten), for messages.
 std::string bytesText(uint64_t bytes);
 
-/// Bytes the kernel could give to this process without swapping: the smallest of MemAvailable, the cgroup's and the address space limit's rest.
+/// Bytes the kernel could give to this process without swapping: the smallest of MemAvailable, the control groups' and the address space limit's
+/// rest.
 uint64_t availableMemory();
+
+/// Bytes of addresses that this process may still map (ulimit -v); the largest number where there is no limit.
+uint64_t availableAddresses();
 
 /// An error when `bytes` more do not fit: "WHAT needs 12.3 GB, 8.1 GB available".
 Status checkMemory(std::string_view what, uint64_t bytes);
@@ -55,7 +59,7 @@ public:
   const Shape &shape() const { return dims; }
   int64_t rank() const { return static_cast<int64_t>(dims.size()); }
   int64_t elements() const { return count; }
-  size_t bytes() const { return static_cast<size_t>(count) * dtypeSize(type); }
+  size_t bytes() const { return static_cast<size_t>(count) * dtypeBits(type) / 8; }
   void *data() { return pointer; }
   const void *data() const { return pointer; }
 

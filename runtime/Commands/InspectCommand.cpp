@@ -1,17 +1,19 @@
 #include "../Artifact.h"
+#include "../Printable.h"
 #include "../Safetensors.h"
 #include "Commands.h"
 #include "Table.h"
 
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 namespace peer::runtime {
 
 namespace {
 constexpr const char *kHelp =
     R"(Of an artifact: its target, its parameters with totals, its functions with their tensors. Of a safetensors file: its
-tensors and metadata. Artifacts for other machines can be inspected too; what this machine lacks to run them is said.
+tensors and metadata; of an index of several files, or the directory with one, all of theirs. Artifacts for other machines can be inspected too; what this machine lacks to run them is said.
 
 Examples:
   peer-run inspect tiny_peer_lm.peer
@@ -36,12 +38,21 @@ std::string initText(const Init &init) {
   return "";
 }
 
-void print(const std::string &text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+/// Names and metadata come from anywhere: what controls a terminal is shown.
+void print(const std::string &text) {
+  PrintableText printable;
+  std::string shown;
+  for (char c : text)
+    shown += printable.feed(c);
+  shown += printable.finish();
+  std::fwrite(shown.data(), 1, shown.size(), stdout);
+}
 
 int64_t elementsOf(const Shape &shape) {
   int64_t count = 1;
   for (int64_t size : shape)
-    count *= size;
+    if (__builtin_mul_overflow(count, size, &count)) // beside a zero sizes may be anything
+      return 0;
   return count;
 }
 
@@ -131,20 +142,23 @@ Result<int> inspectSafetensors(const std::string &path) {
   for (const auto &[name, info] : file.tensors()) {
     bytes += info.end - info.begin;
     values += static_cast<uint64_t>(elementsOf(info.shape));
-    table.add({name, std::string(dtypeName(info.dtype)), shapeText(info.shape), std::to_string(elementsOf(info.shape)),
-               std::to_string(info.end - info.begin)});
+    table.add({printableLine(name), std::string(dtypeName(info.dtype)), shapeText(info.shape),
+               std::to_string(elementsOf(info.shape)), std::to_string(info.end - info.begin)});
   }
   print(concat("safetensors ", path, ": ", values, " values in ", file.tensors().size(), " tensors, ", bytesText(bytes),
                "\n"));
   if (!file.tensors().empty())
     print(table.text("  "));
   for (const auto &[key, value] : file.metadata())
-    print(concat("  ", key, " = ", value, "\n"));
+    print(concat("  ", printableLine(key), " = ", value, "\n"));
   return 0;
 }
 
 /// What of the two a file is shows at its start, whatever its name: an artifact is an ELF object; anything else can only be safetensors.
 Result<int> runInspect(const std::string &path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored))
+    return inspectSafetensors(path);
   PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
   if (file->size() >= 4 && std::memcmp(file->data(),
                                        "\x7f"
@@ -153,7 +167,7 @@ Result<int> runInspect(const std::string &path) {
     return inspectArtifact(path);
   Result<int> result = inspectSafetensors(path);
   if (!result.ok() && path.ends_with(".peer"))
-    return Status::error(path, " is not a peer artifact");
+    return readManifest(path).status();
   return result;
 }
 } // namespace

@@ -105,11 +105,12 @@ TEST(Session, WrongWeightsAreRefusedWhole) {
     return errorOf(session->loadParameters(file));
   };
   EXPECT_EQ(load("other", floats({4}, {1, 2, 3, 4})),
-            concat(file, " lacks the parameter \"factor\" (f32 [4]) of ", model));
+            concat(file, " lacks the parameter \"factor\" (f32 [4]) of ", model,
+                   "; it holds the tensor \"other\", which is no parameter of ", model));
   EXPECT_EQ(load("factor", floats({3}, {1, 2, 3})),
-            concat(file, ": tensor \"factor\" is f32 [3], and ", model, " expects f32 [4]"));
+            concat(file, ": tensor \"factor\" is f32 [3], expected f32 [4] by ", model));
   EXPECT_EQ(load("factor", integers({1, 2, 3, 4})),
-            concat(file, ": tensor \"factor\" is i32 [4], and ", model, " expects f32 [4]"));
+            concat(file, ": tensor \"factor\" is i32 [4], expected f32 [4] by ", model));
   EXPECT_EQ(load("factor", floats({4}, {1, 2, 3, 4}), "extra"),
             concat(file, " holds the tensor \"extra\", which is no parameter of ", model));
   EXPECT_TRUE(session->parameters().empty());

@@ -55,6 +55,16 @@ TEST(DType, NamesRoundTrip) {
     EXPECT_EQ(parseSafetensorsDType(safetensorsName(dtype)), dtype);
   }
   EXPECT_FALSE(parseDType("f31"));
+  // Types that files may hold, but nothing computes with.
+  for (int i = static_cast<int>(DType::F8E4M3); i <= static_cast<int>(DType::F4); ++i) {
+    auto dtype = static_cast<DType>(i);
+    EXPECT_EQ(parseSafetensorsDType(safetensorsName(dtype)), dtype);
+    EXPECT_FALSE(parseDType(dtypeName(dtype)));
+  }
+  EXPECT_EQ(*byteCount(DType::F4, {3, 2}), 3);
+  EXPECT_EQ(*byteCount(DType::F6E2M3, {4}), 3);
+  EXPECT_FALSE(byteCount(DType::F4, {3}).ok());
+  EXPECT_EQ(*byteCount(DType::F4, {3, 0}), 0);
 }
 
 TEST(DType, Bf16RoundsToNearestEven) {
