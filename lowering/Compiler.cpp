@@ -121,8 +121,14 @@ static LogicalResult writeOutput(StringRef path, StringRef bytes) {
     }
     (void)llvm::sys::fs::real_path(path, target);
   }
+  // The longest name that a file system takes leaves no room for more.
+  constexpr llvm::StringRef suffix = ".%%%%%%.tmp";
+  constexpr size_t longest = 255;
+  SmallString<128> pattern(target);
+  if (size_t length = llvm::sys::path::filename(target).size(); length + suffix.size() > longest)
+    pattern.truncate(pattern.size() - std::min(length - 1, length + suffix.size() - longest));
   auto temporary =
-      llvm::sys::fs::TempFile::create(target + ".%%%%%%.tmp", llvm::sys::fs::all_read | llvm::sys::fs::owner_write);
+      llvm::sys::fs::TempFile::create(pattern + suffix, llvm::sys::fs::all_read | llvm::sys::fs::owner_write);
   if (!temporary)
     return cannotWrite(llvm::toString(temporary.takeError()));
   llvm::raw_fd_ostream stream(temporary->FD, /*shouldClose=*/false);

@@ -4,6 +4,7 @@
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
 
 using namespace llvm;
 
@@ -15,9 +16,19 @@ TemporaryFile::~TemporaryFile() {
 }
 
 Error TemporaryFile::create(StringRef suffix) {
-  if (std::error_code ec = sys::fs::createTemporaryFile("peer", suffix, name))
-    return createStringError(ec, "cannot create a temporary file: %s", ec.message().c_str());
-  return Error::success();
+  std::error_code ec = sys::fs::createTemporaryFile("peer", suffix, name);
+  if (!ec)
+    return Error::success();
+  // Where TMPDIR names a directory that is gone or full, one of the usual ones will do.
+  SmallString<64> wanted;
+  sys::path::system_temp_directory(/*ErasedOnReboot=*/true, wanted);
+  for (StringRef directory : {"/tmp", "/var/tmp", "/dev/shm"})
+    if (!sys::fs::createUniqueFile(directory + "/peer-%%%%%%." + suffix, name))
+      return Error::success();
+  name.clear();
+  return createStringError(ec,
+                           "cannot create a temporary file in %s: %s; set TMPDIR to a directory that can be written to",
+                           wanted.c_str(), ec.message().c_str());
 }
 
 Error TemporaryFile::write(StringRef bytes) {

@@ -1,9 +1,14 @@
 #include "Artifact.h"
 
+#include "FileKind.h"
 #include "Random.h"
 
+#include <cerrno>
 #include <cstring>
 #include <dlfcn.h>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 namespace peer::runtime {
 
@@ -29,10 +34,12 @@ Result<Manifest> readManifestOf(const MappedFile &file, const std::string &path)
                                                 4) == 0;
   if (file.size() >= sizeof footer)
     PEER_TRY(file.read(file.size() - sizeof footer, &footer, sizeof footer));
-  if (std::memcmp(footer.magic, kMagic, sizeof kMagic) != 0)
-    return object
-               ? Status::error(path, " is truncated, or not a peer artifact: it does not end with an artifact's footer")
-               : Status::error(path, " is not a peer artifact");
+  if (std::memcmp(footer.magic, kMagic, sizeof kMagic) != 0) {
+    if (object)
+      return Status::error(path, " is truncated, or not a peer artifact: it does not end with an artifact's footer");
+    PEER_TRY_ASSIGN(std::string kind, foreignKind(file));
+    return Status::error(path, " is not a peer artifact", kind.empty() ? "" : ": it ", kind);
+  }
   if (footer.version != kVersion)
     return Status::error(path, " has artifact format ", footer.version, ", and this runtime reads format ", kVersion,
                          "; compile the model again");
@@ -90,41 +97,83 @@ Result<Manifest> readManifest(const std::string &path) {
   return readManifestOf(*file, path);
 }
 
-Result<std::shared_ptr<Artifact>> Artifact::open(const std::string &path) {
+Result<std::shared_ptr<Artifact>> Artifact::openManifest(const std::string &path) {
   std::shared_ptr<Artifact> artifact(new Artifact);
   artifact->file = path;
   PEER_TRY_ASSIGN(artifact->source, MappedFile::open(path));
   PEER_TRY_ASSIGN(artifact->description, readManifestOf(*artifact->source, path));
   PEER_TRY(checkTarget(artifact->description, path));
+  return artifact;
+}
+
+Result<std::shared_ptr<Artifact>> Artifact::open(const std::string &path) {
+  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, openManifest(path));
+  PEER_TRY(artifact->load());
+  return artifact;
+}
+
+Status Artifact::load() {
   promoteThisLibrary();
   // Without a slash dlopen would search the library path instead of the directory we are in.
-  std::string file = path.find('/') == std::string::npos ? "./" + path : path;
+  std::string name = file.find('/') == std::string::npos ? "./" + file : file;
   // The loader takes a name it knows for the object it knows, even when the file behind the name is another by now.
-  if (void *known = dlopen(file.c_str(), RTLD_NOW | RTLD_NOLOAD)) {
+  if (void *known = dlopen(name.c_str(), RTLD_NOW | RTLD_NOLOAD)) {
     dlclose(known);
-    file = concat("/proc/self/fd/", artifact->source->descriptorNumber());
+    name = concat("/proc/self/fd/", source->descriptorNumber());
   }
-  artifact->handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!artifact->handle) {
-    const char *why = dlerror();
-    return Status::error("cannot load the code of ", path, ": ", why ? why : "unknown reason");
+  handle = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle) {
+    const char *error = dlerror();
+    std::string why = error ? error : "unknown reason";
+    struct statvfs mount{};
+    bool noexec = fstatvfs(source->descriptorNumber(), &mount) == 0 && (mount.f_flag & ST_NOEXEC);
+    PEER_TRY(noexec ? loadCopy(why) : Status::error("cannot load the code of ", file, ": ", why));
   }
-  for (const Entry &entry : artifact->description.entries) {
-    void *address = dlsym(artifact->handle, entry.symbol.c_str());
+  for (const Entry &entry : description.entries) {
+    void *address = dlsym(handle, entry.symbol.c_str());
     if (!address)
-      return Status::error(path, " is damaged: the code of entry \"", entry.name, "\" (symbol ", entry.symbol,
+      return Status::error(file, " is damaged: the code of entry \"", entry.name, "\" (symbol ", entry.symbol,
                            ") is missing");
-    artifact->functions[entry.name] = reinterpret_cast<EntryFunction>(address);
+    functions[entry.name] = reinterpret_cast<EntryFunction>(address);
   }
-  return artifact;
+  return {};
+}
+
+/// From a file system mounted noexec nothing can be mapped as code; from a file in memory it can, unless that is forbidden, too.
+Status Artifact::loadCopy(const std::string &why) {
+  auto failure = [&](const std::string &second) {
+    return Status::error("cannot load the code of ", file, ": it is on a file system mounted noexec (", why,
+                         "), and a copy in memory cannot be executed either (", second,
+                         "); copy it to a file system without noexec");
+  };
+  copy = memfd_create("peer-artifact", MFD_CLOEXEC);
+  if (copy < 0)
+    return failure(std::strerror(errno));
+  for (uint64_t at = 0; at < source->size();) {
+    ssize_t put = ::write(copy, source->data() + at, source->size() - at);
+    if (put < 0 && errno == EINTR)
+      continue;
+    if (put <= 0)
+      return failure(std::strerror(put < 0 ? errno : ENOSPC));
+    at += static_cast<uint64_t>(put);
+  }
+  handle = dlopen(concat("/proc/self/fd/", copy).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle)
+    return {};
+  const char *error = dlerror();
+  return failure(error ? error : "unknown reason");
 }
 
 Artifact::~Artifact() {
   if (handle)
     dlclose(handle);
+  if (copy >= 0)
+    close(copy);
 }
 
 std::span<const std::byte> Artifact::cubin() const {
+  if (!handle)
+    return {};
   const auto *data = static_cast<const std::byte *>(dlsym(handle, "peer_cubin"));
   const auto *bytes = static_cast<const uint64_t *>(dlsym(handle, "peer_cubin_size"));
   if (!data || !bytes)

@@ -14,6 +14,8 @@ class Artifact {
 public:
   /// Fails with one sentence on anything but an intact artifact for a CPU that this machine has.
   static Result<std::shared_ptr<Artifact>> open(const std::string &path);
+  /// The same without its code: nothing is mapped that could be executed, and there are no functions.
+  static Result<std::shared_ptr<Artifact>> openManifest(const std::string &path);
   ~Artifact();
   Artifact(const Artifact &) = delete;
   Artifact &operator=(const Artifact &) = delete;
@@ -26,9 +28,12 @@ public:
 
 private:
   Artifact() = default;
+  Status load();
+  Status loadCopy(const std::string &why);
   std::string file;
   Manifest description;
   std::shared_ptr<MappedFile> source; // kept open: its descriptor may be the name under which the code was loaded
+  int copy = -1;                      // of the file in memory, where the file's own place forbids to execute it
   void *handle = nullptr;
   std::map<std::string, EntryFunction, std::less<>> functions; // by entry name
 };

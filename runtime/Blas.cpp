@@ -5,7 +5,9 @@
 #include "Tensor.h"
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
+#include <condition_variable>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <mutex>
@@ -25,19 +27,23 @@ struct Blas {
   Sgemm sgemm = nullptr;
   Sgemv sgemv = nullptr;
   std::string core;
-  /// The serial flavour hands its work buffers out without a lock: two calls at once compute in the same one.
-  bool oneCallAtATime = false;
+  /// How many calls may run at once; 0: any number. The serial flavour hands its work buffers out without a lock, so that two calls at once
+  /// compute in the same one; and each call at the same time needs a buffer.
+  int most = 0;
   Status status;
 };
 
-/// OpenBLAS gives each thread that multiplies a work buffer of this size, and asks for ever where there is no memory for it.
+/// OpenBLAS gives each call at the same time a work buffer of this many addresses, of which a product touches what it needs, and asks for ever
+/// where it does not get them.
 constexpr uint64_t kBufferBytes = 134'225'920;
+/// So many calls are never at the same time.
+constexpr uint64_t kMostCalls = 1 << 16;
 
-/// Lets all threads multiply at once, so that each has its buffer before tables and activations take the memory. The
+/// Lets threads multiply at once, so that each has its buffer before tables and activations take the addresses. The
 /// product lasts long enough for them to meet, in one round or another, and is too large for kernels without a buffer.
-void takeBuffers(Sgemm sgemm) {
+void takeBuffers(Sgemm sgemm, int threads) {
   constexpr int n = 192;
-#pragma omp parallel
+#pragma omp parallel num_threads(threads)
   {
     std::vector<float> a(n * n), b(n * n), c(n * n);
     for (int round = 0; round < 8; ++round) {
@@ -49,11 +55,20 @@ void takeBuffers(Sgemm sgemm) {
 
 Blas open() {
   Blas blas;
-  uint64_t callers = static_cast<uint64_t>(omp_get_max_threads());
-  blas.status =
-      checkMemory(concat("computing with ", callers, callers == 1 ? " thread" : " threads"), callers * kBufferBytes);
-  if (!blas.status.ok())
+  int callers = omp_get_max_threads();
+  // Threads first: their stacks and what the C library keeps for each take addresses, too.
+  std::atomic<int> started{0};
+#pragma omp parallel
+  started.fetch_add(1, std::memory_order_relaxed);
+  uint64_t addresses = availableAddresses();
+  if (addresses < kBufferBytes) {
+    blas.status = Status::error("computing with 1 thread needs ", bytesText(kBufferBytes), " of addresses, ",
+                                bytesText(addresses), " available (ulimit -v)");
     return blas;
+  }
+  // Where addresses are few, half of them are for tables and activations, and calls wait for each other.
+  if (uint64_t buffers = std::max<uint64_t>(1, addresses / 2 / kBufferBytes); buffers < kMostCalls)
+    blas.most = static_cast<int>(buffers);
   // A threaded flavour must not start threads of its own: products are called from OpenMP's. It starts them when it is
   // loaded, each with a buffer.
   setenv("OPENBLAS_NUM_THREADS", "1", 1);
@@ -75,9 +90,10 @@ Blas open() {
   if (auto threads = reinterpret_cast<void (*)(int)>(dlsym(handle, "openblas_set_num_threads")))
     threads(1);
   auto parallel = reinterpret_cast<int (*)()>(dlsym(handle, "openblas_get_parallel"));
-  blas.oneCallAtATime = !parallel || parallel() == 0;
-  if (blas.status.ok() && !blas.oneCallAtATime)
-    takeBuffers(blas.sgemm);
+  if (!parallel || parallel() == 0)
+    blas.most = 1;
+  if (blas.status.ok())
+    takeBuffers(blas.sgemm, blas.most ? std::min(blas.most, callers) : callers);
   return blas;
 }
 
@@ -85,6 +101,44 @@ const Blas &blas() {
   static const Blas instance = open();
   return instance;
 }
+
+/// Held during a call: at most so many are at the same time.
+class Turn {
+public:
+  explicit Turn(int most) : most(most) {
+    if (most == 0)
+      return;
+    std::unique_lock lock(mutex());
+    changed().wait(lock, [&] { return running() < most; });
+    ++running();
+  }
+  ~Turn() {
+    if (most == 0)
+      return;
+    {
+      std::lock_guard lock(mutex());
+      --running();
+    }
+    changed().notify_one();
+  }
+  Turn(const Turn &) = delete;
+  Turn &operator=(const Turn &) = delete;
+
+private:
+  static std::mutex &mutex() {
+    static std::mutex instance;
+    return instance;
+  }
+  static std::condition_variable &changed() {
+    static std::condition_variable instance;
+    return instance;
+  }
+  static int &running() {
+    static int count = 0;
+    return count;
+  }
+  int most;
+};
 } // namespace
 
 Status loadBlas() { return blas().status; }
@@ -110,10 +164,7 @@ void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t
   if (std::max({m, n, k, lda, ldb, ldc}) > INT_MAX)
     failInCompiledCode(
         concat("a matrix product of ", m, " x ", n, " x ", k, " is too large for the BLAS, which counts in 32 bits"));
-  static std::mutex oneCall;
-  std::unique_lock<std::mutex> lock(oneCall, std::defer_lock);
-  if (library.oneCallAtATime)
-    lock.lock();
+  Turn turn(library.most);
   auto i32 = [](int64_t value) { return static_cast<int>(value); };
   // Vectors: gemm would copy the whole matrix into its packed form first.
   if (m == 1)

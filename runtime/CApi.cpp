@@ -1,10 +1,10 @@
 #include "peer_runtime.h"
 
 #include "Session.h"
+#include "Threads.h"
 
 #include <cstring>
 #include <exception>
-#include <omp.h>
 
 using namespace peer::runtime;
 
@@ -81,9 +81,9 @@ const char *peer_version(void) { return PEER_VERSION; }
 
 peer_status peer_set_threads(int threads) {
   return guarded([&] {
-    if (threads < 1 || threads > 4096)
-      return Status::error("the number of threads is ", threads, ", expected 1 to 4096");
-    omp_set_num_threads(threads);
+    if (threads < 1 || threads > kMostThreads)
+      return Status::error("the number of threads is ", threads, ", expected 1 to ", kMostThreads);
+    setThreads(threads);
     return Status();
   });
 }

@@ -1,6 +1,8 @@
 #include "File.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -90,7 +92,11 @@ Result<AtomicFile> AtomicFile::create(const std::string &path) {
     file.target = resolved;
     std::free(resolved);
   }
-  file.temporary = file.target + ".tmp.XXXXXX";
+  // The longest name that a file system takes leaves no room for more.
+  constexpr std::string_view suffix = ".tmp.XXXXXX";
+  size_t slash = file.target.rfind('/'), begin = slash == std::string::npos ? 0 : slash + 1;
+  file.temporary = file.target.substr(0, std::min(file.target.size(), begin + NAME_MAX - suffix.size()));
+  file.temporary += suffix;
   file.descriptor = mkostemp(file.temporary.data(), O_CLOEXEC);
   if (file.descriptor < 0) {
     file.temporary.clear();

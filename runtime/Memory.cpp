@@ -1,4 +1,5 @@
 // How much memory there is, in words for messages.
+#include "Cgroup.h"
 #include "Tensor.h"
 
 #include <algorithm>
@@ -11,15 +12,6 @@
 namespace peer::runtime {
 
 namespace {
-/// The number in a one-line file such as a cgroup's memory.max; nothing where it says "max" or is not there.
-std::optional<uint64_t> numberIn(const char *path) {
-  std::ifstream file(path);
-  uint64_t value = 0;
-  if (file >> value)
-    return value;
-  return std::nullopt;
-}
-
 uint64_t memAvailable() {
   std::ifstream file("/proc/meminfo");
   std::string key;
@@ -33,20 +25,21 @@ uint64_t memAvailable() {
 }
 } // namespace
 
-uint64_t availableMemory() {
-  uint64_t available = memAvailable();
-  std::optional<uint64_t> limit = numberIn("/sys/fs/cgroup/memory.max"),
-                          used = numberIn("/sys/fs/cgroup/memory.current");
-  if (limit && used)
-    available = std::min(available, *limit > *used ? *limit - *used : 0);
+uint64_t availableAddresses() {
   rlimit space{};
   uint64_t pages = 0;
   std::ifstream statm("/proc/self/statm");
-  if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY && (statm >> pages)) {
-    uint64_t mapped = pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-    available = std::min<uint64_t>(available, space.rlim_cur > mapped ? space.rlim_cur - mapped : 0);
-  }
-  return available;
+  if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY || !(statm >> pages))
+    return std::numeric_limits<uint64_t>::max();
+  uint64_t mapped = pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  return space.rlim_cur > mapped ? space.rlim_cur - mapped : 0;
+}
+
+uint64_t availableMemory() {
+  // A process is hardly ever moved to another group; what the group has left changes.
+  static const Cgroups groups;
+  uint64_t available = std::min<uint64_t>(memAvailable(), availableAddresses());
+  return std::min(available, groups.memoryLeft().value_or(available));
 }
 
 std::string bytesText(uint64_t bytes) {

@@ -1,6 +1,7 @@
 # lit's configuration; lit.site.cfg.py.in adds what CMake knows.
 import os
 import shutil
+import subprocess
 
 import lit.formats
 
@@ -28,6 +29,11 @@ if lit_config.params.get("all", "0") == "1":
 if config.sanitize:
     config.environment["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "")
     config.available_features.add("sanitize")
+
+# Mounts of its own for one command, as a container has them.
+if shutil.which("unshare") and subprocess.run(
+        ["unshare", "-rm", "sh", "-c", "mount -t tmpfs x /mnt"], stderr=subprocess.DEVNULL).returncode == 0:
+    config.available_features.add("unshare")
 
 # NVIDIA's assembler of PTX, where peer-opt looks for it.
 toolkits = [os.path.join(os.environ[name], "bin") for name in ("CUDA_PATH", "CUDA_HOME") if name in os.environ]

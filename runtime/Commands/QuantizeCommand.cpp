@@ -1,4 +1,5 @@
 #include "../Quantize.h"
+#include "../Threads.h"
 #include "Commands.h"
 
 #include <cstdio>
@@ -19,6 +20,7 @@ Example:
   peer-run quantize run/weights.safetensors --tensor blocks.1.ffw.experts --out int8.safetensors)";
 
 Result<int> runQuantize(const QuantizeOptions &options) {
+  PEER_TRY(checkThreads());
   PEER_TRY_ASSIGN(QuantizeSummary summary, quantizeFile(options.weights, options.tensors, options.out));
   std::printf("%s: %zu tensors quantized, %s instead of %s\n", options.out.c_str(), summary.tensors,
               bytesText(summary.after).c_str(), bytesText(summary.before).c_str());
