@@ -1,6 +1,7 @@
 //===- CompileForm.cpp - the options of the compiling form ---------------===//
 
 #include "CompileForm.h"
+#include "OptionValues.h"
 
 #include "lowering/Compiler.h"
 
@@ -37,6 +38,8 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
   mlir::registerMLIRContextCLOptions();
   mlir::registerPassManagerCLOptions();
   mlir::registerDefaultTimingManagerCLOptions();
+  if (!optionsHaveValues(argc, argv))
+    return 1;
   std::string wrong;
   llvm::raw_string_ostream said(wrong);
   if (!cl::ParseCommandLineOptions(argc, argv, overview, &said)) {

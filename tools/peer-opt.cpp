@@ -1,6 +1,8 @@
 //===- peer-opt.cpp - compiles model descriptions ------------------------===//
 
 #include "CompileForm.h"
+#include "OptionValues.h"
+#include "ThreadLimit.h"
 
 #include "lowering/Compiler.h"
 #include "lowering/Passes.h"
@@ -26,6 +28,11 @@ static constexpr const char *kOverview =
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  llvm::SmallVector<char *> arguments(argv, argv + argc);
+  respectThreadLimit(arguments);
+  argc = static_cast<int>(arguments.size());
+  arguments.push_back(nullptr);
+  argv = arguments.data();
   // The options of every LLVM back end would bury ours.
   for (auto &option : cl::getRegisteredOptions())
     option.second->setHiddenFlag(cl::Hidden);
@@ -41,6 +48,8 @@ int main(int argc, char **argv) {
   peer::registerPeerLoweringPasses();
   if (llvm::any_of(llvm::ArrayRef(argv, argc), compiles))
     return compile(argc, argv, kOverview, registry);
+  if (!optionsHaveValues(argc, argv))
+    return 1;
   mlir::registerAllPasses();
   peer::registerPipelines();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, kOverview, registry));

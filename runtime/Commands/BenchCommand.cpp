@@ -135,7 +135,7 @@ Result<int> runBench(const BenchOptions &options, const std::string &device) {
   if (Result<int64_t> tokens = session->checkInputs(*entry, inputs); !tokens.ok())
     return tokens.status();
   PEER_TRY(session->prepare(*entry));
-  PEER_TRY(options.weights.empty() ? session->initParameters(kSeed) : session->loadParameters(options.weights));
+  PEER_TRY(options.weights.empty() ? session->initParameters(kSeed) : loadWeights(*session, options.weights));
   PEER_TRY_ASSIGN(BenchResult result,
                   benchEntry(*session, *entry, inputs, session->defaultScalars(*entry), options.repeat));
   if (options.json)

@@ -75,7 +75,7 @@ Result<int> runCall(const CallOptions &options, const std::string &device) {
   if (Result<int64_t> tokens = session->checkInputs(*entry, inputs); !tokens.ok())
     return Status::error(options.in, ": ", tokens.message());
   if (takes(*entry, Role::Parameter))
-    PEER_TRY(session->loadParameters(options.weights));
+    PEER_TRY(loadWeights(*session, options.weights));
   PEER_TRY_ASSIGN(TensorMap results, session->call(*entry, inputs, scalars));
   PEER_TRY(writeSafetensors(options.out, results, {{"entry", entry->name}, {"model", session->manifest().model}}));
   return 0;

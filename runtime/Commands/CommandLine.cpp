@@ -1,9 +1,13 @@
 // The command line as a whole: parsing, exit codes, the one place where errors are printed.
+#include "../Checkpoint.h"
+#include "../Printable.h"
+#include "../Threads.h"
+#include "Arguments.h"
 #include "Commands.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <new>
-#include <omp.h>
 
 namespace peer::runtime {
 
@@ -19,7 +23,8 @@ A first session:
 Each command explains itself: peer-run COMMAND --help.)";
 
 int fail(const std::string &sentence) {
-  std::fprintf(stderr, "peer-run: error: %s\n", sentence.c_str());
+  // Names of files and tensors come from anywhere: one line, and nothing that controls the terminal.
+  std::fprintf(stderr, "peer-run: error: %s\n", printableLine(sentence).c_str());
   return 1;
 }
 
@@ -39,7 +44,7 @@ int runAction(CommandContext &context) {
       !device.empty() && device != "cpu" && device != "cuda" && device != "sim")
     return fail(concat("unknown device '", device, "' (known: cpu, cuda, sim)"));
   if (context.threads > 0)
-    omp_set_num_threads(context.threads);
+    setThreads(context.threads);
   try {
     Result<int> result = context.action();
     return result.ok() ? *result : fail(result.message());
@@ -51,11 +56,22 @@ int runAction(CommandContext &context) {
 }
 } // namespace
 
+Status loadWeights(Session &session, const std::string &path) {
+  PEER_TRY_ASSIGN(SafetensorsFile weights, SafetensorsFile::open(path));
+  std::string note;
+  PEER_TRY(session.loadParameters(weights, kStatePrefix, &note));
+  if (!note.empty())
+    std::fprintf(stderr, "peer-run: note: %s\n", printableLine(note).c_str());
+  return {};
+}
+
 void addCommonOptions(CLI::App &command, CommandContext &context) {
   command
-      .add_option("--threads", context.threads, "Threads to compute with (default: one per core, or OMP_NUM_THREADS)")
+      .add_option("--threads", context.threads,
+                  "Threads to compute with (default: OMP_NUM_THREADS, or one per core, at most what a container's "
+                  "quota lets run)")
       ->type_name("N")
-      ->check(CLI::Range(1, 4096).description(""));
+      ->check(CLI::Range(1, kMostThreads).description(""));
   command
       .add_option("--device", context.device,
                   "Where to run: cpu; for models compiled for GPUs cuda, or sim, which executes their kernels on the "
@@ -81,8 +97,12 @@ int runCommandLine(int argc, char **argv) {
   auto named = [&](const CLI::App *command) { return command->check_name(argv[1]); };
   if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty())
     return fail(concat("unknown command '", argv[1], "' (see --help)"));
+  Result<std::vector<std::string>> arguments = tieValues(app, {argv + std::min(argc, 1), argv + argc});
+  if (!arguments.ok())
+    return fail(arguments.message() + " (see --help)");
+  std::reverse(arguments->begin(), arguments->end()); // CLI11 takes them from the back
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(*arguments));
   } catch (const CLI::ParseError &error) {
     // --help and --version arrive as errors with the exit code 0.
     return error.get_exit_code() == 0 ? app.exit(error) : fail(sentenceOf(error));

@@ -15,6 +15,11 @@ struct CommandContext {
   std::function<Result<int>()> action;
 };
 
+class Session;
+
+/// Loads a model's parameters from a weights file or a checkpoint, and says on stderr what names were taken for others.
+Status loadWeights(Session &session, const std::string &path);
+
 /// Adds --threads and --device.
 void addCommonOptions(CLI::App &command, CommandContext &context);
 

@@ -4,7 +4,6 @@
 #include "OptionChecks.h"
 #include "ProgressOutput.h"
 
-#include "../Checkpoint.h"
 #include "../Eval.h"
 
 #include <chrono>
@@ -45,8 +44,7 @@ Result<int> runEval(const Arguments &arguments, const std::string &device) {
   PEER_TRY_ASSIGN(LanguageEntry model, findLanguageEntry(session->manifest(), EntryKind::Loss, arguments.model));
   PEER_TRY_ASSIGN(Text text, readText(arguments.data));
   PEER_TRY(checkTextLength(text, model.context, arguments.data));
-  PEER_TRY_ASSIGN(auto weights, SafetensorsFile::open(arguments.weights));
-  PEER_TRY(session->loadParameters(weights, kStatePrefix));
+  PEER_TRY(loadWeights(*session, arguments.weights));
 
   EvalOptions options;
   options.batch = arguments.batch;

@@ -128,6 +128,77 @@ TEST_F(Commands, BadFlags) {
   }
 }
 
+TEST_F(Commands, NoOptionTakesTheNext) {
+  for (auto [arguments, sentence] :
+       {std::pair{"init MODEL.peer --out= --seed 3", "--out is empty, expected FILE"},
+        {"init MODEL.peer --out '' --seed 3", "--out is empty, expected FILE"},
+        {"init MODEL.peer --out --seed 3",
+         "--out wants a value, and what follows is the option --seed (as a value: --out=--seed)"},
+        {"init MODEL.peer --out --sed=3",
+         "--out wants a value, and what follows is the option --sed=3 (as a value: --out=--sed=3)"},
+        {"init MODEL.peer --seed 3 --out", "--out wants a value: FILE"},
+        {"quantize w -o --tensor t",
+         "-o wants a value, and what follows is the option --tensor (as a value: --out=--tensor)"},
+        {"quantize w --tensor -o q",
+         "--tensor wants a value, and what follows is the option -o (as a value: --tensor=-o)"},
+        {"quantize w --tensor= -o q", "--tensor is empty, expected NAME"},
+        {"bench MODEL.peer scale --dim= --json", "--dim is empty, expected NAME=N"},
+        {"bench MODEL.peer scale --json=yes", "--json takes no value"},
+        {"train MODEL.peer --data d --steps 1 --out= --resume", "--out is empty, expected DIR"},
+        {"generate MODEL.peer --weights= --prompt x --tokens 1", "--weights is empty, expected FILE"},
+        {"generate MODEL.peer --weights w --prompt --tokens 1",
+         "--prompt wants a value, and what follows is the option --tokens (as a value: --prompt=--tokens)"},
+        {"generate MODEL.peer --weights w --tokens 1",
+         "give the text to continue: --prompt TEXT or --prompt-file FILE"},
+        {"generate MODEL.peer --weights w --tokens 1 --prompt= --prompt-file p",
+         "--prompt and --prompt-file exclude each other"},
+        {"inspect ''", "an argument is empty: expected the name of a file or an option"}})
+    expectError(arguments, std::string(sentence) + " (see --help)");
+  // What stands after an equals sign is a value, whatever it looks like.
+  EXPECT_EQ(run("init MODEL.peer --out=--seed").code, 0);
+  EXPECT_TRUE(std::filesystem::exists(folder / "--seed"));
+  EXPECT_EQ(run("init MODEL.peer --out -w").code, 0);
+  EXPECT_TRUE(std::filesystem::exists(folder / "-w"));
+}
+
+TEST_F(Commands, ThreadsOfTheEnvironment) {
+  for (const char *value : {"", "2", "2,4", " 2 "})
+    EXPECT_EQ(run("init MODEL.peer --out w", concat("OMP_NUM_THREADS='", value, "' ")).code, 0) << value;
+  for (const char *value : {"abc", "-1", "0", "1e9", "1000000000"}) {
+    Outcome result = run("init MODEL.peer --out v", concat("OMP_NUM_THREADS='", value, "' "));
+    EXPECT_EQ(result.code, 1) << value;
+    EXPECT_EQ(result.error, concat("peer-run: error: OMP_NUM_THREADS is \"", value,
+                                   "\", expected a whole number of threads from 1 to 4096\n"));
+    result = run("init MODEL.peer --out w --threads 1", concat("OMP_NUM_THREADS='", value, "' "));
+    EXPECT_EQ(result.code, 0) << value;
+    EXPECT_EQ(result.error, "");
+    EXPECT_EQ(run("inspect MODEL.peer", concat("OMP_NUM_THREADS='", value, "' ")).code, 0) << value;
+  }
+}
+
+TEST_F(Commands, LongNames) {
+  for (size_t length : {size_t{240}, size_t{245}, size_t{255}}) {
+    std::string name(length, 'n');
+    EXPECT_EQ(run("init MODEL.peer --out " + name).error, "");
+    EXPECT_TRUE(std::filesystem::exists(folder / name));
+  }
+  std::string name(256, 'n');
+  expectError("init MODEL.peer --out " + name, concat("cannot write ", name, ": File name too long"));
+  for (const std::string &file : folder.files())
+    EXPECT_EQ(file.find(".tmp."), std::string::npos) << file;
+}
+
+TEST_F(Commands, WhatControlsATerminalIsShown) {
+  Outcome result = run("inspect \"$(printf 'no\\nsuch\\033[31m\\377')\"");
+  EXPECT_EQ(result.error, "peer-run: error: cannot open no\\nsuch\\x1b[31m\\xff: No such file or directory\n");
+  TensorMap tensors;
+  tensors.emplace("a\x1b[31m\nb", floats({1}, {1}));
+  ASSERT_OK(writeSafetensors(folder / "f", tensors, {{"k", "v\x07\nw"}}));
+  result = run("inspect f");
+  EXPECT_NE(result.out.find("a\\x1b[31m\\nb"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("k = v\\x07\nw"), std::string::npos) << result.out;
+}
+
 TEST_F(Commands, AFullDiskLeavesTheOldFile) {
   nlohmann::json manifest = testManifest();
   manifest["parameters"][0]["shape"] = {100000};
