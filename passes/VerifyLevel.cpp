@@ -24,19 +24,21 @@ struct Level {
   bool others;         ///< the dialects are those it does not allow: below, every target has its own
   bool descriptionOps; ///< peer.param, calls and requests
   bool tensors;        ///< values of tensor type
+  bool buffers;        ///< values of memref type
   bool loops;          ///< scores stand inside loops
 };
 
 const Level kLevels[] = {
-    {"model", {"builtin", "func", "peer", "arith", "math", "tensor", "linalg"}, false, true, true, false},
-    {"graph", {"builtin", "func", "peer", "arith", "math", "tensor", "linalg"}, false, false, true, false},
+    {"model", {"builtin", "func", "peer", "arith", "math", "tensor", "linalg"}, false, true, true, false, false},
+    {"graph", {"builtin", "func", "peer", "arith", "math", "tensor", "linalg"}, false, false, true, false, false},
     {"tiled",
      {"builtin", "func", "peer", "arith", "math", "tensor", "linalg", "scf", "affine", "bufferization", "index", "ub"},
      false,
      false,
      true,
+     true,
      true},
-    {"kernel", {"peer", "tensor", "linalg", "bufferization"}, true, false, false, false},
+    {"kernel", {"peer", "tensor", "linalg", "bufferization"}, true, false, false, true, false},
 };
 
 bool isDescriptionOp(Operation *op) { return isa<ParamOp, peer::CallOp, RepeatOp, GradientOp, TrainOp, DecodeOp>(op); }
@@ -87,6 +89,10 @@ LogicalResult checkOp(Operation *op, const Level &level) {
   if (!level.tensors && (llvm::any_of(op->getOperandTypes(), llvm::IsaPred<TensorType>) ||
                          llvm::any_of(op->getResultTypes(), llvm::IsaPred<TensorType>)))
     return fail("works on tensors, which is not allowed");
+  // Passes up to the tiles take types for those of tensors.
+  if (!level.buffers && (llvm::any_of(op->getOperandTypes(), llvm::IsaPred<BaseMemRefType>) ||
+                         llvm::any_of(op->getResultTypes(), llvm::IsaPred<BaseMemRefType>)))
+    return fail("works on buffers, which is not allowed");
   if (level.loops && isUntiledScore(op))
     return fail("must stand inside a loop or have static shapes");
   return level.tensors ? checkExperts(op) : success();

@@ -78,10 +78,10 @@ EvalRecord readEvaluation(const Json &line, int64_t step) {
     record.tokens = static_cast<int64_t>(tokens);
   if (auto layers = line.find("layers"); layers != line.end() && layers->is_array())
     for (const Json &layer : *layers)
-      if (layer.is_object() && layer.contains("name") && layer["name"].is_string() && number(layer, "experts") >= 0)
-        record.layers.push_back({layer["name"],
-                                 static_cast<int64_t>(number(layer, "experts")),
-                                 {number(layer, "usage"), number(layer, "unevenness")}});
+      if (double experts = layer.is_object() ? number(layer, "experts") : NAN;
+          experts >= 0 && experts < 9e15 && layer.contains("name") && layer["name"].is_string())
+        record.layers.push_back(
+            {layer["name"], static_cast<int64_t>(experts), {number(layer, "usage"), number(layer, "unevenness")}});
   return record;
 }
 

@@ -8,7 +8,7 @@ import lit.formats
 config.name = "peer"
 config.test_format = lit.formats.ShTest(execute_external=True)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["unit", "bench", "inputs"]
+config.excludes = ["unit", "bench", "inputs", "seeds"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.build_dir, "test")
 

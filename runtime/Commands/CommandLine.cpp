@@ -7,7 +7,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <new>
+#include <unistd.h>
 
 namespace peer::runtime {
 
@@ -80,7 +83,24 @@ void addCommonOptions(CLI::App &command, CommandContext &context) {
       ->type_name("NAME");
 }
 
-int runCommandLine(int argc, char **argv) {
+namespace {
+/// Where a destructor or a thread needs memory that is not there, no exception arrives anywhere: the same sentence, without an end
+/// that needs memory itself.
+[[noreturn]] void lastWords() {
+  try {
+    if (std::current_exception())
+      std::rethrow_exception(std::current_exception());
+  } catch (const std::bad_alloc &) {
+    constexpr std::string_view kSentence = "peer-run: error: out of memory\n";
+    ssize_t ignored = write(STDERR_FILENO, kSentence.data(), kSentence.size());
+    (void)ignored;
+    _exit(1);
+  } catch (...) {
+  }
+  std::abort();
+}
+
+int parseAndRun(int argc, char **argv) {
   CLI::App app(kAbout, "peer-run");
   CommandContext context;
   app.set_version_flag("--version", "peer-run " PEER_VERSION, "Print the version and exit");
@@ -108,6 +128,16 @@ int runCommandLine(int argc, char **argv) {
     return error.get_exit_code() == 0 ? app.exit(error) : fail(sentenceOf(error));
   }
   return runAction(context);
+}
+} // namespace
+
+int runCommandLine(int argc, char **argv) {
+  std::set_terminate(lastWords);
+  try {
+    return parseAndRun(argc, argv);
+  } catch (const std::bad_alloc &) {
+    return fail("out of memory");
+  }
 }
 
 } // namespace peer::runtime

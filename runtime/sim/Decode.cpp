@@ -20,6 +20,12 @@ namespace {
 /// Slots are whole cache lines.
 constexpr uint32_t kSlotAlign = 64;
 constexpr unsigned kMaxDepth = 64;
+// What a kernel may need: calls are inlined, so that a short text can describe a program without end.
+constexpr uint64_t kMaxInstructions = uint64_t{1} << 20;
+constexpr uint64_t kMaxRegisterBytes = uint64_t{64} << 20; // of a warp
+constexpr uint64_t kMaxLocal = 512 << 10;                  // of a thread, as on GPUs
+constexpr uint64_t kMaxShared = uint64_t{1} << 25;         // a launch wants less
+constexpr uint64_t kMaxParameters = 32764;
 
 uint64_t alignUp(uint64_t value, uint64_t align) { return (value + align - 1) & ~(align - 1); }
 } // namespace
@@ -54,8 +60,10 @@ uint32_t Decoder::localOffset(uint32_t index) {
   auto [found, added] = frame->localOffsets.try_emplace(index, 0);
   if (added) {
     const Variable &variable = module.variables[index];
-    found->second = static_cast<uint32_t>(alignUp(program.localBytes, std::max<uint64_t>(variable.align, 8)));
-    program.localBytes = static_cast<uint32_t>(alignUp(found->second + variable.bytes, 16));
+    uint64_t offset = alignUp(program.localBytes, std::max<uint64_t>(variable.align, 8));
+    found->second = static_cast<uint32_t>(offset);
+    // One byte too much is remembered by checkSize(), and all that follows has the same place.
+    program.localBytes = static_cast<uint32_t>(std::min(alignUp(offset + variable.bytes, 16), kMaxLocal + 1));
   }
   return found->second;
 }
@@ -65,13 +73,18 @@ Status Decoder::layoutShared(const Function &function, std::vector<const Functio
   if (std::find(path.begin(), path.end(), &function) != path.end())
     return Status::error("PTX line ", function.line, ": function '", function.name,
                          "' calls itself; recursion is not supported");
+  if (!laidOut.insert(&function).second)
+    return {};
   path.push_back(&function);
   auto place = [&](auto &self, const Operand &operand) -> Status {
     if (operand.kind == Operand::Kind::Variable) {
       const Variable &variable = module.variables[operand.index];
       if (variable.space == Space::Shared && variable.dynamic == dynamic && !sharedOffsets.contains(operand.index)) {
-        auto offset = static_cast<uint32_t>(alignUp(program.sharedBytes, variable.align));
-        sharedOffsets[operand.index] = offset;
+        uint64_t offset = alignUp(program.sharedBytes, variable.align);
+        if (offset + variable.bytes > kMaxShared)
+          return Status::error("PTX line ", variable.line, ": '", variable.name,
+                               "' is more shared memory than there is");
+        sharedOffsets[operand.index] = static_cast<uint32_t>(offset);
         if (!dynamic)
           program.sharedBytes = static_cast<uint32_t>(offset + variable.bytes);
       }
@@ -100,10 +113,15 @@ Result<Program> Decoder::run(const Function &kernel) {
   std::vector<const Function *> path;
   PEER_TRY(layoutShared(kernel, path, false));
   program.sharedBytes = static_cast<uint32_t>(alignUp(program.sharedBytes, 16));
+  laidOut.clear();
   PEER_TRY(layoutShared(kernel, path, true));
   for (uint32_t index : kernel.parameters) {
     const Variable &variable = module.variables[index];
-    auto offset = static_cast<uint32_t>(alignUp(program.parameterBytes, variable.align));
+    uint64_t end = alignUp(program.parameterBytes, variable.align) + variable.bytes;
+    if (end > kMaxParameters)
+      return Status::error("PTX line ", variable.line, ": kernel '", kernel.name, "' takes more than ", kMaxParameters,
+                           " bytes of parameters");
+    auto offset = static_cast<uint32_t>(end - variable.bytes);
     parameterOffsets[index] = offset;
     program.parameters.push_back({offset, static_cast<uint32_t>(variable.bytes)});
     program.parameterBytes = static_cast<uint32_t>(offset + variable.bytes);
@@ -115,10 +133,26 @@ Result<Program> Decoder::run(const Function &kernel) {
   return std::move(program);
 }
 
+/// Whether the kernel still is one that can be run; asked often enough that no size overflows in between.
+Status Decoder::checkSize(const Function &function, size_t registers) const {
+  auto tooLarge = [&](const auto &...what) {
+    return Status::error("PTX line ", function.line, ": with '", function.name, "', kernel '", program.name, "' ",
+                         what...);
+  };
+  if (program.code.size() > kMaxInstructions)
+    return tooLarge("has more than ", kMaxInstructions, " instructions");
+  if (program.registerBytes + uint64_t{kLanes} * 8 * registers > kMaxRegisterBytes)
+    return tooLarge("has too many registers");
+  if (program.localBytes > kMaxLocal)
+    return tooLarge("needs more than ", kMaxLocal, " bytes of local memory in a thread");
+  return {};
+}
+
 Status Decoder::body(Frame &into, unsigned depth) {
   Frame *outer = std::exchange(frame, &into);
   std::vector<size_t> outerReturns = std::exchange(returns, {});
   const Function &function = *into.function;
+  PEER_TRY(checkSize(function, function.registers.size()));
   for (Type type : function.registers)
     into.slots.push_back(addSlot(type == Type::Pred ? 0 : std::max(byteWidth(type), 2u)));
 
@@ -127,6 +161,7 @@ Status Decoder::body(Frame &into, unsigned depth) {
     starts.push_back(static_cast<uint32_t>(program.code.size()));
     // What a call inlines aims its own branches.
     PEER_TRY(statement(each, depth));
+    PEER_TRY(checkSize(function));
   }
   if (depth == 0) {
     starts.push_back(static_cast<uint32_t>(program.code.size()));

@@ -6,6 +6,7 @@
 #include <map>
 #include <span>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace peer::runtime::sim {
@@ -105,6 +106,7 @@ private:
 
   Status layoutShared(const Function &function, std::vector<const Function *> &path, bool dynamic);
   Status body(Frame &frame, unsigned depth);
+  Status checkSize(const Function &function, size_t registers = 0) const;
   Status statement(const Statement &statement, unsigned depth);
   Status call(const Statement &statement, unsigned depth);
   uint32_t addSlot(unsigned width);
@@ -123,6 +125,8 @@ private:
   std::map<std::pair<Special, unsigned>, uint32_t> specials;
   std::unordered_map<uint32_t, uint32_t> parameterOffsets;
   std::unordered_map<uint32_t, uint32_t> sharedOffsets;
+  /// Functions whose shared variables have been looked at.
+  std::unordered_set<const Function *> laidOut;
   /// Branches out of the body being decoded, to be aimed at the code after it.
   std::vector<size_t> returns;
 };

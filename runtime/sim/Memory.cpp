@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <unistd.h>
 
 namespace peer::runtime::sim {
 
@@ -65,9 +66,16 @@ void Allocation::markRange(uint64_t offset, uint64_t size) {
     markWritten(offset, size);
 }
 
+uint64_t Memory::machineMemory() {
+  return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
 Result<uint64_t> Memory::allocate(uint64_t bytes, std::string name) {
   if (bytes > kOffsetMask)
     return Status::error(bytes, " bytes are more than one allocation can have");
+  // The system would promise more, and end the process when it is written to.
+  if (bytes > limit || usedBytes > limit - bytes)
+    return Status::error("out of memory: ", bytes, " bytes were asked for, ", usedBytes, " of ", limit, " are in use");
   uint64_t id = allocations.size();
   auto made = std::make_unique<Allocation>();
   constexpr uint64_t kAlign = 256;

@@ -72,14 +72,17 @@ public:
     uint64_t id = address >> kOffsetBits;
     return id < allocations.size() ? allocations[id].get() : nullptr;
   }
+  /// The most bytes that may be allocated at once; at first the memory of this machine.
+  void setLimit(uint64_t bytes) { limit = bytes; }
   /// How many bytes are allocated now.
   uint64_t used() const { return usedBytes; }
 
 private:
+  static uint64_t machineMemory();
   Result<Allocation *> range(uint64_t address, uint64_t bytes, const char *what) const;
 
   std::vector<std::unique_ptr<Allocation>> allocations{1};
-  uint64_t usedBytes = 0;
+  uint64_t usedBytes = 0, limit = machineMemory();
 };
 
 } // namespace peer::runtime::sim

@@ -74,6 +74,8 @@ private:
   /// Scopes of the function being parsed; 0 is the module's, 1 the function's outermost.
   std::vector<Scope> scopes;
   uint32_t scope = 0;
+  /// How many lists of operands are open.
+  unsigned nesting = 0;
 };
 
 } // namespace peer::runtime::sim

@@ -114,6 +114,9 @@ void Parser::resolveName(Operand &operand, const std::string &name) const {
 }
 
 Status Parser::list(Operand &into, char close) {
+  constexpr unsigned kMaxNesting = 16;
+  if (++nesting > kMaxNesting)
+    return error("lists nest too deep");
   into.kind = Operand::Kind::List;
   while (!accept(close)) {
     PEER_TRY_ASSIGN(Operand part, operand());
@@ -121,6 +124,7 @@ Status Parser::list(Operand &into, char close) {
     if (!peek().is(close))
       PEER_TRY(expect(','));
   }
+  --nesting;
   return {};
 }
 

@@ -28,6 +28,9 @@
 // an operand with fewer rows than the one beside it.
 // RUN: %peer-pass %t/sizes.mlir --peer-verify-level=level=graph -split-input-file -verify-diagnostics -o /dev/null
 
+// RUN: not %peer-pass %t/buffers.mlir --peer-verify-level=level=graph 2>&1 | FileCheck %s --check-prefix=BUFFERS
+// BUFFERS: error: op 'peer.linear' works on buffers, which is not allowed at the graph level
+
 //--- description.mlir
 func.func @f(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   %w = peer.param "w" zeros : tensor<8x8xf32>
@@ -40,6 +43,12 @@ peer.gradient @g of @f
 func.func @f(%q: tensor<?x1x1x8xf32>, %k: tensor<1x1x4x8xf32>) -> tensor<?x1x1x4xf32> {
   %y = peer.score %q, %k : tensor<?x1x1x8xf32>, tensor<1x1x4x8xf32>
   return %y : tensor<?x1x1x4xf32>
+}
+
+//--- buffers.mlir
+func.func @f(%x: memref<?x8xf32>, %w: memref<8x4xf32>, %y: memref<?x4xf32>) {
+  peer.linear %x, %w outs(%y : memref<?x4xf32>) : memref<?x8xf32>, memref<8x4xf32>
+  return
 }
 
 //--- tiled.mlir

@@ -40,6 +40,34 @@ TEST(Parser, ErrorsSayWhatIsWrong) {
   EXPECT_NE(errorOf(kernel(0, "call f;", loop)).find("recursion"), std::string::npos);
 }
 
+TEST(Parser, TextsThatWantMoreThanThereIs) {
+  std::string nested = "mov.b64 %x1, " + std::string(100000, '{');
+  EXPECT_NE(errorOf(kernel(0, nested)).find("lists nest too deep"), std::string::npos);
+  // Each function calls the next one twice: 2^40 bodies, were they all inlined.
+  std::string functions, call = "call f0;\ncall f0;\n";
+  for (int i = 39; i >= 0; --i) {
+    std::string next = "call f" + std::to_string(i + 1) + ";\n";
+    functions += ".func f" + std::to_string(i) + "()\n{\n" + (i < 39 ? next + next : "membar.gl;\n") + "ret;\n}\n";
+  }
+  EXPECT_NE(errorOf(kernel(0, call, functions)).find("more than 1048576 instructions"), std::string::npos);
+  std::string registers = ".func g()\n{\n.reg .b64 %many<60000>;\nret;\n}\n", calls;
+  for (int i = 0; i < 400; ++i)
+    calls += "call g;\n";
+  EXPECT_NE(errorOf(kernel(0, calls, registers)).find("too many registers"), std::string::npos);
+  EXPECT_NE(errorOf(kernel(0, ".local .b8 l[600000];\nst.local.u32 [l], 1;")).find("local memory"), std::string::npos);
+  EXPECT_NE(errorOf(kernel(0, "st.shared.u32 [s], 1;\nst.shared.u32 [t], 1;",
+                           ".shared .b8 s[33554432];\n.shared .b8 t[33554432];\n"))
+                .find("'t' is more shared memory than there is"),
+            std::string::npos);
+  EXPECT_NE(errorOf(".visible .entry k(.param .b8 a[40000]) { ret; }").find("more than 32764 bytes of parameters"),
+            std::string::npos);
+  Simulator simulator;
+  simulator.memory().setLimit(1000);
+  EXPECT_EQ(simulator.load(".global .b8 g[1001];").message(),
+            "out of memory: 1001 bytes were asked for, 0 of 1000 are in use");
+  EXPECT_TRUE(simulator.load(".global .b8 g[1000];").ok());
+}
+
 TEST(Parser, EveryPrefixOfATextIsAnErrorOrAModule) {
   std::string text = kernel(
       2,

@@ -2,6 +2,8 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdlib>
+#include <fstream>
 #include <random>
 #include <sstream>
 
@@ -12,7 +14,17 @@ uint64_t bitsOf(double v) { return std::bit_cast<uint64_t>(v); }
 float floatOf(uint64_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits)); }
 double doubleOf(uint64_t bits) { return std::bit_cast<double>(bits); }
 
+namespace {
+/// Texts that tests load are what fuzzing begins with: kept in the folder that PEER_TEST_KEEP_PTX names.
+void keep(const std::string &ptx) {
+  static unsigned count = 0;
+  if (const char *folder = std::getenv("PEER_TEST_KEEP_PTX"))
+    std::ofstream(std::string(folder) + "/" + std::to_string(count++)) << ptx;
+}
+} // namespace
+
 Machine::Machine(const std::string &ptx) {
+  keep(ptx);
   Result<const LoadedModule *> loaded = simulator.load(ptx);
   EXPECT_TRUE(loaded.ok()) << loaded.message() << "\n" << ptx;
   if (loaded.ok())
