@@ -281,12 +281,42 @@ static void dropEntryAttributes(ModuleOp module) {
   module->setDiscardableAttrs(kept(module->getDiscardableAttrDictionary()));
 }
 
+/// The parser calls itself for what stands in brackets, to any depth: it ends with the stack, not with a sentence.
+static LogicalResult checkNesting(StringRef text, StringRef file) {
+  constexpr unsigned kMost = 256;
+  unsigned depth = 0, line = 1;
+  size_t lineStart = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '\n') {
+      ++line;
+      lineStart = i + 1;
+    } else if (c == '"') {
+      for (++i; i < text.size() && text[i] != '"' && text[i] != '\n'; ++i)
+        i += text[i] == '\\';
+      i -= i < text.size() && text[i] == '\n';
+    } else if (text.substr(i).starts_with("//")) {
+      i = std::min(text.find('\n', i), text.size()) - 1;
+    } else if (StringRef("([{<").contains(c)) {
+      if (++depth > kMost)
+        return fail(file + ":" + Twine(line) + ":" + Twine(i - lineStart + 1) + ": brackets nest deeper than " +
+                    Twine(kMost));
+    } else if (StringRef(")]}>").contains(c) && depth > 0 && (i == 0 || text[i - 1] != '-')) {
+      --depth;
+    }
+  }
+  return success();
+}
+
 LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::SourceMgr &sources) {
   FailureOr<Target> target = resolveTarget(options.target);
   if (failed(target))
     return failure();
   std::string model = llvm::sys::path::filename(input->getBufferIdentifier()).str();
+  StringRef text = input->getBuffer(), file = input->getBufferIdentifier();
   sources.AddNewSourceBuffer(std::move(input), llvm::SMLoc());
+  if (failed(checkNesting(text, file)))
+    return failure();
   module = parseSourceFile<ModuleOp>(sources, &context);
   if (!module)
     return failure();

@@ -7,6 +7,8 @@ and the exit code is 1. What was learned stays in BUILD/fuzz/corpus for the next
 import argparse
 import os
 import pathlib
+import random
+import shutil
 import subprocess
 import sys
 
@@ -17,6 +19,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 SHARES = {"descriptions": 7, "descriptions-gpu": 4, "safetensors": 2, "artifacts": 2, "ptx": 3, "resume": 2}
 # Nothing here should take longer, or more memory, even under sanitizers.
 LIMITS = {"timeout": 60, "rss_limit_mb": 6000, "malloc_limit_mb": 3000}
+# libFuzzer tries all seeds before it looks at the clock: a short run has some of them.
+SEEDS_PER_SECOND = {"descriptions": 2, "descriptions-gpu": 1, "ptx": 100, "safetensors": 100, "artifacts": 100, "resume": 5}
 # What a byte at a time would take long to find.
 DICTIONARIES = {"safetensors": HERE / "json.dict", "artifacts": HERE / "json.dict", "resume": HERE / "json.dict"}
 
@@ -41,6 +45,13 @@ def run(name, build, seconds, seed):
         options.append(f"-dict={DICTIONARIES[name]}")
     if seed is not None:
         options.append(f"-seed={seed}")
+    chosen = sorted(here.iterdir())
+    if len(chosen) > (most := SEEDS_PER_SECOND[name] * seconds):
+        here = folder / "seeds" / f"{name}-chosen"
+        shutil.rmtree(here, ignore_errors=True)
+        here.mkdir()
+        for path in random.sample(chosen, most):
+            shutil.copy(path, here)
     # What was found once is a seed for good.
     folders = [str(path) for path in (corpus, here, HERE / "seeds" / name) if path.is_dir()]
     log = folder / f"{name}.log"

@@ -101,8 +101,10 @@ def resume(folder, build, environment):
 
 
 def make(name, build, seeds, environment):
-    """Makes the seeds of one target anew."""
+    """Makes the seeds of one target, unless they are younger than the target."""
     folder = seeds / name
+    if folder.is_dir() and folder.stat().st_mtime > (build / "fuzz" / f"peer-fuzz-{name}").stat().st_mtime:
+        return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     maker = {"descriptions": descriptions, "descriptions-gpu": descriptions, "artifacts": artifacts, "safetensors": safetensors,
