@@ -35,13 +35,19 @@ std::string TrainSettings::toJson() const {
 
 Result<std::map<std::string, double>> resolveLearningRates(const Manifest &manifest, const TrainOptions &options) {
   std::map<std::string, double> rates;
+  std::string names;
   for (const Group &group : manifest.groups) {
-    const std::optional<double> &given = group.name == kExpertGroup ? options.expertLearningRate : options.learningRate;
-    rates[group.name] = given.value_or(group.learningRate);
+    double otherwise = group.learningRate;
+    if (options.learningRate && group.name != kExpertGroup)
+      otherwise = *options.learningRate;
+    auto given = options.groupRates.find(group.name);
+    rates[group.name] = given == options.groupRates.end() ? otherwise : given->second;
+    names += (names.empty() ? "" : ", ") + group.name;
   }
-  if (options.expertLearningRate && !rates.contains(std::string(kExpertGroup)))
-    return Status::error(options.model, " has no parameter group '", kExpertGroup,
-                         "', whose learning rate --expert-lr sets");
+  for (const auto &[name, rate] : options.groupRates)
+    if (!rates.contains(name))
+      return Status::error(options.model, " trains no parameter group '", name,
+                           "', for which a learning rate was given; its groups are ", names);
   return rates;
 }
 

@@ -16,7 +16,9 @@ struct TrainOptions {
   std::string device;
   int64_t steps = 0, batch = 8, warmup = 0;
   uint64_t seed = 0;
-  std::optional<double> learningRate, expertLearningRate;
+  /// Of every group but `experts` and those in groupRates.
+  std::optional<double> learningRate;
+  std::map<std::string, double> groupRates;
   ScheduleKind schedule = ScheduleKind::Constant;
   /// Steps between evaluations; a tenth of the run if not given.
   std::optional<int64_t> evalEvery;
@@ -27,7 +29,7 @@ struct TrainOptions {
   bool resume = false;
 };
 
-/// The optimizer group that --expert-lr sets.
+/// The optimizer group that --expert-lr sets and a --lr without a group does not.
 inline constexpr std::string_view kExpertGroup = "experts";
 
 /// What a run is; stored in its checkpoints and at the top of its log.
@@ -42,8 +44,8 @@ struct TrainSettings {
   std::string toJson() const;
 };
 
-/// The peak learning rate of each group: --expert-lr for the group `experts`, --lr for all others, and where they are not
-/// given what the description says. Fails on --expert-lr for a model without that group.
+/// The peak learning rate of each group: its own where one is given, else --lr (but for the group `experts`), else what the
+/// description says. Fails on a rate for a group that the model has not.
 Result<std::map<std::string, double>> resolveLearningRates(const Manifest &manifest, const TrainOptions &options);
 
 /// Checks that a run may go on from a checkpoint whose settings are `json`: seed, batch, context and both texts must be the same,

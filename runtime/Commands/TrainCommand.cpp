@@ -20,7 +20,8 @@ constexpr const char *kHelp =
 optimizer states and settings), weights.safetensors (the parameters, for eval and generate), log.jsonl (one JSON object
 per step and per evaluation) and report.html (curves and pictures of expert usage, in one file).
 
-Learning rates: the group 'experts' takes --expert-lr, every other group --lr; without them the description's values hold.
+Learning rates: --lr GROUP=RATE sets that of one optimizer group ('peer-run inspect' lists them) and may be repeated;
+--lr RATE sets those of all groups but 'experts', which --expert-lr RATE sets. Without them the description's values hold.
 All follow --schedule, after a linear rise over --warmup steps: 'constant' stays at the peak, 'linear' and 'cosine' fall
 to 10 % of it at --steps.
 
@@ -52,6 +53,24 @@ std::string resumeCommand() {
     command += (begin ? " " : "") + shellQuote(argument);
   }
   return resumes ? command : command + " --resume";
+}
+
+/// Takes RATE, for the groups that have none of their own, or GROUP=RATE.
+void setLearningRate(TrainOptions &options, const std::string &flag, const std::string &text) {
+  size_t equals = text.rfind('=');
+  std::string group = equals == std::string::npos ? "" : text.substr(0, equals), rate = text.substr(equals + 1);
+  if (std::string wrong = checkNumber(0, 1e30, "a learning rate of 0 or more")(rate); !wrong.empty())
+    throw CLI::ValidationError(flag, wrong);
+  if (equals == 0)
+    throw CLI::ValidationError(flag, concat("expected GROUP=RATE, got '", text, "'"));
+  bool twice = group.empty() ? options.learningRate.has_value() : options.groupRates.contains(group);
+  if (twice)
+    throw CLI::ValidationError(flag, group.empty() ? std::string("is given twice without a group")
+                                                   : concat("is given twice for the group '", group, "'"));
+  if (group.empty())
+    options.learningRate = std::strtod(rate.c_str(), nullptr);
+  else
+    options.groupRates[group] = std::strtod(rate.c_str(), nullptr);
 }
 
 void printSummary(const TrainSummary &summary) {
@@ -100,7 +119,6 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
   auto options = std::make_shared<TrainOptions>();
   auto positiveInteger = checkInteger(1, int64_t{1} << 40, "a whole number above 0");
   auto wholeNumber = checkInteger(0, int64_t{1} << 40, "a whole number of 0 or more");
-  auto learningRate = checkNumber(0, 1e30, "a learning rate of 0 or more");
   command->add_option("MODEL", options->model, "Compiled model (.peer) with a train and a loss entry")->required();
   command
       ->add_option("--data", options->data,
@@ -114,13 +132,23 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
   command->add_option("--batch", options->batch, "Sequences per step [8]")
       ->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))
       ->type_name("B");
-  command->add_option("--lr", options->learningRate, "Peak learning rate [the description's]")
-      ->check(learningRate)
-      ->type_name("X");
   command
-      ->add_option("--expert-lr", options->expertLearningRate,
-                   "Peak learning rate of the group 'experts' [the description's]")
-      ->check(learningRate)
+      ->add_option_function<std::vector<std::string>>(
+          "--lr",
+          [options](const std::vector<std::string> &given) {
+            for (const std::string &text : given)
+              setLearningRate(*options, "--lr", text);
+          },
+          "Peak learning rate, of one optimizer group where it is named; may be repeated [the description's]")
+      ->allow_extra_args(false)
+      ->type_name("[GROUP=]X");
+  command
+      ->add_option_function<std::string>(
+          "--expert-lr",
+          [options](const std::string &text) {
+            setLearningRate(*options, "--expert-lr", concat(kExpertGroup, "=", text));
+          },
+          "Peak learning rate of the group 'experts' [the description's]")
       ->type_name("X");
   command
       ->add_option_function<std::string>(
