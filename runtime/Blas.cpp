@@ -63,7 +63,7 @@ Blas open() {
   uint64_t addresses = availableAddresses();
   if (addresses < kBufferBytes) {
     blas.status = Status::error("computing with 1 thread needs ", bytesText(kBufferBytes), " of addresses, ",
-                                bytesText(addresses), " available (ulimit -v)");
+                                bytesText(addresses), " available (ulimit -v, or vm.overcommit_memory=2)");
     return blas;
   }
   // Where addresses are few, half of them are for tables and activations, and calls wait for each other.
@@ -92,8 +92,9 @@ Blas open() {
   auto parallel = reinterpret_cast<int (*)()>(dlsym(handle, "openblas_get_parallel"));
   if (!parallel || parallel() == 0)
     blas.most = 1;
-  if (blas.status.ok())
-    takeBuffers(blas.sgemm, blas.most ? std::min(blas.most, callers) : callers);
+  // Without a limit there is nothing that tables could take away.
+  if (blas.status.ok() && blas.most > 0)
+    takeBuffers(blas.sgemm, std::min(blas.most, callers));
   return blas;
 }
 

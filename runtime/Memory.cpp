@@ -12,16 +12,31 @@
 namespace peer::runtime {
 
 namespace {
-uint64_t memAvailable() {
+constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
+
+/// A line of /proc/meminfo in bytes; nothing where there is none.
+std::optional<uint64_t> memoryInfo(std::string_view wanted) {
   std::ifstream file("/proc/meminfo");
   std::string key;
   uint64_t kib = 0;
   while (file >> key >> kib) {
-    if (key == "MemAvailable:")
+    if (key == wanted)
       return kib * 1024;
     file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
   }
-  return std::numeric_limits<uint64_t>::max();
+  return std::nullopt;
+}
+
+/// What the system still promises where it is told to promise no more than it has (vm.overcommit_memory=2).
+uint64_t promisesLeft() {
+  std::ifstream file("/proc/sys/vm/overcommit_memory");
+  int mode = 0;
+  if (!(file >> mode) || mode != 2)
+    return kNoLimit;
+  std::optional<uint64_t> limit = memoryInfo("CommitLimit:"), promised = memoryInfo("Committed_AS:");
+  if (!limit || !promised)
+    return kNoLimit;
+  return *limit > *promised ? *limit - *promised : 0;
 }
 } // namespace
 
@@ -29,16 +44,17 @@ uint64_t availableAddresses() {
   rlimit space{};
   uint64_t pages = 0;
   std::ifstream statm("/proc/self/statm");
+  uint64_t left = promisesLeft();
   if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY || !(statm >> pages))
-    return std::numeric_limits<uint64_t>::max();
+    return left;
   uint64_t mapped = pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  return space.rlim_cur > mapped ? space.rlim_cur - mapped : 0;
+  return std::min<uint64_t>(left, space.rlim_cur > mapped ? space.rlim_cur - mapped : 0);
 }
 
 uint64_t availableMemory() {
   // A process is hardly ever moved to another group; what the group has left changes.
   static const Cgroups groups;
-  uint64_t available = std::min<uint64_t>(memAvailable(), availableAddresses());
+  uint64_t available = std::min(memoryInfo("MemAvailable:").value_or(kNoLimit), availableAddresses());
   return std::min(available, groups.memoryLeft().value_or(available));
 }
 

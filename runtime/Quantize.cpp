@@ -97,6 +97,9 @@ Status checkTables(const SafetensorsFile &file, const std::vector<std::string> &
     if (info.shape.size() != 3 || (info.dtype != DType::F32 && info.dtype != DType::BF16))
       return Status::error(file.path(), ": tensor \"", table, "\" is ", typeText(info.dtype, info.shape),
                            ", expected a table of f32 or bf16: rows x vectors x width");
+    if (std::find(info.shape.begin(), info.shape.end(), 0) != info.shape.end())
+      return Status::error(file.path(), ": tensor \"", table, "\" is ", typeText(info.dtype, info.shape),
+                           ", which has no elements to quantize");
     if (file.contains(scaleName(table)))
       return Status::error(file.path(), " has a tensor \"", scaleName(table), "\" already");
   }

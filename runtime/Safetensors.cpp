@@ -162,6 +162,9 @@ Result<SafetensorsWriter> SafetensorsWriter::create(const std::string &path, std
     if (item.name == "__metadata__" || !names.insert(item.name).second)
       return Status::error("cannot write ", path, ": the tensor name \"", item.name, "\" is ",
                            item.name == "__metadata__" ? "reserved" : "used twice");
+  for (const TensorHeader &item : tensors)
+    if (Result<int64_t> bytes = byteCount(item.dtype, item.shape); !bytes.ok())
+      return Status::error("cannot write ", path, ": tensor \"", item.name, "\": ", bytes.message());
   std::string header = headerText(tensors, metadata);
   uint64_t headerBytes = header.size();
   if (headerBytes > kMaxHeader)

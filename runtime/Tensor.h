@@ -31,7 +31,7 @@ std::string bytesText(uint64_t bytes);
 /// rest.
 uint64_t availableMemory();
 
-/// Bytes of addresses that this process may still map (ulimit -v); the largest number where there is no limit.
+/// Bytes that this process may still map, used or not (ulimit -v, vm.overcommit_memory=2); the largest number where there is no limit.
 uint64_t availableAddresses();
 
 /// An error when `bytes` more do not fit: "WHAT needs 12.3 GB, 8.1 GB available".

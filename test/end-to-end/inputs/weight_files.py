@@ -86,6 +86,15 @@ for number, (data, expected) in enumerate(KINDS):
         refused(f"{path} is empty" if not data else f"{path} is not a peer artifact: it {other}", "init", path, "--out", "out/y")
 refused(f"{weights} is not a peer artifact: it is a safetensors file", "init", weights, "--out", "out/y")
 
+# Tables without elements may claim any size.
+for shape, words in (([2**40, 2**20, 0], "which has no elements to quantize"), ([0, 2**62, 2**62], "which has no elements")):
+    tensors.write("hollow", {"t": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}}, b"")
+    refused(words, "quantize", "hollow", "--tensor", "t", "--out", "out/y")
+tensors.write("hollow", {"t": {"dtype": "F32", "shape": [1, 1, 1], "data_offsets": [0, 4]},
+                         "u": {"dtype": "F32", "shape": [0, 2**62, 2**62], "data_offsets": [0, 0]}}, bytes(4))
+refused('tensor "u": shape [0, 4611686018427387904, 4611686018427387904] of f32 has more bytes', "quantize", "hollow",
+        "--tensor", "t", "--out", "out/y")
+
 # Several files and their index: the same numbers as from one file.
 parameters = tensors.load(weights)
 
