@@ -20,7 +20,7 @@ TEST(Printable, TextPasses) {
 }
 
 TEST(Printable, ControlsAreShown) {
-  EXPECT_EQ(shown(std::string_view("\x1b]0;title\x07\r\b\0\x7f", 13)), "\\x1b]0;title\\x07\\x0d\\x08\\x00\\x7f");
+  EXPECT_EQ(shown(std::string_view("\x1b]0;title\x07\r\b\0\x7f", 14)), "\\x1b]0;title\\x07\\x0d\\x08\\x00\\x7f");
   EXPECT_EQ(shown("\xc2\x9b"
                   "31m"),
             "\\xc2\\x9b31m");
