@@ -49,7 +49,7 @@ void peer_close(peer_artifact *artifact);
 size_t peer_entry_count(const peer_artifact *artifact);
 const char *peer_entry_name(const peer_artifact *artifact, size_t index);
 
-/* Parameters: from their initialisers, or from a safetensors file that holds exactly them. */
+/* Parameters: from their initialisers, or from a safetensors file (or an index of several, or its directory) that holds exactly them. */
 peer_status peer_init_parameters(peer_artifact *artifact, uint64_t seed);
 peer_status peer_load_parameters(peer_artifact *artifact, const char *path);
 peer_status peer_save_parameters(peer_artifact *artifact, const char *path);
