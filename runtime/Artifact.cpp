@@ -97,17 +97,19 @@ Result<Manifest> readManifest(const std::string &path) {
   return readManifestOf(*file, path);
 }
 
-Result<std::shared_ptr<Artifact>> Artifact::openManifest(const std::string &path) {
+Result<std::shared_ptr<Artifact>> Artifact::openManifest(const ModelFile &model) {
+  const std::string &path = model.name;
   std::shared_ptr<Artifact> artifact(new Artifact);
   artifact->file = path;
-  PEER_TRY_ASSIGN(artifact->source, MappedFile::open(path));
+  artifact->location = model.file;
+  PEER_TRY_ASSIGN(artifact->source, MappedFile::open(model.file));
   PEER_TRY_ASSIGN(artifact->description, readManifestOf(*artifact->source, path));
   PEER_TRY(checkTarget(artifact->description, path));
   return artifact;
 }
 
-Result<std::shared_ptr<Artifact>> Artifact::open(const std::string &path) {
-  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, openManifest(path));
+Result<std::shared_ptr<Artifact>> Artifact::open(const ModelFile &model) {
+  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, openManifest(model));
   PEER_TRY(artifact->load());
   return artifact;
 }
@@ -115,7 +117,7 @@ Result<std::shared_ptr<Artifact>> Artifact::open(const std::string &path) {
 Status Artifact::load() {
   promoteThisLibrary();
   // Without a slash dlopen would search the library path instead of the directory we are in.
-  std::string name = file.find('/') == std::string::npos ? "./" + file : file;
+  std::string name = location.find('/') == std::string::npos ? "./" + location : location;
   // The loader takes a name it knows for the object it knows, even when the file behind the name is another by now.
   if (void *known = dlopen(name.c_str(), RTLD_NOW | RTLD_NOLOAD)) {
     dlclose(known);

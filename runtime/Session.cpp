@@ -10,16 +10,17 @@
 
 namespace peer::runtime {
 
-Result<std::unique_ptr<Session>> Session::openParameters(const std::string &path) {
-  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::openManifest(path));
+Result<std::unique_ptr<Session>> Session::openParameters(const ModelFile &model) {
+  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::openManifest(model));
   PEER_TRY(checkThreads());
   std::unique_ptr<Session> session(new Session(std::move(artifact)));
   session->parametersOnly = true;
   return session;
 }
 
-Result<std::unique_ptr<Session>> Session::open(const std::string &path, const std::string &wanted) {
-  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::open(path));
+Result<std::unique_ptr<Session>> Session::open(const ModelFile &model, const std::string &wanted) {
+  const std::string &path = model.name;
+  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::open(model));
   PEER_TRY_ASSIGN(std::string name, chooseDevice(artifact->manifest(), wanted, path));
   PEER_TRY(checkThreads());
   std::unique_ptr<Session> session(new Session(std::move(artifact)));

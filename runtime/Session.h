@@ -16,9 +16,9 @@ using ScalarMap = std::map<std::string, double, std::less<>>;
 class Session {
 public:
   /// Opens the artifact on a device: cpu, cuda or sim, by default what it was compiled for. Allocates nothing yet.
-  static Result<std::unique_ptr<Session>> open(const std::string &path, const std::string &device = "");
+  static Result<std::unique_ptr<Session>> open(const ModelFile &model, const std::string &device = "");
   /// Opens the artifact for its parameters alone: nothing can be called, and no device is needed.
-  static Result<std::unique_ptr<Session>> openParameters(const std::string &path);
+  static Result<std::unique_ptr<Session>> openParameters(const ModelFile &model);
   Session(const Session &) = delete;
   Session &operator=(const Session &) = delete;
 

@@ -67,7 +67,8 @@ private:
 };
 
 Status TrainRun::openModel() {
-  PEER_TRY_ASSIGN(session, Session::open(options.model, options.device));
+  PEER_TRY_ASSIGN(session, Session::open({options.artifact.empty() ? options.model : options.artifact, options.model},
+                                         options.device));
   PEER_TRY_ASSIGN(trainModel, findLanguageEntry(session->manifest(), EntryKind::Train, options.model));
   PEER_TRY_ASSIGN(lossModel, findLanguageEntry(session->manifest(), EntryKind::Loss, options.model));
   PEER_TRY_ASSIGN(settings.learningRates, resolveLearningRates(session->manifest(), options));

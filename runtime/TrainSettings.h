@@ -12,6 +12,8 @@ namespace peer::runtime {
 /// What the user asks for. Values that are not given come from the manifest or a default.
 struct TrainOptions {
   std::string model, data, evalData, out;
+  /// The file to open, where `model` is the description that it was compiled from; empty: `model`.
+  std::string artifact;
   /// cpu, cuda or sim; empty: what the model was compiled for.
   std::string device;
   int64_t steps = 0, batch = 8, warmup = 0;

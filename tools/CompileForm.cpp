@@ -14,6 +14,9 @@
 namespace cl = llvm::cl;
 using peer::Stage;
 
+/// Upstream's options that --help shows.
+static constexpr llvm::StringLiteral kShown[] = {"mlir-timing", "mlir-print-ir-after-all", "mlir-print-debuginfo"};
+
 int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &registry) {
   peer::CompileOptions options;
   cl::opt<std::string, true> input(cl::Positional, cl::desc("MODEL.mlir"), cl::location(options.input), cl::init("-"));
@@ -38,6 +41,10 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
   mlir::registerMLIRContextCLOptions();
   mlir::registerPassManagerCLOptions();
   mlir::registerDefaultTimingManagerCLOptions();
+  // One screen for what compiling needs; the rest works and is listed by --help-hidden.
+  for (auto &option : cl::getRegisteredOptions())
+    if (option.first.starts_with("mlir-") && !llvm::is_contained(kShown, option.first))
+      option.second->setHiddenFlag(cl::Hidden);
   if (!optionsHaveValues(argc, argv))
     return 1;
   std::string wrong;

@@ -19,12 +19,28 @@ namespace cl = llvm::cl;
 static constexpr const char *kOverview =
     "peer-opt: compiles model descriptions\n\n"
     "  peer-opt MODEL.mlir --target=cpu[:CPU]|sm_90 -o MODEL.peer   an artifact for peer-run\n"
-    "  peer-opt MODEL.mlir --emit=graph|tiled|kernel|llvm|asm   stop earlier and print\n"
-    "  peer-opt MODEL.mlir --peer-inline-modules ...            any pass, as mlir-opt does\n\n"
+    "  peer-opt MODEL.mlir --emit=graph|tiled|kernel|llvm|asm       stop earlier and print\n"
+    "  peer-opt MODEL.mlir --peer-inline-modules ...                any pass, as mlir-opt does\n\n"
     "--target=cpu means this machine; --target=cpu:x86-64-v3 runs on any machine with AVX2.\n"
     "--target=sm_90 (or any from sm_80 on: sm_90a, sm_100, ...) is a GPU. llvm and asm print its kernels, asm as PTX;\n"
     "the artifact holds the PTX, and machine code beside it where this machine has ptxas.\n"
-    "--help-hidden lists LLVM's own options too.\n";
+    "--help-list lists all passes and options of mlir-opt, --help-hidden LLVM's own too.\n";
+
+/// Whether the command line is of the compiling form: it says where to or how far, or asks for help, of which mlir-opt has
+/// screens. Not every flag that begins so: --emit-bytecode is mlir-opt's.
+static bool compiles(llvm::ArrayRef<char *> arguments) {
+  for (auto [i, text] : llvm::enumerate(arguments)) {
+    llvm::StringRef argument(text), name = argument.split('=').first.ltrim('-');
+    if (!argument.starts_with("-"))
+      continue;
+    if (name == "target" || name == "emit" || name == "help" || name == "h")
+      return true;
+    bool apart = !argument.contains('=') && i + 1 < arguments.size();
+    if (name == "o" && llvm::StringRef(apart ? arguments[i + 1] : text).ends_with(".peer"))
+      return true;
+  }
+  return false;
+}
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
@@ -38,15 +54,10 @@ int main(int argc, char **argv) {
     option.second->setHiddenFlag(cl::Hidden);
   mlir::DialectRegistry registry;
   peer::registerEverything(registry);
-  // Not every flag that begins so: --emit-bytecode is mlir-opt's.
-  auto compiles = [](llvm::StringRef argument) {
-    llvm::StringRef name = argument.split('=').first;
-    return name.starts_with("-") && (name.ltrim('-') == "target" || name.ltrim('-') == "emit");
-  };
   // The compiling form knows passes too: --mlir-print-ir-after=PASS names one.
   peer::registerPeerPasses();
   peer::registerPeerLoweringPasses();
-  if (llvm::any_of(llvm::ArrayRef(argv, argc), compiles))
+  if (compiles(llvm::ArrayRef(argv, argc).drop_front()))
     return compile(argc, argv, kOverview, registry);
   if (!optionsHaveValues(argc, argv))
     return 1;

@@ -1,6 +1,7 @@
 #include "../Bench.h"
 #include "../Blas.h"
 #include "Commands.h"
+#include "ModelFile.h"
 #include "Table.h"
 
 #include <algorithm>
@@ -123,7 +124,8 @@ void printTable(const BenchResult &result, bool each) {
 Result<int> runBench(const BenchOptions &options, const std::string &device) {
   if (!options.in.empty() && !options.dims.empty())
     return Status::error("--dim and --in exclude each other: the tensors of --in already have sizes");
-  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(options.model, device));
+  PEER_TRY_ASSIGN(ModelHandle model, findModel(options.model, device));
+  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(model, device));
   PEER_TRY_ASSIGN(const Entry *entry, session->entry(options.entry));
   TensorMap inputs;
   if (!options.in.empty()) {
@@ -151,7 +153,7 @@ void addBenchCommand(CLI::App &app, CommandContext &context) {
   CLI::App *command = app.add_subcommand(
       "bench", "Time one function of a model, kernel by kernel, beside the machine's memory bandwidth");
   command->footer(kHelp);
-  command->add_option("MODEL", options->model, "The artifact (MODEL.peer)")->required();
+  command->add_option("MODEL", options->model, "Description (.mlir) or compiled model (.peer)")->required();
   command->add_option("ENTRY", options->entry, "The function to time")->required();
   command->add_option("--weights", options->weights, "Parameters (default: initialised)")->type_name("FILE");
   command->add_option("--in", options->in, "Input tensors (default: random)")->type_name("FILE");

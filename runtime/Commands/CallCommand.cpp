@@ -1,5 +1,6 @@
 #include "../Session.h"
 #include "Commands.h"
+#include "ModelFile.h"
 
 namespace peer::runtime {
 
@@ -58,7 +59,8 @@ bool takes(const Entry &entry, Role role) {
 }
 
 Result<int> runCall(const CallOptions &options, const std::string &device) {
-  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(options.model, device));
+  PEER_TRY_ASSIGN(ModelHandle model, findModel(options.model, device));
+  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(model, device));
   PEER_TRY_ASSIGN(const Entry *entry, session->entry(options.entry));
   if (options.in.empty() && takes(*entry, Role::Input))
     return Status::error("entry \"", entry->name, "\" takes inputs: give them with --in");
@@ -86,7 +88,7 @@ void addCallCommand(CLI::App &app, CommandContext &context) {
   auto options = std::make_shared<CallOptions>();
   CLI::App *command = app.add_subcommand("call", "Call one function of a model on named tensors");
   command->footer(kHelp);
-  command->add_option("MODEL", options->model, "The artifact (MODEL.peer)")->required();
+  command->add_option("MODEL", options->model, "Description (.mlir) or compiled model (.peer)")->required();
   command->add_option("ENTRY", options->entry, "The function to call")->required();
   command->add_option("--weights", options->weights, "Parameters, if the function takes any")->type_name("FILE");
   command->add_option("--in", options->in, "Input tensors (safetensors)")->type_name("FILE");

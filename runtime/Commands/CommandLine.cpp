@@ -16,12 +16,13 @@ namespace peer::runtime {
 
 namespace {
 constexpr const char *kAbout =
-    R"(Runs compiled models: artifacts (MODEL.peer) that peer-opt made, with parameters in safetensors files.
+    R"(Trains and runs models. MODEL is a description (.mlir), which is compiled first (and kept in ~/.cache/peer), or an
+artifact (.peer) that peer-opt made; parameters are safetensors files.
 
 A first session:
-  peer-run inspect MODEL.peer
-  peer-run train MODEL.peer --data TEXTS/ --steps 500 --out run
-  peer-run generate MODEL.peer --weights run/weights.safetensors --prompt "Once" --tokens 200
+  peer-run inspect MODEL.mlir
+  peer-run train MODEL.mlir --data TEXTS/ --steps 500 --out run
+  peer-run generate MODEL.mlir --weights run/weights.safetensors --prompt "Once" --tokens 200
 
 Each command explains itself: peer-run COMMAND --help.)";
 
@@ -50,6 +51,8 @@ int runAction(CommandContext &context) {
     setThreads(context.threads);
   try {
     Result<int> result = context.action();
+    if (!result.ok() && result.message().empty())
+      return 1; // reported by who found it
     return result.ok() ? *result : fail(result.message());
   } catch (const std::bad_alloc &) {
     return fail("out of memory");

@@ -1,6 +1,7 @@
 // peer-run eval
 
 #include "Commands.h"
+#include "ModelFile.h"
 #include "OptionChecks.h"
 #include "ProgressOutput.h"
 
@@ -40,7 +41,8 @@ void print(const EvalRecord &record, TextView text) {
 }
 
 Result<int> runEval(const Arguments &arguments, const std::string &device) {
-  PEER_TRY_ASSIGN(auto session, Session::open(arguments.model, device));
+  PEER_TRY_ASSIGN(ModelHandle model, findModel(arguments.model, device));
+  PEER_TRY_ASSIGN(auto session, Session::open(model, device));
   PEER_TRY_ASSIGN(LanguageEntry model, findLanguageEntry(session->manifest(), EntryKind::Loss, arguments.model));
   PEER_TRY_ASSIGN(Text text, readText(arguments.data));
   PEER_TRY(checkTextLength(text, model.context, arguments.data));
@@ -80,7 +82,8 @@ void addEvalCommand(CLI::App &app, CommandContext &context) {
   CLI::App *command = app.add_subcommand("eval", "Measure a language model on text");
   command->footer(kHelp);
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("MODEL", arguments->model, "Compiled model (.peer) with a loss entry")->required();
+  command->add_option("MODEL", arguments->model, "Description (.mlir) or compiled model (.peer) with a loss entry")
+      ->required();
   command->add_option("--weights", arguments->weights, "Parameters: a weights file or a checkpoint")
       ->required()
       ->type_name("FILE");

@@ -1,6 +1,7 @@
 // peer-run generate
 
 #include "Commands.h"
+#include "ModelFile.h"
 #include "OptionChecks.h"
 
 #include "../Generate.h"
@@ -62,7 +63,8 @@ Result<int> runGenerate(Arguments arguments, const std::string &device) {
   if (!arguments.promptFile.empty()) {
     PEER_TRY_ASSIGN(arguments.options.prompt, readPrompt(arguments.promptFile));
   }
-  PEER_TRY_ASSIGN(auto session, Session::open(arguments.model, device));
+  PEER_TRY_ASSIGN(ModelHandle model, findModel(arguments.model, device));
+  PEER_TRY_ASSIGN(auto session, Session::open(model, device));
   PEER_TRY(loadWeights(*session, arguments.weights));
 
   int failure = 0;
@@ -100,7 +102,9 @@ void addGenerateCommand(CLI::App &app, CommandContext &context) {
   command->footer(kHelp);
   auto arguments = std::make_shared<Arguments>();
   GenerateOptions &options = arguments->options;
-  command->add_option("MODEL", arguments->model, "Compiled model (.peer) with a prefill and a decode entry")
+  command
+      ->add_option("MODEL", arguments->model,
+                   "Description (.mlir) or compiled model (.peer) with a prefill and a decode entry")
       ->required();
   command->add_option("--weights", arguments->weights, "Parameters: a weights file or a checkpoint")
       ->required()

@@ -1,5 +1,6 @@
 #include "../Session.h"
 #include "Commands.h"
+#include "ModelFile.h"
 
 #include <cstdio>
 
@@ -19,7 +20,8 @@ Example:
   peer-run init peer_layer.peer --seed 7 --out w.safetensors)";
 
 Result<int> runInit(const InitOptions &options, const std::string &device) {
-  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::openParameters(options.model));
+  PEER_TRY_ASSIGN(ModelHandle model, findModel(options.model, device));
+  PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::openParameters(model));
   PEER_TRY(chooseDevice(session->manifest(), device, options.model).status());
   PEER_TRY(session->initParameters(options.seed));
   PEER_TRY(session->saveParameters(options.out,
@@ -37,7 +39,7 @@ void addInitCommand(CLI::App &app, CommandContext &context) {
   auto options = std::make_shared<InitOptions>();
   CLI::App *command = app.add_subcommand("init", "Write a model's initial parameters to a safetensors file");
   command->footer(kHelp);
-  command->add_option("MODEL", options->model, "The artifact (MODEL.peer)")->required();
+  command->add_option("MODEL", options->model, "Description (.mlir) or compiled model (.peer)")->required();
   command->add_option("--seed", options->seed, "A whole number that names the random values")
       ->type_name("S")
       ->capture_default_str();

@@ -2,6 +2,7 @@
 #include "../Printable.h"
 #include "../Safetensors.h"
 #include "Commands.h"
+#include "ModelFile.h"
 #include "Table.h"
 
 #include <cstdio>
@@ -12,7 +13,7 @@ namespace peer::runtime {
 
 namespace {
 constexpr const char *kHelp =
-    R"(Of an artifact: its target, its parameters with totals, its functions with their tensors. Of a safetensors file: its
+    R"(Of a model: its target, its parameters with totals, its functions with their tensors. Of a safetensors file: its
 tensors and metadata; of an index of several files, or the directory with one, all of theirs. Artifacts for other machines can be inspected too; what this machine lacks to run them is said.
 
 Examples:
@@ -119,8 +120,8 @@ void printEntry(const Entry &entry) {
   }
 }
 
-Result<int> inspectArtifact(const std::string &path) {
-  PEER_TRY_ASSIGN(Manifest manifest, readManifest(path));
+Result<int> inspectArtifact(const std::string &path, const std::string &file) {
+  PEER_TRY_ASSIGN(Manifest manifest, readManifest(file));
   std::vector<std::string> missing = missingCpuFeatures(manifest.features);
   print(concat("artifact ", path, ", compiled from ", manifest.model, " by ", manifest.compiler, "\n"));
   print(concat("target: ", manifest.device, manifest.arch.empty() ? "" : ", " + manifest.arch,
@@ -155,16 +156,20 @@ Result<int> inspectSafetensors(const std::string &path) {
 }
 
 /// What of the two a file is shows at its start, whatever its name: an artifact is an ELF object; anything else can only be safetensors.
-Result<int> runInspect(const std::string &path) {
+Result<int> runInspect(const std::string &path, const std::string &device) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored))
     return inspectSafetensors(path);
+  if (path.ends_with(".mlir")) {
+    PEER_TRY_ASSIGN(ModelHandle model, findModel(path, device));
+    return inspectArtifact(path, model.file());
+  }
   PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
   if (file->size() >= 4 && std::memcmp(file->data(),
                                        "\x7f"
                                        "ELF",
                                        4) == 0)
-    return inspectArtifact(path);
+    return inspectArtifact(path, path);
   Result<int> result = inspectSafetensors(path);
   if (!result.ok() && path.ends_with(".peer"))
     return readManifest(path).status();
@@ -174,11 +179,13 @@ Result<int> runInspect(const std::string &path) {
 
 void addInspectCommand(CLI::App &app, CommandContext &context) {
   auto path = std::make_shared<std::string>();
-  CLI::App *command = app.add_subcommand("inspect", "Show what is in an artifact or a safetensors file");
+  CLI::App *command = app.add_subcommand("inspect", "Show what is in a model or a safetensors file");
   command->footer(kHelp);
-  command->add_option("FILE", *path, "An artifact (MODEL.peer) or a safetensors file")->required();
+  command->add_option("FILE", *path, "A description (.mlir), a compiled model (.peer) or a safetensors file")
+      ->required();
   addCommonOptions(*command, context);
-  command->callback([path, &context] { context.action = [path] { return runInspect(*path); }; });
+  command->callback(
+      [path, &context] { context.action = [path, &context] { return runInspect(*path, context.device); }; });
 }
 
 } // namespace peer::runtime

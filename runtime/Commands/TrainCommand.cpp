@@ -1,6 +1,7 @@
 // peer-run train
 
 #include "Commands.h"
+#include "ModelFile.h"
 #include "OptionChecks.h"
 #include "ProgressOutput.h"
 
@@ -29,7 +30,7 @@ The same seed, batch and number of threads give the same weights, bit for bit, w
 or not. Ctrl-C (or SIGTERM) finishes the step, saves, says how to go on and exits with 130 (143); a second one ends at once.
 A loss that is not a number stops the run with exit code 1 and leaves the last checkpoint as it is.
 
-Example: peer-run train tiny_peer_lm.peer --data books/ --steps 600 --schedule cosine --warmup 50 --out run)";
+Example: peer-run train examples/tiny_peer_lm.mlir --data books/ --steps 600 --schedule cosine --warmup 50 --out run)";
 
 /// An argument as a shell reads it back.
 std::string shellQuote(const std::string &argument) {
@@ -93,6 +94,8 @@ void printSummary(const TrainSummary &summary) {
 Result<int> runTrain(TrainOptions options) {
   if (options.out.empty())
     options.out = std::filesystem::path(options.model).stem().string() + ".run";
+  PEER_TRY_ASSIGN(ModelHandle model, findModel(options.model, options.device));
+  options.artifact = model.file();
   Progress progress = makeStderrProgress();
   TrainInterrupt interrupt;
   Result<TrainSummary> summary = train(options, progress, [] { return TrainInterrupt::received() != 0; });
@@ -119,7 +122,10 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
   auto options = std::make_shared<TrainOptions>();
   auto positiveInteger = checkInteger(1, int64_t{1} << 40, "a whole number above 0");
   auto wholeNumber = checkInteger(0, int64_t{1} << 40, "a whole number of 0 or more");
-  command->add_option("MODEL", options->model, "Compiled model (.peer) with a train and a loss entry")->required();
+  command
+      ->add_option("MODEL", options->model,
+                   "Description (.mlir) or compiled model (.peer) with a train and a loss entry")
+      ->required();
   command
       ->add_option("--data", options->data,
                    "Text to train on: a file, or a directory whose files are read in the order of their paths")

@@ -16,6 +16,7 @@ namespace peer::runtime::cuda {
 class CudaDevice : public Device {
 public:
   static Result<std::shared_ptr<CudaDevice>> open(const std::string &arch);
+  static Result<std::string> localArch();
   CudaDevice() = default;
   ~CudaDevice() override;
   CudaDevice(const CudaDevice &) = delete;
@@ -65,7 +66,7 @@ private:
     Event event;
   };
 
-  Status chooseGpu(const std::string &arch);
+  Status chooseGpu();
   Status openStream();
   /// The context of a call is that of its thread.
   Status enter();

@@ -40,8 +40,7 @@ Status checkArch(const Arch &arch, const std::string &text, const Gpu &gpu) {
 }
 } // namespace
 
-Status CudaDevice::chooseGpu(const std::string &text) {
-  PEER_TRY_ASSIGN(Arch arch, Arch::parse(text));
+Status CudaDevice::chooseGpu() {
   int count = 0;
   PEER_TRY(check(driver.deviceGetCount(&count), "the GPUs cannot be counted"));
   if (count == 0)
@@ -58,7 +57,7 @@ Status CudaDevice::chooseGpu(const std::string &text) {
     PEER_TRY(check(driver.deviceGetAttribute(value, attribute, ordinal), "an attribute of the GPU is not known"));
   gpu.capability = 10 * major + minor;
   gpu.maxShared = static_cast<unsigned>(shared);
-  return checkArch(arch, text, gpu);
+  return {};
 }
 
 Status CudaDevice::openStream() {
@@ -79,15 +78,26 @@ std::string CudaDevice::description() const {
 
 Result<std::shared_ptr<CudaDevice>> CudaDevice::open(const std::string &arch) {
   auto device = std::make_shared<CudaDevice>();
+  PEER_TRY_ASSIGN(Arch parsed, Arch::parse(arch));
   PEER_TRY_ASSIGN(device->driver, openDriver());
-  PEER_TRY(device->chooseGpu(arch));
+  PEER_TRY(device->chooseGpu());
+  PEER_TRY(checkArch(parsed, arch, device->gpu));
   PEER_TRY(device->openStream());
   const char *blocking = std::getenv(kBlockingVariable);
   device->blocking = blocking && std::string_view(blocking) == "1";
   return device;
 }
 
+Result<std::string> CudaDevice::localArch() {
+  CudaDevice device;
+  PEER_TRY_ASSIGN(device.driver, openDriver());
+  PEER_TRY(device.chooseGpu());
+  return concat("sm_", device.gpu.capability);
+}
+
 } // namespace cuda
+
+Result<std::string> cudaArch() { return cuda::CudaDevice::localArch(); }
 
 Result<std::shared_ptr<Device>> openCudaDevice(const std::string &arch) {
   PEER_TRY_ASSIGN(std::shared_ptr<cuda::CudaDevice> device, cuda::CudaDevice::open(arch));
