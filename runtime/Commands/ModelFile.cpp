@@ -2,7 +2,7 @@
 #include "ModelFile.h"
 
 #include "../Random.h"
-#include "../device/Device.h"
+#include "../device/CudaArch.h"
 
 #include <algorithm>
 #include <cerrno>

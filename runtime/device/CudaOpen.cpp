@@ -1,4 +1,5 @@
 // Opening the device `cuda`: which GPU, whether it runs the artifact's code, context and stream.
+#include "CudaArch.h"
 #include "CudaDevice.h"
 
 #include "../Tensor.h"

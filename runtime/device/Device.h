@@ -145,9 +145,6 @@ Result<std::shared_ptr<Device>> openDevice(std::string_view name, const std::str
 /// The first NVIDIA GPU, its driver opened at run time. One sentence where there is no driver, no GPU, or none that runs `arch`.
 Result<std::shared_ptr<Device>> openCudaDevice(const std::string &arch);
 
-/// The architecture of the NVIDIA GPU that openCudaDevice would take, such as sm_90.
-Result<std::string> cudaArch();
-
 /// The simulator. Faults of a kernel are errors of the launch.
 std::shared_ptr<Device> makeSimDevice();
 
