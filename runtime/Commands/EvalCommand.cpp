@@ -41,8 +41,8 @@ void print(const EvalRecord &record, TextView text) {
 }
 
 Result<int> runEval(const Arguments &arguments, const std::string &device) {
-  PEER_TRY_ASSIGN(ModelHandle model, findModel(arguments.model, device));
-  PEER_TRY_ASSIGN(auto session, Session::open(model, device));
+  PEER_TRY_ASSIGN(ModelHandle handle, findModel(arguments.model, device));
+  PEER_TRY_ASSIGN(auto session, Session::open(handle, device));
   PEER_TRY_ASSIGN(LanguageEntry model, findLanguageEntry(session->manifest(), EntryKind::Loss, arguments.model));
   PEER_TRY_ASSIGN(Text text, readText(arguments.data));
   PEER_TRY(checkTextLength(text, model.context, arguments.data));
