@@ -89,31 +89,32 @@ ParseResult parseNumber(AsmParser &parser, double &value) {
 /// Parses `<key = number, ..., lazy = bool>`; fields not given keep their value.
 ParseResult parseFields(AsmParser &parser, MutableArrayRef<Field> fields, bool &lazy) {
   lazy = false;
+  auto nameFields = [&](InFlightDiagnostic diag) -> ParseResult {
+    for (Field &f : fields)
+      diag << f.key << ", ";
+    return diag << "lazy";
+  };
   auto parseOne = [&]() -> ParseResult {
     StringRef key;
     SMLoc loc = parser.getCurrentLocation();
-    if (parser.parseKeyword(&key))
-      return failure();
+    if (parser.parseOptionalKeyword(&key))
+      return nameFields(parser.emitError(loc, "expected FIELD = VALUE; known fields are "));
     if (key == "lazy") {
       if (failed(parser.parseOptionalEqual())) {
         lazy = true;
         return success();
       }
       StringRef value;
-      if (parser.parseKeyword(&value))
-        return failure();
+      if (parser.parseOptionalKeyword(&value))
+        return parser.emitError(parser.getCurrentLocation(), "'lazy' must be true or false");
       if (value != "true" && value != "false")
         return parser.emitError(loc, "'lazy' must be true or false, got '") << value << "'";
       lazy = value == "true";
       return success();
     }
     auto *field = llvm::find_if(fields, [&](Field &f) { return f.key == key; });
-    if (field == fields.end()) {
-      auto diag = parser.emitError(loc, "unknown field '") << key << "'; known are ";
-      for (Field &f : fields)
-        diag << f.key << ", ";
-      return diag << "lazy";
-    }
+    if (field == fields.end())
+      return nameFields(parser.emitError(loc, "unknown field '") << key << "'; known are ");
     if (std::exchange(field->given, true))
       return parser.emitError(loc, "field '") << key << "' is given twice";
     double value = 0;
@@ -190,10 +191,11 @@ Attribute InitAttr::parse(AsmParser &parser, Type) {
   MLIRContext *context = parser.getContext();
   // In `#peer.init<...>` the body is in angle brackets; parseInit is shared with peer.param.
   bool bracketed = succeeded(parser.parseOptionalLess());
+  static constexpr StringLiteral kKnown = "normal(std), uniform(low, high), constant(value), zeros, ones";
   StringRef kind;
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseKeyword(&kind))
-    return {};
+  if (parser.parseOptionalKeyword(&kind))
+    return parser.emitError(loc, "expected an initialiser; known are ") << kKnown, Attribute();
   auto number = [&](double &value) { return parseNumber(parser, value); };
   InitKind k = InitKind::Constant;
   double a = 0, b = 0;
@@ -215,9 +217,7 @@ Attribute InitAttr::parse(AsmParser &parser, Type) {
     if (parser.parseLParen() || number(a) || parser.parseRParen())
       return {};
   } else {
-    parser.emitError(loc, "unknown initialiser '")
-        << kind << "'; known are normal(std), uniform(low, high), constant(value), zeros, ones";
-    return {};
+    return parser.emitError(loc, "unknown initialiser '") << kind << "'; known are " << kKnown, Attribute();
   }
   if (bracketed && parser.parseGreater())
     return {};

@@ -19,18 +19,26 @@ void printInitAttrBody(AsmPrinter &printer, InitAttr init);
 
 /// `topk<16>`, `product_topk<16>`, `all`, which takes no count: it would be lost in print.
 static ParseResult parsePolicy(OpAsmParser &parser, SelectPolicyAttr &policy, IntegerAttr &k) {
+  static constexpr StringLiteral kKnown = "topk<k>, product_topk<k> and all";
   StringRef keyword;
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseKeyword(&keyword))
-    return failure();
+  if (parser.parseOptionalKeyword(&keyword))
+    return parser.emitError(loc, "expected a policy; known are ") << kKnown;
   std::optional<SelectPolicy> kind = symbolizeSelectPolicy(keyword);
   if (!kind)
-    return parser.emitError(loc, "unknown policy '") << keyword << "'; known are topk<k>, product_topk<k> and all";
+    return parser.emitError(loc, "unknown policy '") << keyword << "'; known are " << kKnown;
   policy = SelectPolicyAttr::get(parser.getContext(), *kind);
   int64_t count = 0;
-  if (*kind != SelectPolicy::All && succeeded(parser.parseOptionalLess()) &&
-      (parser.parseInteger(count) || parser.parseGreater()))
-    return failure();
+  if (*kind == SelectPolicy::TopK || *kind == SelectPolicy::ProductTopK) {
+    if (parser.parseOptionalLess())
+      return parser.emitError(parser.getCurrentLocation(), "expected how many experts each head selects, as in '")
+             << keyword << "<16>'";
+    if (parser.parseInteger(count) || parser.parseGreater())
+      return failure();
+  } else if (*kind != SelectPolicy::All && succeeded(parser.parseOptionalLess()) &&
+             (parser.parseInteger(count) || parser.parseGreater())) {
+    return failure(); // reserved policies, which the verifier refuses
+  }
   k = parser.getBuilder().getI64IntegerAttr(count);
   return success();
 }
@@ -41,23 +49,35 @@ static void printPolicy(OpAsmPrinter &printer, Operation *, SelectPolicyAttr pol
     printer << "<" << k.getInt() << ">";
 }
 
-/// A kind or policy by its bare name. The default syntax of enum attributes would print two spaces, and answer an
-/// unknown name with two errors.
+/// What a keyword says, and the keywords that say it; reserved ones, which the verifier refuses, are left out.
+struct Keywords {
+  StringRef noun, known, hint;
+};
+static Keywords getKeywords(SelectPolicyAttr) { return {"a policy", "topk, product_topk and all", ""}; }
+static Keywords getKeywords(GateKindAttr) { return {"a gate", "softmax, sigmoid, relu and one", ""}; }
+static Keywords getKeywords(ActivationAttr) {
+  return {"an activation", "gelu, silu and relu",
+          "; where the rows of a pool are one vector (F = 1) it means nothing, and any of them may stand"};
+}
+
+/// A kind by its bare name. The default syntax of enum attributes would print two spaces, and answer an unknown name with
+/// two errors.
 template <typename EnumAttr>
 static ParseResult parseKeyword(OpAsmParser &parser, EnumAttr &attribute) {
   using Enum = decltype(attribute.getValue());
   StringRef keyword;
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseKeyword(&keyword))
-    return failure();
-  if (std::optional<Enum> value = symbolizeEnum<Enum>(keyword)) {
-    attribute = EnumAttr::get(parser.getContext(), *value);
-    return success();
-  }
-  auto diag = parser.emitError(loc, "unknown keyword '") << keyword << "'; known are ";
-  for (uint32_t i = 0; !stringifyEnum(Enum(i)).empty(); ++i)
-    diag << (i ? ", " : "") << stringifyEnum(Enum(i));
-  return diag;
+  Keywords keywords = getKeywords(EnumAttr());
+  if (parser.parseOptionalKeyword(&keyword))
+    return parser.emitError(loc, "expected ") << keywords.noun << "; known are " << keywords.known << keywords.hint;
+  std::optional<Enum> value = symbolizeEnum<Enum>(keyword);
+  if (!value)
+    return parser.emitError(loc, "unknown keyword '") << keyword << "'; known are " << keywords.known;
+  attribute = EnumAttr::get(parser.getContext(), *value);
+  loc = parser.getCurrentLocation();
+  if (succeeded(parser.parseOptionalKeyword("rows_per_expert")))
+    return parser.emitError(loc, "expected '{rows_per_expert = ROWS}', in braces");
+  return success();
 }
 
 template <typename EnumAttr>

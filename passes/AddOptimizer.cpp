@@ -207,8 +207,8 @@ LogicalResult StepBuilder::findRows(Group &group, Member &member) {
   member.rows = member.gradient.getDefiningOp<PoolGradOp>();
   if (!member.rows)
     return request.emitOpError() << "cannot update '" << member.name << "' row by row, as group '" << group.name
-                                 << "' asks: more than one op uses it; share no pool, or give the group an optimizer "
-                                    "that is not lazy";
+                                 << "' asks: more than one op uses it; leave 'lazy' out, or give each layer a pool of "
+                                    "its own";
   return success();
 }
 

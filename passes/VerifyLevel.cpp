@@ -67,6 +67,11 @@ LogicalResult checkExperts(Operation *op) {
                                               << " experts, but its experts are selected among " << chosenFrom;
     if (product)
       diag << " (" << n << " * " << n << " product keys)";
+    // Experts of several rows are the likeliest thing meant: a pool says how many rows it has, not what shares them out.
+    if (int64_t rows = held * rowsPerExpert; chosenFrom > 0 && rows % chosenFrom == 0)
+      diag << "; {rows_per_expert = " << rows / chosenFrom << "} makes " << chosenFrom << " of its " << rows << " rows";
+    else
+      diag << "; give it " << chosenFrom * rowsPerExpert << " rows";
     return diag;
   };
   if (auto mix = dyn_cast<MixOp>(op))

@@ -50,9 +50,27 @@ module attributes {test.a = #peer.sgd<momentum>} {}
 
 // -----
 
+// expected-error @+1 {{expected FIELD = VALUE; known fields are learning_rate, momentum, weight_decay, clip_norm, lazy}}
+module attributes {test.a = #peer.sgd<0.1>} {}
+
+// -----
+
+// expected-error @+1 {{'lazy' must be true or false}}
+module attributes {test.a = #peer.sgd<lazy = 1>} {}
+
+// -----
+
 func.func @init_unknown() {
   // expected-error @+1 {{unknown initialiser 'xavier'; known are normal(std), uniform(low, high), constant(value), zeros, ones}}
   %0 = peer.param "a" xavier(1.0) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @init_missing() {
+  // expected-error @+1 {{expected an initialiser; known are normal(std), uniform(low, high), constant(value), zeros, ones}}
+  %0 = peer.param "a" : tensor<4xf32>
   return
 }
 

@@ -35,8 +35,16 @@ func.func @gate_c2_kind(%v: tensor<?x8x4xf32>) {
 // -----
 
 func.func @gate_unknown_kind(%v: tensor<?x8x4xf32>) {
-  // expected-error @+1 {{unknown keyword 'hardmax'; known are softmax, probability, sigmoid, relu, one}}
+  // expected-error @+1 {{unknown keyword 'hardmax'; known are softmax, sigmoid, relu and one}}
   %r = peer.gate %v hardmax : tensor<?x8x4xf32>
+  return
+}
+
+// -----
+
+func.func @gate_no_kind(%v: tensor<?x8x4xf32>) {
+  // expected-error @+1 {{expected a gate; known are softmax, sigmoid, relu and one}}
+  %r = peer.gate %v : tensor<?x8x4xf32>
   return
 }
 
@@ -96,6 +104,14 @@ func.func @mix_c2_no_vectors(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: te
                              %p: tensor<64x0x32xf32>) {
   // expected-error @+1 {{'peer.mix' op C2: expected F = 1, 2 or 3 vectors per pool row, got 0}}
   %r = peer.mix %x, %i, %w, %p gelu : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x0x32xf32>
+  return
+}
+
+// -----
+
+func.func @mix_no_activation(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x3x32xf32>) {
+  // expected-error @+1 {{expected an activation; known are gelu, silu and relu; where the rows of a pool are one vector (F = 1) it means nothing, and any of them may stand}}
+  %r = peer.mix %x, %i, %w, %p : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x3x32xf32>
   return
 }
 
@@ -178,8 +194,16 @@ func.func @mix_c5_pool(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?
 
 func.func @mix_unknown_activation(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>,
                                   %p: tensor<64x2x32xf32>) {
-  // expected-error @+1 {{unknown keyword 'tanh'; known are gelu, silu, relu}}
+  // expected-error @+1 {{unknown keyword 'tanh'; known are gelu, silu and relu}}
   %r = peer.mix %x, %i, %w, %p tanh : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x32xf32>
+  return
+}
+
+// -----
+
+func.func @mix_rows_without_braces(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x2x32xf32>) {
+  // expected-error @+1 {{expected '{rows_per_expert = ROWS}', in braces}}
+  %r = peer.mix %x, %i, %w, %p gelu rows_per_expert = 2 : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x32xf32>
   return
 }
 

@@ -83,7 +83,7 @@ func.func @select_c3_negative(%s: tensor<?x8x1x64xf32>) {
 // -----
 
 func.func @select_c3_not_given(%s: tensor<?x8x1x64xf32>) {
-  // expected-error @+1 {{'peer.select' op C3: expected 1 <= k <= n = 64, got k = 0}}
+  // expected-error @+1 {{expected how many experts each head selects, as in 'topk<16>'}}
   %r:2 = peer.select %s topk : tensor<?x8x1x64xf32>
   return
 }
@@ -133,6 +133,14 @@ func.func @select_c5_topk(%s: tensor<?x8x1x2147483648xf32>) {
 func.func @select_unknown_policy(%s: tensor<?x8x1x64xf32>) {
   // expected-error @+1 {{unknown policy 'best'; known are topk<k>, product_topk<k> and all}}
   %r:2 = peer.select %s best<4> : tensor<?x8x1x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_no_policy(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{expected a policy; known are topk<k>, product_topk<k> and all}}
+  %r:2 = peer.select %s : tensor<?x8x1x64xf32>
   return
 }
 

@@ -17,7 +17,7 @@ func.func @loss(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32
   %m = peer.mean %l : tensor<?xf32>
   return %m : tensor<f32>
 }
-// expected-error @+1 {{cannot update 'pool' row by row, as group 'experts' asks: more than one op uses it; share no pool, or give the group an optimizer that is not lazy}}
+// expected-error @+1 {{cannot update 'pool' row by row, as group 'experts' asks: more than one op uses it; leave 'lazy' out, or give each layer a pool of its own}}
 peer.train @step of @loss {optimizer = #peer.sgd, groups = {experts = #peer.sgd<lazy = true>}}
 
 // -----

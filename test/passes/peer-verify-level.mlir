@@ -81,7 +81,7 @@ func.func @f(%x: tensor<8xf32>) -> tensor<8xf32> {
 //--- sizes.mlir
 func.func @product(%s: tensor<?x2x2x4xf32>, %x: tensor<?x8xf32>, %p: tensor<15x2x8xf32>) -> tensor<?x8xf32> {
   %i, %v = peer.select %s product_topk<2> : tensor<?x2x2x4xf32>
-  // expected-error @+1 {{op 'peer.mix' has a pool of 15 experts, but its experts are selected among 16 (4 * 4 product keys)}}
+  // expected-error @+1 {{op 'peer.mix' has a pool of 15 experts, but its experts are selected among 16 (4 * 4 product keys); give it 16 rows}}
   %y = peer.mix %x, %i, %v, %p gelu : tensor<?x8xf32>, tensor<?x2x2xi32>, tensor<?x2x2xf32>, tensor<15x2x8xf32>
   return %y : tensor<?x8xf32>
 }
@@ -91,7 +91,7 @@ func.func @product(%s: tensor<?x2x2x4xf32>, %x: tensor<?x8xf32>, %p: tensor<15x2
 func.func @quantized(%s: tensor<?x2x2x4xf32>, %x: tensor<?x8xf32>, %p: tensor<15x2x8xi8>, %f: tensor<15x2xf32>)
     -> tensor<?x8xf32> {
   %i, %v = peer.select %s product_topk<2> : tensor<?x2x2x4xf32>
-  // expected-error @+1 {{op 'peer.quantized_mix' has a pool of 15 experts, but its experts are selected among 16 (4 * 4 product keys)}}
+  // expected-error @+1 {{op 'peer.quantized_mix' has a pool of 15 experts, but its experts are selected among 16 (4 * 4 product keys); give it 16 rows}}
   %y = peer.quantized_mix %x, %i, %v, %p, %f gelu
      : tensor<?x8xf32>, tensor<?x2x2xi32>, tensor<?x2x2xf32>, tensor<15x2x8xi8>, tensor<15x2xf32>
   return %y : tensor<?x8xf32>
@@ -101,7 +101,7 @@ func.func @quantized(%s: tensor<?x2x2x4xf32>, %x: tensor<?x8xf32>, %p: tensor<15
 
 func.func @plain(%s: tensor<?x2x1x4xf32>, %x: tensor<?x8xf32>, %p: tensor<16x2x8xf32>) -> tensor<?x8xf32> {
   %i, %v = peer.select %s topk<2> : tensor<?x2x1x4xf32>
-  // expected-error @+1 {{op 'peer.mix' has a pool of 8 experts, but its experts are selected among 4}}
+  // expected-error @+1 {{op 'peer.mix' has a pool of 8 experts, but its experts are selected among 4; {rows_per_expert = 4} makes 4 of its 16 rows}}
   %y = peer.mix %x, %i, %v, %p gelu {rows_per_expert = 2} : tensor<?x8xf32>, tensor<?x2x2xi32>, tensor<?x2x2xf32>, tensor<16x2x8xf32>
   return %y : tensor<?x8xf32>
 }
