@@ -250,11 +250,12 @@ Status TrainRun::save() {
   if (std::string name = findNonFinite(std::as_const(*session).parameters()); !name.empty())
     return Status::error("the parameter ", name, " has values that are not finite after step ", summary.step,
                          ": training stopped, a lower learning rate may help");
+  // The weights first: where a checkpoint is, they are not those of an earlier step, whatever ends the run in between.
+  PEER_TRY(session->saveParameters(summary.weights, {{"step", std::to_string(summary.step)}}));
   PEER_TRY(saveCheckpoint(*session, *trainModel.entry, options.out, summary.step, settings.toJson()));
   lastSaved = summary.step;
   lastSave = Clock::now();
   summary.checkpoint = checkpointPath(options.out, summary.step);
-  PEER_TRY(session->saveParameters(summary.weights, {{"step", std::to_string(summary.step)}}));
   progress.say("saved " + summary.checkpoint);
   return {};
 }

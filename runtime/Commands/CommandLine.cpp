@@ -6,6 +6,7 @@
 #include "Commands.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -87,20 +88,23 @@ void addCommonOptions(CLI::App &command, CommandContext &context) {
 }
 
 namespace {
-/// Where a destructor or a thread needs memory that is not there, no exception arrives anywhere: the same sentence, without an end
-/// that needs memory itself.
+std::atomic<bool> memoryMissing{false};
+
+/// As without a handler, but remembered.
+void noteMissingMemory() {
+  memoryMissing = true;
+  throw std::bad_alloc();
+}
+
+/// Where a destructor, a thread or a library that promises not to throw needs memory that is not there, no exception arrives
+/// anywhere: the same sentence, and an end that needs no memory itself.
 [[noreturn]] void lastWords() {
-  try {
-    if (std::current_exception())
-      std::rethrow_exception(std::current_exception());
-  } catch (const std::bad_alloc &) {
-    constexpr std::string_view kSentence = "peer-run: error: out of memory\n";
-    ssize_t ignored = write(STDERR_FILENO, kSentence.data(), kSentence.size());
-    (void)ignored;
-    _exit(1);
-  } catch (...) {
-  }
-  std::abort();
+  if (!memoryMissing)
+    std::abort();
+  constexpr std::string_view kSentence = "peer-run: error: out of memory\n";
+  ssize_t ignored = write(STDERR_FILENO, kSentence.data(), kSentence.size());
+  (void)ignored;
+  _exit(1);
 }
 
 int parseAndRun(int argc, char **argv) {
@@ -135,6 +139,7 @@ int parseAndRun(int argc, char **argv) {
 } // namespace
 
 int runCommandLine(int argc, char **argv) {
+  std::set_new_handler(noteMissingMemory);
   std::set_terminate(lastWords);
   try {
     return parseAndRun(argc, argv);

@@ -37,18 +37,35 @@ bool regular(int descriptor) {
 }
 
 void *allocateOrThrow(size_t bytes, size_t alignment, void *caller) {
-  if (fails(Allocate, caller))
-    throw std::bad_alloc();
-  void *memory = alignment ? __libc_memalign(alignment, bytes) : __libc_malloc(bytes ? bytes : 1);
-  if (!memory)
-    throw std::bad_alloc();
-  return memory;
+  void *memory = fails(Allocate, caller) ? nullptr
+                 : alignment             ? __libc_memalign(alignment, bytes)
+                                         : __libc_malloc(bytes ? bytes : 1);
+  if (memory)
+    return memory;
+  // A handler ends the program or throws.
+  if (std::new_handler handler = std::get_new_handler())
+    handler();
+  throw std::bad_alloc();
+}
+
+int (*programMain)(int, char **, char **) = nullptr;
+int startCounting(int argc, char **argv, char **environment) {
+  beginCounting();
+  return programMain(argc, argv, environment);
 }
 } // namespace
 
 #define CALLER __builtin_return_address(0)
 
 extern "C" {
+
+/// Nobody is there yet before main() to say a sentence.
+int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(), void (*fini)(),
+                      void (*loader)(), void *stack) {
+  using Start = int(int (*)(int, char **, char **), int, char **, void (*)(), void (*)(), void (*)(), void *);
+  programMain = main;
+  return find<Start>("__libc_start_main")(startCounting, argc, argv, init, fini, loader, stack);
+}
 
 ssize_t write(int descriptor, const void *data, size_t bytes) {
   static auto *original = find<ssize_t(int, const void *, size_t)>("write");

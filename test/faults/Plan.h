@@ -8,6 +8,9 @@ enum Kind { Write, Read, Sync, Rename, Map, Open, Make, List, Cut, Close, Remove
 /// Counts a call; true where it has to fail, with errno set.
 bool fails(Kind kind, void *caller);
 
+/// From here on calls count.
+void beginCounting();
+
 /// The function of this name that would be called without this library.
 void *next(const char *name);
 
