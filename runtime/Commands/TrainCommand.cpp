@@ -5,8 +5,8 @@
 #include "OptionChecks.h"
 #include "ProgressOutput.h"
 
-#include "../Train.h"
-#include "../TrainInterrupt.h"
+#include "../training/Train.h"
+#include "../training/TrainInterrupt.h"
 
 #include <cmath>
 #include <filesystem>

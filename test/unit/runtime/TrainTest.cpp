@@ -3,7 +3,7 @@
 #include "FakeLanguageModel.h"
 
 #include "Checkpoint.h"
-#include "Train.h"
+#include "training/Train.h"
 
 #include <csignal>
 #include <cstring>

@@ -1,9 +1,9 @@
 // The settings of a training run: what the command line, the manifest's defaults and the data come down to.
 #pragma once
 
-#include "Data.h"
-#include "Manifest.h"
-#include "Schedule.h"
+#include "../Data.h"
+#include "../Manifest.h"
+#include "../Schedule.h"
 
 #include <map>
 

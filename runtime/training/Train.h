@@ -1,8 +1,8 @@
 // Trains a language model: the loop, its checkpoints, log, validation and report.
 #pragma once
 
-#include "Log.h"
-#include "Progress.h"
+#include "../Log.h"
+#include "../Progress.h"
 #include "TrainSettings.h"
 
 #include <functional>

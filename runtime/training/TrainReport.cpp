@@ -2,8 +2,8 @@
 
 #include "TrainReport.h"
 
-#include "File.h"
-#include "Report.h"
+#include "../File.h"
+#include "../Report.h"
 
 #include <filesystem>
 

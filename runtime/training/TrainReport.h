@@ -1,7 +1,7 @@
 // The report of a training run, from its log and its last evaluation.
 #pragma once
 
-#include "Session.h"
+#include "../Session.h"
 #include "Train.h"
 
 namespace peer::runtime {

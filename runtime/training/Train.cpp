@@ -1,0 +1,126 @@
+// The training loop.
+
+#include "Train.h"
+
+#include "../Checkpoint.h"
+#include "TrainRun.h"
+
+#include <cmath>
+#include <filesystem>
+
+namespace peer::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <typename TimePoint>
+double secondsSince(TimePoint start) {
+  return std::chrono::duration<double>(TimePoint::clock::now() - start).count();
+}
+
+} // namespace
+
+Result<StepRecord> TrainRun::runStep(int64_t step) {
+  Clock::time_point begin = Clock::now();
+  drawWindows(split.train, trainModel.context, settings.seed, step, inputs.at("tokens").as<int32_t>(),
+              inputs.at("targets").as<int32_t>());
+  StepRecord record;
+  record.step = step;
+  ScalarMap scalars = session->defaultScalars(*trainModel.entry);
+  for (const auto &[group, rate] : settings.learningRates)
+    if (auto scalar = scalars.find("learning_rate." + group); scalar != scalars.end())
+      record.learningRates[group] = scalar->second = rate * settings.schedule.factor(step);
+  if (auto scalar = scalars.find("step"); scalar != scalars.end())
+    scalar->second = static_cast<double>(step);
+
+  PEER_TRY_ASSIGN(TensorMap results, session->call(*trainModel.entry, inputs, scalars));
+  record.loss = results.at("loss").as<float>()[0];
+  if (!std::isfinite(record.loss))
+    return Status::error("the loss is ", record.loss, " at step ", step,
+                         ": training stopped, a lower learning rate may help");
+  constexpr std::string_view kNorm = "gradient_norm.";
+  for (const auto &[name, tensor] : results) {
+    if (!name.starts_with(kNorm) || tensor.dtype() != DType::F32 || tensor.elements() != 1)
+      continue;
+    double norm = record.gradientNorms[name.substr(kNorm.size())] = tensor.as<float>()[0];
+    if (!std::isfinite(norm))
+      return Status::error("the gradient norm of group '", name.substr(kNorm.size()), "' is ", norm, " at step ", step,
+                           ": training stopped, a lower learning rate may help");
+  }
+  // Groups whose norm is not computed say only whether they had one.
+  constexpr std::string_view kFault = "gradient_fault.";
+  for (const auto &[name, tensor] : results)
+    if (name.starts_with(kFault) && !std::isfinite(tensor.as<float>()[0]))
+      return Status::error("the gradient of group '", name.substr(kFault.size()), "' is not finite at step ", step,
+                           ": training stopped, a lower learning rate may help");
+  double seconds = secondsSince(begin);
+  record.tokensPerSecond = static_cast<double>(inputs.at("tokens").elements()) / std::max(seconds, 1e-9);
+  loss.add(record.loss);
+  stepSeconds.add(seconds);
+  return record;
+}
+
+void TrainRun::updateSummary() {
+  summary.trainLoss = loss.value();
+  summary.tokensPerSecond =
+      static_cast<double>(settings.batch * settings.context) / std::max(stepSeconds.value(), 1e-9);
+}
+
+void TrainRun::showProgress(bool always) {
+  updateSummary();
+  double done = static_cast<double>(std::max<int64_t>(summary.step - start, 1));
+  double left = secondsSince(loopStart) / done * static_cast<double>(settings.steps - summary.step);
+  progress.update({summary.step, settings.steps, summary.trainLoss, summary.tokensPerSecond, left}, always);
+}
+
+Status TrainRun::loop() {
+  if (start > 0 && evaluationDue(start) && lastLoggedEvaluation < start)
+    PEER_TRY(evaluate()); // the run was stopped between its save and its evaluation
+  while (summary.step < settings.steps && !interrupted()) {
+    PEER_TRY_ASSIGN(StepRecord record, runStep(summary.step + 1));
+    summary.step = record.step;
+    PEER_TRY(log->append(record));
+    bool last = summary.step == settings.steps;
+    showProgress(last || summary.step == start + 1);
+    if (!interrupted() && (last || evaluationDue(summary.step)))
+      PEER_TRY(evaluate());
+    if (last || interrupted() || saveDue(summary.step))
+      PEER_TRY(save());
+  }
+  // A signal that arrives between the questions above ends the loop without a save.
+  if (lastSaved != summary.step && summary.step > 0)
+    PEER_TRY(save());
+  // A run that was resumed at its end has no evaluation in this process yet.
+  if (!interrupted() && lastEvaluated != summary.step)
+    PEER_TRY(evaluate());
+  summary.interrupted = interrupted();
+  return {};
+}
+
+Result<TrainSummary> TrainRun::run() {
+  fs::path directory(options.out);
+  summary.weights = (directory / "weights.safetensors").string();
+  summary.report = (directory / "report.html").string();
+  summary.log = (directory / "log.jsonl").string();
+
+  std::error_code ignored;
+  bool exists =
+      !listCheckpoints(options.out).empty() || fs::exists(summary.log, ignored) || fs::exists(summary.weights, ignored);
+  if (exists && !options.resume)
+    return Status::error(options.out,
+                         " already holds a run: add --resume to go on with it, or name another directory with --out");
+  PEER_TRY(openModel());
+  PEER_TRY(openData());
+  PEER_TRY(options.resume ? resume() : startOver());
+
+  loopStart = lastSave = Clock::now();
+  PEER_TRY(afterSave(loop()));
+  progress.finish();
+  return summary;
+}
+
+Result<TrainSummary> train(const TrainOptions &options, Progress &progress, const std::function<bool()> &interrupted) {
+  return TrainRun(options, progress, interrupted).run();
+}
+
+} // namespace peer::runtime
