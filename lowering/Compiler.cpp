@@ -3,6 +3,7 @@
 #include "Compiler.h"
 
 #include "Manifest.h"
+#include "OutputFile.h"
 #include "Passes.h"
 #include "Pipelines.h"
 #include "dialect/Bufferization.h"
@@ -29,7 +30,6 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/OpenMP/OpenMPToLLVMIRTranslation.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -90,55 +90,9 @@ static FailureOr<Target> resolveTarget(StringRef text) {
   return target;
 }
 
-/// Writes all bytes to an open file and flushes them.
-static std::error_code writeAll(llvm::raw_fd_ostream &stream, StringRef bytes) {
-  stream << bytes;
-  stream.flush();
-  std::error_code ec = stream.error();
-  // An error that is still set when the stream dies would end the process.
-  stream.clear_error();
-  return ec;
-}
-
-/// Writes to a file beside the output and renames it: the output is whole or absent.
-static LogicalResult writeOutput(StringRef path, StringRef bytes) {
-  auto cannotWrite = [&](const llvm::Twine &why) { return fail("cannot write " + path + ": " + why); };
-  if (path.empty() || path == "-") {
-    std::error_code ec = writeAll(llvm::outs(), bytes);
-    return ec ? fail("cannot write to standard output: " + ec.message()) : success();
-  }
-  SmallString<128> target(path);
-  if (llvm::sys::fs::exists(path)) {
-    if (llvm::sys::fs::is_directory(path))
-      return cannotWrite("it is a directory");
-    // A device or a pipe is written to, not replaced; a link's target is replaced, not the link.
-    if (!llvm::sys::fs::is_regular_file(path)) {
-      std::error_code ec;
-      llvm::raw_fd_ostream stream(path, ec);
-      if (!ec)
-        ec = writeAll(stream, bytes);
-      return ec ? cannotWrite(ec.message()) : success();
-    }
-    (void)llvm::sys::fs::real_path(path, target);
-  }
-  // The longest name that a file system takes leaves no room for more.
-  constexpr llvm::StringRef suffix = ".%%%%%%.tmp";
-  constexpr size_t longest = 255;
-  SmallString<128> pattern(target);
-  if (size_t length = llvm::sys::path::filename(target).size(); length + suffix.size() > longest)
-    pattern.truncate(pattern.size() - std::min(length - 1, length + suffix.size() - longest));
-  auto temporary =
-      llvm::sys::fs::TempFile::create(pattern + suffix, llvm::sys::fs::all_read | llvm::sys::fs::owner_write);
-  if (!temporary)
-    return cannotWrite(llvm::toString(temporary.takeError()));
-  llvm::raw_fd_ostream stream(temporary->FD, /*shouldClose=*/false);
-  if (std::error_code ec = writeAll(stream, bytes)) {
-    llvm::consumeError(temporary->discard());
-    return cannotWrite(ec.message());
-  }
-  if (llvm::Error error = temporary->keep(target))
-    return cannotWrite(llvm::toString(std::move(error)));
-  return success();
+static LogicalResult write(StringRef path, StringRef bytes) {
+  llvm::Error error = writeOutput(path, bytes);
+  return error ? fail(std::move(error)) : success();
 }
 
 namespace {
@@ -180,7 +134,7 @@ LogicalResult Compilation::printModule() {
   llvm::raw_string_ostream stream(text);
   module->print(stream);
   stream << "\n";
-  return writeOutput(options.output, text);
+  return write(options.output, text);
 }
 
 /// Machine code is a convenience beside PTX: what goes wrong with it is said, and the artifact is good without.
@@ -219,7 +173,7 @@ static llvm::Expected<SmallString<0>> dataObject(Ptxas *ptxas, const CpuTarget &
 }
 
 LogicalResult Compilation::emitText(llvm::Expected<std::string> text) {
-  return text ? writeOutput(options.output, *text) : fail(text.takeError());
+  return text ? write(options.output, *text) : fail(text.takeError());
 }
 
 LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &target) {
@@ -239,14 +193,14 @@ LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &targ
     std::string text;
     llvm::raw_string_ostream stream(text);
     (*code)->print(stream, nullptr);
-    return writeOutput(options.output, text);
+    return write(options.output, text);
   }
   bool assembly = options.stage == Stage::Assembly;
   auto object = generateCode(**code, target.cpu, effort, assembly);
   if (!object)
     return fail(object.takeError());
   if (assembly)
-    return writeOutput(options.output, *object);
+    return write(options.output, *object);
   SmallVector<StringRef> objects{*object};
   auto data = dataObject(ptxas.get(), target.cpu);
   if (!data)
@@ -256,7 +210,7 @@ LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &targ
   auto shared = linkSharedObject(objects);
   if (!shared)
     return fail(shared.takeError());
-  return writeOutput(options.output, packArtifact(*shared, manifest.json));
+  return write(options.output, packArtifact(*shared, manifest.json));
 }
 
 /// Names, roles and the like are in the manifest by now, and LLVM has no place for them.
@@ -354,6 +308,8 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
 LogicalResult compileModel(const CompileOptions &options, DialectRegistry &registry) {
   if (options.stage == Stage::Artifact && (options.output.empty() || options.output == "-"))
     return fail("an artifact needs a file to be written to: give -o MODEL.peer");
+  if (llvm::Error error = checkOutput(options.output, options.input))
+    return fail(std::move(error));
   std::string message;
   std::unique_ptr<llvm::MemoryBuffer> input = openInputFile(options.input, &message);
   if (!input)

@@ -23,7 +23,37 @@ std::string directoryOf(const std::string &path) {
     return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
+
+/// Gives a new file the owner and the mode of the one it is going to replace.
+void keepAccess(int descriptor, const struct stat &old) {
+  mode_t mode = old.st_mode & 0777;
+  struct stat now{};
+  if (fstat(descriptor, &now) != 0)
+    return;
+  // Only root may give files away; a group can be kept by its members.
+  if (now.st_uid != old.st_uid)
+    (void)!fchown(descriptor, old.st_uid, static_cast<gid_t>(-1));
+  bool sameGroup = now.st_gid == old.st_gid || fchown(descriptor, static_cast<uid_t>(-1), old.st_gid) == 0;
+  // What the old group was allowed is not for another one.
+  if (!sameGroup)
+    mode &= 0707u | (mode & 07u) << 3;
+  fchmod(descriptor, mode);
+}
 } // namespace
+
+bool isSameFile(const std::string &a, const std::string &b) {
+  struct stat first{}, second{};
+  return stat(a.c_str(), &first) == 0 && stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+Status checkOutput(std::string_view option, const std::string &output, const std::vector<std::string> &inputs) {
+  for (const std::string &input : inputs)
+    if (!input.empty() && isSameFile(output, input))
+      return Status::error(option, " ", output, " names a file that is read",
+                           output == input ? "" : concat(" (", input, ")"), ": expected another one");
+  return {};
+}
 
 Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string &path) {
   std::shared_ptr<MappedFile> file(new MappedFile);
@@ -81,8 +111,9 @@ Result<std::string> readFile(const std::string &path) {
 
 Result<AtomicFile> AtomicFile::create(const std::string &path) {
   struct stat info{};
+  bool exists = stat(path.c_str(), &info) == 0;
   // Renaming over a device or a pipe would replace it.
-  if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+  if (exists && !S_ISREG(info.st_mode))
     return Status::error("cannot write ", path, ": it is ",
                          S_ISDIR(info.st_mode) ? "a directory" : "not a regular file");
   AtomicFile file;
@@ -101,6 +132,10 @@ Result<AtomicFile> AtomicFile::create(const std::string &path) {
   if (file.descriptor < 0) {
     file.temporary.clear();
     return failure("write", path, errno);
+  }
+  if (exists) {
+    keepAccess(file.descriptor, info);
+    return file;
   }
   // mkostemp makes files for the owner alone; results are for whom the umask says.
   mode_t mask = umask(0);

@@ -2,6 +2,7 @@
 
 #include "CompileForm.h"
 #include "OptionValues.h"
+#include "PassForm.h"
 #include "ThreadLimit.h"
 
 #include "lowering/Compiler.h"
@@ -10,7 +11,6 @@
 #include "passes/Passes.h"
 
 #include "mlir/InitAllPasses.h"
-#include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 
@@ -63,5 +63,5 @@ int main(int argc, char **argv) {
     return 1;
   mlir::registerAllPasses();
   peer::registerPipelines();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, kOverview, registry));
+  return runPasses(argc, argv, kOverview, registry);
 }

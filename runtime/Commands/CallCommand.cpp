@@ -59,6 +59,7 @@ bool takes(const Entry &entry, Role role) {
 }
 
 Result<int> runCall(const CallOptions &options, const std::string &device) {
+  PEER_TRY(checkOutput("--out", options.out, {options.model, options.weights, options.in}));
   PEER_TRY_ASSIGN(ModelHandle model, findModel(options.model, device));
   PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(model, device));
   PEER_TRY_ASSIGN(const Entry *entry, session->entry(options.entry));

@@ -20,6 +20,7 @@ Example:
   peer-run init peer_layer.peer --seed 7 --out w.safetensors)";
 
 Result<int> runInit(const InitOptions &options, const std::string &device) {
+  PEER_TRY(checkOutput("--out", options.out, {options.model}));
   PEER_TRY_ASSIGN(ModelHandle model, findModel(options.model, device));
   PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::openParameters(model));
   PEER_TRY(chooseDevice(session->manifest(), device, options.model).status());

@@ -1,3 +1,4 @@
+#include "../File.h"
 #include "../Quantize.h"
 #include "../Threads.h"
 #include "Commands.h"
@@ -20,6 +21,7 @@ Example:
   peer-run quantize run/weights.safetensors --tensor blocks.1.ffw.experts --out int8.safetensors)";
 
 Result<int> runQuantize(const QuantizeOptions &options) {
+  PEER_TRY(checkOutput("--out", options.out, {options.weights}));
   PEER_TRY(checkThreads());
   PEER_TRY_ASSIGN(QuantizeSummary summary, quantizeFile(options.weights, options.tensors, options.out));
   std::printf("%s: %zu tensors quantized, %s instead of %s\n", options.out.c_str(), summary.tensors,

@@ -1,0 +1,33 @@
+//===- PassForm.cpp - peer-opt as an mlir-opt ----------------------------===//
+
+#include "PassForm.h"
+
+#include "lowering/OutputFile.h"
+
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "llvm/Support/WithColor.h"
+
+static int fail(llvm::Error error) {
+  llvm::WithColor::error(llvm::errs(), "peer-opt") << llvm::toString(std::move(error)) << "\n";
+  return 1;
+}
+
+int runPasses(int argc, char **argv, const char *overview, mlir::DialectRegistry &registry) {
+  auto [input, output] = mlir::registerAndParseCLIOptions(argc, argv, overview, registry);
+  if (llvm::Error error = peer::checkOutput(output, input))
+    return fail(std::move(error));
+  auto run = [&](llvm::StringRef out) { return mlir::MlirOptMain(argc, argv, input, out, registry); };
+  mlir::MlirOptMainConfig config = mlir::MlirOptMainConfig::createFromCLOptions();
+  if (config.shouldListPasses() || config.shouldShowDialects() || peer::isStream(output))
+    return mlir::asMainReturnCode(run(output));
+  // mlir-opt truncates its output before it reads, and removes it where a pass fails.
+  bool said = false;
+  llvm::Error error = peer::replaceFile(output, [&](llvm::StringRef temporary, int) -> llvm::Error {
+    said = mlir::failed(run(temporary));
+    return said ? llvm::createStringError("the passes failed") : llvm::Error::success();
+  });
+  if (!said)
+    return error ? fail(std::move(error)) : 0;
+  llvm::consumeError(std::move(error));
+  return 1;
+}
