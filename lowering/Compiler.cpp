@@ -284,11 +284,12 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
     return failure();
   if (options.stage == Stage::Graph)
     return printModule();
+  Fingerprints fingerprints = takeFingerprints(*module);
   if (failed(runPipeline("to tiled level", [&](OpPassManager &pm) { buildTiledPipeline(pm, lowering); })))
     return failure();
   if (options.stage == Stage::Tiled)
     return printModule();
-  FailureOr<Manifest> manifest = buildManifest(*module, model, target->cpu, target->gpu);
+  FailureOr<Manifest> manifest = buildManifest(*module, model, fingerprints, target->cpu, target->gpu);
   if (failed(manifest))
     return failure();
   // Entries are called through memref descriptors.

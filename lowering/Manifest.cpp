@@ -64,6 +64,7 @@ namespace {
 /// Collects entries and, across them, parameters.
 class ManifestBuilder {
 public:
+  explicit ManifestBuilder(const Fingerprints &fingerprints) : fingerprints(fingerprints) {}
   LogicalResult addEntry(func::FuncOp function);
   json::Array entries, parameters;
   std::vector<EntrySignature> signatures;
@@ -71,6 +72,7 @@ public:
 private:
   FailureOr<json::Object> describeArgument(func::FuncOp function, unsigned i,
                                            const llvm::SmallDenseSet<int64_t> &updated);
+  const Fingerprints &fingerprints;
   llvm::StringMap<bool> seen;
 };
 } // namespace
@@ -144,6 +146,7 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
                                  {"symbol", signature.symbol},
                                  {"kind", text(attrs::kKind)},
                                  {"of", text(attrs::kOf)},
+                                 {"fingerprint", fingerprints.lookup(signature.name)},
                                  {"dims", std::move(dims)},
                                  {"arguments", std::move(arguments)},
                                  {"results", std::move(results)},
@@ -172,9 +175,36 @@ static json::Object describeTarget(const CpuTarget &cpu, const std::optional<Gpu
   return target;
 }
 
-FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const CpuTarget &target,
-                                  const std::optional<GpuTarget> &gpu) {
-  ManifestBuilder builder;
+static uint64_t fnv1a(StringRef bytes, uint64_t hash = 0xcbf29ce484222325ull) {
+  for (unsigned char byte : bytes)
+    hash = (hash ^ byte) * 0x100000001b3ull;
+  return hash;
+}
+
+Fingerprints takeFingerprints(ModuleOp module) {
+  OpPrintingFlags flags;
+  flags.useLocalScope().enableDebugInfo(false);
+  auto textOf = [&](func::FuncOp function) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    function->print(stream, flags);
+    return text;
+  };
+  // What entries may call counts for each of them.
+  uint64_t shared = fnv1a("");
+  for (func::FuncOp function : module.getOps<func::FuncOp>())
+    if (!function.isPublic())
+      shared = fnv1a(textOf(function), shared);
+  Fingerprints fingerprints;
+  for (func::FuncOp function : module.getOps<func::FuncOp>())
+    if (function.isPublic())
+      fingerprints[function.getName()] = llvm::utohexstr(fnv1a(textOf(function), shared), /*LowerCase=*/true, 16);
+  return fingerprints;
+}
+
+FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const Fingerprints &fingerprints,
+                                  const CpuTarget &target, const std::optional<GpuTarget> &gpu) {
+  ManifestBuilder builder(fingerprints);
   for (func::FuncOp function : module.getOps<func::FuncOp>())
     if (function.isPublic() && !function.isExternal() && failed(builder.addEntry(function)))
       return failure();
@@ -195,9 +225,7 @@ FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const CpuTar
 
 std::string packArtifact(StringRef sharedObject, StringRef manifest) {
   std::string bytes = (sharedObject + manifest).str();
-  uint64_t checksum = 0xcbf29ce484222325ull; // FNV-1a 64
-  for (unsigned char byte : bytes)
-    checksum = (checksum ^ byte) * 0x100000001b3ull;
+  uint64_t checksum = fnv1a(bytes);
   char footer[48] = "PEERART";
   llvm::support::endian::write32le(footer + 8, 1);
   llvm::support::endian::write64le(footer + 16, sharedObject.size());

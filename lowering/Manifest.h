@@ -8,6 +8,7 @@
 #include "lowering/nvptx/Target.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace peer {
 
@@ -18,9 +19,14 @@ struct Manifest {
   std::vector<EntrySignature> entries;
 };
 
+/// What each public function of a module at the graph level computes, as a hash of its text: equal descriptions have equal
+/// ones for all targets, and places in a file and names of files play no part.
+using Fingerprints = llvm::StringMap<std::string>;
+Fingerprints takeFingerprints(mlir::ModuleOp module);
+
 /// Fails with a diagnostic at a function that lacks what the manifest needs. `gpu`: what kernels run on, if not the CPU.
-mlir::FailureOr<Manifest> buildManifest(mlir::ModuleOp module, llvm::StringRef model, const CpuTarget &target,
-                                        const std::optional<GpuTarget> &gpu);
+mlir::FailureOr<Manifest> buildManifest(mlir::ModuleOp module, llvm::StringRef model, const Fingerprints &fingerprints,
+                                        const CpuTarget &target, const std::optional<GpuTarget> &gpu);
 
 /// Shared object, manifest and footer as one file's bytes.
 std::string packArtifact(llvm::StringRef sharedObject, llvm::StringRef manifest);

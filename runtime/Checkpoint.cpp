@@ -112,8 +112,9 @@ Status loadCheckpoint(Session &session, const Entry &train, const SafetensorsFil
 
 void removeTemporaries(const std::string &directory) {
   forEachFile(directory, [&](const std::string &name) {
-    bool ours =
-        name.starts_with(kFilePrefix) || name.starts_with("weights.safetensors") || name.starts_with("report.html");
+    bool ours = name.starts_with(kFilePrefix) || name.starts_with("weights.safetensors") ||
+                name.starts_with("best.safetensors") || name.starts_with("report.html") ||
+                name.starts_with("data.json");
     std::error_code ignored;
     if (ours && name.find(".tmp.") != std::string::npos)
       fs::remove(fs::path(directory) / name, ignored);

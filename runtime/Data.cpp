@@ -3,6 +3,7 @@
 #include "Data.h"
 
 #include "File.h"
+#include "Outputs.h"
 #include "Random.h"
 #include "Tensor.h"
 
@@ -11,77 +12,129 @@
 #include <cassert>
 #include <cmath>
 #include <filesystem>
-#include <set>
-#include <sys/stat.h>
 
 namespace peer::runtime {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// The regular files below a directory, in the order of their paths, each real file once.
-Result<std::vector<std::string>> listFiles(const std::string &directory) {
-  std::error_code error;
-  fs::recursive_directory_iterator at(directory, error), end;
-  std::vector<std::string> paths;
-  while (!error && at != end) {
-    // A link that leads nowhere is no regular file; it is passed over like a socket would be.
-    std::error_code ignored;
-    if (at->is_regular_file(ignored))
-      paths.push_back(at->path().string());
-    at.increment(error);
-  }
-  if (error)
-    return Status::error("cannot read the directory ", directory, ": ", error.message());
-  std::sort(paths.begin(), paths.end());
+/// Where a file of a source lies.
+std::string pathOf(const std::string &source, const TextFile &file) {
+  return file.name.empty() ? source : (fs::path(source) / file.name).string();
+}
 
-  std::set<std::pair<dev_t, ino_t>> seen;
-  std::erase_if(paths, [&](const std::string &path) {
-    struct stat info{};
-    return ::stat(path.c_str(), &info) == 0 && !seen.insert({info.st_dev, info.st_ino}).second;
-  });
-  return paths;
+/// Refuses a single file that is surely not meant as it is; a model of bytes may well be trained on a binary file.
+Status checkContents(const std::string &path, const MappedFile &file) {
+  std::string beginning(std::min<uint64_t>(file.size(), 8192), '\0');
+  PEER_TRY(file.read(0, beginning.data(), beginning.size()));
+  std::string_view kind = kindOfContents(beginning);
+  if (kind == "archive")
+    return Status::error("the data ", path, " is an archive or compressed: expected text, unpack it first");
+  if (kind.starts_with("UTF-")) {
+    std::string_view encoding = kind.substr(0, kind.find(' '));
+    return Status::error("the data ", path, " is ", encoding, ": expected text of bytes, such as \"iconv -f ", encoding,
+                         " -t UTF-8\" makes of it");
+  }
+  return {};
+}
+
+/// The files to read, without their bytes.
+Status chooseFiles(TextSource &source, const TextChoice &choice) {
+  std::error_code error;
+  fs::file_status kind = fs::status(source.path, error);
+  if (!fs::exists(kind))
+    return Status::error("cannot read the data ", source.path, ": ",
+                         error ? error.message() : "no such file or directory");
+  if (!fs::is_directory(kind) && !fs::is_regular_file(kind))
+    return Status::error("cannot read the data ", source.path, ": expected a file or a directory");
+  if (choice.files) {
+    source.files = *choice.files;
+  } else if (fs::is_directory(kind)) {
+    if (isSameFile(source.path, choice.ownRun))
+      return Status::error("the data ", source.path,
+                           " is the directory that the run is written to: name another one with --out");
+    PEER_TRY_ASSIGN(source.files, listTextFiles(source.path, choice.ownRun, source.leftOut));
+  } else {
+    source.files = {{"", fs::file_size(source.path, error)}};
+  }
+  for (const TextFile &file : source.files) {
+    std::string path = pathOf(source.path, file);
+    uint64_t bytes = fs::file_size(path, error);
+    if (error && choice.files)
+      return Status::error("the text from ", source.path, " is not the one its run began with: cannot read ", path,
+                           ": ", error.message());
+    if (error)
+      return Status::error("cannot read ", path, ": ", error.message());
+    if (bytes != file.bytes && choice.files)
+      return Status::error("the text from ", source.path, " is not the one its run began with: ", path, " has ", bytes,
+                           " bytes, expected ", file.bytes);
+  }
+  return {};
 }
 
 } // namespace
 
-Result<Text> readText(const std::string &path) {
-  std::error_code error;
-  fs::file_status kind = fs::status(path, error);
-  if (!fs::exists(kind))
-    return Status::error("cannot read the data ", path, ": ", error ? error.message() : "no such file or directory");
+std::string TextSource::summary() const {
+  std::string text = concat(files.size(), files.size() == 1 ? " file, " : " files, ", bytesText(bytes.size()));
+  if (notUtf8 > 0)
+    text += concat(", ", notUtf8, " of them not in UTF-8 and read as ", notUtf8 == 1 ? "it is" : "they are");
+  return leftOut.empty() ? text : concat(text, "; left out: ", leftOutText(leftOut));
+}
 
-  std::vector<std::string> paths{path};
-  if (fs::is_directory(kind)) {
-    PEER_TRY_ASSIGN(paths, listFiles(path));
-  } else if (!fs::is_regular_file(kind)) {
-    return Status::error("cannot read the data ", path, ": expected a file or a directory");
+std::string TextSource::place(uint64_t offset) const {
+  for (const TextFile &file : files) {
+    if (offset < file.bytes)
+      return concat(pathOf(path, file), " at offset ", offset);
+    offset -= file.bytes;
   }
+  return path;
+}
 
-  // The files are opened one by one: a directory may hold more of them than a process may have open.
+Result<TextSource> readText(const std::string &path, const TextChoice &choice) {
+  TextSource source;
+  source.path = path;
+  PEER_TRY(chooseFiles(source, choice));
   uint64_t total = 0;
-  for (const std::string &file : paths) {
-    uint64_t bytes = fs::file_size(file, error);
-    if (error)
-      return Status::error("cannot read ", file, ": ", error.message());
-    total += bytes;
-  }
+  for (const TextFile &file : source.files)
+    total += file.bytes;
+  if (total == 0 && !source.leftOut.empty())
+    return Status::error("the data ", path, " holds no text: expected some (left out: ", leftOutText(source.leftOut),
+                         ")");
   if (total == 0)
     return Status::error("the data ", path, " is empty: expected text");
   PEER_TRY(checkMemory(concat("the text of ", path), total));
 
-  Text text;
+  // The files are opened one by one: a directory may hold more of them than a process may have open.
+  Text &text = source.bytes;
   text.reserve(total);
-  for (const std::string &file : paths) {
+  for (const TextFile &file : source.files) {
     // An empty file cannot be mapped and has nothing to give.
-    if (fs::file_size(file, error) == 0 && !error)
+    if (file.bytes == 0)
       continue;
-    PEER_TRY_ASSIGN(auto mapped, MappedFile::open(file));
+    std::string name = pathOf(path, file);
+    PEER_TRY_ASSIGN(auto mapped, MappedFile::open(name));
+    if (file.name.empty())
+      PEER_TRY(checkContents(name, *mapped));
     size_t start = text.size();
-    text.resize(start + mapped->size());
-    PEER_TRY(mapped->read(0, text.data() + start, mapped->size()));
+    text.resize(start + file.bytes);
+    // A file that has grown since it was listed is read as it was; one that was cut off is an error.
+    PEER_TRY(mapped->read(0, text.data() + start, file.bytes));
+    if (!isUtf8({reinterpret_cast<const char *>(text.data()) + start, file.bytes}))
+      ++source.notUtf8;
   }
-  return text;
+  return source;
+}
+
+Status checkTextRange(const TextSource &text, const std::array<int64_t, 2> &range, const std::string &model) {
+  if (range[0] <= 0 && range[1] >= 256)
+    return {};
+  auto outside = [&](uint8_t byte) { return byte < range[0] || byte >= range[1]; };
+  auto found = std::find_if(text.bytes.begin(), text.bytes.end(), outside);
+  if (found == text.bytes.end())
+    return {};
+  return Status::error("the data ", text.place(static_cast<uint64_t>(found - text.bytes.begin())), " has the byte ",
+                       static_cast<int>(*found), ": expected bytes from ", range[0], " to ", range[1] - 1, ", which ",
+                       model, " knows");
 }
 
 Status checkTextLength(TextView text, int64_t context, const std::string &path) {

@@ -2,8 +2,11 @@
 #pragma once
 
 #include "Status.h"
+#include "TextFiles.h"
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,11 +16,35 @@ namespace peer::runtime {
 using Text = std::vector<uint8_t>;
 using TextView = std::span<const uint8_t>;
 
-/// Reads a file, or all regular files below a directory one after the other in the order of their paths. Links to files
-/// are followed, links to directories are not, and a file that can be reached twice is read once: a directory of licence
-/// texts, where GPL is a link to GPL-3, must not count one text double.
-/// Fails on an empty or unreadable source and on one that does not fit in memory.
-Result<Text> readText(const std::string &path);
+/// A text, the files it was read from, in its order, and how many others were left out.
+struct TextSource {
+  std::string path;
+  Text bytes;
+  std::vector<TextFile> files;
+  LeftOut leftOut;
+  int64_t notUtf8 = 0; // files that are text of single bytes in another encoding
+
+  /// "3 files, 1.2 MB; left out: 2 hidden files, 1 archive".
+  std::string summary() const;
+  /// The file that holds the byte at this offset of the text, and the offset there: "books/a.txt at offset 17".
+  std::string place(uint64_t offset) const;
+};
+
+/// What to read of a source.
+struct TextChoice {
+  /// A directory that is never read: the run's own.
+  std::string ownRun;
+  /// Exactly these files instead of those that are there now.
+  std::optional<std::vector<TextFile>> files;
+};
+
+/// Reads a file, or the text files below a directory (see listTextFiles) one after the other.
+/// Fails on an empty or unreadable source, on one that does not fit in memory, on a single file that is an archive or text of wider units than
+/// bytes, and, where the files are given, on one that is gone or has another size.
+Result<TextSource> readText(const std::string &path, const TextChoice &choice = {});
+
+/// An error where a byte of the text is outside of the half-open interval that a model takes; it names file, offset and byte.
+Status checkTextRange(const TextSource &text, const std::array<int64_t, 2> &range, const std::string &model);
 
 /// What to train on and what to validate on.
 struct TextSplit {

@@ -2,6 +2,8 @@
 
 #include "DataEntry.h"
 
+#include <algorithm>
+
 namespace peer::runtime {
 
 Result<LanguageEntry> findLanguageEntry(const Manifest &manifest, EntryKind kind, const std::string &path) {
@@ -27,6 +29,14 @@ Result<LanguageEntry> findLanguageEntry(const Manifest &manifest, EntryKind kind
   if (!loss || loss->dtype != DType::F32 || !loss->shape.empty())
     return Status::error("the ", wanted, " entry of ", path, " returns no f32 scalar 'loss'");
   return LanguageEntry{entry, entry->multipleOf};
+}
+
+std::array<int64_t, 2> byteRange(const LanguageEntry &model) {
+  std::array<int64_t, 2> common{0, 256};
+  for (const Argument &argument : model.entry->arguments)
+    if (argument.role == Role::Input && argument.range)
+      common = {std::max(common[0], (*argument.range)[0]), std::min(common[1], (*argument.range)[1])};
+  return common;
 }
 
 Result<TensorMap> makeLanguageInputs(const LanguageEntry &model, int64_t sequences) {

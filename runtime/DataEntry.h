@@ -16,6 +16,9 @@ struct LanguageEntry {
 /// and the result `loss`. `path` is the artifact's, for messages.
 Result<LanguageEntry> findLanguageEntry(const Manifest &manifest, EntryKind kind, const std::string &path);
 
+/// The bytes such an entry takes: what the ranges of `tokens` and `targets` have in common, half-open.
+std::array<int64_t, 2> byteRange(const LanguageEntry &model);
+
 /// The inputs of such an entry for `sequences` sequences: `tokens` and `targets`, zeros.
 Result<TensorMap> makeLanguageInputs(const LanguageEntry &model, int64_t sequences);
 

@@ -41,20 +41,6 @@ void keepAccess(int descriptor, const struct stat &old) {
 }
 } // namespace
 
-bool isSameFile(const std::string &a, const std::string &b) {
-  struct stat first{}, second{};
-  return stat(a.c_str(), &first) == 0 && stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
-         first.st_ino == second.st_ino;
-}
-
-Status checkOutput(std::string_view option, const std::string &output, const std::vector<std::string> &inputs) {
-  for (const std::string &input : inputs)
-    if (!input.empty() && isSameFile(output, input))
-      return Status::error(option, " ", output, " names a file that is read",
-                           output == input ? "" : concat(" (", input, ")"), ": expected another one");
-  return {};
-}
-
 Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string &path) {
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->path = path;

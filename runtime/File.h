@@ -8,7 +8,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace peer::runtime {
 
@@ -39,16 +38,8 @@ private:
 /// The bytes of a (small) file.
 Result<std::string> readFile(const std::string &path);
 
-/// Whether two names lead to one file that exists, by whatever links and spellings.
-bool isSameFile(const std::string &a, const std::string &b);
-
-/// An error where what is written to `output` (an option's value, `option` being `--out` or the like) would replace one of the files that are read.
-/// Empty names are passed over. To be called before any work.
-Status checkOutput(std::string_view option, const std::string &output, const std::vector<std::string> &inputs);
-
 /// Writes PATH through a temporary file in the same directory: write, then commit() syncs and renames it and syncs the directory.
-/// Without a commit the temporary file is removed and PATH stays as it was. A file that is replaced leaves its mode, and its owner where that
-/// is permitted, to the new one.
+/// Without a commit the temporary file is removed and PATH stays as it was.
 class AtomicFile {
 public:
   static Result<AtomicFile> create(const std::string &path);

@@ -1,3 +1,4 @@
+#include "../Outputs.h"
 #include "../Session.h"
 #include "Commands.h"
 #include "ModelFile.h"

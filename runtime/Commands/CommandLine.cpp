@@ -4,6 +4,7 @@
 #include "../Threads.h"
 #include "Arguments.h"
 #include "Commands.h"
+#include "ProgressOutput.h"
 
 #include <algorithm>
 #include <atomic>
@@ -29,7 +30,7 @@ Each command explains itself: peer-run COMMAND --help.)";
 
 int fail(const std::string &sentence) {
   // Names of files and tensors come from anywhere: one line, and nothing that controls the terminal.
-  std::fprintf(stderr, "peer-run: error: %s\n", printableLine(sentence).c_str());
+  writeToStderr(concat("peer-run: error: ", printableLine(sentence), "\n"));
   return 1;
 }
 

@@ -19,7 +19,8 @@ constexpr const char *kHelp =
 (the bytes after the last whole context are left out), and for each layer with experts
   usage       the share of experts that got any gate mass, and
   unevenness  ln N + sum z ln z, z being the normalised gate mass of N experts: 0 when all get the same, ln N when one gets all.
-Weights may be a weights file or a checkpoint.
+Weights may be a weights file or a checkpoint; a training run leaves the newest (weights.safetensors) and those with
+the least validation loss (best.safetensors).
 
 Example: peer-run eval tiny_peer_lm.peer --weights run/weights.safetensors --data book.txt)";
 
@@ -44,13 +45,17 @@ Result<int> runEval(const Arguments &arguments, const std::string &device) {
   PEER_TRY_ASSIGN(ModelHandle handle, findModel(arguments.model, device));
   PEER_TRY_ASSIGN(auto session, Session::open(handle, device));
   PEER_TRY_ASSIGN(LanguageEntry model, findLanguageEntry(session->manifest(), EntryKind::Loss, arguments.model));
-  PEER_TRY_ASSIGN(Text text, readText(arguments.data));
+  PEER_TRY_ASSIGN(TextSource source, readText(arguments.data));
+  const Text &text = source.bytes;
   PEER_TRY(checkTextLength(text, model.context, arguments.data));
+  PEER_TRY(checkTextRange(source, byteRange(model), arguments.model));
   PEER_TRY(loadWeights(*session, arguments.weights));
 
   EvalOptions options;
   options.batch = arguments.batch;
   bool live = isatty(STDERR_FILENO);
+  if (live || !source.leftOut.empty())
+    std::fprintf(stderr, "reading %s: %s\n", arguments.data.c_str(), source.summary().c_str());
   auto start = std::chrono::steady_clock::now();
   options.onProgress = [&](int64_t done, int64_t total) {
     if (live && done > 0) {

@@ -21,7 +21,9 @@ constexpr const char *kHelp =
 text goes to stdout as it comes, without the prompt, and ends with a newline. On a terminal control characters and bytes that
 are no UTF-8 are shown as \xNN; into files and pipes all bytes go as they are.
 --temperature 0 takes the likeliest byte each time; --top-p P draws from the smallest set of likeliest bytes that holds the
-probability P. The same seed gives the same text. Weights may be a weights file or a checkpoint.
+probability P. The same seed gives the same text. Weights may be a weights file or a
+checkpoint; a training run leaves the newest (weights.safetensors) and those with the least validation loss
+(best.safetensors).
 
 Example: peer-run generate tiny_peer_lm.peer --weights run/weights.safetensors --prompt "The licence" --tokens 200)";
 

@@ -2,7 +2,9 @@
 
 #include "ProgressOutput.h"
 
-#include <cstdio>
+#include <algorithm>
+#include <cerrno>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -14,12 +16,28 @@ Progress makeStderrProgress() {
   options.live = isatty(STDERR_FILENO);
   if (options.live && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
     options.columns = size.ws_col;
-  return Progress(
-      [](std::string_view text) {
-        std::fwrite(text.data(), 1, text.size(), stderr);
-        std::fflush(stderr);
-      },
-      options);
+  return Progress(writeToStderr, options);
+}
+
+void writeToStderr(std::string_view text) {
+  static bool stuck = false; // whoever took nothing for a second is not waited for again before it takes something
+  while (!text.empty()) {
+    pollfd ready{STDERR_FILENO, POLLOUT, 0};
+    if (int found = poll(&ready, 1, stuck ? 0 : 1000); found < 0 && errno == EINTR)
+      continue;
+    else if (found == 0) {
+      stuck = true;
+      return;
+    }
+    // What poll() calls writable takes this much without blocking.
+    ssize_t wrote = ::write(STDERR_FILENO, text.data(), std::min<size_t>(text.size(), 512));
+    if (wrote < 0 && (errno == EINTR || errno == EAGAIN))
+      continue;
+    if (wrote <= 0)
+      return;
+    stuck = false;
+    text.remove_prefix(static_cast<size_t>(wrote));
+  }
 }
 
 } // namespace peer::runtime

@@ -1,4 +1,4 @@
-#include "../File.h"
+#include "../Outputs.h"
 #include "../Quantize.h"
 #include "../Threads.h"
 #include "Commands.h"

@@ -18,8 +18,12 @@ namespace {
 
 constexpr const char *kHelp =
     R"(Trains a language model on bytes of text and writes to --out: checkpoint-STEP.safetensors (the last two; parameters,
-optimizer states and settings), weights.safetensors (the parameters, for eval and generate), log.jsonl (one JSON object
-per step and per evaluation) and report.html (curves and pictures of expert usage, in one file).
+optimizer states and settings), for eval and generate weights.safetensors (the newest parameters) and best.safetensors
+(those with the least validation loss), log.jsonl (one JSON object per step and per evaluation), report.html (curves and
+pictures of expert usage, in one file) and data.json (the files that were read). One process at a time uses a directory.
+
+Of a directory the text files are read, in the order of their paths; hidden files, archives, binary files, UTF-16, linked
+directories and directories of runs are left out, and a line says so. A resumed run reads the files it began with.
 
 Learning rates: --lr GROUP=RATE sets that of one optimizer group ('peer-run inspect' lists them) and may be repeated;
 --lr RATE sets those of all groups but 'experts', which --expert-lr RATE sets. Without them the description's values hold.
@@ -27,8 +31,9 @@ All follow --schedule, after a linear rise over --warmup steps: 'constant' stays
 to 10 % of it at --steps.
 
 The same seed, batch and number of threads give the same weights, bit for bit, whether a run was interrupted and resumed
-or not. Ctrl-C (or SIGTERM) finishes the step, saves, says how to go on and exits with 130 (143); a second one ends at once.
-A loss that is not a number stops the run with exit code 1 and leaves the last checkpoint as it is.
+or not. Ctrl-C (or SIGTERM, or the end of the terminal) finishes the step, saves, says how to go on and exits with 130
+(143, 129); a second Ctrl-C ends at once. SIGUSR1 saves and goes on. A loss that is not a number stops the run with exit
+code 1 and leaves the last good state; --resume says what differs from the run so far and refuses another model.
 
 Example: peer-run train examples/tiny_peer_lm.mlir --data books/ --steps 600 --schedule cosine --warmup 50 --out run)";
 
@@ -87,8 +92,12 @@ void printSummary(const TrainSummary &summary) {
     std::printf("experts          %s: %.2f %% of %s used, unevenness %.3f nats\n", layer.name.c_str(),
                 100 * layer.metrics.usage, formatCount(static_cast<double>(layer.experts)).c_str(),
                 layer.metrics.unevenness);
-  std::printf("weights          %s\ncheckpoint       %s\nlog              %s\nreport           %s\n",
-              summary.weights.c_str(), summary.checkpoint.c_str(), summary.log.c_str(), summary.report.c_str());
+  std::printf("weights          %s\n", summary.weights.c_str());
+  if (summary.bestStep > 0 && summary.bestStep != summary.step)
+    std::printf("best weights     %s: validation loss %.4f after step %s\n", summary.best.c_str(), summary.bestLoss,
+                formatCount(static_cast<double>(summary.bestStep)).c_str());
+  std::printf("checkpoint       %s\nlog              %s\nreport           %s\n", summary.checkpoint.c_str(),
+              summary.log.c_str(), summary.report.c_str());
 }
 
 Result<int> runTrain(TrainOptions options) {
@@ -98,7 +107,8 @@ Result<int> runTrain(TrainOptions options) {
   options.artifact = model.file();
   Progress progress = makeStderrProgress();
   TrainInterrupt interrupt;
-  Result<TrainSummary> summary = train(options, progress, [] { return TrainInterrupt::received() != 0; });
+  TrainControl control{[] { return TrainInterrupt::received() != 0; }, TrainInterrupt::takeSaveRequest};
+  Result<TrainSummary> summary = train(options, progress, control);
   progress.finish();
   if (!summary.ok())
     return summary.status();
@@ -128,7 +138,7 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
       ->required();
   command
       ->add_option("--data", options->data,
-                   "Text to train on: a file, or a directory whose files are read in the order of their paths")
+                   "Text to train on: a file, or a directory whose text files are read in the order of their paths")
       ->required()
       ->type_name("PATH");
   command->add_option("--steps", options->steps, "Steps in total, those before a --resume included")

@@ -2,16 +2,12 @@
 
 #include "Train.h"
 
-#include "../Checkpoint.h"
 #include "TrainRun.h"
 
 #include <cmath>
-#include <filesystem>
 
 namespace peer::runtime {
 namespace {
-
-namespace fs = std::filesystem;
 
 template <typename TimePoint>
 double secondsSince(TimePoint start) {
@@ -33,31 +29,38 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
   if (auto scalar = scalars.find("step"); scalar != scalars.end())
     scalar->second = static_cast<double>(step);
 
+  stateIsGood = false; // until the step is known to have gone well
   PEER_TRY_ASSIGN(TensorMap results, session->call(*trainModel.entry, inputs, scalars));
   record.loss = results.at("loss").as<float>()[0];
   if (!std::isfinite(record.loss))
-    return Status::error("the loss is ", record.loss, " at step ", step,
-                         ": training stopped, a lower learning rate may help");
+    return notFinite("loss", record.loss, step);
   constexpr std::string_view kNorm = "gradient_norm.";
   for (const auto &[name, tensor] : results) {
     if (!name.starts_with(kNorm) || tensor.dtype() != DType::F32 || tensor.elements() != 1)
       continue;
     double norm = record.gradientNorms[name.substr(kNorm.size())] = tensor.as<float>()[0];
     if (!std::isfinite(norm))
-      return Status::error("the gradient norm of group '", name.substr(kNorm.size()), "' is ", norm, " at step ", step,
-                           ": training stopped, a lower learning rate may help");
+      return notFinite(concat("gradient norm of group '", name.substr(kNorm.size()), "'"), norm, step);
   }
   // Groups whose norm is not computed say only whether they had one.
   constexpr std::string_view kFault = "gradient_fault.";
   for (const auto &[name, tensor] : results)
     if (name.starts_with(kFault) && !std::isfinite(tensor.as<float>()[0]))
-      return Status::error("the gradient of group '", name.substr(kFault.size()), "' is not finite at step ", step,
-                           ": training stopped, a lower learning rate may help");
+      return notFinite(concat("gradient of group '", name.substr(kFault.size()), "'"), tensor.as<float>()[0], step);
   double seconds = secondsSince(begin);
   record.tokensPerSecond = static_cast<double>(inputs.at("tokens").elements()) / std::max(seconds, 1e-9);
   loss.add(record.loss);
   stepSeconds.add(seconds);
   return record;
+}
+
+Status TrainRun::notFinite(const std::string &what, double value, int64_t step) {
+  vetoed = !settings.trainFingerprint.empty();
+  // The next steps of a checkpoint are the same ones again, whatever the rate.
+  bool again = start > 0 && step == start + 1;
+  return Status::error("the ", what, " is ", value, " at step ", step, ": training stopped, ",
+                       again ? "an older checkpoint or a new run with a lower learning rate may help"
+                             : "a lower learning rate may help");
 }
 
 void TrainRun::updateSummary() {
@@ -79,12 +82,14 @@ Status TrainRun::loop() {
   while (summary.step < settings.steps && !interrupted()) {
     PEER_TRY_ASSIGN(StepRecord record, runStep(summary.step + 1));
     summary.step = record.step;
+    stateIsGood = true;
     PEER_TRY(log->append(record));
     bool last = summary.step == settings.steps;
     showProgress(last || summary.step == start + 1);
     if (!interrupted() && (last || evaluationDue(summary.step)))
       PEER_TRY(evaluate());
-    if (last || interrupted() || saveDue(summary.step))
+    bool asked = control.save && control.save();
+    if (last || asked || interrupted() || saveDue(summary.step))
       PEER_TRY(save());
   }
   // A signal that arrives between the questions above ends the loop without a save.
@@ -98,29 +103,26 @@ Status TrainRun::loop() {
 }
 
 Result<TrainSummary> TrainRun::run() {
-  fs::path directory(options.out);
-  summary.weights = (directory / "weights.safetensors").string();
-  summary.report = (directory / "report.html").string();
-  summary.log = (directory / "log.jsonl").string();
-
-  std::error_code ignored;
-  bool exists =
-      !listCheckpoints(options.out).empty() || fs::exists(summary.log, ignored) || fs::exists(summary.weights, ignored);
-  if (exists && !options.resume)
-    return Status::error(options.out,
-                         " already holds a run: add --resume to go on with it, or name another directory with --out");
+  PEER_TRY(checkPlace());
   PEER_TRY(openModel());
   PEER_TRY(openData());
   PEER_TRY(options.resume ? resume() : startOver());
+  if (!lock.warning().empty())
+    progress.say(lock.warning());
+  progress.say(concat("reading ", options.data, ": ", text.summary(),
+                      recordedFiles && !text.files.front().name.empty() ? ", as when the run began" : ""));
+  if (!options.evalData.empty())
+    progress.say(concat("validating on ", options.evalData, ": ", evalText.summary()));
 
+  stateIsGood = true;
   loopStart = lastSave = Clock::now();
-  PEER_TRY(afterSave(loop()));
+  PEER_TRY(saveAfter(loop()));
   progress.finish();
   return summary;
 }
 
-Result<TrainSummary> train(const TrainOptions &options, Progress &progress, const std::function<bool()> &interrupted) {
-  return TrainRun(options, progress, interrupted).run();
+Result<TrainSummary> train(const TrainOptions &options, Progress &progress, const TrainControl &control) {
+  return TrainRun(options, progress, control).run();
 }
 
 } // namespace peer::runtime

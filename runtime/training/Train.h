@@ -6,6 +6,7 @@
 #include "TrainSettings.h"
 
 #include <functional>
+#include <limits>
 
 namespace peer::runtime {
 
@@ -18,13 +19,23 @@ struct TrainSummary {
   double unigramEntropy = 0.0;
   double tokensPerSecond = 0.0;
   EvalRecord validation;
-  std::string checkpoint, weights, report, log;
+  /// The least validation loss so far and the step it was measured after; infinite and 0 before the first.
+  double bestLoss = std::numeric_limits<double>::infinity();
+  int64_t bestStep = 0;
+  std::string checkpoint, weights, best, report, log;
 };
 
-/// Trains as `options` say and writes everything below options.out, which must not hold a run yet unless `resume` is set.
-/// With `resume` it goes on from the newest checkpoint that can be read, and its result is bitwise that of a run that was
-/// never interrupted. `interrupted` is asked after each step; when it returns true, the run saves and returns.
-/// On an error the last checkpoint saved is left as it is and named in the message.
-Result<TrainSummary> train(const TrainOptions &options, Progress &progress, const std::function<bool()> &interrupted);
+/// What reaches a run from outside; asked after each step. What is not set never happens.
+struct TrainControl {
+  /// The run is to save and to return.
+  std::function<bool()> stop;
+  /// The run is to save and to go on; true once for each time that was asked for.
+  std::function<bool()> save;
+};
+
+/// Trains as `options` say and writes everything below options.out, which must not hold a run yet unless `resume` is set, and which one process
+/// uses at a time. With `resume` it goes on from the newest checkpoint that can be read, and its result is bitwise that of a run that was
+/// never interrupted. On an error the last good state is saved first where it is still there; the message names the last checkpoint.
+Result<TrainSummary> train(const TrainOptions &options, Progress &progress, const TrainControl &control);
 
 } // namespace peer::runtime

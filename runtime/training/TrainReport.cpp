@@ -75,7 +75,9 @@ Status writeTrainReport(const TrainSummary &summary, const TrainSettings &settin
                     {"validation bits per byte", fixed(validation.bitsPerByte(), 4)},
                     {"validation tokens", formatCount(static_cast<double>(validation.tokens))},
                     {"unigram entropy of the training text", fixed(summary.unigramEntropy, 4) + " nats per byte"},
-                    {"weights", summary.weights}};
+                    {"weights", summary.weights},
+                    {"weights of the least validation loss",
+                     concat(summary.best, " (step ", formatCount(static_cast<double>(summary.bestStep)), ")")}};
   report.settings = settingsRows(settings, session);
 
   for (const Argument &argument : usageEntry.arguments) {

@@ -1,6 +1,5 @@
 // What a training run measures and writes on its way.
 
-#include "../Checkpoint.h"
 #include "../Eval.h"
 #include "TrainReport.h"
 #include "TrainRun.h"
@@ -9,7 +8,24 @@
 
 namespace peer::runtime {
 
+/// A finite loss does not prove that the update after it was: such parameters must not replace good ones.
+Status TrainRun::checkFinite() {
+  PEER_TRY(session->download());
+  const Session &kept = *session;
+  std::string what = "parameter", name = findNonFinite(kept.parameters());
+  if (name.empty()) {
+    what = "optimizer state";
+    name = findNonFinite(kept.states());
+  }
+  if (name.empty())
+    return {};
+  stateIsGood = false;
+  return Status::error("the ", what, " ", name, " has values that are not finite after step ", summary.step,
+                       ": training stopped, a lower learning rate may help");
+}
+
 Status TrainRun::evaluate() {
+  PEER_TRY(checkFinite());
   EvalOptions how;
   how.batch = settings.batch;
   how.maxContexts = options.evalTokens == 0 ? 0 : std::max<int64_t>(options.evalTokens / lossModel.context, 1);
@@ -18,9 +34,11 @@ Status TrainRun::evaluate() {
   if (record.tokens == 0)
     return {}; // interrupted: the loop will see it and save
   record.step = summary.step;
-  if (!std::isfinite(record.loss))
+  if (!std::isfinite(record.loss)) {
+    stateIsGood = false;
     return Status::error("the validation loss is ", record.loss, " after step ", summary.step,
                          ": training stopped, a lower learning rate may help");
+  }
   // A loss entry need not record usage; then the training steps since the last evaluation tell.
   const Entry *usageEntry = record.layers.empty() ? trainModel.entry : lossModel.entry;
   if (record.layers.empty())
@@ -35,17 +53,25 @@ Status TrainRun::evaluate() {
                   static_cast<long long>(summary.step), record.loss, record.perplexity(), record.bitsPerByte());
     progress.say(line);
   }
+  if (record.loss < summary.bestLoss)
+    PEER_TRY(saveBest(record.loss));
   PEER_TRY(writeTrainReport(summary, settings, *session, *usageEntry));
   session->clearUsage();
   return {};
 }
 
+Status TrainRun::saveBest(double validationLoss) {
+  char loss[40];
+  std::snprintf(loss, sizeof(loss), "%.17g", validationLoss);
+  PEER_TRY(session->saveParameters(summary.best, {{"step", std::to_string(summary.step)}, {"validation_loss", loss}}));
+  summary.bestLoss = validationLoss;
+  summary.bestStep = summary.step;
+  return {};
+}
+
 Status TrainRun::save() {
-  // A finite loss does not prove that the update after it was: such parameters must not replace good ones.
-  PEER_TRY(session->download());
-  if (std::string name = findNonFinite(std::as_const(*session).parameters()); !name.empty())
-    return Status::error("the parameter ", name, " has values that are not finite after step ", summary.step,
-                         ": training stopped, a lower learning rate may help");
+  lastTried = summary.step;
+  PEER_TRY(checkFinite());
   PEER_TRY(saveCheckpoint(*session, *trainModel.entry, options.out, summary.step, settings.toJson()));
   lastSaved = summary.step;
   lastSave = Clock::now();
@@ -55,12 +81,31 @@ Status TrainRun::save() {
   return {};
 }
 
-Status TrainRun::afterSave(Status status) const {
-  if (status.ok())
-    return status;
+/// Whether the state is that after summary.step and worth a checkpoint.
+bool TrainRun::isGoodState() {
+  if (stateIsGood)
+    return true;
+  // A vetoed step left the state that led to it. An older checkpoint is the better place to go on from; where there is none, this one
+  // is better than nothing, if it is any good at all.
+  if (!vetoed || lastSaved >= 0)
+    return false;
+  EvalOptions one;
+  one.batch = one.maxContexts = 1;
+  Result<EvalRecord> record = evaluateText(*session, lossModel, split.validation, one);
+  return record.ok() && std::isfinite(record->loss);
+}
+
+/// An error ends the run, but first what is good is saved; the message says where it is.
+Status TrainRun::saveAfter(Status failure) {
+  if (failure.ok())
+    return failure;
+  std::string more;
+  if (summary.step > 0 && lastSaved != summary.step && lastTried != summary.step && isGoodState())
+    if (Status saved = save(); !saved.ok())
+      more = concat("; step ", summary.step, " could not be saved: ", saved.message());
   if (lastSaved < 0)
-    return Status::error(status.message(), "; no checkpoint had been saved");
-  return Status::error(status.message(), "; the last good checkpoint is ", summary.checkpoint);
+    return Status::error(failure.message(), more, "; no checkpoint had been saved");
+  return Status::error(failure.message(), more, "; the last good checkpoint is ", summary.checkpoint);
 }
 
 } // namespace peer::runtime

@@ -7,6 +7,14 @@
 namespace peer::runtime {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
+/// A member that is a string; empty where there is none.
+std::string textOf(const Json &json, const char *key) {
+  auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 /// Hashes are stored as text: a JSON number would lose their low bits in most readers.
 std::string hashToText(uint64_t hash) {
   char text[24];
@@ -17,18 +25,24 @@ std::string hashToText(uint64_t hash) {
 } // namespace
 
 std::string TrainSettings::toJson() const {
-  nlohmann::ordered_json json{{"model", model},
-                              {"data", data},
-                              {"eval_data", evalData},
-                              {"steps", steps},
-                              {"batch", batch},
-                              {"context", context},
-                              {"seed", seed},
-                              {"lr", learningRates},
-                              {"schedule", toString(schedule.kind)},
-                              {"warmup", schedule.warmup},
-                              {"train_hash", hashToText(trainHash)},
-                              {"validation_hash", hashToText(validationHash)}};
+  Json json{{"model", model},
+            {"data", data},
+            {"eval_data", evalData},
+            {"steps", steps},
+            {"batch", batch},
+            {"context", context},
+            {"seed", seed},
+            {"lr", learningRates},
+            {"schedule", toString(schedule.kind)},
+            {"warmup", schedule.warmup},
+            {"train_hash", hashToText(trainHash)},
+            {"validation_hash", hashToText(validationHash)},
+            {"eval_every", evalEvery},
+            {"eval_tokens", evalTokens},
+            {"threads", threads},
+            {"device", device},
+            {"loss_fingerprint", lossFingerprint},
+            {"train_fingerprint", trainFingerprint}};
   // A path may hold bytes that are no UTF-8; it must not keep a run from being saved.
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -51,12 +65,12 @@ Result<std::map<std::string, double>> resolveLearningRates(const Manifest &manif
   return rates;
 }
 
-Status checkSameRun(const std::string &json, const TrainSettings &now, const std::string &path) {
-  nlohmann::json then = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (!then.is_object())
-    return Status::error(path, " is no checkpoint of a training run: expected settings as the metadata 'run'");
-  auto same = [&](const char *key, const nlohmann::json &value, const char *flag) -> Status {
-    nlohmann::json before = then.value(key, nlohmann::json());
+namespace {
+
+/// What both runs must have in common.
+Status checkSameRun(const Json &then, const TrainSettings &now, const std::string &path) {
+  auto same = [&](const char *key, const Json &value, const char *flag) -> Status {
+    Json before = then.value(key, Json());
     if (before == value)
       return {};
     return Status::error("cannot resume from ", path, " with ", flag, " ", value.dump(), ": its run has ",
@@ -66,13 +80,67 @@ Status checkSameRun(const std::string &json, const TrainSettings &now, const std
   PEER_TRY(same("batch", now.batch, "--batch"));
   PEER_TRY(same("context", now.context, "a context of"));
   auto sameText = [&](const char *key, uint64_t hash, const char *what, const std::string &source) -> Status {
-    if (then.value(key, nlohmann::json()) == nlohmann::json(hashToText(hash)))
+    if (then.value(key, Json()) == Json(hashToText(hash)))
       return {};
     return Status::error("cannot resume from ", path, ": the ", what, " text from ", source,
                          " is not the one its run began with");
   };
   PEER_TRY(sameText("train_hash", now.trainHash, "training", now.data));
-  return sameText("validation_hash", now.validationHash, "validation", now.evalData.empty() ? now.data : now.evalData);
+  PEER_TRY(
+      sameText("validation_hash", now.validationHash, "validation", now.evalData.empty() ? now.data : now.evalData));
+  std::string model = textOf(then, "loss_fingerprint");
+  if (!model.empty() && !now.lossFingerprint.empty() && model != now.lossFingerprint)
+    return Status::error("cannot resume from ", path, ": ", now.model, " is another model than its run's ",
+                         textOf(then, "model"), " (fingerprint ", now.lossFingerprint, ", expected ", model, ")");
+  return {};
+}
+
+/// The settings that may differ, each as a name and what a user reads of it.
+using Shown = std::vector<std::pair<std::string, std::string>>;
+
+Shown show(const Json &run) {
+  Shown shown;
+  auto add = [&](const char *key, const char *name) {
+    if (auto found = run.find(key); found != run.end())
+      shown.emplace_back(name, found->is_string() ? found->get<std::string>() : found->dump());
+  };
+  add("model", "the model's file");
+  add("train_fingerprint", "the training step's fingerprint (its optimizer or gradient)");
+  add("device", "the device");
+  add("threads", "--threads");
+  add("data", "--data (the same text)");
+  add("eval_data", "--eval-data (the same text)");
+  add("steps", "--steps");
+  if (auto rates = run.find("lr"); rates != run.end() && rates->is_object())
+    for (auto &[group, rate] : rates->items())
+      shown.emplace_back(concat("the learning rate of the group '", group, "'"), rate.dump());
+  add("schedule", "--schedule");
+  add("warmup", "--warmup");
+  add("eval_every", "--eval-every");
+  add("eval_tokens", "--eval-tokens");
+  return shown;
+}
+
+} // namespace
+
+Result<std::vector<std::string>> compareRuns(const std::string &json, const TrainSettings &now,
+                                             const std::string &path) {
+  Json then = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (!then.is_object())
+    return Status::error(path, " is no checkpoint of a training run: expected settings as the metadata 'run'");
+  PEER_TRY(checkSameRun(then, now, path));
+  std::vector<std::string> lines;
+  if (textOf(then, "loss_fingerprint").empty() || now.lossFingerprint.empty())
+    lines.push_back(concat(textOf(then, "loss_fingerprint").empty() ? path : now.model,
+                           " was made before models had fingerprints: that the run goes on with its own model was not "
+                           "checked"));
+  Shown before = show(then);
+  for (const auto &[name, value] : show(Json::parse(now.toJson())))
+    for (const auto &[old, was] : before)
+      // Checkpoints of before lack some, and what is not known differs from nothing.
+      if (name == old && value != was && !value.empty() && !was.empty())
+        lines.push_back(concat("differs from the run so far: ", name, " is ", value, ", was ", was));
+  return lines;
 }
 
 } // namespace peer::runtime

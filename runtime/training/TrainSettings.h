@@ -42,6 +42,11 @@ struct TrainSettings {
   std::map<std::string, double> learningRates; // peak, by group
   Schedule schedule;
   uint64_t trainHash = 0, validationHash = 0;
+  int64_t evalEvery = 0, evalTokens = 0, threads = 0;
+  /// What it computes on: "cpu (x86-64-v3)", "cuda (sm_90)".
+  std::string device;
+  /// Of the entries loss and train (see Fingerprints.h); empty where the artifact has none.
+  std::string lossFingerprint, trainFingerprint;
 
   std::string toJson() const;
 };
@@ -50,8 +55,9 @@ struct TrainSettings {
 /// description says. Fails on a rate for a group that the model has not.
 Result<std::map<std::string, double>> resolveLearningRates(const Manifest &manifest, const TrainOptions &options);
 
-/// Checks that a run may go on from a checkpoint whose settings are `json`: seed, batch, context and both texts must be the same,
-/// or the result would not be that of an uninterrupted run. `path` is the checkpoint's.
-Status checkSameRun(const std::string &json, const TrainSettings &now, const std::string &path);
+/// Checks that a run may go on from a checkpoint whose settings are `json`: seed, batch, context, both texts and the model's loss must be the
+/// same, or the result would not be that of an uninterrupted run. `path` is the checkpoint's. Returns a sentence for each setting that differs and may.
+Result<std::vector<std::string>> compareRuns(const std::string &json, const TrainSettings &now,
+                                             const std::string &path);
 
 } // namespace peer::runtime

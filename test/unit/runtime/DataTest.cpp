@@ -11,8 +11,8 @@ using namespace peer::runtime;
 
 namespace {
 
-std::string text(const Result<Text> &read) {
-  return read.ok() ? std::string(read->begin(), read->end()) : read.message();
+std::string text(const Result<TextSource> &read) {
+  return read.ok() ? std::string(read->bytes.begin(), read->bytes.end()) : read.message();
 }
 
 TEST(DataTest, ReadsADirectoryInOrderAndEachFileOnce) {
@@ -36,6 +36,92 @@ TEST(DataTest, RefusesWhatHoldsNoText) {
   EXPECT_EQ(readText(directory / "d").message(), "the data " + (directory / "d") + " is empty: expected text");
   EXPECT_NE(readText(directory / "x").message().find("cannot read the data " + (directory / "x")), std::string::npos);
   EXPECT_NE(readText("/dev/null").message().find("expected a file or a directory"), std::string::npos);
+}
+
+TEST(DataTest, LeavesOutWhatIsNoTextAndSaysSo) {
+  using namespace std::string_literals;
+  TemporaryFolder directory;
+  writeText(directory, "d/a", "plain ");
+  writeText(directory, "d/latin1", "caf\xe9 ");
+  writeText(directory, "d/.hidden", "x");
+  writeText(directory, "d/.git/config", "x");
+  writeText(directory, "d/b.gz", "\x1f\x8b\x08 compressed");
+  writeText(directory, "d/c.zip", "PK\x03\x04 compressed");
+  writeText(directory, "d/tar", std::string(257, '0') + "ustar");
+  writeText(directory, "d/model",
+            "\x7f"
+            "ELF\0"s);
+  writeText(directory, "d/utf16", "\xff\xfet\0e\0"s);
+  writeText(directory, "d/utf16-without-mark", "t\0e\0x\0t\0t\0e\0x\0t\0"s);
+  writeText(directory, "d/utf32", "\xff\xfe\0\0t\0\0\0"s);
+  writeText(directory, "d/old.run/log.jsonl", "{\"run\":{}}\n");
+  writeText(directory, "outside/e", "linked");
+  std::filesystem::create_directory_symlink("../outside", directory / "d/linked");
+  std::filesystem::create_directory_symlink("..", directory / "d/cycle");
+  std::filesystem::create_symlink("nowhere", directory / "d/broken");
+  std::filesystem::create_hard_link(directory / "d/a", directory / "d/z");
+  Result<TextSource> read = readText(directory / "d");
+  EXPECT_EQ(text(read), "plain caf\xe9 ");
+  EXPECT_EQ(read->summary(), "2 files, 11 bytes, 1 of them not in UTF-8 and read as it is; left out: 2 UTF-16 files, 1 "
+                             "UTF-32 file, 3 archives, 1 binary file, 1 broken link, 1 duplicate link, 1 hidden "
+                             "directory, 1 hidden file, 2 linked directories, 1 training run");
+  EXPECT_EQ(read->place(0), directory / "d/a" + " at offset 0");
+  EXPECT_EQ(read->place(9), directory / "d/latin1" + " at offset 3");
+
+  // A file that is named itself is refused where it is surely a mistake, and read where it may be meant.
+  EXPECT_EQ(text(readText(directory / "d/b.gz")),
+            "the data " + (directory / "d/b.gz") + " is an archive or compressed: expected text, unpack it first");
+  EXPECT_NE(text(readText(directory / "d/utf16"))
+                .find("is UTF-16: expected text of bytes, such as \"iconv -f UTF-16 -t UTF-8\""),
+            std::string::npos);
+  EXPECT_EQ(text(readText(directory / "d/model")), "\x7f"
+                                                   "ELF\0"s);
+  EXPECT_EQ(text(readText(directory / "d/.hidden")), "x");
+  EXPECT_EQ(text(readText(directory / "d/.git")), "x");
+  std::filesystem::remove(directory / "d/a");
+  std::filesystem::remove(directory / "d/z");
+  std::filesystem::remove(directory / "d/latin1");
+  EXPECT_NE(text(readText(directory / "d")).find(" holds no text: expected some (left out: 2 UTF-16 files"),
+            std::string::npos);
+}
+
+TEST(DataTest, ReadsTheFilesItIsGiven) {
+  TemporaryFolder directory;
+  writeText(directory, "d/a", "one ");
+  writeText(directory, "d/b/c", "two ");
+  Result<TextSource> first = readText(directory / "d");
+  ASSERT_TRUE(first.ok());
+  writeText(directory, "d/aa", "later ");
+  TextChoice again{"", first->files};
+  EXPECT_EQ(text(readText(directory / "d", again)), "one two ");
+  writeText(directory, "d/a", "three ");
+  EXPECT_EQ(text(readText(directory / "d", again)), "the text from " + (directory / "d") +
+                                                        " is not the one its run began with: " + (directory / "d/a") +
+                                                        " has 6 bytes, expected 4");
+  std::filesystem::remove(directory / "d/a");
+  EXPECT_NE(text(readText(directory / "d", again)).find("cannot read " + (directory / "d/a")), std::string::npos);
+}
+
+TEST(DataTest, FindsTheByteThatAModelLacks) {
+  TemporaryFolder directory;
+  writeText(directory, "d/a", "abc");
+  writeText(directory, "d/b", "de\xe9");
+  Result<TextSource> read = readText(directory / "d");
+  EXPECT_TRUE(checkTextRange(*read, {0, 256}, "m.peer").ok());
+  EXPECT_TRUE(checkTextRange(*read, {97, 234}, "m.peer").ok());
+  EXPECT_EQ(checkTextRange(*read, {0, 128}, "m.peer").message(),
+            "the data " + (directory / "d/b") +
+                " at offset 2 has the byte 233: expected bytes from 0 to 127, which m.peer knows");
+  EXPECT_NE(checkTextRange(*read, {98, 256}, "m.peer").message().find("d/a at offset 0 has the byte 97"),
+            std::string::npos);
+}
+
+TEST(DataTest, KnowsUtf8) {
+  for (const char *good : {"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xef\xbb\xbf"})
+    EXPECT_TRUE(isUtf8(good)) << good;
+  for (const char *bad :
+       {"\xe9", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "a\x80"})
+    EXPECT_FALSE(isUtf8(bad)) << bad;
 }
 
 TEST(DataTest, HoldsOutTheEnd) {

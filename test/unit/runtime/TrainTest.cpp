@@ -1,14 +1,11 @@
 // The training loop on a model made by hand: exact resume, safety against kills, and every way a run can go wrong.
 
-#include "FakeLanguageModel.h"
+#include "TrainTestSupport.h"
 
 #include "Checkpoint.h"
-#include "training/Train.h"
 
 #include <csignal>
 #include <cstring>
-#include <fstream>
-#include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,33 +14,8 @@ using namespace peer::runtime;
 
 namespace {
 
-class TrainTest : public testing::Test {
+class TrainTest : public TrainFixture {
 protected:
-  TrainOptions options(const std::string &out, int64_t steps) {
-    TrainOptions o;
-    o.model = fakeLanguageModel();
-    o.data = data;
-    o.out = directory / out;
-    o.steps = steps;
-    o.batch = 4;
-    o.seed = 7;
-    o.schedule = ScheduleKind::Linear;
-    o.saveEvery = 5;
-    o.evalEvery = 5;
-    return o;
-  }
-
-  static Result<TrainSummary> run(const TrainOptions &o, int64_t stopAfter = INT64_MAX) {
-    Progress silent;
-    int64_t asked = 0;
-    return train(o, silent, [&] { return std::filesystem::exists(o.out) && asked++ >= stopAfter; });
-  }
-
-  static std::string bytes(const std::string &path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-
   /// The tensors of the last checkpoint are equal, bit for bit.
   static void expectSameCheckpoint(const std::string &a, const std::string &b) {
     Result<TensorMap> left = readSafetensors(a), right = readSafetensors(b);
@@ -52,9 +24,6 @@ protected:
     for (const auto &[name, tensor] : *left)
       EXPECT_EQ(std::memcmp(tensor.data(), right->at(name).data(), tensor.bytes()), 0) << name;
   }
-
-  TemporaryFolder directory;
-  std::string data = writeText(directory, "text", sampleText(4000));
 };
 
 TEST_F(TrainTest, LearnsBelowTheUnigramEntropy) {
@@ -97,7 +66,7 @@ TEST_F(TrainTest, AKilledRunKeepsEachCheckpointItReported) {
   pid_t child = fork();
   if (child == 0) {
     Progress progress([&](std::string_view text) { (void)!write(pipe[1], text.data(), text.size()); }, {});
-    (void)train(o, progress, [] { return false; }).ok();
+    (void)train(o, progress, {}).ok();
     _exit(0);
   }
   close(pipe[1]);
@@ -160,7 +129,7 @@ TEST_F(TrainTest, RefusesToMixRuns) {
   EXPECT_NE(refused([](TrainOptions &o) { o.batch = 2; }).find("--batch 2: its run has 4"), std::string::npos);
   EXPECT_NE(refused([&](TrainOptions &o) {
               o.data = writeText(directory, "other", sampleText(4001));
-            }).find("the training text from"),
+            }).find("is not the one its run began with"),
             std::string::npos);
   EXPECT_NE(refused([&](TrainOptions &o) { o.out = directory / "none"; }).find("holds no run to resume"),
             std::string::npos);
