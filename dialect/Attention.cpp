@@ -15,6 +15,14 @@ static LogicalResult checkHeads(Check &check, int64_t heads, bool even) {
                        "expected an even width per head, got " + Twine(width / heads));
 }
 
+/// Smaller bases turn faster than a position per radian, and from 0 down their powers are not finite.
+static LogicalResult checkBase(Check &check, int c, const APFloat &base) {
+  SmallString<16> got;
+  base.toString(got);
+  return check.require(c, base.isFinite() && base.convertToDouble() >= 1,
+                       "expected a finite base of at least 1, got " + got);
+}
+
 /// C3 of ops that work sequence by sequence.
 static LogicalResult checkContext(Check &check, int64_t context) {
   int64_t tokens = check['T'];
@@ -32,7 +40,7 @@ static std::string sequenceNotation(Value x, int64_t context, int64_t heads) {
 PEER_INFER(RotaryOp) {
   Check check(loc, "rotary");
   if (failed(check.shape(1, "x", a.getX(), "T D", Elements::F32)) || failed(checkHeads(check, a.getHeads(), true)) ||
-      failed(checkContext(check, a.getContextLength())))
+      failed(checkContext(check, a.getContextLength())) || failed(checkBase(check, 4, a.getBase())))
     return failure();
   return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
 }
@@ -47,7 +55,7 @@ PEER_INFER(RotaryAtOp) {
   Check check(loc, "rotary_at");
   if (failed(check.shape(1, "x", a.getX(), "T D", Elements::F32)) ||
       failed(check.shape(1, "position", a.getPosition(), "", Elements::I32)) ||
-      failed(checkHeads(check, a.getHeads(), true)))
+      failed(checkHeads(check, a.getHeads(), true)) || failed(checkBase(check, 3, a.getBase())))
     return failure();
   return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
 }

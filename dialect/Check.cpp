@@ -18,14 +18,22 @@ static std::string describe(StringRef pattern, Elements elements) {
   }
   if (text.empty())
     text = "of rank 0";
-  static const char *names[] = {" f32", " f32 or bf16", " i32", " i8"};
+  static const char *names[] = {" f32", " f32 or bf16", " f32 or f64", " i32", " i8"};
   return text + names[int(elements)];
 }
 
 static bool accepts(Elements elements, Type type) {
   if (elements == Elements::I32 || elements == Elements::I8)
     return type.isSignlessInteger(elements == Elements::I32 ? 32 : 8);
-  return type.isF32() || (elements == Elements::F32OrBF16 && type.isBF16());
+  return type.isF32() || (elements == Elements::F32OrBF16 && type.isBF16()) ||
+         (elements == Elements::F32OrF64 && type.isF64());
+}
+
+LogicalResult Check::epsilon(int c, const APFloat &value) {
+  SmallString<16> got;
+  value.toString(got);
+  return require(c, value.isNormal() && !value.isNegative(),
+                 "expected an epsilon that is a normal f32 above 0 (1.2e-38 or more), got " + got);
 }
 
 LogicalResult Check::shape(ConstraintNumbers c, StringRef name, Value value, StringRef pattern, Elements elements) {

@@ -16,7 +16,7 @@ struct ConstraintNumbers {
 };
 
 /// Element types a check accepts.
-enum class Elements { F32, F32OrBF16, I32, I8 };
+enum class Elements { F32, F32OrBF16, F32OrF64, I32, I8 };
 
 /// Checks operands of one op against shapes like "T H K". A letter is bound by
 /// its first use and must agree afterwards; only T and R may be dynamic; a
@@ -33,6 +33,8 @@ public:
   mlir::LogicalResult require(int c, bool condition, const llvm::Twine &message) {
     return condition ? mlir::success() : fail(c, message);
   }
+  /// What is added before a division or a root must not be 0 there, on targets that flush subnormal numbers either.
+  mlir::LogicalResult epsilon(int c, const llvm::APFloat &value);
   /// Size bound to a letter.
   int64_t operator[](char letter) const { return sizes.lookup(letter); }
   /// Shape with a letter's sizes, e.g. types("T D").

@@ -119,7 +119,8 @@ std::string EmbeddingGradOp::getIndexNotation() { return "T, T d -> . d"; }
 
 PEER_INFER(RMSNormOp) {
   Check check(loc, "rms_norm");
-  if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"weight", a.getWeight(), "D"}})))
+  if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"weight", a.getWeight(), "D"}})) ||
+      failed(check.epsilon(2, a.getEpsilon())))
     return failure();
   FINISH(check.tensor("T D", f32));
 }
@@ -127,7 +128,8 @@ std::string RMSNormOp::getIndexNotation() { return "t ., . -> t ."; }
 
 PEER_INFER(RMSNormGradOp) {
   Check check(loc, "rms_norm_grad");
-  if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"weight", a.getWeight(), "D"}, {"dy", a.getDy(), "T D"}})))
+  if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"weight", a.getWeight(), "D"}, {"dy", a.getDy(), "T D"}})) ||
+      failed(check.epsilon(2, a.getEpsilon())))
     return failure();
   FINISH(check.tensor("T D", f32), check.tensor("T", f32));
 }
@@ -143,7 +145,8 @@ std::string RMSNormWeightGradOp::getIndexNotation() { return "T d, T, T d -> d";
 
 PEER_INFER(LayerNormOp) {
   Check check(loc, "layer_norm");
-  if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"weight", a.getWeight(), "D"}, {"bias", a.getBias(), "D"}})))
+  if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"weight", a.getWeight(), "D"}, {"bias", a.getBias(), "D"}})) ||
+      failed(check.epsilon(2, a.getEpsilon())))
     return failure();
   FINISH(check.tensor("T D", f32));
 }
@@ -151,7 +154,8 @@ std::string LayerNormOp::getIndexNotation() { return "t ., ., . -> t ."; }
 
 PEER_INFER(LayerNormGradOp) {
   Check check(loc, "layer_norm_grad");
-  if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"weight", a.getWeight(), "D"}, {"dy", a.getDy(), "T D"}})))
+  if (failed(checkF32(check, {{"x", a.getX(), "T D"}, {"weight", a.getWeight(), "D"}, {"dy", a.getDy(), "T D"}})) ||
+      failed(check.epsilon(2, a.getEpsilon())))
     return failure();
   FINISH(check.tensor("T D", f32), check.tensor("T", f32), check.tensor("T", f32));
 }
@@ -169,11 +173,16 @@ std::string LayerNormWeightGradOp::getIndexNotation() { return "T d, T, T, T d -
 
 PEER_INFER(BatchNormOp) {
   Check check(loc, "batch_norm");
+  double momentum = a.getMomentum().convertToDouble();
+  SmallString<16> given;
+  a.getMomentum().toString(given);
   if (failed(checkF32(check, {{"x", a.getX(), "R C"},
                               {"weight", a.getWeight(), "C"},
                               {"bias", a.getBias(), "C"},
                               {"mean", a.getMean(), "C"},
-                              {"variance", a.getVariance(), "C"}})))
+                              {"variance", a.getVariance(), "C"}})) ||
+      failed(check.epsilon(2, a.getEpsilon())) ||
+      failed(check.require(3, momentum >= 0 && momentum <= 1, "expected a momentum in [0, 1], got " + given)))
     return failure();
   FINISH(check.tensor("R C", f32));
 }
@@ -192,7 +201,8 @@ PEER_INFER(BatchNormWeightGradOp) {
   if (failed(checkF32(check, {{"x", a.getX(), "R C"},
                               {"mean", a.getMean(), "C"},
                               {"variance", a.getVariance(), "C"},
-                              {"dy", a.getDy(), "R C"}})))
+                              {"dy", a.getDy(), "R C"}})) ||
+      failed(check.epsilon(2, a.getEpsilon())))
     return failure();
   FINISH(check.tensor("C", f32), check.tensor("C", f32));
 }
@@ -206,7 +216,8 @@ PEER_INFER(BatchNormGradOp) {
                               {"variance", a.getVariance(), "C"},
                               {"dy", a.getDy(), "R C"},
                               {"dweight", a.getDweight(), "C"},
-                              {"dbias", a.getDbias(), "C"}})))
+                              {"dbias", a.getDbias(), "C"}})) ||
+      failed(check.epsilon(2, a.getEpsilon())))
     return failure();
   FINISH(check.tensor("R C", f32));
 }

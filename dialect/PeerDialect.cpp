@@ -9,6 +9,7 @@
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace peer;
@@ -68,7 +69,10 @@ struct Field {
 
 FloatAttr f64(MLIRContext *context, double value) { return FloatAttr::get(Float64Type::get(context), value); }
 
-/// A finite number with or without a point. parseFloat refuses `1` and parseOptionalInteger eats the sign of `-0.5`;
+/// The least number above 0 that is one on every target: some flush subnormal numbers to 0.
+constexpr double kLeast = std::numeric_limits<float>::min();
+
+/// A number that f32 has, with or without a point. parseFloat refuses `1` and parseOptionalInteger eats the sign of `-0.5`;
 /// an attribute can be either.
 ParseResult parseNumber(AsmParser &parser, double &value) {
   SMLoc loc = parser.getCurrentLocation();
@@ -81,8 +85,11 @@ ParseResult parseNumber(AsmParser &parser, double &value) {
     value = double(whole.getInt());
   else
     return parser.emitError(loc, "expected a number, got ") << number;
-  if (!std::isfinite(value))
-    return parser.emitError(loc, "expected a finite number");
+  // All arithmetic is f32: what is 0 or infinite there would not be what was written.
+  if (!std::isfinite(value) || std::fabs(value) > std::numeric_limits<float>::max())
+    return parser.emitError(loc, "expected a finite number of f32, got ") << number;
+  if (value != 0 && std::fabs(value) < kLeast)
+    return parser.emitError(loc, "expected 0 or a number of at least 1.2e-38, which f32 can hold, got ") << number;
   return success();
 }
 
@@ -147,7 +154,7 @@ void printFields(AsmPrinter &printer, ArrayRef<std::pair<StringRef, FloatAttr>> 
 
 Attribute AdamWAttr::parse(AsmParser &parser, Type) {
   Field fields[] = {{"learning_rate", 1e-3, 0, 1e3}, {"beta1", 0.9, 0, 0.9999999}, {"beta2", 0.95, 0, 0.9999999},
-                    {"epsilon", 1e-8, 0, 1},         {"weight_decay", 0, 0, 1e3},  {"clip_norm", 0, 0, 1e30}};
+                    {"epsilon", 1e-8, kLeast, 1},    {"weight_decay", 0, 0, 1e3},  {"clip_norm", 0, 0, 1e30}};
   bool lazy;
   if (parseFields(parser, fields, lazy))
     return {};
@@ -205,8 +212,8 @@ Attribute InitAttr::parse(AsmParser &parser, Type) {
     k = InitKind::Normal;
     if (parser.parseLParen() || number(b) || parser.parseRParen())
       return {};
-    if (!(b >= 0))
-      return parser.emitError(loc, "the standard deviation must not be negative, got ") << b, Attribute();
+    if (!(b >= 0 && b <= 1e30))
+      return parser.emitError(loc, "the standard deviation must lie in [0, 1e30], got ") << b, Attribute();
   } else if (kind == "uniform") {
     k = InitKind::Uniform;
     if (parser.parseLParen() || number(a) || parser.parseComma() || number(b) || parser.parseRParen())

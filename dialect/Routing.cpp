@@ -2,6 +2,8 @@
 
 #include "Check.h"
 
+#include "mlir/IR/TypeUtilities.h"
+
 using namespace mlir;
 using namespace peer;
 
@@ -189,10 +191,10 @@ PEER_INFER(UsageOp) {
   Check check(loc, "usage");
   if (failed(check.shape(1, "idx", a.getIdx(), "T H K", Elements::I32)) ||
       failed(check.shape(1, "weights", a.getWeights(), "T H K", Elements::F32)) ||
-      failed(check.shape(1, "mass", a.getMass(), "N", Elements::F32)))
+      failed(check.shape(1, "mass", a.getMass(), "N", Elements::F32OrF64)))
     return failure();
-  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("N", Float32Type::get(context))}, types,
-                         /*tied=*/1);
+  return finishInference(check, a.getOperands(), a.getOuts(),
+                         {check.tensor("N", getElementTypeOrSelf(a.getMass().getType()))}, types, /*tied=*/1);
 }
 
 std::string UsageOp::getIndexNotation() { return "T . ., T . ., . -> ."; }

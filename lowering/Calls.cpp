@@ -53,8 +53,24 @@ Value peer::emitSigmoid(LoopBuilder &b, Value a) {
   return b.div(b.select(negative, e, one), b.add(one, e));
 }
 
+/// Where the tails of gelu and silu are 0, and their derivatives 0 and 1, in f32. What lies further out, infinities too,
+/// is taken for this, since infinity times 0 is none of them.
+static double tailOf(Activation kind) { return kind == Activation::Gelu ? 20 : 110; }
+
+/// The larger, or the smaller, of a number and a bound; NaN stays NaN.
+static Value atLeast(LoopBuilder &b, Value a, double bound) {
+  Value limit = b.f32(bound, a.getType());
+  return b.select(b.cmp(arith::CmpFPredicate::OLT, a, limit), limit, a);
+}
+static Value atMost(LoopBuilder &b, Value a, double bound) {
+  Value limit = b.f32(bound, a.getType());
+  return b.select(b.cmp(arith::CmpFPredicate::OGT, a, limit), limit, a);
+}
+
 Value peer::emitActivation(LoopBuilder &b, Activation kind, Value a) {
   Type type = a.getType();
+  if (kind != Activation::Relu)
+    a = atLeast(b, a, -tailOf(kind));
   switch (kind) {
   case Activation::Gelu: {
     Value erf = math::ErfOp::create(b, b.mul(a, b.f32(0.70710678118654752, type)));
@@ -70,6 +86,8 @@ Value peer::emitActivation(LoopBuilder &b, Activation kind, Value a) {
 
 Value peer::emitActivationGrad(LoopBuilder &b, Activation kind, Value a) {
   Type type = a.getType();
+  if (kind != Activation::Relu)
+    a = atMost(b, atLeast(b, a, -tailOf(kind)), tailOf(kind));
   switch (kind) {
   case Activation::Gelu: {
     // Phi(a) + a phi(a).

@@ -127,7 +127,11 @@ LogicalResult StepBuilder::copyLoss() {
   Block &body = loss.getBody().front();
   for (unsigned i = 0; i < loss.getNumArguments(); ++i)
     mapping.map(body.getArgument(i), entry.addArgumentLike(loss, i));
+  // What other results need is no part of the step.
+  auto needed = findNeededOps(body, body.getTerminator()->getOperand(0));
   for (Operation &op : body.without_terminator()) {
+    if (!needed.contains(&op))
+      continue;
     auto norm = dyn_cast<BatchNormOp>(op);
     if (!norm || norm.getBatchStatistics())
       builder.clone(op, mapping);

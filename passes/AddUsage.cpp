@@ -39,7 +39,7 @@ Histogram &findHistogram(func::FuncOp function, Mix mix, ParameterAttr pool,
     attributes.push_back(builder.getNamedAttr(attrs::kGrid, builder.getI64ArrayAttr({side, side})));
   }
   unsigned index = function.getNumArguments();
-  auto type = RankedTensorType::get({mix.getNumExperts()}, builder.getF32Type());
+  auto type = RankedTensorType::get({mix.getNumExperts()}, builder.getF64Type());
   (void)function.insertArgument(index, type, builder.getDictionaryAttr(attributes), mix.getLoc());
   it->second = {index, function.getArgument(index)};
   return it->second;

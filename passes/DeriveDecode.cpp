@@ -2,9 +2,9 @@
 
 #include "Entries.h"
 #include "Passes.h"
+#include "TokenFlow.h"
 
 #include "mlir/IR/IRMapping.h"
-#include "mlir/Interfaces/InferTypeOpInterface.h"
 
 using namespace mlir;
 using namespace peer;
@@ -26,34 +26,32 @@ struct Cache {
 /// Copies a forward function into an entry that continues a sequence.
 class DecodeBuilder {
 public:
-  DecodeBuilder(DecodeOp request, func::FuncOp forward) : request(request), forward(forward) {}
+  /// `tokens` is the count of tokens of one call, or dynamic; names of caches begin with `prefix`.
+  DecodeBuilder(DecodeOp request, func::FuncOp forward, StringRef prefix, int64_t tokens)
+      : request(request), forward(forward), prefix(prefix), tokensPerCall(tokens), flow(forward.getArgument(0)) {}
 
-  /// Builds the entry `name`; `tokens` is the count of tokens of one call, or dynamic.
-  LogicalResult build(StringRef name, StringRef kind, int64_t tokens);
+  LogicalResult build(StringRef name, StringRef kind);
 
 private:
-  void addArguments(EntryBuilder &entry, int64_t tokens);
+  void addArguments(EntryBuilder &entry);
+  InFlightDiagnostic refuse(Operation *op, const Twine &why);
+  LogicalResult checkContext(Operation *op, int64_t context);
   LogicalResult copyOp(EntryBuilder &entry, Operation *op);
   LogicalResult retype(EntryBuilder &entry, Operation *op);
 
   DecodeOp request;
   func::FuncOp forward;
+  std::string prefix;
+  int64_t tokensPerCall;
+  TokenFlow flow;
   IRMapping mapping;
   Value position;
   SmallVector<Cache> caches;
   unsigned nextCache = 0;
+  /// The first op that counts positions, and the context it counts them in.
+  Operation *contextOf = nullptr;
+  int64_t contextLength = 0;
 };
-
-/// Whether row t of the results depends on row t of the operands alone.
-bool keepsTokensApart(Operation *op) {
-  if (auto linear = dyn_cast<LinearOp>(op))
-    return !linear.getTransposeX();
-  if (auto norm = dyn_cast<BatchNormOp>(op))
-    return !norm.getBatchStatistics();
-  return isa<ScoreOp, SelectOp, GateOp, MixOp, QuantizedMixOp, ReshapeOp, EmbeddingOp, RMSNormOp, LayerNormOp,
-             ActivationOp, CrossEntropyOp>(op) ||
-         op->hasTrait<OpTrait::Elementwise>() || op->hasTrait<OpTrait::ConstantLike>();
-}
 
 /// One input of tokens, one output: what a decoder is.
 LogicalResult checkForward(DecodeOp request, func::FuncOp forward) {
@@ -64,35 +62,68 @@ LogicalResult checkForward(DecodeOp request, func::FuncOp forward) {
   return success();
 }
 
-void DecodeBuilder::addArguments(EntryBuilder &entry, int64_t tokens) {
+void DecodeBuilder::addArguments(EntryBuilder &entry) {
   Location loc = request.getLoc();
   Builder builder(request);
   Block &body = forward.getBody().front();
-  auto tokensType = RankedTensorType::get({tokens}, builder.getI32Type());
+  auto tokensType = RankedTensorType::get({tokensPerCall}, builder.getI32Type());
   mapping.map(body.getArgument(0), entry.addArgument(tokensType, body.getArgument(0).getLoc(), "tokens", role::kInput));
   position = entry.addArgument(RankedTensorType::get({}, builder.getI32Type()), loc, "position", role::kScalar);
   for (unsigned i = 1; i < forward.getNumArguments(); ++i)
     mapping.map(body.getArgument(i), entry.addArgumentLike(forward, i));
   for (AttentionOp attention : body.getOps<AttentionOp>()) {
+    if (!flow.dependsOnTokens(attention))
+      continue;
     int64_t width = cast<ShapedType>(attention.getKey().getType()).getDimSize(1);
     auto type = RankedTensorType::get({int64_t(attention.getContextLength()), width}, builder.getF32Type());
-    std::string name = "cache." + std::to_string(caches.size());
+    std::string name = prefix + "cache." + std::to_string(caches.size());
     BlockArgument keys = entry.addArgument(type, attention.getLoc(), name + ".key", role::kState);
     BlockArgument values = entry.addArgument(type, attention.getLoc(), name + ".value", role::kState);
     caches.push_back({keys, values, name, keys, values});
   }
 }
 
+InFlightDiagnostic DecodeBuilder::refuse(Operation *op, const Twine &why) {
+  InFlightDiagnostic diag = op->emitError() << "op '" << op->getName() << "' " << why << ", so @" << forward.getName()
+                                            << " cannot be decoded one token at a time";
+  diag.attachNote(request.getLoc()) << "decoding was asked for here";
+  return diag;
+}
+
+/// In the forward function, positions begin again with each context; a decoded sequence has one position.
+LogicalResult DecodeBuilder::checkContext(Operation *op, int64_t context) {
+  if (!contextOf) {
+    contextOf = op;
+    contextLength = context;
+  }
+  if (context == contextLength)
+    return success();
+  InFlightDiagnostic diag =
+      refuse(op, "has a context of " + Twine(context) + " beside another of " + Twine(contextLength));
+  diag.attachNote(contextOf->getLoc()) << "the context of " << contextLength << " is here";
+  return diag;
+}
+
 LogicalResult DecodeBuilder::copyOp(EntryBuilder &entry, Operation *op) {
   OpBuilder &builder = entry.builder;
   auto mapped = [&](Value value) { return mapping.lookup(value); };
-  if (auto rotary = dyn_cast<RotaryOp>(op); rotary && !rotary.getInverse()) {
+  if (!flow.dependsOnTokens(op)) {
+    builder.clone(*op, mapping);
+    return success();
+  }
+  if (auto rotary = dyn_cast<RotaryOp>(op)) {
+    if (rotary.getInverse())
+      return refuse(op, "turns positions back");
+    if (failed(checkContext(op, rotary.getContextLength())))
+      return failure();
     auto moved = RotaryAtOp::create(builder, op->getLoc(), mapped(rotary.getX()), position, rotary.getHeadsAttr(),
                                     rotary.getBaseAttr(), ValueRange());
     mapping.map(op->getResults(), moved->getResults());
     return success();
   }
   if (auto attention = dyn_cast<AttentionOp>(op)) {
+    if (failed(checkContext(op, attention.getContextLength())))
+      return failure();
     Cache &cache = caches[nextCache++];
     auto cached = CachedAttentionOp::create(builder, op->getLoc(), mapped(attention.getQuery()),
                                             mapped(attention.getKey()), mapped(attention.getValue()), cache.keys,
@@ -102,60 +133,44 @@ LogicalResult DecodeBuilder::copyOp(EntryBuilder &entry, Operation *op) {
     cache.newValues = cached.getResult(2);
     return success();
   }
-  if (!keepsTokensApart(op)) {
-    InFlightDiagnostic diag = op->emitError() << "op '" << op->getName() << "' may mix tokens, so @"
-                                              << forward.getName() << " cannot be decoded one token at a time";
-    diag.attachNote(request.getLoc()) << "decoding was asked for here";
-    return diag;
-  }
   return retype(entry, op);
 }
 
+/// Copies an op whose operands have other numbers of rows than in the forward function.
 LogicalResult DecodeBuilder::retype(EntryBuilder &entry, Operation *op) {
   Operation *copy = entry.builder.clone(*op, mapping);
-  if (copy->hasTrait<OpTrait::ConstantLike>())
-    return success();
-  if (auto reshape = dyn_cast<ReshapeOp>(copy)) {
-    // The rows of the result follow from those of the operand.
-    auto from = cast<RankedTensorType>(reshape.getX().getType());
-    auto to = cast<RankedTensorType>(reshape.getType());
-    int64_t row = 1;
-    for (int64_t size : to.getShape().drop_front())
-      row *= size;
-    if (from.hasStaticShape() && (row == 0 || from.getNumElements() % row != 0))
-      return op->emitOpError() << "joins rows of several tokens, so @" << forward.getName()
-                               << " cannot be decoded one token at a time";
-    SmallVector<int64_t> shape(to.getShape());
-    shape[0] = from.hasStaticShape() ? from.getNumElements() / row : ShapedType::kDynamic;
-    reshape.setType(RankedTensorType::get(shape, to.getElementType()));
-  }
-  auto inferring = dyn_cast<InferTypeOpInterface>(copy);
-  if (!inferring)
-    return op->emitError() << "op '" << op->getName() << "' does not infer its result types, so @" << forward.getName()
-                           << " cannot be rebuilt for one token";
-  SmallVector<Type> types;
-  if (failed(inferring.inferReturnTypes(copy->getContext(), copy->getLoc(), copy->getOperands(),
-                                        copy->getDiscardableAttrDictionary(), copy->getPropertiesStorage(),
-                                        copy->getRegions(), types)))
-    return failure();
-  for (auto [result, type] : llvm::zip_equal(copy->getResults(), types))
-    result.setType(type);
+  // The rows that all calls of this entry have, where that is known.
+  auto rowsOf = [&](Value original) {
+    return ShapedType::isDynamic(tokensPerCall) ? tokensPerCall : tokensPerCall * flow.of(original).perToken;
+  };
+  auto resized = [&](Value original) {
+    auto type = cast<RankedTensorType>(original.getType());
+    SmallVector<int64_t> shape(type.getShape());
+    shape[flow.of(original).dim] = rowsOf(original);
+    return RankedTensorType::get(shape, type.getElementType());
+  };
+  if (auto reshape = dyn_cast<ReshapeOp>(copy))
+    reshape.setType(resized(op->getResult(0)));
+  for (auto [result, original] : llvm::zip_equal(copy->getResults(), op->getResults()))
+    result.setType(resized(original));
   return success();
 }
 
-LogicalResult DecodeBuilder::build(StringRef name, StringRef kind, int64_t tokens) {
+LogicalResult DecodeBuilder::build(StringRef name, StringRef kind) {
+  auto ops = forward.getBody().front().without_terminator();
+  for (Operation &op : ops)
+    if (std::string why = flow.visit(&op); !why.empty())
+      return refuse(&op, why);
   EntryBuilder entry(request, name, kind, forward.getName());
-  addArguments(entry, tokens);
-  int64_t context = 0;
-  for (Operation &op : forward.getBody().front().without_terminator()) {
-    if (auto attention = dyn_cast<AttentionOp>(op)) {
-      int64_t length = attention.getContextLength();
-      context = context ? std::min(context, length) : length;
-    }
+  addArguments(entry);
+  for (Operation &op : ops)
     if (failed(copyOp(entry, &op)))
       return failure();
-  }
-  entry.addResult(mapping.lookup(forward.getBody().front().getTerminator()->getOperand(0)), "logits");
+  Value result = forward.getBody().front().getTerminator()->getOperand(0);
+  if (TokenRows rows = flow.of(result); rows.depends() && rows != TokenRows{0, 1})
+    return refuse(result.getDefiningOp(), rows.dim == 0 ? "returns " + Twine(rows.perToken) + " rows per token"
+                                                        : "returns tokens along dimension " + Twine(rows.dim));
+  entry.addResult(mapping.lookup(result), "logits");
   for (Cache &cache : caches) {
     entry.addResult(cache.newKeys, cache.name + ".key", cache.keys);
     entry.addResult(cache.newValues, cache.name + ".value", cache.values);
@@ -163,19 +178,23 @@ LogicalResult DecodeBuilder::build(StringRef name, StringRef kind, int64_t token
   FailureOr<func::FuncOp> function = entry.finish();
   if (failed(function))
     return failure();
-  // A longer prompt would overwrite keys that its own tokens still attend to.
-  if (context && ShapedType::isDynamic(tokens))
-    (*function)->setAttr(attrs::kMaxTokens, Builder(request).getI64IntegerAttr(context));
+  // A longer prompt would overwrite keys that its own tokens still attend to, and be more than one sequence.
+  if (contextOf && ShapedType::isDynamic(tokensPerCall))
+    (*function)->setAttr(attrs::kMaxTokens, Builder(request).getI64IntegerAttr(contextLength));
   return success();
 }
 
 struct DeriveDecodePass : peer::impl::DeriveDecodeBase<DeriveDecodePass> {
   void runOnOperation() override {
+    // States are shared by name: sequences of several requests may alternate.
+    bool several = llvm::range_size(getOperation().getOps<DecodeOp>()) > 1;
     for (DecodeOp request : llvm::make_early_inc_range(getOperation().getOps<DecodeOp>())) {
+      std::string prefix = several ? (request.getSymName() + ".").str() : "";
       FailureOr<func::FuncOp> forward = findRequestedFunction(request, request.getFunctionAttr());
       if (failed(forward) || failed(checkForward(request, *forward)) ||
-          failed(DecodeBuilder(request, *forward).build(request.getPrefill(), kind::kPrefill, ShapedType::kDynamic)) ||
-          failed(DecodeBuilder(request, *forward).build(request.getSymName(), kind::kDecode, 1)))
+          failed(DecodeBuilder(request, *forward, prefix, ShapedType::kDynamic)
+                     .build(request.getPrefill(), kind::kPrefill)) ||
+          failed(DecodeBuilder(request, *forward, prefix, 1).build(request.getSymName(), kind::kDecode)))
         return signalPassFailure();
       request.erase();
       eraseIfUnused(*forward);

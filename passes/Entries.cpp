@@ -4,6 +4,7 @@
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/StringSet.h"
 
 #include <numeric>
@@ -192,7 +193,28 @@ FailureOr<func::FuncOp> peer::findRequestedFunction(Operation *request, FlatSymb
   if (!function.getBody().hasOneBlock())
     return request->emitOpError() << "wants a function without control flow, but @" << name.getValue() << " has "
                                   << function.getBody().getBlocks().size() << " blocks";
+  eraseDeadOps(function.front(), function.front().getTerminator()->getOperands());
   return function;
+}
+
+llvm::DenseSet<Operation *> peer::findNeededOps(Block &block, ValueRange values) {
+  llvm::DenseSet<Operation *> needed;
+  auto need = [&](Value value) {
+    if (Operation *op = value.getDefiningOp(); op && op->getBlock() == &block)
+      needed.insert(op);
+  };
+  llvm::for_each(values, need);
+  for (Operation &op : llvm::reverse(block))
+    if (needed.contains(&op))
+      op.walk([&](Operation *inner) { llvm::for_each(inner->getOperands(), need); });
+  return needed;
+}
+
+void peer::eraseDeadOps(Block &block, ValueRange values) {
+  llvm::DenseSet<Operation *> needed = findNeededOps(block, values);
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+    if (!needed.contains(&op) && isOpTriviallyDead(&op))
+      op.erase();
 }
 
 bool peer::eraseIfUnused(func::FuncOp function) {

@@ -81,8 +81,15 @@ llvm::StringRef getRole(mlir::func::FuncOp function, unsigned argument);
 llvm::StringRef getArgumentName(mlir::func::FuncOp function, unsigned argument);
 llvm::StringRef getResultName(mlir::func::FuncOp function, unsigned result);
 
-/// The function a request names. It must have one block; `request` is blamed
-/// where it has not.
+/// The ops of a block that these of its values need.
+llvm::DenseSet<mlir::Operation *> findNeededOps(mlir::Block &block, mlir::ValueRange values);
+
+/// Erases the others: what a block computes for other callers must not stand in the way of what is derived from a
+/// function.
+void eraseDeadOps(mlir::Block &block, mlir::ValueRange values);
+
+/// The function a request names, without dead ops. It must have one block;
+/// `request` is blamed where it has not.
 mlir::FailureOr<mlir::func::FuncOp> findRequestedFunction(mlir::Operation *request, mlir::FlatSymbolRefAttr name);
 
 /// Erases a private function that nothing uses, such as one that only a request

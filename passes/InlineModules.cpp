@@ -191,6 +191,8 @@ FailureOr<func::FuncOp> InlineModulesPass::buildEntry(func::FuncOp source, Strin
     StringRef name = getResultName(source, i);
     entry.addResult(value, name.empty() ? "result" + std::to_string(i) : name.str(), updates);
   }
+  // Contexts and ranges are those of what the results need.
+  eraseDeadOps(*entry.builder.getBlock(), results);
   FailureOr<func::FuncOp> finished = entry.finish();
   if (failed(finished))
     return failure();

@@ -87,6 +87,23 @@ Result<ScalarValue> scalarValue(const Entry &entry, const Argument &argument, co
   return result;
 }
 
+/// A sequence has no token before its first, and a prefill of several ends within the context: it would overwrite what its
+/// own tokens attend to.
+Status checkPosition(const Entry &entry, int64_t tokens, const ScalarMap &scalars) {
+  if (entry.kind != EntryKind::Prefill && entry.kind != EntryKind::Decode)
+    return {};
+  auto position = scalars.find("position");
+  if (position == scalars.end())
+    return {};
+  if (position->second < 0)
+    return Status::error("entry \"", entry.name, "\": scalar \"position\" is ", position->second,
+                         ", expected 0 or more");
+  if (entry.most > 0 && tokens > 1 && position->second + static_cast<double>(tokens) > static_cast<double>(entry.most))
+    return Status::error("entry \"", entry.name, "\": ", tokens, " tokens from position ", position->second,
+                         " on end beyond the context of ", entry.most);
+  return {};
+}
+
 /// Wraps the buffers that the compiled code returned.
 Result<TensorMap> takeResults(const Entry &entry, std::vector<ResultView> views, int64_t tokens) {
   Status status = checkResults(entry, views, tokens);
@@ -155,6 +172,7 @@ Result<TensorMap> Session::call(const Entry &entry, const TensorMap &inputs, con
   for (const auto &[name, value] : scalars)
     if (const Argument *argument = entry.findArgument(name); !argument || argument->role != Role::Scalar)
       return Status::error("entry \"", entry.name, "\": it has no scalar \"", name, "\"");
+  PEER_TRY(checkPosition(entry, tokens, scalars));
   std::vector<ScalarValue> values(entry.arguments.size());
   for (size_t i = 0; i < values.size(); ++i)
     if (entry.arguments[i].role == Role::Scalar) {

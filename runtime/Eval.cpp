@@ -6,15 +6,26 @@
 
 namespace peer::runtime {
 
+std::vector<double> readGateMass(const Session &session, const Argument &argument) {
+  auto found = session.usage().find(argument.name);
+  if (argument.role != Role::Usage || found == session.usage().end())
+    return {};
+  auto widen = [](auto values) { return std::vector<double>(values.begin(), values.end()); };
+  switch (found->second.dtype()) {
+  case DType::F64:
+    return widen(found->second.as<double>());
+  case DType::F32:
+    return widen(found->second.as<float>());
+  default:
+    return {};
+  }
+}
+
 std::vector<LayerUsage> readLayerUsage(const Session &session, const Entry &entry) {
   std::vector<LayerUsage> layers;
-  for (const Argument &argument : entry.arguments) {
-    auto found = session.usage().find(argument.name);
-    if (argument.role != Role::Usage || argument.dtype != DType::F32 || found == session.usage().end())
-      continue;
-    std::span<const float> mass = found->second.as<float>();
-    layers.push_back({argument.name, static_cast<int64_t>(mass.size()), computeUsageMetrics(mass)});
-  }
+  for (const Argument &argument : entry.arguments)
+    if (std::vector<double> mass = readGateMass(session, argument); !mass.empty())
+      layers.push_back({argument.name, static_cast<int64_t>(mass.size()), computeUsageMetrics(mass)});
   return layers;
 }
 

@@ -26,6 +26,10 @@ struct EvalOptions {
 Result<EvalRecord> evaluateText(Session &session, const LanguageEntry &model, TextView text,
                                 const EvalOptions &options);
 
+/// The gate mass per expert that the session holds for an argument of the role usage: f64, or f32 in artifacts of older
+/// compilers. Empty where there is none.
+std::vector<double> readGateMass(const Session &session, const Argument &argument);
+
 /// Usage and unevenness of each layer that an entry records, from the gate mass the session holds now.
 std::vector<LayerUsage> readLayerUsage(const Session &session, const Entry &entry);
 

@@ -51,9 +51,9 @@ struct LogRange {
   int low = -1, high = 1;
 };
 
-LogRange rangeOf(std::span<const float> mass, double even) {
-  float least = INFINITY, most = 0;
-  for (float m : mass)
+LogRange rangeOf(std::span<const double> mass, double even) {
+  double least = INFINITY, most = 0;
+  for (double m : mass)
     if (m > 0 && std::isfinite(m))
       least = std::min(least, m), most = std::max(most, m);
   if (most == 0)
@@ -114,8 +114,8 @@ std::string renderGrid(const UsagePicture &picture, double total) {
 
 /// Shares in falling order: how much of the layer's work its busiest experts do.
 std::string renderSorted(const UsagePicture &picture, double total) {
-  std::vector<float> sorted;
-  for (float m : picture.mass)
+  std::vector<double> sorted;
+  for (double m : picture.mass)
     if (m > 0)
       sorted.push_back(m);
   std::sort(sorted.begin(), sorted.end(), std::greater<>());
@@ -134,7 +134,7 @@ std::string renderSorted(const UsagePicture &picture, double total) {
 
 std::string renderUsage(const UsagePicture &picture) {
   double total = 0;
-  for (float m : picture.mass)
+  for (double m : picture.mass)
     total += m > 0 ? m : 0;
   UsageMetrics metrics = computeUsageMetrics(picture.mass);
   char text[160];

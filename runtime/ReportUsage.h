@@ -13,7 +13,7 @@ namespace peer::runtime {
 /// A layer's gate mass per expert.
 struct UsagePicture {
   std::string layer;
-  std::span<const float> mass;
+  std::vector<double> mass;
   /// Rows and columns of the product-key grid; expert = row * columns + column.
   std::optional<std::array<int64_t, 2>> grid;
 };

@@ -7,11 +7,11 @@
 
 namespace peer::runtime {
 
-UsageMetrics computeUsageMetrics(std::span<const float> mass) {
+UsageMetrics computeUsageMetrics(std::span<const double> mass) {
   double total = 0.0;
   size_t used = 0;
-  for (float m : mass) {
-    if (!(m > 0.0f))
+  for (double m : mass) {
+    if (!(m > 0.0))
       continue;
     total += m;
     ++used;
@@ -21,8 +21,8 @@ UsageMetrics computeUsageMetrics(std::span<const float> mass) {
 
   // The sum of z ln (z N) equals ln N + sum z ln z, and near even use its terms are small instead of cancelling.
   double count = static_cast<double>(mass.size()), divergence = 0.0;
-  for (float m : mass) {
-    if (!(m > 0.0f))
+  for (double m : mass) {
+    if (!(m > 0.0))
       continue;
     double z = m / total;
     divergence += z * std::log(z * count);

@@ -20,6 +20,6 @@ struct UsageMetrics {
 
 /// Computes both metrics, in double precision. Masses that are not above zero (and NaN) count as zero. Without experts,
 /// or when no expert has any mass, nothing is used and nothing is uneven: both metrics are 0.
-UsageMetrics computeUsageMetrics(std::span<const float> mass);
+UsageMetrics computeUsageMetrics(std::span<const double> mass);
 
 } // namespace peer::runtime

@@ -2,6 +2,8 @@
 
 #include "Loops.h"
 
+#include "lowering/GateMass.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::loops;
@@ -102,11 +104,23 @@ void loops::emitGate(GateOp op, LoopBuilder &b) {
 
 void loops::emitUsage(UsageOp op, LoopBuilder &b) {
   Value idx = op.getIdx(), weights = op.getWeights(), mass = op.getMass();
+  Type f64 = b.getF64Type();
+  Value experts = b.dim(mass, 0), sums = mass;
+  bool narrow = cast<MemRefType>(mass.getType()).getElementType() != f64;
+  if (narrow) {
+    sums = b.heap({b.staticDim(mass, 0)}, f64);
+    Value zero = arith::ConstantOp::create(b, b.getF64FloatAttr(0));
+    b.loop(experts, [&](Value e) { b.store(zero, sums, {e}); });
+  }
   nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
     Value expert = b.load(idx, at);
     b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {
-      Value e = b.toIndex(expert);
-      b.store(b.add(b.load(mass, {e}), b.load(weights, at)), mass, {e});
+      Value e = b.toIndex(expert), weight = arith::ExtFOp::create(b, f64, b.load(weights, at));
+      b.store(b.add(b.load(sums, {e}), weight), sums, {e});
     });
   });
+  if (!narrow)
+    return;
+  b.loop(experts, [&](Value e) { addMass(b, mass, e, b.load(sums, {e})); });
+  b.free(sums);
 }

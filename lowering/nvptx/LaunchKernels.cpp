@@ -17,6 +17,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/ValueBoundsOpInterface.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -173,12 +174,11 @@ static void sinkConstants(gpu::LaunchOp launch) {
       replaceAllUsesInRegionWith(value, b.clone(*global)->getResult(0), launch.getBody());
 }
 
-/// Names a launch after its kernel; all kernels share one module.
-static void nameLaunches(func::FuncOp function) {
-  int64_t number = 0;
+/// Names a function's launches, `number` of which have this name already; all kernels share one module.
+static void nameLaunches(func::FuncOp function, StringRef stem, int64_t &number) {
   function.walk([&](gpu::LaunchOp launch) {
     launch.setModuleAttr(FlatSymbolRefAttr::get(function.getContext(), "kernels"));
-    std::string name = function.getName().substr(StringRef("kernel_").size()).str();
+    std::string name = stem.str();
     if (number > 0)
       name += "_part" + std::to_string(number);
     ++number;
@@ -187,13 +187,25 @@ static void nameLaunches(func::FuncOp function) {
   });
 }
 
-/// Copies between buffers of an entry stay on the device.
+/// Whether a buffer is a constant's, which the host has and the device has not.
+static bool isConstant(Value buffer) {
+  while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
+    buffer = view.getViewSource();
+  return buffer.getDefiningOp<memref::GetGlobalOp>() != nullptr;
+}
+
+/// Copies between buffers of an entry stay on the device; constants that are results come out of kernels.
 static void launchCopies(func::FuncOp entry) {
   SmallVector<memref::CopyOp> copies;
   entry.walk([&](memref::CopyOp copy) { copies.push_back(copy); });
   for (memref::CopyOp copy : copies) {
     OpBuilder at(copy);
     LoopBuilder host(at, copy.getLoc());
+    if (isConstant(copy.getSource())) {
+      launchWhole(copy, host);
+      copy.erase();
+      continue;
+    }
     emitAndWait(host, [&](Type token, Value start) {
       return gpu::MemcpyOp::create(host, token, start, copy.getTarget(), copy.getSource());
     });
@@ -207,11 +219,14 @@ struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
 
   void runOnOperation() override {
     SmallVector<Operation *> whole;
+    int64_t constants = 0;
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {
       if (function.isExternal())
         continue;
-      if (!function.isPrivate())
+      if (!function.isPrivate()) {
         launchCopies(function);
+        nameLaunches(function, "constant", constants);
+      }
       for (auto op : function.getOps<GraphOpInterface>())
         whole.push_back(op);
     }
@@ -237,7 +252,8 @@ struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
           return signalPassFailure();
         op.erase();
       }
-      nameLaunches(function);
+      int64_t parts = 0;
+      nameLaunches(function, function.getName().substr(StringRef("kernel_").size()), parts);
     }
   }
 };

@@ -4,6 +4,8 @@
 #include "PoolSort.h"
 #include "Update.h"
 
+#include "lowering/GateMass.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::nvptx;
@@ -110,11 +112,10 @@ static void emitUsageBlock(BlockBuilder &b, Value block, Value idx, Value weight
     return std::pair<Value, Value>{b.toIndex(b.load(starts, {segment})), b.select(isLast, pairs, following)};
   };
   auto pairAt = [&](Value entry) { return b.toIndex(b.load(order, {entry})); };
-  auto add = [&](Value entry, ValueRange sum) { return Values{b.add(sum[0], b.load(weights, {pairAt(entry)}))}; };
-  auto addMass = [&](Value low, Value sum) {
-    Value expert = b.toIndex(b.load(idx, {pairAt(low)}));
-    b.store(b.add(b.load(mass, {expert}), sum), mass, {expert});
+  auto weightAt = [&](Value entry) -> Value {
+    return arith::ExtFOp::create(b, b.getF64Type(), b.load(weights, {pairAt(entry)}));
   };
+  auto addSum = [&](Value low, Value sum) { addMass(b, mass, b.toIndex(b.load(idx, {pairAt(low)})), sum); };
   Value mine = b.add(base, b.thread()), thread = b.thread(), here = b.cmp(CmpIPredicate::ult, mine, segments);
   b.onEachThread([&] {
     b.store(b.i32(0), longOnes, {thread});
@@ -124,16 +125,23 @@ static void emitUsageBlock(BlockBuilder &b, Value block, Value idx, Value weight
       b.ifThen(
           b.cmp(CmpIPredicate::ugt, b.sub(last, first), b.index(kLongSegment)),
           [&] { b.store(b.i32(1), longOnes, {thread}); },
-          [&] { addMass(first, b.loop(first, last, {b.f32(0)}, add)[0]); });
+          [&] {
+            Value zero = arith::ConstantOp::create(b, b.getF64FloatAttr(0));
+            auto add = [&](Value entry, ValueRange sum) { return Values{b.add(sum[0], weightAt(entry))}; };
+            addSum(first, b.loop(first, last, {zero}, add)[0]);
+          });
     });
   });
   b.barrier();
   b.loop(kThreads, [&](Value i) {
     b.ifThen(b.cmp(CmpIPredicate::ne, b.load(longOnes, {i}), b.i32(0)), [&] {
       auto [low, high] = bounds(b.add(base, i));
-      Value sum = b.blockSum(b.loop(b.add(low, b.thread()), high, {b.f32(0)}, add, kThreads)[0]);
-      Value first = low;
-      b.onOneThread([&] { addMass(first, sum); });
+      Sums sums(b);
+      b.loop(b.add(low, b.thread()), high, [&](Value entry) { sums.add(b, weightAt(entry)); }, kThreads);
+      Value first = low, sum = sums.total(b);
+      b.onOneThread([&] { addSum(first, sum); });
+      // The next sums take the same place.
+      b.barrier();
     });
   });
 }

@@ -2,6 +2,7 @@
 
 #include "TrainReport.h"
 
+#include "../Eval.h"
 #include "../File.h"
 #include "../Report.h"
 
@@ -80,11 +81,9 @@ Status writeTrainReport(const TrainSummary &summary, const TrainSettings &settin
                      concat(summary.best, " (step ", formatCount(static_cast<double>(summary.bestStep)), ")")}};
   report.settings = settingsRows(settings, session);
 
-  for (const Argument &argument : usageEntry.arguments) {
-    auto found = session.usage().find(argument.name);
-    if (argument.role == Role::Usage && argument.dtype == DType::F32 && found != session.usage().end())
-      report.usage.push_back({argument.name, found->second.as<float>(), argument.grid});
-  }
+  for (const Argument &argument : usageEntry.arguments)
+    if (std::vector<double> mass = readGateMass(session, argument); !mass.empty())
+      report.usage.push_back({argument.name, std::move(mass), argument.grid});
   return writeFile(summary.report, renderReport(report));
 }
 

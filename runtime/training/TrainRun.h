@@ -69,6 +69,7 @@ private:
   /// The last step was begun, and left everything as it was because its loss or gradients were not finite.
   bool vetoed = false;
   int64_t start = 0, evalEvery = 1, lastEvaluated = -1, lastLoggedEvaluation = -1, lastSaved = -1, lastTried = -1;
+  int64_t lastChecked = -1;
   Clock::time_point loopStart, lastSave;
   Smoother loss{kDisplayMemory}, stepSeconds{kDisplayMemory};
 };

@@ -10,6 +10,8 @@ namespace peer::runtime {
 
 /// A finite loss does not prove that the update after it was: such parameters must not replace good ones.
 Status TrainRun::checkFinite() {
+  if (lastChecked == summary.step)
+    return {};
   PEER_TRY(session->download());
   const Session &kept = *session;
   std::string what = "parameter", name = findNonFinite(kept.parameters());
@@ -17,8 +19,10 @@ Status TrainRun::checkFinite() {
     what = "optimizer state";
     name = findNonFinite(kept.states());
   }
-  if (name.empty())
+  if (name.empty()) {
+    lastChecked = summary.step;
     return {};
+  }
   stateIsGood = false;
   return Status::error("the ", what, " ", name, " has values that are not finite after step ", summary.step,
                        ": training stopped, a lower learning rate may help");

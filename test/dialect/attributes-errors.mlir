@@ -20,6 +20,33 @@ module attributes {test.a = #peer.adamw<learning_rate = -0.1>} {}
 
 // -----
 
+// Rows without a gradient would become 0 / 0.
+// expected-error @+1 {{'epsilon' must lie in [1.175494e-38, 1.000000e+00], got 0.000000e+00}}
+module attributes {test.a = #peer.adamw<epsilon = 0.0>} {}
+
+// -----
+
+// expected-error @+1 {{expected 0 or a number of at least 1.2e-38, which f32 can hold, got 1.000000e-60}}
+module attributes {test.a = #peer.adamw<epsilon = 1.0e-60>} {}
+
+// -----
+
+// Clipping to what is 0 in f32 would stop training without a word.
+// expected-error @+1 {{expected 0 or a number of at least 1.2e-38, which f32 can hold, got 1.000000e-46}}
+module attributes {test.a = #peer.sgd<clip_norm = 1.0e-46>} {}
+
+// -----
+
+// expected-error @+1 {{'clip_norm' must lie in [0.000000e+00, 1.000000e+30], got -1.000000e+00}}
+module attributes {test.a = #peer.sgd<clip_norm = -1>} {}
+
+// -----
+
+// expected-error @+1 {{expected a finite number of f32, got 0x7FF8000000000000}}
+module attributes {test.a = #peer.adamw<weight_decay = 0x7FF8000000000000 : f64>} {}
+
+// -----
+
 // expected-error @+1 {{'momentum' must lie in [0.000000e+00, 9.999999e-01], got 1.000000e+00}}
 module attributes {test.a = #peer.sgd<momentum = 1>} {}
 
@@ -77,7 +104,7 @@ func.func @init_missing() {
 // -----
 
 func.func @init_negative_std() {
-  // expected-error @+1 {{the standard deviation must not be negative, got -1.000000e-01}}
+  // expected-error @+1 {{the standard deviation must lie in [0, 1e30], got -1.000000e-01}}
   %0 = peer.param "a" normal(-0.1) : tensor<4xf32>
   return
 }
@@ -93,8 +120,32 @@ func.func @init_empty_range() {
 // -----
 
 func.func @init_infinite() {
-  // expected-error @+1 {{expected a finite number}}
+  // expected-error @+1 {{expected a finite number of f32, got 0x7FF0000000000000}}
   %0 = peer.param "a" constant(1.0e999) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @init_infinite_in_f32() {
+  // expected-error @+1 {{expected a finite number of f32, got -1.000000e+39}}
+  %0 = peer.param "a" uniform(-1.0e39, 1.0) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @init_too_small_for_f32() {
+  // expected-error @+1 {{expected 0 or a number of at least 1.2e-38, which f32 can hold, got 1.000000e-46}}
+  %0 = peer.param "a" normal(1.0e-46) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @init_std_of_infinite_values() {
+  // expected-error @+1 {{the standard deviation must lie in [0, 1e30], got 1.000000e+38}}
+  %0 = peer.param "a" normal(1.0e38) : tensor<4xf32>
   return
 }
 

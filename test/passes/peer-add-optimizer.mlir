@@ -131,3 +131,24 @@ func.func @loss(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32
   return %m : tensor<f32>
 }
 peer.train @train_step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+// What the loss does not need, for another result or for none, is no part of the step: it has nothing to be trained for, and
+// neither blocks the step nor moves statistics.
+// CHECK-LABEL: func.func @train_step(
+// CHECK-NOT:     peer.multiple_of
+// CHECK-NOT:     peer.batch_norm
+// CHECK-NOT:     peer.rotary
+// CHECK:         return
+func.func @loss(%x: tensor<?x8xf32>, %t: tensor<?xi32>) -> (tensor<f32>, tensor<?x8xf32>) {
+  %w = peer.param "w" normal(0.02) : tensor<8x8xf32>
+  %s = peer.param "statistics" ones : tensor<8xf32>
+  %y = peer.linear %x, %w : tensor<?x8xf32>, tensor<8x8xf32>
+  %n = peer.batch_norm %y, %s, %s, %s, %s : tensor<?x8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+  %r = peer.rotary %y heads 1 context 5 : tensor<?x8xf32>
+  %l = peer.cross_entropy %y, %t : tensor<?x8xf32>, tensor<?xi32>
+  %m = peer.mean %l : tensor<?xf32>
+  return %m, %n : tensor<f32>, tensor<?x8xf32>
+}
+peer.train @train_step of @loss {optimizer = #peer.sgd}

@@ -3,8 +3,8 @@
 // Mixes of one pool share a histogram, named after it; the grid is that of the product keys. A mix of one expert has
 // nothing to count, and the pool of the last mix has no name.
 // CHECK-LABEL: func.func @loss(
-// CHECK-SAME:    %[[MASS:[a-z0-9]+]]: tensor<16xf32> {bufferization.writable = true, peer.grid = [4, 4], peer.name = "experts", peer.role = "usage"})
-// CHECK-SAME:    -> (tensor<?x8xf32>, tensor<16xf32> {peer.name = "experts", peer.updates = 4 : i64})
+// CHECK-SAME:    %[[MASS:[a-z0-9]+]]: tensor<16xf64> {bufferization.writable = true, peer.grid = [4, 4], peer.name = "experts", peer.role = "usage"})
+// CHECK-SAME:    -> (tensor<?x8xf32>, tensor<16xf64> {peer.name = "experts", peer.updates = 4 : i64})
 // CHECK:         %[[S:.*]]:2 = peer.select
 // CHECK:         %[[Y:.*]] = peer.mix
 // CHECK-NEXT:    %[[M1:.*]] = peer.usage %[[S]]#0, %[[S]]#1, %[[MASS]]
@@ -33,7 +33,7 @@ func.func @loss(%x: tensor<?x8xf32>, %logits: tensor<?x1x2x4xf32>,
 // CHECK-NOT:     peer.usage
 // CHECK-LABEL: func.func @step(
 // CHECK-SAME:    peer.range = [-1, 16]
-// CHECK-SAME:    tensor<16xf32> {bufferization.writable = true, peer.name = "experts", peer.role = "usage"}
+// CHECK-SAME:    tensor<16xf64> {bufferization.writable = true, peer.name = "experts", peer.role = "usage"}
 // CHECK:         peer.usage
 func.func @forward(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>,
     %pool: tensor<16x2x8xf32> {peer.name = "experts", peer.parameter = #peer.parameter<"experts", <zeros>, "default", true>})
@@ -52,7 +52,7 @@ func.func @step(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32
 
 // Quantized experts are counted under the name of their pool.
 // CHECK-LABEL: func.func @quantized(
-// CHECK-SAME:    %[[MASS:[a-z0-9]+]]: tensor<16xf32> {bufferization.writable = true, peer.name = "experts", peer.role = "usage"})
+// CHECK-SAME:    %[[MASS:[a-z0-9]+]]: tensor<16xf64> {bufferization.writable = true, peer.name = "experts", peer.role = "usage"})
 // CHECK:         peer.quantized_mix
 // CHECK-NEXT:    peer.usage %{{.*}}, %{{.*}}, %[[MASS]]
 func.func @quantized(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>,

@@ -39,8 +39,123 @@ peer.decode @decode prefill @prefill of @logits
 func.func @logits(%tokens: tensor<?xi32>) -> tensor<?x16xf32> {
   %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
   %e = peer.embedding %tokens, %t : tensor<?xi32>, tensor<50x8xf32>
-  // expected-error @+1 {{'peer.reshape' op joins rows of several tokens, so @logits cannot be decoded one token at a time}}
+  // expected-error @+1 {{op 'peer.reshape' joins rows of several tokens, so @logits cannot be decoded one token at a time}}
   %y = peer.reshape %e to tensor<?x16xf32> : tensor<?x8xf32>
   return %y : tensor<?x16xf32>
 }
+// expected-note @+1 {{decoding was asked for here}}
+peer.decode @decode prefill @prefill of @logits
+
+// -----
+
+// Positions begin again at other tokens than sequences do.
+func.func @logits(%tokens: tensor<?xi32>) -> tensor<?x8xf32> {
+  %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
+  %e = peer.embedding %tokens, %t : tensor<?xi32>, tensor<50x8xf32>
+  // expected-note @+1 {{the context of 2 is here}}
+  %q = peer.rotary %e heads 1 context 2 : tensor<?x8xf32>
+  // expected-error @+1 {{op 'peer.attention' has a context of 4 beside another of 2, so @logits cannot be decoded one token at a time}}
+  %y = peer.attention %q, %q, %e heads 1 context 4 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+// expected-note @+1 {{decoding was asked for here}}
+peer.decode @decode prefill @prefill of @logits
+
+// -----
+
+func.func @logits(%tokens: tensor<?xi32>) -> tensor<?x8xf32> {
+  %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
+  %e = peer.embedding %tokens, %t : tensor<?xi32>, tensor<50x8xf32>
+  // expected-note @+1 {{the context of 8 is here}}
+  %a = peer.attention %e, %e, %e heads 1 context 8 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>
+  // expected-error @+1 {{op 'peer.attention' has a context of 4 beside another of 8}}
+  %y = peer.attention %a, %a, %a heads 1 context 4 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+// expected-note @+1 {{decoding was asked for here}}
+peer.decode @decode prefill @prefill of @logits
+
+// -----
+
+// Two rows per token: row 2t + 1 is not at position t + 1.
+func.func @logits(%tokens: tensor<?xi32>) -> tensor<?x8xf32> {
+  %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
+  %e = peer.embedding %tokens, %t : tensor<?xi32>, tensor<50x8xf32>
+  %r = peer.reshape %e to tensor<?x4xf32> : tensor<?x8xf32>
+  // expected-error @+1 {{op 'peer.rotary' takes rows for positions, but its operand has 2 rows per token}}
+  %q = peer.rotary %r heads 1 context 4 : tensor<?x4xf32>
+  %y = peer.reshape %q to tensor<?x8xf32> : tensor<?x4xf32>
+  return %y : tensor<?x8xf32>
+}
+// expected-note @+1 {{decoding was asked for here}}
+peer.decode @decode prefill @prefill of @logits
+
+// -----
+
+func.func @logits(%tokens: tensor<?xi32>) -> tensor<?x8xf32> {
+  %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
+  %e = peer.embedding %tokens, %t : tensor<?xi32>, tensor<50x8xf32>
+  // expected-error @+1 {{op 'peer.rotary' turns positions back, so @logits cannot be decoded one token at a time}}
+  %y = peer.rotary %e heads 1 context 4 {inverse} : tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+// expected-note @+1 {{decoding was asked for here}}
+peer.decode @decode prefill @prefill of @logits
+
+// -----
+
+// A table of positions is added row by row: which row a decoded token takes its type does not say.
+func.func @logits(%tokens: tensor<4xi32>) -> tensor<4x8xf32> {
+  %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
+  %p = peer.param "positions" normal(0.02) : tensor<4x8xf32>
+  %e = peer.embedding %tokens, %t : tensor<4xi32>, tensor<50x8xf32>
+  // expected-error @+1 {{op 'arith.addf' works on a value that is not computed from tokens as if it had a row for each}}
+  %y = arith.addf %e, %p : tensor<4x8xf32>
+  return %y : tensor<4x8xf32>
+}
+// expected-note @+1 {{decoding was asked for here}}
+peer.decode @decode prefill @prefill of @logits
+
+// -----
+
+// The same through an op of this dialect, which takes a row of idx for each of x.
+func.func @logits(%tokens: tensor<4xi32>) -> tensor<4x8xf32> {
+  %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
+  %p = peer.param "pool" normal(0.02) : tensor<4x2x8xf32>
+  %i = arith.constant dense<[[[0]], [[1]], [[2]], [[3]]]> : tensor<4x1x1xi32>
+  %w = arith.constant dense<1.0> : tensor<4x1x1xf32>
+  %e = peer.embedding %tokens, %t : tensor<4xi32>, tensor<50x8xf32>
+  // expected-error @+1 {{op 'peer.mix' works on a value that is not computed from tokens as if it had a row for each}}
+  %y = peer.mix %e, %i, %w, %p gelu : tensor<4x8xf32>, tensor<4x1x1xi32>, tensor<4x1x1xf32>, tensor<4x2x8xf32>
+  return %y : tensor<4x8xf32>
+}
+// expected-note @+1 {{decoding was asked for here}}
+peer.decode @decode prefill @prefill of @logits
+
+// -----
+
+// Tokens along the second dimension are summed over as the inner one of a product.
+func.func @logits(%tokens: tensor<?xi32>) -> tensor<3x8xf32> {
+  %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
+  %w = peer.param "w" normal(0.02) : tensor<3x8xf32>
+  %e = peer.embedding %tokens, %t : tensor<?xi32>, tensor<50x8xf32>
+  %s = peer.linear %w, %e {transpose_weight} : tensor<3x8xf32>, tensor<?x8xf32>
+  // expected-error @+1 {{op 'peer.linear' may mix tokens}}
+  %y = peer.linear %s, %e : tensor<3x?xf32>, tensor<?x8xf32>
+  return %y : tensor<3x8xf32>
+}
+// expected-note @+1 {{decoding was asked for here}}
+peer.decode @decode prefill @prefill of @logits
+
+// -----
+
+func.func @logits(%tokens: tensor<?xi32>) -> tensor<3x?xf32> {
+  %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
+  %w = peer.param "w" normal(0.02) : tensor<3x8xf32>
+  %e = peer.embedding %tokens, %t : tensor<?xi32>, tensor<50x8xf32>
+  // expected-error @+1 {{op 'peer.linear' returns tokens along dimension 1, so @logits cannot be decoded one token at a time}}
+  %y = peer.linear %w, %e {transpose_weight} : tensor<3x8xf32>, tensor<?x8xf32>
+  return %y : tensor<3x?xf32>
+}
+// expected-note @+1 {{decoding was asked for here}}
 peer.decode @decode prefill @prefill of @logits

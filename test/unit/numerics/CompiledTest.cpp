@@ -21,6 +21,8 @@ double valueAt(const runtime::Tensor &tensor, size_t i) {
     return runtime::bf16ToFloat(tensor.as<uint16_t>()[i]);
   case runtime::DType::I32:
     return tensor.as<int32_t>()[i];
+  case runtime::DType::F64:
+    return tensor.as<double>()[i];
   default:
     return tensor.as<float>()[i];
   }

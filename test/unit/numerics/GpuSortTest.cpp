@@ -51,11 +51,13 @@ struct GpuSort : RoutingOpTest {
 
   /// mass += weights by expert; the same on every run.
   void checkUsage(const Array &experts, int64_t count) {
-    Input idx{"idx", experts, true, "i32"}, weights{"w", random(experts.shape, 2), true},
-        mass{"mass", random({count}, 3)};
-    check({idx, weights, mass},
-          "  %u = peer.usage %idx, %w, %mass : " + type(idx) + ", " + type(weights) + ", " + type(mass),
-          {{"%u", usage(idx.array, weights.array, mass.array), false, "f32", 1e-5}});
+    for (std::string element : {"f32", "f64"}) {
+      Input idx{"idx", experts, true, "i32"}, weights{"w", random(experts.shape, 2), true},
+          mass{"mass", random({count}, 3), false, element};
+      check({idx, weights, mass},
+            "  %u = peer.usage %idx, %w, %mass : " + type(idx) + ", " + type(weights) + ", " + type(mass),
+            {{"%u", usage(idx.array, weights.array, mass.array), false, element, 1e-5}});
+    }
   }
 };
 

@@ -27,6 +27,24 @@ TEST_P(NNLoss, Gelu) { checkActivation(Activation::Gelu, "gelu"); }
 TEST_P(NNLoss, Silu) { checkActivation(Activation::Silu, "silu"); }
 TEST_P(NNLoss, Relu) { checkActivation(Activation::Relu, "relu"); }
 
+// The tails are 0 and x, with derivatives 0 and 1: infinity times 0 is neither.
+TEST_P(NNLoss, ActivationsOfInfinities) {
+  const double inf = INFINITY;
+  const double values[] = {-inf, inf, NAN, -1e30, 1e30, -3e38, 3e38, -0.0, -21, 21, -111, 111};
+  Array x({9, 41}), y = x, dy = x, dx = x;
+  for (size_t i = 0; i < x.values.size(); ++i) {
+    double v = x.values[i] = values[i % std::size(values)];
+    y.values[i] = v < 0 ? 0 : v;
+    dy.values[i] = 2;
+    dx.values[i] = std::isnan(v) ? v : v < 0 ? 0 : v > 0 ? 2 : 1;
+  }
+  for (const char *kind : {"gelu", "silu"}) {
+    check("activation", kind, {{"x", x, true}}, {{y, true}});
+    check("activation_grad", kind, {{"x", x, true}, {"dy", dy, true}}, {{dx, true}});
+  }
+  check("activation", "relu", {{"x", x, true}}, {{y, true}});
+}
+
 TEST_P(NNLoss, CrossEntropy) {
   Array logits = random({70, 101}, 1, -8, 8), targets = randomTokens(70, 101, 2);
   check("cross_entropy", "", {{"logits", logits, true}, {"targets", targets, true, "i32"}},

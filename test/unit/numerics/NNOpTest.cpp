@@ -46,6 +46,7 @@ Tensor toTensor(const Array &array, const std::string &element) {
   DType dtype = element == "i32"    ? DType::I32
                 : element == "i8"   ? DType::I8
                 : element == "bf16" ? DType::BF16
+                : element == "f64"  ? DType::F64
                                     : DType::F32;
   Tensor tensor = std::move(*Tensor::zeros(dtype, array.shape));
   for (size_t i = 0; i < array.values.size(); ++i)
@@ -55,6 +56,8 @@ Tensor toTensor(const Array &array, const std::string &element) {
       tensor.as<int8_t>()[i] = static_cast<int8_t>(array.values[i]);
     else if (dtype == DType::BF16)
       tensor.as<uint16_t>()[i] = toBF16(array.values[i]);
+    else if (dtype == DType::F64)
+      tensor.as<double>()[i] = array.values[i];
     else
       tensor.as<float>()[i] = static_cast<float>(array.values[i]);
   return tensor;

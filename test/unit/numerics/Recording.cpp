@@ -100,7 +100,8 @@ void Recording::expected(const std::string &result, const Shape &shape, const st
   // Integers as f64: exact, and not-a-number among them says "unspecified". Tolerances of their own may be less than the last place of an f32.
   bool exact = isInteger(dtype), each = !exact && !tolerance.each.empty();
   Expected noted{result, "", exact ? 0 : tolerance.relative, ""};
-  noted.tensor = add("out/" + result, toTensor(exact || each ? DType::F64 : DType::F32, shape, values));
+  noted.tensor =
+      add("out/" + result, toTensor(exact || each || dtype == DType::F64 ? DType::F64 : DType::F32, shape, values));
   if (each)
     noted.tolerances = add("tolerances/" + result, toTensor(DType::F32, shape, tolerance.each));
   calls.back().expected.push_back(noted);

@@ -82,10 +82,47 @@ TEST_P(RoutingForward, MixIgnoresWhatNobodySelected) {
 }
 
 TEST_P(RoutingForward, Usage) {
-  Input idx{"idx", randomExperts({11, 2, 3}, 9, 1), true, "i32"}, w{"w", random({11, 2, 3}, 2), true},
-      mass{"mass", random({9}, 3)};
-  check({idx, w, mass}, "  %m = peer.usage %idx, %w, %mass : " + type(idx) + ", " + type(w) + ", " + type(mass),
-        {{"%m", usage(idx.array, w.array, mass.array)}});
+  for (std::string element : {"f32", "f64"}) {
+    Input idx{"idx", randomExperts({11, 2, 3}, 9, 1), true, "i32"}, w{"w", random({11, 2, 3}, 2), true},
+        mass{"mass", random({9}, 3), false, element};
+    check({idx, w, mass}, "  %m = peer.usage %idx, %w, %mass : " + type(idx) + ", " + type(w) + ", " + type(mass),
+          {{"%m", usage(idx.array, w.array, mass.array), false, element}});
+  }
+}
+
+// f64 counts every token; f32 rounds the sum of a call, not each of its terms away.
+TEST_P(RoutingForward, UsageBeyondWhatF32Counts) {
+  for (std::string element : {"f32", "f64"}) {
+    Input idx{"idx", Array({5, 1, 1}), true, "i32"}, w{"w", Array({5, 1, 1}), true},
+        mass{"mass", Array({3}), false, element};
+    idx.array.values = {1, 1, 1, 1, 1};
+    w.array.values = {1, 1, 1, 1, 1};
+    mass.array.values = {0, 0x1p24, 7};
+    Array expected({3});
+    expected.values = {0, 0x1p24 + (element == "f64" ? 5 : 4), 7};
+    check({idx, w, mass}, "  %m = peer.usage %idx, %w, %mass : " + type(idx) + ", " + type(w) + ", " + type(mass),
+          {{"%m", expected, false, element, 1e-12}});
+  }
+}
+
+// A dot that overflows gives an activation of 0 or of infinity, and no product of the two.
+TEST_P(RoutingForward, MixOfInfiniteDots) {
+  for (std::string kind : {"gelu", "silu", "relu"})
+    for (double sign : {-1.0, 1.0}) {
+      Input x{"x", Array({2, 40}), true}, idx{"idx", Array({2, 1, 2}), true, "i32"}, w{"w", Array({2, 1, 2}), true},
+          pool{"pool", Array({3, 2, 40})};
+      x.array.values.assign(80, 1e25);
+      idx.array.values = {0, 2, 2, 0};
+      w.array.values = {1, 1, 1, 1};
+      for (size_t i = 0; i < 240; ++i)
+        pool.array.values[i] = i / 40 % 2 == 0 ? sign * 1e25 : 0.5;
+      Array expected({2, 40});
+      expected.values.assign(80, sign < 0 ? 0 : INFINITY);
+      check({x, idx, w, pool},
+            "  %y = peer.mix %x, %idx, %w, %pool " + kind + " : " + type(x) + ", " + type(idx) + ", " + type(w) + ", " +
+                type(pool),
+            {{"%y", expected, true}});
+    }
 }
 
 INSTANTIATE_ROUTING_OPS(RoutingForward);

@@ -53,7 +53,7 @@ TEST(ReportTest, IsOneSelfContainedFile) {
   for (int64_t step = 1; step <= 5000; ++step)
     report.history.steps.push_back({step, 5.0 / std::sqrt(static_cast<double>(step)), 1000, {}, {}});
   report.history.evaluations = {{2500, 2.0, 64, {{"grid", 16, {1, 0.1}}}}, {5000, 1.5, 64, {{"grid", 16, {1, 0.2}}}}};
-  std::vector<float> mass(16, 1.0f), none(16);
+  std::vector<double> mass(16, 1.0), none(16);
   mass[3] = 0;
   report.usage = {{"grid", mass, std::array<int64_t, 2>{4, 4}}, {"flat", mass, {}}, {"none", none, {}}};
   std::string html = renderReport(report);

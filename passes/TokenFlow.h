@@ -1,0 +1,51 @@
+//===- TokenFlow.h - how values depend on tokens --------------*- C++ -*-===//
+
+#ifndef PEER_PASSES_TOKENFLOW_H
+#define PEER_PASSES_TOKENFLOW_H
+
+#include "dialect/PeerOps.h"
+
+#include <string>
+
+namespace peer {
+
+/// Which rows of a value belong to which token.
+struct TokenRows {
+  /// The dimension that walks over tokens; -1: the value is the same for all of them.
+  int64_t dim = -1;
+  /// Rows of one token, one after the other.
+  int64_t perToken = 1;
+
+  bool depends() const { return dim >= 0; }
+  bool operator==(const TokenRows &other) const { return dim == other.dim && perToken == other.perToken; }
+};
+
+/// Follows a function's tokens through straight-line ops that compute each token's rows from this token's rows alone.
+/// What ops do with rows is read off their index notation; attention and rotary positions, which look at other tokens
+/// or at a row's number, are for the caller to replace.
+class TokenFlow {
+public:
+  explicit TokenFlow(mlir::Value tokens) { rows[tokens] = {0, 1}; }
+
+  /// Finds the rows of the op's results. Returns why it does not keep tokens apart, such as "may mix tokens"; empty
+  /// where it does.
+  std::string visit(mlir::Operation *op);
+
+  TokenRows of(mlir::Value value) const { return rows.lookup(value); }
+  /// Whether any operand, or any value that a region of the op sees, depends on tokens.
+  bool dependsOnTokens(mlir::Operation *op) const;
+
+private:
+  std::string visitPositions(mlir::Operation *op);
+  std::string visitReshape(ReshapeOp op);
+  std::string visitElementwise(mlir::Operation *op);
+  std::string visitGraphOp(GraphOpInterface op);
+  void setResults(mlir::Operation *op, TokenRows found);
+
+  /// Values that depend on tokens.
+  llvm::DenseMap<mlir::Value, TokenRows> rows;
+};
+
+} // namespace peer
+
+#endif // PEER_PASSES_TOKENFLOW_H
