@@ -9,13 +9,14 @@ class TensorView(ctypes.Structure):
 
 
 class Model:
-    def __init__(self, library, path, weights):
+    def __init__(self, library, path, weights=None, device=""):
         self.lib = ctypes.CDLL(library)
         self.lib.peer_last_error.restype = ctypes.c_char_p
         self.lib.peer_set_scalar.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_double]
         self.handle = ctypes.c_void_p()
-        self.check(self.lib.peer_open(path.encode(), ctypes.byref(self.handle)))
-        self.check(self.lib.peer_load_parameters(self.handle, weights.encode()))
+        self.check(self.lib.peer_open_on(path.encode(), device.encode(), ctypes.byref(self.handle)))
+        if weights is not None:
+            self.check(self.lib.peer_load_parameters(self.handle, weights.encode()))
 
     def check(self, status):
         if status != 0:
@@ -36,3 +37,24 @@ class Model:
         flat = array.array("f", ctypes.string_at(view.data, view.bytes))
         width = view.shape[1]
         return [list(flat[i:i + width]) for i in range(0, len(flat), width)]
+
+    def init(self, seed):
+        self.lib.peer_init_parameters.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+        self.check(self.lib.peer_init_parameters(self.handle, seed))
+
+    def call(self, entry, inputs, scalars, outputs):
+        """Calls an entry on {name: (dtype, shape, bytes)} and {name: number}; returns such tensors for the names in `outputs`."""
+        self.lib.peer_clear_inputs(self.handle)
+        for name, (dtype, shape, data) in inputs.items():
+            buffer = ctypes.create_string_buffer(data, max(len(data), 1))
+            view = TensorView(dtype.encode(), len(shape), (ctypes.c_int64 * len(shape))(*shape), ctypes.addressof(buffer), len(data))
+            self.check(self.lib.peer_set_input(self.handle, name.encode(), ctypes.byref(view)))
+        for name, value in scalars.items():
+            self.check(self.lib.peer_set_scalar(self.handle, name.encode(), float(value)))
+        self.check(self.lib.peer_call(self.handle, entry.encode()))
+        results = {}
+        for name in outputs:
+            view = TensorView()
+            self.check(self.lib.peer_output(self.handle, name.encode(), ctypes.byref(view)))
+            results[name] = (view.dtype.decode(), [view.shape[i] for i in range(view.rank)], ctypes.string_at(view.data, view.bytes))
+        return results
