@@ -1,6 +1,7 @@
 //===- PeerDialect.cpp - registration, attributes ------------------------===//
 
 #include "PeerDialect.h"
+#include "IndexRanges.h"
 #include "PeerOps.h"
 
 #include "mlir/IR/Builders.h"
@@ -28,6 +29,7 @@ void PeerDialect::initialize() {
 #define GET_OP_LIST
 #include "PeerOps.cpp.inc"
       >();
+  attachIndexRanges(getContext());
 }
 
 bool peer::areCompatibleTypes(TypeRange inferred, TypeRange given) {

@@ -2,6 +2,7 @@
 
 #include "Manifest.h"
 
+#include "passes/Checks.h"
 #include "passes/Entries.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -112,7 +113,11 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
     auto type = dyn_cast<RankedTensorType>(function.getResultTypes()[i]);
     if (!type)
       return function.emitError("result ") << i << " of entry @" << function.getName() << " must be a tensor";
-    results.push_back(describeTensor(getResultName(function, i), type));
+    json::Object result = describeTensor(getResultName(function, i), type);
+    if (auto check = function.getResultAttrOfType<DictionaryAttr>(i, attrs::kCheck))
+      result["check"] = json::Object{{"what", cast<StringAttr>(check.get("what")).str()},
+                                     {"range", numbers(integers(check.get("range")))}};
+    results.push_back(std::move(result));
   }
   bool dynamic = false;
   for (unsigned i = 0; i < function.getNumArguments(); ++i) {

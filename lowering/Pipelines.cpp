@@ -40,6 +40,7 @@ void buildGraphPipeline(OpPassManager &pm) {
   // Graph level from here on.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createGuardIndices());
   pm.addNestedPass<func::FuncOp>(createFuse());
   pm.addPass(createCSEPass());
   verifyLevel(pm, "graph");

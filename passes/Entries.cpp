@@ -2,6 +2,8 @@
 
 #include "Entries.h"
 
+#include "ValueRanges.h"
+
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -93,39 +95,25 @@ FailureOr<func::FuncOp> EntryBuilder::finish() {
 // What follows from the body
 //===----------------------------------------------------------------------===//
 
-/// The half-open interval an op wants the integers of one operand to lie in.
-static std::optional<std::pair<int64_t, int64_t>> getIndexRange(OpOperand &use) {
-  Operation *op = use.getOwner();
-  auto dim = [&](Value value, unsigned d) { return cast<ShapedType>(value.getType()).getDimSize(d); };
-  auto is = [&](Value operand) { return use.get() == operand; };
-  if (auto embedding = dyn_cast<EmbeddingOp>(op); embedding && is(embedding.getTokens()))
-    return std::pair(int64_t(0), dim(embedding.getTable(), 0));
-  if (auto embedding = dyn_cast<EmbeddingGradOp>(op); embedding && is(embedding.getTokens()))
-    return std::pair(int64_t(0), int64_t(embedding.getRows()));
-  if (auto loss = dyn_cast<CrossEntropyOp>(op); loss && is(loss.getTargets()))
-    return std::pair(int64_t(0), dim(loss.getLogits(), 1));
-  if (auto loss = dyn_cast<CrossEntropyGradOp>(op); loss && is(loss.getTargets()))
-    return std::pair(int64_t(0), dim(loss.getLogits(), 1));
-  if (auto mix = dyn_cast<MixOp>(op); mix && is(mix.getIdx()))
-    return std::pair(int64_t(-1), mix.getNumExperts());
-  if (auto mix = dyn_cast<QuantizedMixOp>(op); mix && is(mix.getIdx()))
-    return std::pair(int64_t(-1), mix.getNumExperts());
-  if (auto mix = dyn_cast<MixGradOp>(op); mix && is(mix.getIdx()))
-    return std::pair(int64_t(-1), dim(mix.getPool(), 0) / int64_t(mix.getRowsPerExpert()));
-  if (auto sort = dyn_cast<SortPairsOp>(op); sort && is(sort.getIdx()))
-    return std::pair(int64_t(-1), int64_t(sort.getNumExperts()));
-  return std::nullopt;
-}
-
-/// Intersects the ranges that all uses of an argument want.
-static void describeRange(func::FuncOp function, unsigned index) {
-  std::optional<std::pair<int64_t, int64_t>> range;
-  for (OpOperand &use : function.getArgument(index).getUses()) {
-    auto wanted = getIndexRange(use);
+/// Intersects `range` with what the uses of a value want of it, directly or under another shape.
+static void intersectWanted(Value value, std::optional<IndexRange> &range) {
+  for (OpOperand &use : value.getUses()) {
+    if (keepsElements(use.getOwner()))
+      intersectWanted(use.getOwner()->getResult(0), range);
+    std::optional<IndexRange> wanted = getIndexRange(use);
     if (!wanted)
       continue;
-    range = range ? std::pair(std::max(range->first, wanted->first), std::min(range->second, wanted->second)) : *wanted;
+    range =
+        range ? IndexRange(std::max(range->first, wanted->first), std::min(range->second, wanted->second)) : *wanted;
   }
+}
+
+/// Intersects the ranges that a description gives and that all uses of an argument want.
+static void describeRange(func::FuncOp function, unsigned index) {
+  std::optional<IndexRange> range;
+  if (auto given = function.getArgAttrOfType<ArrayAttr>(index, attrs::kRange))
+    range = IndexRange(cast<IntegerAttr>(given[0]).getInt(), cast<IntegerAttr>(given[1]).getInt());
+  intersectWanted(function.getArgument(index), range);
   if (range)
     function.setArgAttr(index, attrs::kRange, Builder(function).getI64ArrayAttr({range->first, range->second}));
 }

@@ -143,6 +143,34 @@ def AddUsage : Pass<"peer-add-usage", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect"];
 }
 
+def GuardIndices : Pass<"peer-guard-indices", "::mlir::func::FuncOp"> {
+  let summary = "see to it that no index reaches beyond what it indexes";
+  let description = [{
+    What an op takes as an index (`IndexingOpInterface`) is in range where that follows: from the `peer.range` of
+    an entry's argument, which is checked before a call, from a selection, a constant, integer arithmetic. Where it does not
+    follow, the index is clamped and the values that changed are counted; the count is one more result of the entry, with a
+    `peer.check` that says what was counted, and a call in which it is not 0 fails. Updates are vetoed then, too.
+
+    Refused are indices into nothing, and a row-sparse gradient that no `peer.sort_pairs` of its indices made.
+
+    ```mlir
+    %u = arith.addi %t, %t : tensor<?xi32>
+    %y = peer.embedding %u, %table : tensor<?xi32>, tensor<8x4xf32>
+    return %y : tensor<?x4xf32>
+    ```
+    becomes
+    ```mlir
+    %u = arith.addi %t, %t : tensor<?xi32>
+    %inside, %changed = linalg.generic ...      // min(max(u, 0), 7), and 1.0 where that is another value
+    %y = peer.embedding %inside, %table : tensor<?xi32>, tensor<8x4xf32>
+    %count = peer.sum_squares %changed : tensor<?xf32>
+    return %y, %count : tensor<?x4xf32>, tensor<f32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def Fuse : Pass<"peer-fuse", "::mlir::func::FuncOp"> {
   let summary = "fold ops so that large intermediate tensors are never formed, on any target";
   let description = [{

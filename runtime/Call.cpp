@@ -119,6 +119,24 @@ Result<TensorMap> takeResults(const Entry &entry, std::vector<ResultView> views,
     return status;
   return results;
 }
+
+/// Removes the results by which compiled code says that it met indices which it could not use.
+Status takeChecks(const Entry &entry, const std::string &path, TensorMap &results) {
+  Status status;
+  for (const ResultInfo &info : entry.results) {
+    auto found = info.check ? results.find(info.name) : results.end();
+    if (found == results.end())
+      continue;
+    float count = found->second.as<float>()[0];
+    results.erase(found);
+    if (count != 0 && status.ok())
+      status =
+          Status::error("entry \"", entry.name, "\" of ", path, ": ", static_cast<int64_t>(count),
+                        count == 1 ? " index of " : " indices of ", info.check->what, count == 1 ? " is" : " are",
+                        " out of range, expected values in [", info.check->range[0], ", ", info.check->range[1], ")");
+  }
+  return status;
+}
 } // namespace
 
 Result<int64_t> Session::checkInputs(const Entry &entry, const TensorMap &inputs) const {
@@ -187,7 +205,11 @@ Result<TensorMap> Session::call(const Entry &entry, const TensorMap &inputs, con
                          ": the artifact was opened for its parameters alone");
   PEER_TRY(std::exchange(deviceFailure, Status()));
   PEER_TRY(prepare(entry));
-  return onDevice ? onDevice->call(entry, tokens, inputs, values) : callOnCpu(entry, tokens, inputs, values);
+  Result<TensorMap> results =
+      onDevice ? onDevice->call(entry, tokens, inputs, values) : callOnCpu(entry, tokens, inputs, values);
+  if (results.ok())
+    PEER_TRY(takeChecks(entry, path(), *results));
+  return results;
 }
 
 Result<TensorMap> Session::callOnCpu(const Entry &entry, int64_t tokens, const TensorMap &inputs,

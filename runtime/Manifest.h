@@ -49,10 +49,17 @@ struct Argument {
   bool updated = false;
 };
 
+/// What a result counts that must not be: integers that `what` takes as indices and that are not in a half-open range.
+struct IndexCheck {
+  std::string what;
+  std::array<int64_t, 2> range;
+};
+
 struct ResultInfo {
   std::string name;
   DType dtype;
-  Shape shape; // kDynamic where it depends on T
+  Shape shape;                     // kDynamic where it depends on T
+  std::optional<IndexCheck> check; // no result for the caller: a call in which it is not 0 fails
 };
 
 /// What one call of a kernel moves and computes: constant + linear * T.

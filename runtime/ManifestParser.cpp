@@ -160,6 +160,12 @@ Argument parseArgument(const Reader &outer, const json &value, bool dynamic) {
   return argument;
 }
 
+IndexCheck parseCheck(const Reader &reader, const json &value, const ResultInfo &result) {
+  if (result.dtype != DType::F32 || !result.shape.empty())
+    reader.fail("a check must be a scalar of f32");
+  return {reader.text(value, "what"), reader.pair<int64_t>(value, "range")};
+}
+
 Entry parseEntry(const Reader &outer, const json &value) {
   static constexpr EntryKind kinds[] = {EntryKind::Forward, EntryKind::Gradient, EntryKind::Loss,
                                         EntryKind::Train,   EntryKind::Prefill,  EntryKind::Decode};
@@ -198,7 +204,9 @@ Entry parseEntry(const Reader &outer, const json &value) {
   if (entry.dynamic && !hasT)
     reader.fail("no input has the dimension T, so it cannot be known");
   for (const json &item : reader.array(value, "results")) {
-    ResultInfo result{reader.text(item, "name"), reader.dtype(item), reader.shape(item, entry.dynamic)};
+    ResultInfo result{reader.text(item, "name"), reader.dtype(item), reader.shape(item, entry.dynamic), {}};
+    if (item.contains("check"))
+      result.check = parseCheck(reader.at(concat("result \"", result.name, "\"")), item["check"], result);
     if (entry.findResult(result.name))
       reader.fail("result \"", result.name, "\" appears twice");
     entry.results.push_back(std::move(result));

@@ -67,7 +67,8 @@ public:
 
   /// Calls an entry. `inputs` must hold its inputs exactly, `scalars` its scalars exactly. T is deduced from the inputs' shapes; T = 0 is allowed.
   /// Results are returned by name, on the host. On an error nothing was called, except where memory ran out within the call or a device
-  /// reported what a kernel did: then updated arguments may have changed in part.
+  /// reported what a kernel did: then updated arguments may have changed in part. Where an index that the compiled code computed is out of
+  /// range the call was made, with other indices, and fails; a training step then left parameters and states as they were.
   Result<TensorMap> call(std::string_view entry, const TensorMap &inputs, const ScalarMap &scalars = {});
   Result<TensorMap> call(const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars);
 

@@ -105,13 +105,18 @@ void printEntry(const Entry &entry) {
                shapeText(argument.shape), range});
   }
   for (const ResultInfo &result : entry.results)
-    table.add({"result", result.name, std::string(dtypeName(result.dtype)), shapeText(result.shape), ""});
+    if (!result.check)
+      table.add({"result", result.name, std::string(dtypeName(result.dtype)), shapeText(result.shape), ""});
   if (!table.empty())
     print(table.text("  "));
   if (parameters > 0)
     print(concat("  reads ", parameters, " parameter tensors\n"));
   if (states > 0)
     print(concat("  keeps ", states, " state tensors, ", bytesText(stateBytes), "\n"));
+  for (const ResultInfo &result : entry.results)
+    if (result.check)
+      print(concat("  checks the indices of ", result.check->what, ": ", result.check->range[0], " <= v < ",
+                   result.check->range[1], "\n"));
   if (!entry.kernels.empty()) {
     std::vector<std::string> names;
     for (const KernelInfo &kernel : entry.kernels)

@@ -77,3 +77,29 @@ TEST(CallErrorsOfT, InputsMustAgree) {
   EXPECT_EQ(errorOf(session->call("scale", inputs, {})),
             "entry \"scale\": T is 2 by input \"x\", but 4 by input \"dy\"");
 }
+
+// What compiled code counts that must not be.
+TEST(CallErrorsOfChecks, AreNoResults) {
+  TemporaryFolder folder;
+  nlohmann::json manifest = testManifest(),
+                 value = {{"name", "y"}, {"dtype", "f32"}, {"shape", nlohmann::json::array()}};
+  nlohmann::json check = value;
+  check["name"] = "check.0";
+  check["check"] = {{"what", "peer.embedding (m.mlir:3:8)"}, {"range", {0, 8}}};
+  manifest["entries"].push_back({{"name", "checked"},
+                                 {"symbol", "entry_checked"},
+                                 {"kind", "forward"},
+                                 {"arguments", nlohmann::json::array()},
+                                 {"results", {value, check}}});
+  auto session = Session::open(writeArtifact(folder, manifest)).value();
+  EXPECT_EQ(errorOf(session->call("checked", {})),
+            concat("entry \"checked\" of ", folder / "MODEL.peer",
+                   ": 2 indices of peer.embedding (m.mlir:3:8) are out of range, expected values in [0, 8)"));
+  manifest["entries"].back()["results"] = {value, value};
+  manifest["entries"].back()["results"][1]["name"] = "z";
+  EXPECT_EQ(Session::open(writeArtifact(folder, manifest)).value()->call("checked", {}).value().size(), 2u);
+  manifest["entries"].back()["results"] = {value, check};
+  manifest["entries"].back()["results"][1]["shape"] = {2};
+  EXPECT_THAT(errorOf(Session::open(writeArtifact(folder, manifest))),
+              testing::HasSubstr("result \"check.0\": a check must be a scalar of f32"));
+}

@@ -48,3 +48,13 @@ void entry_liar(void **args) {
   float *out = _mlir_memref_to_llvm_alloc(sizeof(float) * 3);
   *(Rank1 *)args[0] = (Rank1){out, out, 0, {3}, {1}};
 }
+
+// A result, then a check that counted 2. Arguments: none.
+void entry_checked(void **args) {
+  Rank0 *results = args[0];
+  for (int i = 0; i < 2; ++i) {
+    float *value = _mlir_memref_to_llvm_alloc(sizeof(float));
+    *value = (float)(1 + i);
+    results[i] = (Rank0){value, value, 0};
+  }
+}

@@ -1,0 +1,160 @@
+//===- GuardIndices.cpp - no index reaches beyond what it indexes --------===//
+
+#include "Checks.h"
+#include "Passes.h"
+#include "ValueRanges.h"
+
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace peer;
+
+namespace peer {
+#define GEN_PASS_DEF_GUARDINDICES
+#include "passes/Passes.h.inc"
+} // namespace peer
+
+namespace {
+
+/// An index that was clamped to a range, and how many values that changed (a rank-0 f32).
+struct Guard {
+  Value clamped, count;
+};
+
+class FunctionGuard {
+public:
+  explicit FunctionGuard(func::FuncOp function) : function(function), ranges(function) {}
+  LogicalResult run();
+
+private:
+  LogicalResult guardOperand(OpOperand &operand, IndexRange range);
+  Guard clamp(OpBuilder &builder, Location loc, Value index, IndexRange range);
+  template <typename RowGradOp>
+  LogicalResult followSort(RowGradOp op);
+  void veto(OpOperand &scale);
+
+  func::FuncOp function;
+  ValueRanges ranges;
+  llvm::DenseMap<std::pair<Value, IndexRange>, Guard> guards;
+  Value counted; ///< of all guards so far
+};
+
+std::string text(IndexRange range) {
+  return "[" + std::to_string(range.first) + ", " + std::to_string(range.second) + ")";
+}
+
+Guard FunctionGuard::clamp(OpBuilder &builder, Location loc, Value index, IndexRange range) {
+  auto type = cast<RankedTensorType>(index.getType());
+  int64_t rank = type.getRank();
+  SmallVector<Value> sizes;
+  for (int64_t dim = 0; dim < rank; ++dim)
+    if (type.isDynamicDim(dim))
+      sizes.push_back(tensor::DimOp::create(builder, loc, index, dim));
+  RankedTensorType flags = type.clone(builder.getF32Type());
+  SmallVector<Value> outs = {tensor::EmptyOp::create(builder, loc, type, sizes),
+                             tensor::EmptyOp::create(builder, loc, flags, sizes)};
+  SmallVector<AffineMap> maps(3, builder.getMultiDimIdentityMap(rank));
+  SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
+  auto generic =
+      linalg::GenericOp::create(builder, loc, TypeRange{type, flags}, index, outs, maps, loops,
+                                [&](OpBuilder &b, Location loc, ValueRange values) {
+                                  auto integer = cast<IntegerType>(type.getElementType());
+                                  auto constant = [&](int64_t value) -> Value {
+                                    return arith::ConstantOp::create(b, loc, b.getIntegerAttr(integer, value));
+                                  };
+                                  int64_t most = std::min(range.second - 1, llvm::maxIntN(integer.getWidth()));
+                                  Value raised = arith::MaxSIOp::create(b, loc, values[0], constant(range.first));
+                                  Value inside = arith::MinSIOp::create(b, loc, raised, constant(most));
+                                  Value changed =
+                                      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, inside, values[0]);
+                                  Value flag = arith::UIToFPOp::create(b, loc, b.getF32Type(), changed);
+                                  linalg::YieldOp::create(b, loc, ValueRange{inside, flag});
+                                });
+  Value count = generic.getResult(1);
+  // Squares of ones and zeros are their own.
+  if (rank > 0)
+    count = SumSquaresOp::create(builder, loc, count, ValueRange()).getResult(0);
+  return {generic.getResult(0), count};
+}
+
+LogicalResult FunctionGuard::guardOperand(OpOperand &operand, IndexRange range) {
+  Operation *op = operand.getOwner();
+  ConstantIntRanges known = ranges.of(operand.get());
+  if (known.smin().getSExtValue() >= range.first && known.smax().getSExtValue() < range.second)
+    return success();
+  if (range.first >= range.second)
+    return op->emitError() << "op '" << op->getName()
+                           << "' takes indices, and there is nothing to index: no value lies in " << text(range);
+  auto [found, isNew] = guards.try_emplace({operand.get(), range});
+  if (isNew) {
+    OpBuilder builder(op);
+    found->second = clamp(builder, op->getLoc(), operand.get(), range);
+    std::string place = describePlace(op), what = op->getName().getStringRef().str();
+    appendCheck(function, found->second.count,
+                describeCheck(builder, place.empty() ? what : what + " (" + place + ")", range));
+    Value count = found->second.count;
+    counted = counted ? arith::AddFOp::create(builder, op->getLoc(), counted, count).getResult() : count;
+  }
+  operand.set(found->second.clamped);
+  return success();
+}
+
+/// Pairs, segments and counts of a row-sparse gradient are trusted where they were sorted here, from the same indices.
+template <typename RowGradOp>
+LogicalResult FunctionGuard::followSort(RowGradOp op) {
+  auto sort = op.getOrder().template getDefiningOp<SortPairsOp>();
+  if (!sort || op.getOrder() != sort.getResult(0) || op.getStarts() != sort.getResult(1) ||
+      op.getCount() != sort.getResult(2))
+    return op.emitError() << "op '" << op->getName() << "' must get order, starts and count from one peer.sort_pairs";
+  // The sort's indices may have been clamped.
+  auto clamped = guards.find({op.getIdx(), IndexRange(-1, sort.getNumExperts())});
+  if (clamped != guards.end() && clamped->second.clamped == sort.getIdx())
+    op.getIdxMutable().assign(sort.getIdx());
+  if (op.getIdx() != sort.getIdx())
+    return op.emitError() << "op '" << op->getName()
+                          << "' must get the indices, and their range, that its peer.sort_pairs has";
+  return success();
+}
+
+/// A count above 0 makes the scale NaN: its negative has no root.
+void FunctionGuard::veto(OpOperand &scale) {
+  if (!counted)
+    return;
+  OpBuilder builder(scale.getOwner());
+  Location loc = scale.getOwner()->getLoc();
+  Value root = math::SqrtOp::create(builder, loc, arith::NegFOp::create(builder, loc, counted));
+  scale.set(arith::AddFOp::create(builder, loc, scale.get(), root));
+}
+
+LogicalResult FunctionGuard::run() {
+  for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+    for (OpOperand &operand : op.getOpOperands())
+      if (std::optional<IndexRange> range = getIndexRange(operand))
+        if (failed(guardOperand(operand, *range)))
+          return failure();
+    LogicalResult sorted = llvm::TypeSwitch<Operation *, LogicalResult>(&op)
+                               .Case<PoolGradOp, PoolGradNormOp, RowUpdateOp>([&](auto op) { return followSort(op); })
+                               .Default(success());
+    if (failed(sorted))
+      return failure();
+    if (auto update = dyn_cast<UpdateOp>(op))
+      veto(update.getScaleMutable());
+    if (auto update = dyn_cast<RowUpdateOp>(op))
+      veto(update.getScaleMutable());
+    ranges.visit(&op);
+  }
+  return success();
+}
+
+struct GuardIndicesPass : peer::impl::GuardIndicesBase<GuardIndicesPass> {
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    if (function.isExternal() || !function.getBody().hasOneBlock())
+      return;
+    if (failed(FunctionGuard(function).run()))
+      signalPassFailure();
+  }
+};
+
+} // namespace
