@@ -76,11 +76,12 @@ Status TrainRun::saveBest(double validationLoss) {
 Status TrainRun::save() {
   lastTried = summary.step;
   PEER_TRY(checkFinite());
+  // The weights first: where a checkpoint is, they are not those of an earlier step, whatever ends the run in between.
+  PEER_TRY(session->saveParameters(summary.weights, {{"step", std::to_string(summary.step)}}));
   PEER_TRY(saveCheckpoint(*session, *trainModel.entry, options.out, summary.step, settings.toJson()));
   lastSaved = summary.step;
   lastSave = Clock::now();
   summary.checkpoint = checkpointPath(options.out, summary.step);
-  PEER_TRY(session->saveParameters(summary.weights, {{"step", std::to_string(summary.step)}}));
   progress.say("saved " + summary.checkpoint);
   return {};
 }
