@@ -55,8 +55,8 @@ Status TrainRun::checkPlace() {
 }
 
 Status TrainRun::openModel() {
-  PEER_TRY_ASSIGN(session, Session::open({options.artifact.empty() ? options.model : options.artifact, options.model},
-                                         options.device));
+  const std::string &artifact = options.artifact.empty() ? options.model : options.artifact;
+  PEER_TRY_ASSIGN(session, Session::open({artifact, options.model}, options.device));
   PEER_TRY_ASSIGN(trainModel, findLanguageEntry(session->manifest(), EntryKind::Train, options.model));
   PEER_TRY_ASSIGN(lossModel, findLanguageEntry(session->manifest(), EntryKind::Loss, options.model));
   PEER_TRY_ASSIGN(settings.learningRates, resolveLearningRates(session->manifest(), options));
@@ -71,7 +71,7 @@ Status TrainRun::openModel() {
   settings.evalTokens = options.evalTokens;
   settings.threads = omp_get_max_threads();
   settings.device = describeDevice(*session);
-  PEER_TRY_ASSIGN(Fingerprints fingerprints, readFingerprints(options.model));
+  PEER_TRY_ASSIGN(Fingerprints fingerprints, readFingerprints(artifact));
   settings.lossFingerprint = fingerprints[lossModel.entry->name];
   settings.trainFingerprint = fingerprints[trainModel.entry->name];
   return {};
