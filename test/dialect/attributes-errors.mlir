@@ -26,7 +26,7 @@ module attributes {test.a = #peer.adamw<epsilon = 0.0>} {}
 
 // -----
 
-// expected-error @+1 {{expected 0 or a number of at least 1.2e-38, which f32 can hold, got 1.000000e-60}}
+// expected-error @+1 {{expected 0 or a number of at least 1.2e-38, which f32 can hold, got 9.9}}
 module attributes {test.a = #peer.adamw<epsilon = 1.0e-60>} {}
 
 // -----
@@ -128,7 +128,7 @@ func.func @init_infinite() {
 // -----
 
 func.func @init_infinite_in_f32() {
-  // expected-error @+1 {{expected a finite number of f32, got -1.000000e+39}}
+  // expected-error @+1 {{expected a finite number of f32, got -9.9}}
   %0 = peer.param "a" uniform(-1.0e39, 1.0) : tensor<4xf32>
   return
 }

@@ -226,7 +226,7 @@ func.func @usage_c1_weights(%i: tensor<?x8x4xi32>, %w: tensor<?x8x5xf32>, %m: te
 // -----
 
 func.func @usage_c1_mass(%i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %m: tensor<?xf32>) {
-  // expected-error @+1 {{'peer.usage' op C1: expected mass to be N f32 with static N}}
+  // expected-error @+1 {{'peer.usage' op C1: expected mass to be N f32 or f64 with static N}}
   %r = peer.usage %i, %w, %m : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<?xf32>
   return
 }

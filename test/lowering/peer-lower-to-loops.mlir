@@ -28,13 +28,14 @@ func.func @gate_one(%v: memref<?x4x8xf32>, %w: memref<?x4x8xf32>) {
 
 // Tokens in order, so that the sum is the same on every run.
 // CHECK-LABEL: func.func @usage(
-// CHECK-SAME:    %{{.*}}, %{{.*}}, %[[MASS:.*]]: memref<64xf32>
+// CHECK-SAME:    %{{.*}}, %{{.*}}, %[[MASS:.*]]: memref<64xf64>
 // CHECK-COUNT-3: scf.for
+// CHECK:       %[[WEIGHT:.*]] = arith.extf
 // CHECK:       %[[OLD:.*]] = memref.load %[[MASS]]
-// CHECK:       %[[NEW:.*]] = arith.addf %[[OLD]]
+// CHECK:       %[[NEW:.*]] = arith.addf %[[OLD]], %[[WEIGHT]] : f64
 // CHECK:       memref.store %[[NEW]], %[[MASS]]
-func.func @usage(%i: memref<?x4x8xi32>, %w: memref<?x4x8xf32>, %m: memref<64xf32>) {
-  peer.usage %i, %w, %m : memref<?x4x8xi32>, memref<?x4x8xf32>, memref<64xf32>
+func.func @usage(%i: memref<?x4x8xi32>, %w: memref<?x4x8xf32>, %m: memref<64xf64>) {
+  peer.usage %i, %w, %m : memref<?x4x8xi32>, memref<?x4x8xf32>, memref<64xf64>
   return
 }
 
