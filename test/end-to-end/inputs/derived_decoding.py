@@ -79,8 +79,8 @@ REFUSED = {
     "token_count": ("may mix tokens", """
   %c = arith.constant 0 : index
   %n = tensor.dim %x, %c : !a
-  %e = tensor.empty(%n) : !a
-  %y = arith.addf %x, %e : !a"""),
+  %z = tensor.empty(%n) : !a
+  %y = arith.addf %x, %z : !a"""),
 }
 
 
