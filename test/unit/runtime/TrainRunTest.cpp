@@ -81,7 +81,7 @@ TEST_F(TrainRunTest, AnErrorSavesTheLastGoodStateFirst) {
 
 TEST_F(TrainRunTest, AParameterThatIsNotFiniteIsFoundAtTheNextEvaluation) {
   TrainOptions o = options("run", 100);
-  o.expertLearningRate = 3e38;
+  o.groupRates["experts"] = 3e38;
   o.schedule = ScheduleKind::Constant;
   o.saveEvery = 1000;
   o.evalEvery = 2;
