@@ -111,6 +111,9 @@ Status checkThreads() {
   int count = omp_get_max_threads();
   if (count <= checkedThreads)
     return {};
+  // Threads that wait for others take turns with them where there are more than processors: they should sleep, not spin.
+  if (count > omp_get_num_procs())
+    kmp_set_blocktime(0);
   // Each arena of the C library takes 64 MB of addresses and more.
   if (availableAddresses() != std::numeric_limits<uint64_t>::max())
     mallopt(M_ARENA_MAX, 2);
