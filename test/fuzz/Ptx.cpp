@@ -13,7 +13,8 @@ using namespace peer::runtime::sim;
 /// Parameters of 8 bytes are addresses of buffers, others small numbers.
 static std::vector<uint8_t> parametersOf(Simulator &simulator, const LoadedModule &module, const std::string &kernel) {
   std::vector<uint8_t> block(*module.parameterBytes(kernel));
-  for (const Program::Parameter &parameter : *module.parameters(kernel)) {
+  const std::vector<Program::Parameter> parameters = *module.parameters(kernel);
+  for (const Program::Parameter &parameter : parameters) {
     uint64_t value = 3;
     if (parameter.bytes == 8) {
       constexpr uint64_t kBytes = 4096;
