@@ -16,6 +16,7 @@ def Peer_RotaryOp : Peer_DifferentiableOp<"rotary",
     - C1: x is `T x D` f32, D static.
     - C2: heads is at least 1 and divides D; D / heads is even and at least 2.
     - C3: context is at least 1 and divides T.
+    - C4: base is at least 1, and finite.
   }];
   let assemblyFormat = [{
     $x `heads` $heads `context` $context_length (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x)
@@ -30,6 +31,7 @@ def Peer_RotaryAtOp : Peer_GraphOp<"rotary_at",
   let description = [{
     - C1: x is `T x D` f32, D static; position is a rank-0 i32.
     - C2: heads is at least 1 and divides D; D / heads is even and at least 2.
+    - C3: base is at least 1, and finite.
   }];
   let assemblyFormat = [{
     $x `,` $position `heads` $heads (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x) `,` type($position)

@@ -81,6 +81,7 @@ def Peer_RMSNormOp : Peer_DifferentiableOp<"rms_norm",
     `y = x * rstd * weight`, `rstd = 1 / sqrt(mean(x^2) + epsilon)`.
 
     - C1: x is `T x D` f32, weight `D` f32.
+    - C2: epsilon is a normal f32 above 0.
   }];
   let assemblyFormat = [{
     $x `,` $weight (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x) `,` type($weight)
@@ -94,6 +95,7 @@ def Peer_RMSNormGradOp : Peer_GraphOp<"rms_norm_grad",
     `dx = rstd * (dy w - xhat * mean(dy w xhat))` with `xhat = x * rstd`.
 
     - C1: x and dy are `T x D` f32, weight `D` f32.
+    - C2: epsilon is a normal f32 above 0.
   }];
   let assemblyFormat = "operands attr-dict `:` type(operands)";
 }
@@ -115,6 +117,7 @@ def Peer_LayerNormOp : Peer_DifferentiableOp<"layer_norm",
     `y = (x - mean) * rstd * weight + bias`, biased variance.
 
     - C1: x is `T x D` f32, weight and bias are `D` f32.
+    - C2: epsilon is a normal f32 above 0.
   }];
   let assemblyFormat = [{
     $x `,` $weight `,` $bias (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
@@ -129,6 +132,7 @@ def Peer_LayerNormGradOp : Peer_GraphOp<"layer_norm_grad",
     `dx = rstd * (g - mean(g) - xhat * mean(g xhat))` with `g = dy w`, `xhat = (x - mean) * rstd`.
 
     - C1: x and dy are `T x D` f32, weight `D` f32.
+    - C2: epsilon is a normal f32 above 0.
   }];
   let assemblyFormat = "operands attr-dict `:` type(operands)";
 }
@@ -154,6 +158,8 @@ def Peer_BatchNormOp : Peer_DifferentiableOp<"batch_norm",
     `running += momentum * (batch - running)`, the variance being the biased one.
 
     - C1: x is `R x C` f32; weight, bias, mean and variance are `C` f32.
+    - C2: epsilon is a normal f32 above 0.
+    - C3: momentum lies in [0, 1].
   }];
   let assemblyFormat = [{
     $x `,` $weight `,` $bias `,` $mean `,` $variance (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
@@ -174,6 +180,7 @@ def Peer_BatchNormWeightGradOp : Peer_GraphOp<"batch_norm_weight_grad",
   let summary = "dweight = sum over rows of dy * xhat and dbias = sum over rows of dy";
   let description = [{
     - C1: x and dy are `R x C` f32, mean and variance `C` f32.
+    - C2: epsilon is a normal f32 above 0.
   }];
   let assemblyFormat = "operands attr-dict `:` type(operands)";
 }
@@ -187,6 +194,7 @@ def Peer_BatchNormGradOp : Peer_GraphOp<"batch_norm_grad",
     batch's row count, so the op is tiled over channels, not rows.
 
     - C1: x and dy are `R x C` f32, the others `C` f32.
+    - C2: epsilon is a normal f32 above 0.
   }];
   let assemblyFormat = "operands attr-dict `:` type(operands)";
 }

@@ -75,7 +75,7 @@ def Peer_AdamWAttr : Peer_Attr<"AdamW", "adamw"> {
     `#peer.adamw<learning_rate = 1.0e-3, beta1 = 0.9, beta2 = 0.95, epsilon = 1.0e-8, weight_decay = 0.0,
     clip_norm = 0.0, lazy = false>`; these are the defaults. The learning rate
     is only the default of a run-time value. `clip_norm` bounds the group's
-    global gradient norm; 0 turns it off. `lazy` updates only the rows that a
+    global gradient norm; 0 turns it off. `epsilon` is above 0, as f32 has it. `lazy` updates only the rows that a
     token selected in this step: other rows, and their moments, do not move.
   }];
   let parameters = (ins "::mlir::FloatAttr":$learningRate, "::mlir::FloatAttr":$beta1,

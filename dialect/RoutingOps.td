@@ -161,10 +161,11 @@ def Peer_UsageOp : Peer_GraphOp<"usage",
     (ins Peer_Shaped:$idx, Peer_Shaped:$weights, Peer_Shaped:$mass)> {
   let summary = "adds each expert's gate mass to a histogram";
   let description = [{
-    `mass[e] += sum of weights[t,h,k] where idx[t,h,k] = e`; the result is tied to `mass` (`N` f32).
-    Usage and unevenness (PEER, section 3.3) are computed from it.
+    `mass[e] += sum of weights[t,h,k] where idx[t,h,k] = e`; the result is tied to `mass` (`N`). The sums of one call are taken
+    in f64 and rounded once where mass is f32. What is summed over many calls should be f64, as `--peer-add-usage` makes it: an f32
+    counts to 2^24. Usage and unevenness (PEER, section 3.3) are computed from it.
 
-    - C1: idx is `T x H x K` i32, weights `T x H x K` f32, mass `N` f32; H, K and N are static.
+    - C1: idx is `T x H x K` i32, weights `T x H x K` f32, mass `N` f32 or f64; H, K and N are static.
   }];
   let assemblyFormat = [{
     $idx `,` $weights `,` $mass (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict

@@ -41,8 +41,8 @@ def InlineModules : Pass<"peer-inline-modules", "::mlir::ModuleOp"> {
 def DeriveDecode : Pass<"peer-derive-decode", "::mlir::ModuleOp"> {
   let summary = "derive prefill and single-token decode from a forward function";
   let description = [{
-    Answers `peer.decode`. Both entries take tokens, a `position`, the parameters and one pair of caches per attention, and return
-    the logits and the caches, in place. Rotary positions and attention become their cached forms:
+    Answers `peer.decode`. Both entries take tokens, a `position`, the parameters and one pair of caches per attention (`cache.N.key` and
+    `.value`, after the decode entry's name where there are several requests), and return the logits and the caches, in place. Rotary positions and attention become their cached forms:
 
     ```mlir
     %q1 = peer.rotary %q heads 4 context 128 : tensor<?x128xf32>
@@ -54,7 +54,8 @@ def DeriveDecode : Pass<"peer-derive-decode", "::mlir::ModuleOp"> {
     %o:3 = peer.cached_attention %q1, %k1, %v, %key_cache, %value_cache, %position {heads = 4}
        : tensor<1x128xf32>, tensor<1x128xf32>, tensor<1x128xf32>, tensor<128x128xf32>, tensor<128x128xf32>, tensor<i32>
     ```
-    An op that mixes tokens in another way is refused.
+    All rotary positions and attentions must have the same context. An op that mixes tokens in another way is refused,
+    and one that adds to tokens' rows what is not computed from tokens; what the result does not need is left out.
   }];
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect"];
 }
@@ -137,7 +138,7 @@ def AddUsage : Pass<"peer-add-usage", "::mlir::ModuleOp"> {
     becomes
     ```mlir
     %y = peer.mix %x, %idx, %w, %pool gelu : ...
-    %used = peer.usage %idx, %w, %mass : tensor<?x8x16xi32>, tensor<?x8x16xf32>, tensor<65536xf32>
+    %used = peer.usage %idx, %w, %mass : tensor<?x8x16xi32>, tensor<?x8x16xf32>, tensor<65536xf64>
     ```
   }];
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect"];
