@@ -1,5 +1,6 @@
 //===- Model.cpp - verifiers of the model-level ops ----------------------===//
 
+#include "Names.h"
 #include "PeerOps.h"
 
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -30,9 +31,19 @@ void ParamOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
   setName(getResult(), name);
 }
 
+/// The constraint, numbered `c`, that a prefix of names is one itself, or empty.
+static LogicalResult checkPrefix(Operation *op, int c, StringRef prefix) {
+  std::string fault = prefix.empty() ? "" : findFault(prefix);
+  if (fault.empty())
+    return success();
+  return op->emitOpError() << "C" << c << ": expected a prefix of names, got " << quote(prefix) << ": " << fault;
+}
+
 LogicalResult ParamOp::verify() {
-  if (getName().empty() || getName().contains(' '))
-    return emitOpError("C1: expected a name without spaces, got '") << getName() << "'";
+  if (std::string fault = findParameterFault(getName()); !fault.empty())
+    return emitOpError("C1: expected a name, got ") << quote(getName()) << ": " << fault;
+  if (std::string fault = findGroupFault(getGroup()); !fault.empty())
+    return emitOpError("C4: expected the name of a group, got ") << quote(getGroup()) << ": " << fault;
   auto type = getType();
   Type element = type.getElementType();
   bool quantized = element.isSignlessInteger(8);
@@ -46,6 +57,8 @@ LogicalResult ParamOp::verify() {
 }
 
 LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &tables) {
+  if (failed(checkPrefix(*this, 3, getPrefix())))
+    return failure();
   FunctionOpInterface callee = lookUp(*this, tables, getCalleeAttr());
   if (!callee)
     return failure();
@@ -60,7 +73,7 @@ LogicalResult RepeatOp::verify() {
   auto count = int64_t(getCount()), from = int64_t(getFrom());
   if (count < 0 || from < 0)
     return emitOpError("C2: expected a count and a start of at least 0, got ") << count << " and " << from;
-  return success();
+  return checkPrefix(*this, 3, getPrefix());
 }
 
 LogicalResult RepeatOp::verifySymbolUses(SymbolTableCollection &tables) {
@@ -108,6 +121,14 @@ LogicalResult DecodeOp::verifySymbolUses(SymbolTableCollection &tables) {
   FunctionOpInterface function = lookUpBody(*this, tables, getFunctionAttr());
   if (!function)
     return failure();
+  // The prefill entry is no symbol yet, so nobody else sees that its name is taken.
+  Operation *module = SymbolTable::getNearestSymbolTable(*this);
+  auto isSamePrefill = [&](Operation &op) {
+    auto other = dyn_cast<DecodeOp>(op);
+    return other && other != *this && other.getPrefill() == getPrefill();
+  };
+  if (tables.lookupSymbolIn(module, getPrefillAttr()) || llvm::any_of(module->getRegion(0).getOps(), isSamePrefill))
+    return emitOpError("C2: expected a prefill entry with a name of its own, got @") << getPrefill();
   auto tokens =
       function.getNumArguments() ? dyn_cast<RankedTensorType>(function.getArgumentTypes().front()) : RankedTensorType();
   if (!tokens || tokens.getRank() != 1 || !tokens.getElementType().isInteger(32) || function.getNumResults() != 1 ||

@@ -17,9 +17,11 @@ def Peer_ParamOp : Peer_Op<"param", [DeclareOpInterfaceMethods<OpAsmOpInterface,
     The full name is the prefixes of the calls around it and this name, joined by dots, as in a PyTorch state dict. Using
     one name twice shares the parameter. `buffer` marks running statistics, which training updates without a gradient.
 
-    - C1: the name is not empty and has no spaces.
+    - C1: the name is printable UTF-8 without spaces, neither empty nor longer than 1024 bytes, nor what files use
+      otherwise: `__metadata__`, `state:` at its start.
     - C2: the type is a static tensor of f32, bf16 or i8.
     - C3: i8 parameters, quantized rows that no training changes, are initialised by zeros.
+    - C4: the group is such a name, too, without `=` and `,`.
 
     ```mlir
     %wq = peer.param "query.weight" normal(0.02) : tensor<256x2048xf32>
@@ -40,6 +42,7 @@ def Peer_CallOp : Peer_Op<"call", [DeclareOpInterfaceMethods<SymbolUserOpInterfa
   let description = [{
     - C1: the callee is a function of the module and its type matches.
     - C2: the callee does not call itself, directly or through others (checked by --peer-inline-modules).
+    - C3: the prefix is empty or as a parameter's name.
 
     ```mlir
     %2 = peer.call "blocks.5" @peer_block(%1) : (tensor<?x256xf32>) -> tensor<?x256xf32>
@@ -58,6 +61,7 @@ def Peer_RepeatOp : Peer_Op<"repeat", [DeclareOpInterfaceMethods<SymbolUserOpInt
 
     - C1: the callee is a function of the module that maps the operand types to themselves; the results are of those types.
     - C2: the count is at least 0, `from` too.
+    - C3: the prefix is empty or as a parameter's name.
 
     ```mlir
     %1 = peer.repeat "blocks" 5 @dense_block(%0) : tensor<?x256xf32>
@@ -125,6 +129,7 @@ def Peer_DecodeOp : Peer_DerivedEntryOp<"decode"> {
     token), both of which fill and use the caches.
 
     - C1: the function exists and has a body; its first argument is `T` i32, the tokens, and its one result a tensor.
+    - C2: nothing else of the module has the name of the prefill entry.
 
     ```mlir
     peer.decode @decode prefill @prefill of @logits

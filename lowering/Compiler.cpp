@@ -292,6 +292,7 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   FailureOr<Manifest> manifest = buildManifest(*module, model, fingerprints, target->cpu, target->gpu);
   if (failed(manifest))
     return failure();
+  renameEntries(*module, manifest->entries);
   // Entries are called through memref descriptors.
   for (func::FuncOp function : module->getOps<func::FuncOp>())
     if (function.isPublic())

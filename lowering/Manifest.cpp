@@ -6,6 +6,7 @@
 #include "passes/Entries.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/JSON.h"
 
@@ -59,6 +60,18 @@ static json::Array numbers(ArrayRef<int64_t> values) {
 static SmallVector<int64_t> integers(Attribute attribute) {
   return llvm::map_to_vector(cast<ArrayAttr>(attribute).getAsRange<IntegerAttr>(),
                              [](IntegerAttr value) { return value.getInt(); });
+}
+
+/// Letters, digits and `_` as they are, other bytes as `.` and two hexadecimal digits: different names are different symbols.
+static std::string toSymbol(StringRef name) {
+  std::string symbol;
+  for (unsigned char byte : name.bytes()) {
+    if (llvm::isAlnum(char(byte)) || byte == '_')
+      symbol += char(byte);
+    else
+      symbol += {'.', llvm::hexdigit(byte >> 4), llvm::hexdigit(byte & 15)};
+  }
+  return symbol;
 }
 
 namespace {
@@ -145,7 +158,8 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
     auto attribute = function->getAttrOfType<StringAttr>(name);
     return attribute ? attribute.str() : "";
   };
-  EntrySignature signature{function.getName().str(), "peer_entry_" + function.getName().str(),
+  std::string symbol = toSymbol(function.getName());
+  EntrySignature signature{function.getName().str(), "entry_" + symbol, "peer_entry_" + symbol,
                            function.getNumArguments(), unsigned(results.size())};
   entries.push_back(json::Object{{"name", signature.name},
                                  {"symbol", signature.symbol},
@@ -217,7 +231,8 @@ FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const Finger
     return module.emitError("a model needs at least one public function");
   json::Object root{{"format", 1},
                     {"compiler", "peer-opt " PEER_VERSION},
-                    {"model", model},
+                    // A file may have any bytes as its name.
+                    {"model", json::fixUTF8(model)},
                     {"target", describeTarget(target, gpu)},
                     {"parameters", std::move(builder.parameters)},
                     {"groups", describeGroups(module)},
@@ -226,6 +241,12 @@ FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const Finger
   llvm::raw_string_ostream(manifest.json) << llvm::formatv("{0:2}", json::Value(std::move(root)));
   manifest.entries = std::move(builder.signatures);
   return manifest;
+}
+
+void renameEntries(ModuleOp module, ArrayRef<EntrySignature> entries) {
+  SymbolTable symbols(module);
+  for (const EntrySignature &entry : entries)
+    symbols.lookup<func::FuncOp>(entry.name).setSymName(entry.function);
 }
 
 std::string packArtifact(StringRef sharedObject, StringRef manifest) {

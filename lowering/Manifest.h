@@ -28,6 +28,10 @@ Fingerprints takeFingerprints(mlir::ModuleOp module);
 mlir::FailureOr<Manifest> buildManifest(mlir::ModuleOp module, llvm::StringRef model, const Fingerprints &fingerprints,
                                         const CpuTarget &target, const std::optional<GpuTarget> &gpu);
 
+/// Gives the functions of entries the names that signatures say. From there on code makes functions of its own and calls the
+/// runtime's, OpenMP's and the C library's by name, so that no name of a person's may be left.
+void renameEntries(mlir::ModuleOp module, llvm::ArrayRef<EntrySignature> entries);
+
 /// Shared object, manifest and footer as one file's bytes.
 std::string packArtifact(llvm::StringRef sharedObject, llvm::StringRef manifest);
 

@@ -3,11 +3,12 @@
 #include "Entries.h"
 
 #include "ValueRanges.h"
+#include "dialect/Names.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/StringMap.h"
 
 #include <numeric>
 
@@ -60,20 +61,60 @@ void EntryBuilder::addResult(Value value, StringRef name, std::optional<BlockArg
   results.push_back(value);
 }
 
+/// What an argument is, in words, and how to get it another name.
+static std::pair<StringRef, StringRef> describeRole(StringRef role) {
+  if (role == role::kParameter)
+    return {"a parameter", "rename the parameter"};
+  if (role == role::kState)
+    return {"a state that the entry keeps", ""};
+  if (role == role::kScalar)
+    return {"a number that the entry is given", ""};
+  return {"an input", "rename the input"};
+}
+
+/// Two arguments of one name, the second at `i`. It is a person's that has to change.
+static LogicalResult refuseTwins(func::FuncOp function, unsigned first, unsigned second) {
+  auto isOurs = [&](unsigned i) { return describeRole(getRole(function, i)).second.empty(); };
+  if (isOurs(first))
+    std::swap(first, second);
+  auto [what, cure] = describeRole(getRole(function, first));
+  InFlightDiagnostic diag = emitError(function.getArgument(first).getLoc())
+                            << "entry @" << function.getName() << " has two arguments named "
+                            << quote(getArgumentName(function, first)) << ", " << what << " and "
+                            << describeRole(getRole(function, second)).first;
+  if (!cure.empty())
+    diag << "; " << cure;
+  diag.attachNote(function.getArgument(second).getLoc()) << "the other one comes from here";
+  return diag;
+}
+
 /// Names identify tensors in files, so none may appear twice. A histogram of usage
 /// is named after its pool, and an updated tensor has the name of its argument.
 static LogicalResult checkNames(func::FuncOp function) {
-  llvm::StringSet<> names;
+  if (std::string fault = findFault(function.getName()); !fault.empty())
+    return function.emitError() << "an entry cannot be called " << quote(function.getName()) << ": " << fault;
+  llvm::StringMap<unsigned> names;
   for (unsigned i = 0; i < function.getNumArguments(); ++i) {
-    StringRef name = getArgumentName(function, i);
-    if (getRole(function, i) != role::kUsage && !names.insert(name).second)
-      return function.emitError() << "entry @" << function.getName() << " has two arguments named '" << name << "'";
+    StringRef name = getArgumentName(function, i), role = getRole(function, i);
+    std::string fault = role == role::kParameter ? findParameterFault(name) : findTensorFault(name);
+    if (!fault.empty())
+      return emitError(function.getArgument(i).getLoc())
+             << "entry @" << function.getName() << " has an argument named " << quote(name) << ": " << fault;
+    if (role == role::kUsage)
+      continue;
+    auto [it, isNew] = names.try_emplace(name, i);
+    if (!isNew)
+      return refuseTwins(function, it->second, i);
   }
   names.clear();
   for (unsigned i = 0; i < function.getNumResults(); ++i) {
     StringRef name = getResultName(function, i);
-    if (!function.getResultAttr(i, attrs::kUpdates) && !names.insert(name).second)
-      return function.emitError() << "entry @" << function.getName() << " has two results named '" << name << "'";
+    if (std::string fault = findTensorFault(name); !fault.empty())
+      return function.emitError() << "entry @" << function.getName() << " has a result named " << quote(name) << ": "
+                                  << fault;
+    if (!function.getResultAttr(i, attrs::kUpdates) && !names.try_emplace(name, i).second)
+      return function.emitError() << "entry @" << function.getName() << " has two results named " << quote(name)
+                                  << "; rename one";
   }
   return success();
 }

@@ -19,7 +19,7 @@ namespace peer {
 
 /// `void symbol(void **args)`: the arguments' descriptors, then the results'.
 static Error addEntry(Module &module, const EntrySignature &entry) {
-  Function *callee = module.getFunction("_mlir_ciface_" + entry.name);
+  Function *callee = module.getFunction("_mlir_ciface_" + entry.function);
   if (!callee)
     return createStringError("no code was generated for entry '%s'", entry.name.c_str());
   LLVMContext &context = module.getContext();

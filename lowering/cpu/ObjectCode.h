@@ -10,9 +10,10 @@
 
 namespace peer {
 
-/// An exported function and how many arguments and results it has.
+/// An exported function and how many arguments and results it has. `name` is what a person calls it, `function` its name in
+/// the module, `symbol` that of the exported code.
 struct EntrySignature {
-  std::string name, symbol;
+  std::string name, function, symbol;
   unsigned numArguments, numResults;
 };
 

@@ -1,22 +1,6 @@
 // RUN: %peer-pass %s -split-input-file -verify-diagnostics
 
 // One case per constraint of the model-level ops, named after it.
-func.func @param_c1_empty() {
-  // expected-error @+1 {{'peer.param' op C1: expected a name without spaces, got ''}}
-  %0 = peer.param "" zeros : tensor<4xf32>
-  return
-}
-
-// -----
-
-func.func @param_c1_space() {
-  // expected-error @+1 {{'peer.param' op C1: expected a name without spaces, got 'a b'}}
-  %0 = peer.param "a b" zeros : tensor<4xf32>
-  return
-}
-
-// -----
-
 func.func @param_c2_dynamic() {
   // expected-error @+1 {{'peer.param' op C2: expected a static tensor of f32, bf16 or i8, got 'tensor<?xf32>'}}
   %0 = peer.param "a" zeros : tensor<?xf32>

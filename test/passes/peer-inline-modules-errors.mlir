@@ -41,15 +41,17 @@ func.func @entry(%x: tensor<8xf32>) -> tensor<8xf32> {
 
 // -----
 
-// expected-error @+1 {{entry @f has two arguments named 'x'}}
+// expected-error @+2 {{entry @f has two arguments named 'x', an input and an input; rename the input}}
+// expected-note @+1 {{the other one comes from here}}
 func.func @f(%x: tensor<8xf32> {peer.name = "x"}, %z: tensor<8xf32> {peer.name = "x"}) -> tensor<8xf32> {
   return %x : tensor<8xf32>
 }
 
 // -----
 
-// expected-error @+1 {{entry @f has two arguments named 'w'}}
+// expected-error @+1 {{entry @f has two arguments named 'w', an input and a parameter; rename the input}}
 func.func @f(%x: tensor<8xf32> {peer.name = "w"}) -> tensor<8xf32> {
+  // expected-note @+1 {{the other one comes from here}}
   %w = peer.param "w" zeros : tensor<8xf32>
   %y = arith.addf %x, %w : tensor<8xf32>
   return %y : tensor<8xf32>
@@ -57,7 +59,7 @@ func.func @f(%x: tensor<8xf32> {peer.name = "w"}) -> tensor<8xf32> {
 
 // -----
 
-// expected-error @+1 {{entry @f has two results named 'y'}}
+// expected-error @+1 {{entry @f has two results named 'y'; rename one}}
 func.func @f(%x: tensor<8xf32>) -> (tensor<8xf32> {peer.name = "y"}, tensor<8xf32> {peer.name = "y"}) {
   return %x, %x : tensor<8xf32>, tensor<8xf32>
 }

@@ -14,7 +14,7 @@
 // PTX:         bar.sync
 // PTX-LABEL: .entry rms_norm_weight_grad_part1(
 // PTX:         ld.global.v4
-// CHECK-LABEL: func.func @norm(
+// CHECK-LABEL: func.func @entry_norm(
 // CHECK:         gpu.launch_func @kernels::@rms_norm blocks
 // CHECK:         gpu.launch_func @kernels::@rms_norm_weight_grad blocks
 // CHECK:         gpu.launch_func @kernels::@rms_norm_weight_grad_part1 blocks
@@ -29,7 +29,7 @@ func.func @norm(%x: tensor<?x256xf32> {peer.name = "x"}, %w: tensor<256xf32> {pe
 // PTX-LABEL: .entry layer_norm(
 // PTX-NOT:     .v4
 // PTX:         ld.global.b32
-// CHECK-LABEL: func.func @unaligned(
+// CHECK-LABEL: func.func @entry_unaligned(
 func.func @unaligned(%x: tensor<?x37xf32> {peer.name = "x"}, %w: tensor<37xf32> {peer.name = "w"})
     -> (tensor<?x37xf32> {peer.name = "y"}) {
   %y = peer.layer_norm %x, %w, %w : tensor<?x37xf32>, tensor<37xf32>, tensor<37xf32>
@@ -40,7 +40,7 @@ func.func @unaligned(%x: tensor<?x37xf32> {peer.name = "x"}, %w: tensor<37xf32> 
 // PTX-LABEL: .entry cross_entropy(
 // PTX:         ld.global.v4
 // PTX:         bar.sync
-// CHECK-LABEL: func.func @loss(
+// CHECK-LABEL: func.func @entry_loss(
 // CHECK:         gpu.launch_func @kernels::@cross_entropy blocks in (%[[T:.*]], %
 // CHECK:         gpu.launch_func @kernels::@mean blocks
 // CHECK:         gpu.launch_func @kernels::@mean_part1 blocks
@@ -55,7 +55,7 @@ func.func @loss(%l: tensor<?x50000xf32> {peer.name = "l"}, %t: tensor<?xi32> {pe
 // PTX-LABEL: .entry embedding_grad(
 // PTX-NOT:     atom
 // PTX:         vote.sync.ballot
-// CHECK-LABEL: func.func @tables(
+// CHECK-LABEL: func.func @entry_tables(
 // CHECK:         gpu.launch_func @kernels::@embedding_grad blocks
 // CHECK:         gpu.launch_func @kernels::@embedding_grad_part1 blocks
 // CHECK:         gpu.launch_func @kernels::@embedding_grad_0 blocks
@@ -70,7 +70,7 @@ func.func @tables(%t: tensor<?xi32> {peer.name = "t"}, %dy: tensor<?x256xf32> {p
 // PTX-LABEL: .entry elementwise(
 // PTX-COUNT-2: ld.global.v4
 // PTX:         st.global.v4
-// CHECK-LABEL: func.func @sum(
+// CHECK-LABEL: func.func @entry_sum(
 func.func @sum(%x: tensor<?x256xf32> {peer.name = "x"}, %z: tensor<?x256xf32> {peer.name = "z"}) -> (tensor<?x256xf32> {peer.name = "y"}) {
   %y = arith.addf %x, %z : tensor<?x256xf32>
   return %y : tensor<?x256xf32>

@@ -40,7 +40,7 @@ func.func @many(%q: tensor<?x8x2x128xf32>, %c: tensor<8x2x1024x128xbf16>) -> (te
 }
 
 // The host chooses: 8 heads, so 100 tiles are 12.5 times 64 tokens.
-// HOST-LABEL: func.func @many(
+// HOST-LABEL: func.func @entry_many(
 // HOST:       %[[MANY:.*]] = arith.cmpi uge, %{{.*}}, %c100
 // HOST:       scf.if %[[MANY]] {
 // HOST:       gpu.launch_func @kernels::@score_select_gate blocks
