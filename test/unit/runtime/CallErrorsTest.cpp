@@ -100,6 +100,6 @@ TEST(CallErrorsOfChecks, AreNoResults) {
   EXPECT_EQ(Session::open(writeArtifact(folder, manifest)).value()->call("checked", {}).value().size(), 2u);
   manifest["entries"].back()["results"] = {value, check};
   manifest["entries"].back()["results"][1]["shape"] = {2};
-  EXPECT_THAT(errorOf(Session::open(writeArtifact(folder, manifest))),
-              testing::HasSubstr("result \"check.0\": a check must be a scalar of f32"));
+  std::string error = errorOf(Session::open(writeArtifact(folder, manifest)));
+  EXPECT_NE(error.find("result \"check.0\": a check must be a scalar of f32"), std::string::npos) << error;
 }
