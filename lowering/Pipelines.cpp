@@ -40,6 +40,8 @@ void buildGraphPipeline(OpPassManager &pm) {
   // Graph level from here on.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  // A pool that does not fit its selection is a mistake of the description, and no index to guard.
+  verifyLevel(pm, "graph");
   pm.addNestedPass<func::FuncOp>(createGuardIndices());
   pm.addNestedPass<func::FuncOp>(createFuse());
   pm.addPass(createCSEPass());

@@ -32,7 +32,7 @@ bool isArchive(std::string_view text) {
                               "7zXZ\0"sv,
                               "\x28\xb5\x2f\xfd"sv, "PK\x03\x04"sv, "PK\x05\x06"sv, "7z\xbc\xaf\x27\x1c"sv, "Rar!"sv,
                               "\x04\x22\x4d\x18"sv, "LZIP"sv, "\x1f\x9d"sv, "!<arch>\n"sv}) ||
-         (text.size() > 262 && text.substr(257, 5) == "ustar");
+         (text.size() >= 262 && text.substr(257, 5) == "ustar");
 }
 
 /// UTF-16 or UTF-32, by its mark or by where its zero bytes are.

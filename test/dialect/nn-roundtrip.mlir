@@ -110,8 +110,8 @@ func.func @loss(%l: !act, %t: tensor<?xi32>) -> (tensor<f32>, !tok, !act) {
 func.func @buffers(%x: memref<?x32xf32>, %w: memref<32xf32>, %r: memref<?xf32>, %m: memref<f32>, %h: memref<?x2x16xf32>) {
   // CHECK: peer.rms_norm %{{.*}}, %{{.*}} outs(%{{.*}} : memref<?x32xf32>) : memref<?x32xf32>, memref<32xf32>
   peer.rms_norm %x, %w outs(%x : memref<?x32xf32>) : memref<?x32xf32>, memref<32xf32>
-  // CHECK: peer.rms_norm_grad %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {epsilon = 0.000000e+00 : f32} : memref<?x32xf32>, memref<32xf32>, memref<?x32xf32>, memref<?x32xf32>, memref<?xf32>
-  peer.rms_norm_grad %x, %w, %x, %x, %r {epsilon = 0.0 : f32}
+  // CHECK: peer.rms_norm_grad %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {epsilon = 1.000000e-03 : f32} : memref<?x32xf32>, memref<32xf32>, memref<?x32xf32>, memref<?x32xf32>, memref<?xf32>
+  peer.rms_norm_grad %x, %w, %x, %x, %r {epsilon = 0.001 : f32}
     : memref<?x32xf32>, memref<32xf32>, memref<?x32xf32>, memref<?x32xf32>, memref<?xf32>
   // CHECK: peer.mean %{{.*}} outs(%{{.*}} : memref<f32>) : memref<?xf32>
   peer.mean %r outs(%m : memref<f32>) : memref<?xf32>

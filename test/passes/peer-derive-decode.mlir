@@ -3,7 +3,7 @@
 // Prefill takes up to a context of tokens at once.
 // CHECK-LABEL: func.func @prefill(
 // CHECK-SAME:    %[[TOKENS:[a-z0-9]+]]: tensor<?xi32> {bufferization.writable = false, peer.name = "tokens", peer.range = [0, 50], peer.role = "input"}
-// CHECK-SAME:    %[[POS:[a-z0-9]+]]: tensor<i32> {bufferization.writable = false, peer.name = "position", peer.role = "scalar"}
+// CHECK-SAME:    %[[POS:[a-z0-9]+]]: tensor<i32> {bufferization.writable = false, peer.name = "position", peer.range = [0, 2147483647], peer.role = "scalar"}
 // CHECK-SAME:    peer.name = "table"
 // CHECK-SAME:    %[[K0:[a-z0-9]+]]: tensor<16x8xf32> {bufferization.writable = true, peer.name = "cache.0.key", peer.role = "state"}
 // CHECK-SAME:    %[[V0:[a-z0-9]+]]: tensor<16x8xf32> {bufferization.writable = true, peer.name = "cache.0.value", peer.role = "state"}

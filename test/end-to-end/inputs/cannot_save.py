@@ -54,7 +54,7 @@ def full(model, folder):
         print("checkpoints:", *good)
         for name in good:
             tensors.load(os.path.join(out, name))
-        print("left over:", *sorted(set(os.listdir(out)) - set(good) - {"log.jsonl", "weights.safetensors", "report.html"}))
+        print("left over:", *sorted(set(os.listdir(out)) - set(good) - {"data.json", "log.jsonl", "weights.safetensors", "report.html"}))
         # With room again the run goes on from there, and to the same end.
         if mounted:
             subprocess.run(["mount", "-o", f"remount,size={20 * size}", out], check=True)

@@ -12,6 +12,7 @@ def main():
     model, folder, steps = sys.argv[1], sys.argv[2], int(sys.argv[3])
     whole, parts = os.path.join(folder, "whole"), os.path.join(folder, "parts")
     training.train(model, whole, steps)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # lit's workers ignore it, and what is ignored stays ignored
     process = subprocess.Popen(training.command(model, parts, steps), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     training.wait_for_step(process, parts, 12)
     process.send_signal(signal.SIGINT)

@@ -31,7 +31,7 @@
 // PTX-DAG: mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32
 // PTX-DAG: .shared .align 16
 // What the library is told: transposes, m, n, k, alpha, each matrix with the distance of its rows, beta.
-// CALL-LABEL: func.func @project(
+// CALL-LABEL: func.func @entry_project(
 // CALL-DAG: %[[ONE:.*]] = arith.constant 1.0{{.*}} : f32
 // CALL-DAG: %[[ZERO:.*]] = arith.constant 0.0{{.*}} : f32
 // CALL-DAG: %[[STREAM:.*]] = llvm.mlir.zero : !llvm.ptr
@@ -51,7 +51,7 @@ func.func @project(%x: tensor<?x256xf32> {peer.name = "x"}, %w: tensor<256x512xf
 // CHECK: gpu.launch {{.*}} function(@linear_0_part1)
 // CHECK-NOT: gpu.launch
 // CHECK-LABEL: func.func private @kernel_linear_1(
-// CALL-LABEL: func.func @weight_grad(
+// CALL-LABEL: func.func @entry_weight_grad(
 // CALL: call @peer_rt_matmul(%{{.*}}, %c1_i64, %c0_i64, %c256_i64, %c512_i64, %{{.*}}, %{{.*}}, %{{.*}}, %c256_i64, %{{.*}}, %c512_i64, %{{.*}}, %{{.*}}, %c512_i64)
 func.func @weight_grad(%x: tensor<?x256xf32> {peer.name = "x"}, %dy: tensor<?x512xf32> {peer.name = "dy"})
     -> (tensor<256x512xf32> {peer.name = "dw"}) {
@@ -61,7 +61,7 @@ func.func @weight_grad(%x: tensor<?x256xf32> {peer.name = "x"}, %dy: tensor<?x51
 
 // Rows of 37 numbers do not lie on multiples of 16 bytes: copies are single numbers.
 // CHECK: nvvm.cp.async.shared.global {{.*}}, 4, cache = ca
-// CALL-LABEL: func.func @odd(
+// CALL-LABEL: func.func @entry_odd(
 // CALL: call @peer_rt_matmul(%{{.*}}, %c0_i64, %c0_i64, %c40_i64, %c300_i64, %c37_i64, %{{.*}}, %{{.*}}, %c37_i64, %{{.*}}, %c300_i64, %{{.*}}, %{{.*}}, %c300_i64)
 func.func @odd(%x: tensor<40x37xf32> {peer.name = "x"}, %w: tensor<37x300xf32> {peer.name = "w"})
     -> (tensor<40x300xf32> {peer.name = "y"}) {

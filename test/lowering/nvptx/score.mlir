@@ -49,7 +49,7 @@ func.func @many(%q: tensor<?x8x2x128xf32>, %c: tensor<8x2x1024x128xbf16>) -> (te
 // HOST:       gpu.launch_func @kernels::@score_select_gate_part2 blocks
 
 // Known to be few: 8 tiles of 64 tokens, whose keys are 16 parts each; then 16 rows to a block.
-// HOST-LABEL: func.func @some(
+// HOST-LABEL: func.func @entry_some(
 // HOST-NOT:   scf.if
 // HOST:       gpu.launch_func @kernels::@score_select_gate_{{[0-9]+}} blocks in (%c128, %c1, %c1)
 // HOST-NEXT:  gpu.launch_func @kernels::@score_select_gate_{{[0-9]+}}_part1 blocks in (%c32, %c1, %c1)
@@ -80,7 +80,7 @@ func.func @few(%q: tensor<1x8x2x128xf32>, %c: tensor<8x2x1024x128xf32>) -> (tens
 }
 
 // Scores that are wanted themselves: blocks for 256 keys of a head and half with 64 tokens.
-// HOST-LABEL: func.func @alone(
+// HOST-LABEL: func.func @entry_alone(
 // HOST:       gpu.launch_func @kernels::@score_{{[0-9]+}} blocks in (%c64, %c1, %c1)
 func.func @alone(%q: tensor<64x8x2x128xf32>, %c: tensor<8x2x1024x128xf32>) -> tensor<64x8x2x1024xf32> {
   %s = peer.score %q, %c : tensor<64x8x2x128xf32>, tensor<8x2x1024x128xf32>
