@@ -79,16 +79,19 @@ Status saveCheckpoint(const Session &session, const Entry &train, const std::str
       tensors.push_back({concat(kStatePrefix, argument.name), &session.states().find(argument.name)->second});
   PEER_TRY(
       writeSafetensors(checkpointPath(directory, step), tensors, {{"step", std::to_string(step)}, {"run", settings}}));
+  // Only now that the new one is on the disk may an old one go.
+  removeOldCheckpoints(directory, step);
+  return {};
+}
 
-  // Only now that the new one is on the disk may an old one go. Later steps are left alone: only damaged ones, which a resumed run
-  // passed over, can be there, and they must not push out good ones.
+void removeOldCheckpoints(const std::string &directory, int64_t step) {
+  // Later steps are left alone: only damaged ones, which a resumed run passed over, can be there, and they must not push out good ones.
   size_t kept = 0;
   for (const CheckpointFile &file : listCheckpoints(directory)) {
     std::error_code ignored;
     if (file.step <= step && ++kept > kKeptCheckpoints)
       fs::remove(file.path, ignored);
   }
-  return {};
 }
 
 Status loadCheckpoint(Session &session, const Entry &train, const SafetensorsFile &file) {

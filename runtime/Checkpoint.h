@@ -33,6 +33,9 @@ std::string findNonFinite(const TensorMap &parameters);
 Status saveCheckpoint(const Session &session, const Entry &train, const std::string &directory, int64_t step,
                       const std::string &settings);
 
+/// Removes all but kKeptCheckpoints up to this step: what a kill between a write and this left, too.
+void removeOldCheckpoints(const std::string &directory, int64_t step);
+
 /// Loads parameters and the states of the train entry. Names, types and shapes must be this artifact's exactly.
 Status loadCheckpoint(Session &session, const Entry &train, const SafetensorsFile &file);
 

@@ -147,6 +147,7 @@ Status TrainRun::restore(const CheckpointFile &from, const SafetensorsFile &file
   PEER_TRY_ASSIGN(inputs, makeLanguageInputs(trainModel, settings.batch));
   start = lastSaved = summary.step = from.step;
   summary.checkpoint = from.path;
+  removeOldCheckpoints(options.out, start);
   removeTemporaries(options.out);
   std::error_code ignored;
   if (fs::exists(summary.log, ignored)) {

@@ -86,7 +86,7 @@ def run_found(name, build):
 
 def main():
     parser = argparse.ArgumentParser(prog="dev fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=pathlib.Path, default=HERE.parent.parent / "build-sanitize", help="the sanitized build")
+    parser.add_argument("--build", type=pathlib.Path, default=HERE.parent.parent / "build-fuzz", help="the build of the targets")
     parser.add_argument("--seconds", type=int, default=600, help="for all targets together (default: 600)")
     parser.add_argument("--target", choices=SHARES, help="this one only")
     parser.add_argument("--seeds-only", action="store_true", help="only what was found once")
