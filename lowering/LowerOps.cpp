@@ -1,9 +1,9 @@
 //===- LowerOps.cpp - buffer-form ops to loops or vectors, marks to calls -===//
 
-#include "Calls.h"
-#include "Lowerings.h"
 #include "Passes.h"
 #include "dialect/PeerOps.h"
+#include "lowering/emit/Calls.h"
+#include "lowering/emit/Lowerings.h"
 
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"

@@ -3,9 +3,9 @@
 #ifndef PEER_LOWERING_MANIFEST_H
 #define PEER_LOWERING_MANIFEST_H
 
-#include "lowering/cpu/ObjectCode.h"
-#include "lowering/cpu/Target.h"
-#include "lowering/nvptx/Target.h"
+#include "lowering/host/ObjectCode.h"
+#include "lowering/host/Target.h"
+#include "lowering/nvidia/Target.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringMap.h"

@@ -3,8 +3,8 @@
 #include "Pipelines.h"
 
 #include "Passes.h"
-#include "lowering/cpu/Target.h"
 #include "lowering/cpu/TileModel.h"
+#include "lowering/host/Target.h"
 #include "passes/Passes.h"
 
 #include "mlir/Conversion/Passes.h"

@@ -3,7 +3,7 @@
 #ifndef PEER_LOWERING_PIPELINES_H
 #define PEER_LOWERING_PIPELINES_H
 
-#include "lowering/nvptx/Target.h"
+#include "lowering/nvidia/Target.h"
 #include "passes/Tile.h"
 
 #include "mlir/Pass/PassManager.h"

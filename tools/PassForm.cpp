@@ -2,7 +2,7 @@
 
 #include "PassForm.h"
 
-#include "lowering/OutputFile.h"
+#include "lowering/host/OutputFile.h"
 
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "llvm/Support/WithColor.h"

@@ -8,8 +8,8 @@
 #ifndef PEER_LOWERING_CPU_KERNELS_H
 #define PEER_LOWERING_CPU_KERNELS_H
 
-#include "lowering/BufferPattern.h"
-#include "lowering/RoutingBuilder.h"
+#include "lowering/emit/BufferPattern.h"
+#include "lowering/emit/RoutingBuilder.h"
 
 namespace peer::cpu {
 

@@ -3,7 +3,7 @@
 #ifndef PEER_LOWERING_CPU_SORTEDLIST_H
 #define PEER_LOWERING_CPU_SORTEDLIST_H
 
-#include "lowering/RoutingBuilder.h"
+#include "lowering/emit/RoutingBuilder.h"
 
 namespace peer::cpu {
 

@@ -8,7 +8,7 @@
 #ifndef PEER_LOWERING_NN_EMIT_H
 #define PEER_LOWERING_NN_EMIT_H
 
-#include "lowering/LoopBuilder.h"
+#include "lowering/emit/LoopBuilder.h"
 
 namespace peer::nn {
 

@@ -1,7 +1,7 @@
 //===- Patterns.cpp - the nn emitters as rewrite patterns ----------------===//
 
 #include "Emit.h"
-#include "lowering/BufferPattern.h"
+#include "lowering/emit/BufferPattern.h"
 
 using namespace mlir;
 using namespace peer;

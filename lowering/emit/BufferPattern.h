@@ -1,0 +1,56 @@
+//===- BufferPattern.h - patterns that lower one op in buffer form -------===//
+
+#ifndef PEER_LOWERING_EMIT_BUFFERPATTERN_H
+#define PEER_LOWERING_EMIT_BUFFERPATTERN_H
+
+#include "LoopBuilder.h"
+#include "Lowerings.h"
+
+#include <functional>
+
+namespace peer {
+
+/// Replaces an op without results by the loops that `emit` writes before it. `reject` says why an op is not taken,
+/// or is null; it runs first, because a pattern that fails must not have emitted anything.
+template <typename OpTy>
+class BufferPattern : public mlir::OpRewritePattern<OpTy> {
+public:
+  using Reject = const char *(*)(OpTy);
+  using Emit = std::function<void(OpTy, LoopBuilder &)>;
+
+  BufferPattern(mlir::MLIRContext *context, Emit emit, Reject reject, unsigned benefit)
+      : mlir::OpRewritePattern<OpTy>(context, benefit), emit(std::move(emit)), reject(reject) {}
+
+  mlir::LogicalResult matchAndRewrite(OpTy op, mlir::PatternRewriter &rewriter) const override {
+    if (op->getNumResults() != 0)
+      return rewriter.notifyMatchFailure(op, "not in buffer form");
+    if (const char *reason = reject ? reject(op) : nullptr)
+      return rewriter.notifyMatchFailure(op, reason);
+    LoopBuilder b(rewriter, op.getLoc());
+    emit(op, b);
+    rewriter.eraseOp(op);
+    return mlir::success();
+  }
+
+private:
+  Emit emit;
+  Reject reject;
+};
+
+/// The plain lowering of an op.
+template <typename OpTy>
+void addLoops(mlir::RewritePatternSet &patterns, void (*emit)(OpTy, LoopBuilder &)) {
+  patterns.add<BufferPattern<OpTy>>(patterns.getContext(), emit, nullptr, /*benefit=*/1);
+}
+
+/// The vector lowering of an op, preferred to the plain one.
+template <typename OpTy>
+void addVectors(mlir::RewritePatternSet &patterns, const VectorOptions &options,
+                void (*emit)(OpTy, LoopBuilder &, const VectorOptions &), const char *(*reject)(OpTy) = nullptr) {
+  auto withOptions = [emit, options](OpTy op, LoopBuilder &b) { emit(op, b, options); };
+  patterns.add<BufferPattern<OpTy>>(patterns.getContext(), withOptions, reject, /*benefit=*/2);
+}
+
+} // namespace peer
+
+#endif // PEER_LOWERING_EMIT_BUFFERPATTERN_H

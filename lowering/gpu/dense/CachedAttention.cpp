@@ -1,0 +1,266 @@
+//===- CachedAttention.cpp - attention over a ring of keys and values ----===//
+//
+// The position is on the device, so grids are made for full caches: blocks beyond the keys that are there end at once.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Attention.h"
+#include "lowering/gpu/block/LaunchBounds.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::device;
+using arith::CmpIPredicate;
+
+/// Keys that a block decodes with; a longer cache is shared by several blocks for each head.
+static constexpr int64_t kChunk = 128;
+/// Rows that a warp has under way.
+static constexpr int64_t kRowsInFlight = 8;
+/// Blocks at once whose registers have room for those rows.
+static constexpr int64_t kDecodeBlocks = 2;
+static constexpr int64_t kWarps = kThreads / kWarpSize;
+static constexpr double kLowest = -3.0e38;
+
+static Value ceilDiv(LoopBuilder &b, Value a, int64_t d) { return b.div(b.add(a, b.index(d - 1)), b.index(d)); }
+
+namespace {
+/// One token: a block has a head's keys [first, first + kChunk).
+class Decode {
+public:
+  Decode(BlockBuilder &b, CachedAttentionOp op, HeadWidth head, int64_t capacity, Value parts)
+      : b(b), op(op), head(head), capacity(capacity), parts(parts) {
+    start = b.toIndex(b.load(op.getPosition(), {}));
+    seen = b.min(b.add(start, b.index(1)), b.index(capacity));
+  }
+
+  void emitChunk(Value headNumber, Value chunk);
+  void emitCombine(Value headNumber);
+
+private:
+  /// Elements of a row that a lane has.
+  int64_t perLane() const { return llvm::divideCeil(head.width, kWarpSize); }
+  /// Element `i` of the lane, if the row has it.
+  Value inLane(int64_t i) { return b.add(b.lane(), b.index(i * kWarpSize)); }
+  SmallVector<Value> loadRow(Value buffer, Value row);
+  Value emitScores(Value scores, Value first, Value count);
+  void emitOutput(Value scores, Value first, Value count, Value chunk, Value highest);
+  /// Numbers of kRowsInFlight keys, and whether they are below `count`; those that are not are key 0.
+  SmallVector<std::pair<Value, Value>> keysFrom(Value group, Value count);
+
+  BlockBuilder &b;
+  CachedAttentionOp op;
+  HeadWidth head;
+  int64_t capacity;
+  Value parts; // heads * chunks x (width + 2): output, not yet divided by the sum; sum; maximum. Null: one chunk
+  Value start, seen, column;
+};
+} // namespace
+
+/// A row of the head, spread over the lanes; zero where it has no more elements.
+SmallVector<Value> Decode::loadRow(Value buffer, Value row) {
+  SmallVector<Value> elements;
+  for (int64_t i = 0; i < perLane(); ++i) {
+    Value at = inLane(i);
+    if (head.width >= (i + 1) * kWarpSize) {
+      elements.push_back(b.load(buffer, {row, b.add(column, at)}));
+      continue;
+    }
+    Value inside = b.cmp(CmpIPredicate::ult, at, b.index(head.width));
+    Value loaded = b.load(buffer, {row, b.add(column, b.select(inside, at, b.index(0)))});
+    elements.push_back(b.select(inside, loaded, b.f32(0)));
+  }
+  return elements;
+}
+
+SmallVector<std::pair<Value, Value>> Decode::keysFrom(Value group, Value count) {
+  SmallVector<std::pair<Value, Value>> keys;
+  for (int64_t i = 0; i < kRowsInFlight; ++i) {
+    Value j = b.add(b.mul(group, b.index(kRowsInFlight)), b.index(i));
+    Value inside = b.cmp(CmpIPredicate::ult, j, count);
+    keys.push_back({b.select(inside, j, b.index(0)), inside});
+  }
+  return keys;
+}
+
+/// scores[j] of the chunk's keys; the result is the highest.
+Value Decode::emitScores(Value scores, Value first, Value count) {
+  SmallVector<Value> query = loadRow(op.getQuery(), b.index(0));
+  Value scale = b.f32(1 / std::sqrt(double(head.width)));
+  b.forWarps(ceilDiv(b, count, kRowsInFlight), [&](Value group) {
+    auto keys = keysFrom(group, count);
+    SmallVector<SmallVector<Value>> rows;
+    for (auto [j, inside] : keys)
+      rows.push_back(loadRow(op.getKeyCache(), b.add(first, j)));
+    for (auto [key, row] : llvm::zip(keys, rows)) {
+      Value dot = b.f32(0);
+      for (auto [q, k] : llvm::zip(query, row))
+        dot = b.fma(q, k, dot);
+      Value score = b.mul(b.warpSum(dot), scale), j = key.first;
+      b.ifThen(key.second, [&] { b.store(score, scores, j); });
+    }
+  });
+  b.barrier();
+  noteBlocks(b, kDecodeBlocks);
+  Value highest = b.loop(
+      b.lane(), count, b.f32(kLowest),
+      [&](Value j, ValueRange carried) { return SmallVector<Value>{b.max(carried[0], b.load(scores, j))}; },
+      kWarpSize)[0];
+  return b.warpMax(highest);
+}
+
+void Decode::emitOutput(Value scores, Value first, Value count, Value chunk, Value highest) {
+  Value outputs = b.shared({kWarps, head.width}, b.getF32Type()), sums = b.shared({kWarps}, b.getF32Type());
+  SmallVector<Value> init(perLane() + 1, b.f32(0));
+  auto sum = b.loop(
+      b.warp(), ceilDiv(b, count, kRowsInFlight), init,
+      [&](Value group, ValueRange carried) {
+        auto keys = keysFrom(group, count);
+        SmallVector<SmallVector<Value>> rows;
+        for (auto [j, inside] : keys)
+          rows.push_back(loadRow(op.getValueCache(), b.add(first, j)));
+        SmallVector<Value> next(carried);
+        for (auto [key, row] : llvm::zip(keys, rows)) {
+          Value p = b.select(key.second, b.exp(b.sub(b.load(scores, key.first), highest)), b.f32(0));
+          for (auto [v, sum] : llvm::zip(row, next))
+            sum = b.fma(p, v, sum);
+          next.back() = b.add(next.back(), p);
+        }
+        return next;
+      },
+      kWarps);
+  Value warp = b.warp();
+  b.onEachThread([&] {
+    for (int64_t i = 0; i < perLane(); ++i)
+      b.ifThen(b.cmp(CmpIPredicate::ult, inLane(i), b.index(head.width)),
+               [&] { b.store(sum[i], outputs, {warp, inLane(i)}); });
+    b.ifThen(b.cmp(CmpIPredicate::eq, b.lane(), b.index(0)), [&] { b.store(sum.back(), sums, warp); });
+  });
+  b.barrier();
+  Value total = b.load(sums, b.index(0));
+  for (int64_t w = 1; w < kWarps; ++w)
+    total = b.add(total, b.load(sums, b.index(w)));
+  b.forThreads(b.index(head.width), [&](Value c) {
+    Value v = b.load(outputs, {b.index(0), c});
+    for (int64_t w = 1; w < kWarps; ++w)
+      v = b.add(v, b.load(outputs, {b.index(w), c}));
+    if (parts)
+      b.store(v, parts, {chunk, c});
+    else
+      b.store(b.div(v, total), op.getOuts()[0], {b.index(0), b.add(column, c)});
+  });
+  if (parts) {
+    b.store(total, parts, {chunk, b.index(head.width)});
+    b.store(highest, parts, {chunk, b.index(head.width + 1)});
+  }
+}
+
+void Decode::emitChunk(Value headNumber, Value chunk) {
+  column = b.mul(headNumber, b.index(head.width));
+  Value first = b.mul(chunk, b.index(kChunk));
+  if (!parts)
+    first = b.index(0);
+  b.ifThen(b.cmp(CmpIPredicate::ult, first, seen), [&] {
+    Value count = b.sub(seen, first);
+    if (parts)
+      count = b.min(count, b.index(kChunk));
+    // The new row is written by the block that reads it; no other one touches it.
+    Value slot = b.rem(start, b.index(capacity)), inChunk = b.sub(slot, first);
+    b.ifThen(b.cmp(CmpIPredicate::ult, inChunk, count), [&] {
+      b.forThreads(b.index(head.width), [&](Value c) {
+        Value at = b.add(column, c), zero = b.index(0);
+        b.store(b.load(op.getKey(), {zero, at}), op.getKeyCache(), {slot, at});
+        b.store(b.load(op.getValue(), {zero, at}), op.getValueCache(), {slot, at});
+      });
+    });
+    b.barrier();
+    Value scores = b.shared({parts ? kChunk : capacity}, b.getF32Type());
+    Value highest = emitScores(scores, first, count);
+    Value row = parts ? b.add(b.mul(headNumber, b.index(llvm::divideCeil(capacity, kChunk))), chunk) : chunk;
+    emitOutput(scores, first, count, row, highest);
+  });
+}
+
+/// The chunks' outputs, each relative to its own maximum, to one.
+void Decode::emitCombine(Value headNumber) {
+  Value first = b.mul(headNumber, b.index(llvm::divideCeil(capacity, kChunk)));
+  Value end = b.add(first, ceilDiv(b, seen, kChunk));
+  Value sumAt = b.index(head.width), highestAt = b.index(head.width + 1);
+  Value highest = b.loop(first, end, b.f32(kLowest), [&](Value chunk, ValueRange carried) {
+    return SmallVector<Value>{b.max(carried[0], b.load(parts, {chunk, highestAt}))};
+  })[0];
+  b.forThreads(b.index(head.width), [&](Value c) {
+    auto sums = b.loop(first, end, ValueRange{b.f32(0), b.f32(0)}, [&](Value chunk, ValueRange carried) {
+      Value factor = b.exp(b.sub(b.load(parts, {chunk, highestAt}), highest));
+      return SmallVector<Value>{b.fma(factor, b.load(parts, {chunk, c}), carried[0]),
+                                b.fma(factor, b.load(parts, {chunk, sumAt}), carried[1])};
+    });
+    Value at = b.add(b.mul(headNumber, b.index(head.width)), c);
+    b.store(b.div(sums[0], sums[1]), op.getOuts()[0], {b.index(0), at});
+  });
+}
+
+static void emitDecode(CachedAttentionOp op, LoopBuilder &host, HeadWidth head, int64_t capacity) {
+  // Up to two chunks, another launch costs more than it saves.
+  int64_t chunks = capacity <= 2 * kChunk ? 1 : llvm::divideCeil(capacity, kChunk);
+  Value parts = chunks == 1 ? Value() : host.heap({head.heads * chunks, head.width + 2}, host.getF32Type());
+  emitLaunch(host, host.index(head.heads * chunks), kThreads, [&](BlockBuilder &b, Value block) {
+    Decode decode(b, op, head, capacity, parts);
+    decode.emitChunk(b.div(block, b.index(chunks)), b.rem(block, b.index(chunks)));
+  });
+  if (!parts)
+    return;
+  emitLaunch(host, host.index(head.heads), kThreads,
+             [&](BlockBuilder &b, Value block) { Decode(b, op, head, capacity, parts).emitCombine(block); });
+  host.free(parts);
+}
+
+/// Writes the new rows into the ring.
+static void emitAppend(CachedAttentionOp op, LoopBuilder &host, Value tokens, int64_t capacity) {
+  int64_t size = host.staticDim(op.getKeyCache(), 1);
+  Value elements = host.mul(tokens, host.index(size));
+  emitLaunch(host, ceilDiv(host, elements, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
+    Value start = b.toIndex(b.load(op.getPosition(), {}));
+    Value element = b.add(b.mul(block, b.index(kThreads)), b.thread());
+    b.onEachThread([&] {
+      b.ifThen(b.cmp(CmpIPredicate::ult, element, elements), [&] {
+        Value t = b.div(element, b.index(size)), c = b.rem(element, b.index(size));
+        Value slot = b.rem(b.add(start, t), b.index(capacity));
+        b.store(b.load(op.getKey(), {t, c}), op.getKeyCache(), {slot, c});
+        b.store(b.load(op.getValue(), {t, c}), op.getValueCache(), {slot, c});
+      });
+    });
+  });
+}
+
+static void emitPrefill(CachedAttentionOp op, LoopBuilder &host, HeadWidth head, int64_t capacity) {
+  Value tokens = host.dim(op.getQuery(), 0);
+  emitAppend(op, host, tokens, capacity);
+  Value parts = ceilDiv(host, tokens, kForwardRows);
+  emitLaunch(host, host.mul(parts, host.index(head.heads)), kForwardWarps * kWarpSize,
+             [&](BlockBuilder &b, Value block) {
+               Value start = b.toIndex(b.load(op.getPosition(), {}));
+               Value part = b.sub(b.sub(parts, b.index(1)), b.div(block, b.index(head.heads)));
+               AttendJob job;
+               job.column = b.mul(b.rem(block, b.index(head.heads)), b.index(head.width));
+               job.queryRow = b.mul(part, b.index(kForwardRows));
+               job.queryEnd = tokens;
+               job.keyRow = b.index(0);
+               job.keyEnd = b.index(capacity);
+               job.position = b.add(start, job.queryRow);
+               emitAttend(b, head, job, op.getQuery(), op.getKeyCache(), op.getValueCache(), op.getOuts()[0]);
+             });
+}
+
+void device::emitCachedAttention(CachedAttentionOp op, LoopBuilder &host) {
+  int64_t heads = op.getHeads(), capacity = host.staticDim(op.getKeyCache(), 0);
+  HeadWidth head{heads, host.staticDim(op.getKeyCache(), 1) / heads};
+  int64_t known = host.staticDim(op.getQuery(), 0);
+  auto decode = [&] { emitDecode(op, host, head, capacity); };
+  auto prefill = [&] { emitPrefill(op, host, head, capacity); };
+  if (!ShapedType::isDynamic(known))
+    return known == 1 ? decode() : prefill();
+  Value single = host.cmp(CmpIPredicate::eq, host.dim(op.getQuery(), 0), host.index(1));
+  host.ifThen(single, decode, prefill);
+}

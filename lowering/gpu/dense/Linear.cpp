@@ -1,0 +1,68 @@
+//===- Linear.cpp - dense products ---------------------------------------===//
+//
+// A product is the device library's if there is one when the artifact runs; what follows is for machines without it.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Matmul.h"
+#include "lowering/gpu/Kernels.h"
+
+#include "lowering/emit/Calls.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::device;
+using arith::CmpIPredicate;
+
+/// Up to here a flat tile wastes less than a tall one.
+static constexpr int64_t kFewRows = 32;
+
+/// Whether the library did it (i1).
+static Value emitLibraryCall(LoopBuilder &host, const Product &product) {
+  SmallVector<Value> operands = {
+      LLVM::ZeroOp::create(host, LLVM::LLVMPointerType::get(host.getContext())), // the session's stream
+      toI64(host, host.index(product.transposeA)),
+      toI64(host, host.index(product.transposeB)),
+      toI64(host, product.rows(host)),
+      toI64(host, product.columns(host)),
+      toI64(host, product.depth(host))};
+  auto addMatrix = [&](Value buffer) {
+    MatrixOperand matrix = matrixOperand(host, buffer);
+    operands.append({matrix.pointer, matrix.stride});
+  };
+  operands.push_back(host.f32(1));
+  addMatrix(product.a);
+  addMatrix(product.b);
+  operands.push_back(host.f32(0));
+  addMatrix(product.c);
+  auto call = callHook(host, "peer_rt_matmul", operands, host.getI8Type());
+  Value none = arith::ConstantOp::create(host, host.getI8IntegerAttr(0));
+  return host.cmp(CmpIPredicate::ne, call.getResult(0), none);
+}
+
+/// The launches for a number of rows, chosen when the entry runs where it is not known before.
+static void emitLaunches(LoopBuilder &host, const Product &product) {
+  auto vector = [&] { emitVectorMatrix(host, product); };
+  auto flat = [&] { emitMatmul(host, product, kFlatTile); };
+  auto tall = [&] { emitMatmul(host, product, kTallTile); };
+  int64_t known = host.staticDim(product.c, 0);
+  if (!ShapedType::isDynamic(known))
+    return known == 1 ? vector() : known <= kFewRows ? flat() : tall();
+  Value rows = product.rows(host);
+  host.ifThen(host.cmp(CmpIPredicate::eq, rows, host.index(1)), vector,
+              [&] { host.ifThen(host.cmp(CmpIPredicate::ule, rows, host.index(kFewRows)), flat, tall); });
+}
+
+static void emit(LinearOp op, LoopBuilder &host) {
+  Product product{op.getX(), op.getWeight(), op.getOuts()[0], op.getTransposeX(), op.getTransposeWeight()};
+  host.ifThen(emitLibraryCall(host, product), [] {}, [&] { emitLaunches(host, product); });
+}
+
+static const char *reject(LinearOp op) {
+  auto type = cast<MemRefType>(op.getOuts()[0].getType());
+  return type.getLayout().isIdentity() ? nullptr : "the result is part of a larger matrix";
+}
+
+void device::populateLinearPatterns(PatternSets sets) { sets.grid<LinearOp>(emit, reject); }

@@ -1,0 +1,40 @@
+//===- Matmul.h - dense f32 products on the tensor cores -----------------===//
+
+#ifndef PEER_LOWERING_GPU_DENSE_MATMUL_H
+#define PEER_LOWERING_GPU_DENSE_MATMUL_H
+
+#include "lowering/gpu/block/BlockBuilder.h"
+
+namespace peer::device {
+
+/// c = op(a) op(b): rank-2 f32 buffers, c is m x n.
+struct Product {
+  mlir::Value a, b, c;
+  bool transposeA, transposeB;
+
+  mlir::Value rows(LoopBuilder &host) const { return host.dim(c, 0); }
+  mlir::Value columns(LoopBuilder &host) const { return host.dim(c, 1); }
+  mlir::Value depth(LoopBuilder &host) const { return host.dim(a, transposeA ? 0 : 1); }
+};
+
+/// How the eight warps of a block share a tile of c.
+struct MatmulTile {
+  int64_t warpsM, warpsN;         // 8 in all
+  int64_t fragmentsM, fragmentsN; // of a warp: 16 rows, 8 columns each
+
+  int64_t rows() const { return 16 * warpsM * fragmentsM; }
+  int64_t columns() const { return 8 * warpsN * fragmentsN; }
+};
+/// 128 x 64 for many rows, 32 x 128 for few: then the time goes into reading b.
+inline constexpr MatmulTile kTallTile{4, 2, 2, 4}, kFlatTile{1, 8, 2, 2};
+
+/// Launches the product by three tf32 products per f32 one (Mma.h): the error is near 1e-6 of |a| |b|. Few tiles share
+/// a long depth among several blocks, whose sums a second launch adds up in a fixed order.
+void emitMatmul(LoopBuilder &host, const Product &product, const MatmulTile &tile);
+
+/// Launches a product of one row, bound by reading b.
+void emitVectorMatrix(LoopBuilder &host, const Product &product);
+
+} // namespace peer::device
+
+#endif // PEER_LOWERING_GPU_DENSE_MATMUL_H

@@ -1,0 +1,42 @@
+//===- FinishKernels.cpp - what outlining leaves to be said of kernels ---===//
+
+#include "lowering/gpu/block/LaunchBounds.h"
+
+#include "lowering/Passes.h"
+
+namespace peer {
+#define GEN_PASS_DEF_FINISHKERNELS
+#include "LoweringPasses.h.inc"
+} // namespace peer
+
+using namespace mlir;
+using namespace peer;
+
+/// The widest access, in bytes.
+static constexpr int64_t kWidest = 16;
+
+/// Shared memory is accessed 16 bytes at a time, whatever its elements are.
+static void alignShared(gpu::GPUFuncOp kernel) {
+  auto bytes = IntegerAttr::get(IntegerType::get(kernel.getContext(), 64), kWidest);
+  for (unsigned i = 0; i < kernel.getNumWorkgroupAttributions(); ++i)
+    kernel.setWorkgroupAttributionAttr(i, LLVM::LLVMDialect::getAlignAttrName(), bytes);
+}
+
+/// What noteBlocks() noted inside a kernel becomes its own attribute: outlining keeps those of ops only.
+static void collectBlocks(gpu::GPUFuncOp kernel) {
+  kernel.walk([&](Operation *op) {
+    if (Attribute blocks = op->removeAttr(device::kBlocksAttr))
+      kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), blocks);
+  });
+}
+
+namespace {
+struct FinishKernels : peer::impl::FinishKernelsBase<FinishKernels> {
+  void runOnOperation() override {
+    getOperation().walk([](gpu::GPUFuncOp kernel) {
+      alignShared(kernel);
+      collectBlocks(kernel);
+    });
+  }
+};
+} // namespace

@@ -1,0 +1,140 @@
+//===- Mix.cpp - mix, quantized_mix and the token pass of their gradient -===//
+
+#include "MixPass.h"
+#include "lowering/gpu/Kernels.h"
+#include "lowering/gpu/block/Scan.h"
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::device;
+
+static const char *rejectSelected(const MixOperands &op) {
+  return rejectMixPass(op.pool, op.idx, op.weights, {op.x, op.y});
+}
+
+static const char *rejectMix(MixOp op) { return rejectSelected(op); }
+
+static const char *rejectQuantizedMix(QuantizedMixOp op) {
+  // Scales are read where nothing is selected, too.
+  if (cast<MemRefType>(op.getPool().getType()).getDimSize(0) == 0)
+    return "the pool has no rows";
+  return rejectSelected(op);
+}
+
+/// y = sum of weight * act(first . x) * (second . x) * last.
+static void emitSelected(const MixOperands &op, LoopBuilder &host) {
+  int64_t vectors = host.staticDim(op.pool, 1);
+  MixPass pass{op.pool, op.idx, op.weights, op.rowsPerExpert};
+  pass.scales = op.scales;
+  pass.factors.assign(vectors, op.x);
+  pass.factors.back() = {};
+  pass.added.assign(vectors, false);
+  pass.added.back() = true;
+  pass.sum = op.y;
+  pass.coefficients = [&](BlockBuilder &b, ArrayRef<Value> dots, Value weight) {
+    Value scale = weight;
+    if (vectors > 1)
+      scale = b.mul(scale, emitActivation(b, op.activation, dots[0]));
+    if (vectors > 2)
+      scale = b.mul(scale, dots[1]);
+    MixPass::Coefficients result{Values(vectors), {}};
+    result.scales.back() = scale;
+    return result;
+  };
+  emitMixPass(host, pass);
+}
+
+static void emitMix(MixOp op, LoopBuilder &host) { emitSelected(op, host); }
+static void emitQuantizedMix(QuantizedMixOp op, LoopBuilder &host) { emitSelected(op, host); }
+
+static const char *rejectMixGrad(MixGradOp op) {
+  if (!isDense(op.getOuts()[1], 1))
+    return "weight gradients of a token are not dense";
+  return rejectMixPass(op.getPool(), op.getIdx(), op.getWeights(),
+                       {op.getX(), op.getDy(), op.getOuts()[0], op.getOuts()[2]});
+}
+
+/// With a = first . x, u = second . x (or 1) and c = last . dy: coefficients w act'(a) u c, w act(a) c and w act(a) u; kept
+/// with the row's part of the weight's gradient, act(a) u c.
+static MixPass::Coefficients emitCoefficients(BlockBuilder &b, MixGradOp op, ArrayRef<Value> dots, Value weight) {
+  size_t vectors = dots.size();
+  MixPass::Coefficients result{Values(vectors), {}};
+  Value c = dots.back();
+  if (vectors == 1) {
+    result.kept = {weight, c};
+    return result;
+  }
+  Value a = dots[0], act = emitActivation(b, op.getActivation(), a), value = act;
+  Value da = b.mul(b.mul(weight, emitActivationGrad(b, op.getActivation(), a)), c);
+  if (vectors == 3) {
+    result.scales[1] = b.mul(b.mul(weight, act), c);
+    da = b.mul(da, dots[1]);
+    value = b.mul(act, dots[1]);
+  }
+  result.scales[0] = da;
+  result.kept.assign(result.scales.begin(), result.scales.end() - 1);
+  result.kept.append({b.mul(weight, value), b.mul(value, c)});
+  return result;
+}
+
+/// dweights[t, pair] = the sum of its rows' parts, in their order.
+static void sumParts(LoopBuilder &host, Value parts, Value dweights, int64_t rows) {
+  int64_t pairs = host.staticDim(dweights, 1) * host.staticDim(dweights, 2);
+  Value all = host.mul(host.dim(dweights, 0), host.index(pairs));
+  emitLaunch(host, ceilDiv(host, all, host.index(kThreads)), kThreads, [&](BlockBuilder &b, Value block) {
+    Value flat = b.add(b.mul(block, b.index(kThreads)), b.thread());
+    b.onEachThread([&] {
+      b.ifThen(b.cmp(arith::CmpIPredicate::slt, flat, all), [&] {
+        Value token = b.div(flat, b.index(pairs)), pair = b.rem(flat, b.index(pairs));
+        Value first = b.mul(pair, b.index(rows));
+        Value sum = b.loop(b.index(0), b.index(rows), {b.f32(0)}, [&](Value row, ValueRange carried) {
+          return Values{b.add(carried[0], b.load(parts, {token, b.add(first, row)}))};
+        })[0];
+        b.store(sum, flatSlice(b, dweights, {token}), pair);
+      });
+    });
+  });
+}
+
+static void emitMixGrad(MixGradOp op, LoopBuilder &host) {
+  Value dweights = op.getOuts()[1], coef = op.getOuts()[2], parts;
+  int64_t vectors = host.staticDim(op.getPool(), 1), rows = op.getRowsPerExpert();
+  MixPass pass{op.getPool(), op.getIdx(), op.getWeights(), rows};
+  pass.factors.assign(vectors, op.getX());
+  pass.factors.back() = op.getDy();
+  pass.added.assign(vectors, true);
+  pass.added.back() = false;
+  pass.sum = op.getOuts()[0];
+  pass.coefficients = [&](BlockBuilder &b, ArrayRef<Value> dots, Value weight) {
+    return emitCoefficients(b, op, dots, weight);
+  };
+  if (rows > 1) {
+    int64_t numbers = host.staticDim(op.getIdx(), 1) * host.staticDim(op.getIdx(), 2) * rows;
+    parts = host.heap({ShapedType::kDynamic, numbers}, host.getF32Type(), host.dim(op.getIdx(), 0));
+  }
+  pass.keptCount = vectors + 1;
+  pass.keep = [&](BlockBuilder &b, Value token, Value number, ValueRange kept) {
+    Value ofToken = flatSlice(b, coef, {token}), first = b.mul(number, b.index(vectors));
+    if (vectors == 2)
+      b.store(vector::FromElementsOp::create(b, VectorType::get({2}, b.getF32Type()), kept.drop_back()), ofToken,
+              first);
+    else
+      for (int64_t f = 0; f < vectors; ++f)
+        b.store(kept[f], ofToken, b.add(first, b.index(f)));
+    if (parts)
+      b.store(kept.back(), parts, {token, number});
+    else
+      b.store(kept.back(), flatSlice(b, dweights, {token}), number);
+  };
+  emitMixPass(host, pass);
+  if (!parts)
+    return;
+  sumParts(host, parts, dweights, rows);
+  host.free(parts);
+}
+
+void device::populateMixPatterns(PatternSets sets) {
+  sets.grid<MixOp>(emitMix, rejectMix);
+  sets.grid<QuantizedMixOp>(emitQuantizedMix, rejectQuantizedMix);
+  sets.grid<MixGradOp>(emitMixGrad, rejectMixGrad);
+}

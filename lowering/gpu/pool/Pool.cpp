@@ -1,0 +1,176 @@
+//===- Pool.cpp - sorted pairs, the pool's gradient, updates, usage ------===//
+
+#include "PoolRows.h"
+#include "PoolSort.h"
+#include "Update.h"
+
+#include "lowering/emit/GateMass.h"
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::device;
+using arith::CmpIPredicate;
+
+/// Segments of `usage` longer than this are summed by a block, not by a thread.
+static constexpr int64_t kLongSegment = 64;
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+static void storeInside(BlockBuilder &b, const RowPlace &place, Value v, Value table) {
+  ifInside(b, place.inside, [&] { b.store(v, table, {place.row, place.vector, place.at}); });
+}
+
+static void emitPoolGrad(PoolGradOp op, LoopBuilder &host) {
+  Value dpool = op.getOuts()[0];
+  int64_t experts = op.getRows() / host.staticDim(op.getCoef(), 3);
+  RowPass rows(host, op, {dpool}, experts);
+  // Rows that nobody selected are zero.
+  Value flat = flatten(host, dpool);
+  int64_t total = host.staticDim(flat, 0), wide = isAligned(dpool) && total % 4 == 0 ? 4 : 1;
+  Value vectors = host.index(total / wide), blocks = host.index(std::min<int64_t>(llvm::divideCeil(total, 4096), 1056));
+  emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {
+    Value zero = b.f32(0, b.floats(wide));
+    forGrid(b, block, blocks, vectors, [&](Value i) { b.store(zero, flat, {b.mul(i, b.index(wide))}); });
+  });
+  rows.launch(host, [&](BlockBuilder &, Value) {
+    return RowUse{nullptr, [&](BlockBuilder &b, const RowPlace &place, ValueRange, Value gradient) {
+                    storeInside(b, place, gradient, dpool);
+                  }};
+  });
+}
+
+static const char *rejectPoolGrad(PoolGradOp op) {
+  return isDense(op.getOuts()[0], 0) ? RowPass::reject(op) : "the pool's gradient does not flatten";
+}
+
+static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &host) {
+  RowPass rows(host, op, {}, /*experts=*/0);
+  Value blocks = rows.blocks(host);
+  Value partial = host.heap({ShapedType::kDynamic}, host.getF64Type(), {rows.mostBlocks(host)});
+  std::optional<Sums> sums;
+  auto begin = [&](BlockBuilder &b, Value) {
+    sums.emplace(b);
+    return RowUse{nullptr, [&](BlockBuilder &b, const RowPlace &place, ValueRange, Value gradient) {
+                    ifInside(b, place.inside, [&] { sums->addSquares(b, gradient); });
+                  }};
+  };
+  rows.launch(host, begin, [&](BlockBuilder &b, Value block) { b.store(sums->total(b), partial, {block}); });
+  launchSum(host, partial, blocks, op.getOuts()[0]);
+  host.free(partial);
+}
+
+static void emitRowUpdate(RowUpdateOp op, LoopBuilder &host) {
+  Values tables{op.getPool()};
+  llvm::append_range(tables, op.getStates());
+  int64_t experts = host.staticDim(op.getPool(), 0) / host.staticDim(op.getCoef(), 3);
+  RowPass rows(host, op, tables, experts);
+  rows.launch(host, [&](BlockBuilder &b, Value) {
+    OptimizerStep step = emitBlockStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
+    // The rows are on their way while their gradients are summed.
+    auto prepare = [&](BlockBuilder &b, const RowPlace &place) {
+      return llvm::map_to_vector(
+          tables, [&](Value table) { return b.loadWide(table, {place.row, place.vector, place.at}, place.lanes); });
+    };
+    auto use = [&, step](BlockBuilder &b, const RowPlace &place, ValueRange old, Value gradient) {
+      Value param = old[0];
+      if (param.getType() != gradient.getType())
+        param = arith::ExtFOp::create(b, gradient.getType(), param);
+      Values updated = emitUpdate(b, step, param, gradient, old.drop_front());
+      for (auto [table, v] : llvm::zip(tables, updated))
+        storeInside(b, place, v, table);
+    };
+    return RowUse{prepare, use};
+  });
+}
+
+static const char *rejectRowUpdate(RowUpdateOp op) { return RowPass::reject(op); }
+static const char *rejectPoolGradNorm(PoolGradNormOp op) { return RowPass::reject(op); }
+
+//===----------------------------------------------------------------------===//
+// Pairs
+//===----------------------------------------------------------------------===//
+
+static void emitSortPairs(SortPairsOp op, LoopBuilder &host) {
+  ValueRange outs = op.getOuts();
+  emitSortedPairs(host, flatten(host, op.getIdx()), op.getNumExperts(), outs[0], outs[1], outs[2]);
+}
+
+static const char *rejectSortPairs(SortPairsOp op) {
+  return isDense(op.getIdx(), 0) ? nullptr : "idx does not flatten";
+}
+
+/// A thread per touched expert, then the block for each expert with many pairs: sums of fixed order, as atomics would not be.
+static void emitUsageBlock(BlockBuilder &b, Value block, Value idx, Value weights, Value mass, Value order,
+                           Value starts, Value count) {
+  Value segments = b.toIndex(b.load(count, {b.index(0)})), pairs = b.toIndex(b.load(count, {b.index(1)}));
+  Value base = b.mul(block, b.index(kThreads)), longOnes = b.shared({kThreads}, b.getI32Type());
+  auto bounds = [&](Value segment) {
+    Value next = b.add(segment, b.index(1)), isLast = b.cmp(CmpIPredicate::uge, next, segments);
+    Value following = b.toIndex(b.load(starts, {b.select(isLast, segment, next)}));
+    return std::pair<Value, Value>{b.toIndex(b.load(starts, {segment})), b.select(isLast, pairs, following)};
+  };
+  auto pairAt = [&](Value entry) { return b.toIndex(b.load(order, {entry})); };
+  auto weightAt = [&](Value entry) -> Value {
+    return arith::ExtFOp::create(b, b.getF64Type(), b.load(weights, {pairAt(entry)}));
+  };
+  auto addSum = [&](Value low, Value sum) { addMass(b, mass, b.toIndex(b.load(idx, {pairAt(low)})), sum); };
+  Value mine = b.add(base, b.thread()), thread = b.thread(), here = b.cmp(CmpIPredicate::ult, mine, segments);
+  b.onEachThread([&] {
+    b.store(b.i32(0), longOnes, {thread});
+    b.ifThen(here, [&] {
+      auto [low, high] = bounds(mine);
+      Value first = low, last = high;
+      b.ifThen(
+          b.cmp(CmpIPredicate::ugt, b.sub(last, first), b.index(kLongSegment)),
+          [&] { b.store(b.i32(1), longOnes, {thread}); },
+          [&] {
+            Value zero = arith::ConstantOp::create(b, b.getF64FloatAttr(0));
+            auto add = [&](Value entry, ValueRange sum) { return Values{b.add(sum[0], weightAt(entry))}; };
+            addSum(first, b.loop(first, last, {zero}, add)[0]);
+          });
+    });
+  });
+  b.barrier();
+  b.loop(kThreads, [&](Value i) {
+    b.ifThen(b.cmp(CmpIPredicate::ne, b.load(longOnes, {i}), b.i32(0)), [&] {
+      auto [low, high] = bounds(b.add(base, i));
+      Sums sums(b);
+      b.loop(b.add(low, b.thread()), high, [&](Value entry) { sums.add(b, weightAt(entry)); }, kThreads);
+      Value first = low, sum = sums.total(b);
+      b.onOneThread([&] { addSum(first, sum); });
+      // The next sums take the same place.
+      b.barrier();
+    });
+  });
+}
+
+static void emitUsage(UsageOp op, LoopBuilder &host) {
+  Value idx = flatten(host, op.getIdx()), weights = flatten(host, op.getWeights()), mass = op.getMass();
+  int64_t experts = host.staticDim(mass, 0);
+  Value pairs = sizeOf(host, idx);
+  auto scratch = [&](Value size) { return host.heap({ShapedType::kDynamic}, host.getI32Type(), {size}); };
+  Value order = scratch(pairs), starts = scratch(pairs), count = scratch(host.index(2));
+  emitSortedPairs(host, idx, experts, order, starts, count);
+  Value blocks = ceilDiv(host, host.min(pairs, host.index(experts)), host.index(kThreads));
+  emitLaunch(host, blocks, kThreads,
+             [&](BlockBuilder &b, Value block) { emitUsageBlock(b, block, idx, weights, mass, order, starts, count); });
+  for (Value buffer : {order, starts, count})
+    host.free(buffer);
+}
+
+static const char *rejectUsage(UsageOp op) {
+  bool dense = isDense(op.getIdx(), 0) && isDense(op.getWeights(), 0);
+  return dense ? nullptr : "idx or weights do not flatten";
+}
+
+void device::populatePoolPatterns(PatternSets sets) {
+  sets.grid<SortPairsOp>(emitSortPairs, rejectSortPairs);
+  sets.grid<PoolGradOp>(emitPoolGrad, rejectPoolGrad);
+  sets.grid<PoolGradNormOp>(emitPoolGradNorm, rejectPoolGradNorm);
+  sets.grid<RowUpdateOp>(emitRowUpdate, rejectRowUpdate);
+  sets.grid<UpdateOp>(emitUpdateOp, rejectUpdate);
+  sets.grid<SumSquaresOp>(emitSumSquares, rejectSumSquares);
+  sets.grid<UsageOp>(emitUsage, rejectUsage);
+}

@@ -1,0 +1,85 @@
+//===- Target.cpp - CPUs that code is generated for ----------------------===//
+
+#include "Target.h"
+
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/SubtargetFeature.h"
+
+using namespace llvm;
+
+namespace peer {
+
+/// Instruction sets an optimizer may reach for on its own. LLVM's feature lists
+/// hold tuning hints too, which no machine can lack.
+static constexpr StringLiteral kInstructionSets[] = {
+    "aes",     "avx",          "avx2",       "avx512bf16",  "avx512bitalg", "avx512bw", "avx512cd",   "avx512dq",
+    "avx512f", "avx512fp16",   "avx512ifma", "avx512vbmi",  "avx512vbmi2",  "avx512vl", "avx512vnni", "avx512vpopcntdq",
+    "avxifma", "avxneconvert", "avxvnni",    "avxvnniint8", "bmi",          "bmi2",     "cx16",       "f16c",
+    "fma",     "gfni",         "lzcnt",      "movbe",       "pclmul",       "popcnt",   "sahf",       "sha",
+    "sse3",    "sse4.1",       "sse4.2",     "sse4a",       "ssse3",        "vaes",     "vpclmulqdq", "xsave"};
+
+int64_t CpuTarget::vectorWidth() const {
+  auto has = [&](StringRef name) { return llvm::is_contained(required, name); };
+  return has("avx512f") ? 16 : has("avx2") ? 8 : 4;
+}
+
+static const Target *hostTarget(std::string &error) {
+  static bool initialized = [] {
+    InitializeNativeTarget();
+    InitializeNativeTargetAsmPrinter();
+    InitializeNativeTargetAsmParser();
+    return true;
+  }();
+  (void)initialized;
+  return TargetRegistry::lookupTarget(Triple(sys::getProcessTriple()), error);
+}
+
+Expected<CpuTarget> resolveCpuTarget(StringRef name) {
+  std::string error;
+  const Target *target = hostTarget(error);
+  if (!target)
+    return createStringError(error);
+  CpuTarget result;
+  bool native = name.empty() || name == "native";
+  result.cpu = native ? sys::getHostCPUName().str() : name.str();
+  if (native) {
+    SubtargetFeatures features;
+    for (const auto &[feature, enabled] : sys::getHostCPUFeatures())
+      features.AddFeature(feature, enabled);
+    result.features = features.getString();
+  }
+  Triple triple(sys::getProcessTriple());
+  std::unique_ptr<MCSubtargetInfo> info(target->createMCSubtargetInfo(triple, native ? result.cpu : "", ""));
+  if (!info->isCPUStringValid(result.cpu))
+    return createStringError("unknown CPU '%s'; known are names LLVM has for %s, such as x86-64-v3, x86-64-v4, "
+                             "znver4, and native",
+                             result.cpu.c_str(), triple.getArchName().str().c_str());
+  info.reset(target->createMCSubtargetInfo(triple, result.cpu, result.features));
+  for (StringRef set : kInstructionSets)
+    if (info->checkFeatures(("+" + set).str()))
+      result.required.push_back(set.str());
+  return result;
+}
+
+Expected<std::unique_ptr<TargetMachine>> createTargetMachine(const CpuTarget &target) {
+  std::string error;
+  const Target *host = hostTarget(error);
+  if (!host)
+    return createStringError(error);
+  TargetOptions options;
+  // Constructors register kernels: where the loader looks for them today, not in .ctors.
+  options.UseInitArray = true;
+  // Products may be fused into sums: fewer roundings, and the kernels are written for it.
+  options.AllowFPOpFusion = FPOpFusion::Fast;
+  std::unique_ptr<TargetMachine> machine(host->createTargetMachine(Triple(sys::getProcessTriple()), target.cpu,
+                                                                   target.features, options, Reloc::PIC_, std::nullopt,
+                                                                   CodeGenOptLevel::Aggressive));
+  if (!machine)
+    return createStringError("LLVM has no code generator for this machine");
+  return machine;
+}
+
+} // namespace peer

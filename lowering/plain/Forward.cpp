@@ -1,0 +1,126 @@
+//===- Forward.cpp - plain loops of score, gate and usage ----------------===//
+
+#include "Loops.h"
+
+#include "lowering/emit/GateMass.h"
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::loops;
+using arith::CmpFPredicate;
+using arith::CmpIPredicate;
+
+void peer::populateRoutingToLoopsPatterns(RewritePatternSet &patterns) {
+  addLoops(patterns, emitScoreOp);
+  addLoops(patterns, emitSelect);
+  addLoops(patterns, emitGate);
+  addLoops(patterns, emitMix);
+  addLoops(patterns, emitQuantizedMix);
+  addLoops(patterns, emitUsage);
+  addLoops(patterns, emitSelectGrad);
+  addLoops(patterns, emitScoreQueryGrad);
+  addLoops(patterns, emitScoreKeyGrad);
+  addLoops(patterns, emitRouteQueryGrad);
+  addLoops(patterns, emitRouteKeyGrad);
+  addLoops(patterns, emitGateGrad);
+  addLoops(patterns, emitMixGrad);
+  addLoops(patterns, emitSortPairs);
+  addLoops(patterns, emitPoolGrad);
+  addLoops(patterns, emitPoolGradNorm);
+  addLoops(patterns, emitUpdateOp);
+  addLoops(patterns, emitRowUpdate);
+  addLoops(patterns, emitSumSquares);
+}
+
+void loops::fillZero(LoopBuilder &b, Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  Value zero = b.f32(0);
+  nest(b, dims(b, buffer, type.getRank()), [&](ArrayRef<Value> at) { b.store(zero, buffer, at); });
+}
+
+Value loops::keyHead(LoopBuilder &b, Value keys, Value head) { return b.staticDim(keys, 0) == 1 ? b.index(0) : head; }
+
+Value loops::sum(LoopBuilder &b, Value bound, llvm::function_ref<Value(Value)> term) {
+  return b.loop(b.index(0), bound, {b.f32(0)},
+                [&](Value i, ValueRange carried) { return Values{b.add(carried[0], term(i))}; })[0];
+}
+
+Value loops::keyOf(LoopBuilder &b, Value expert, unsigned p, unsigned halves, int64_t n) {
+  if (halves == 1)
+    return expert;
+  return p == 0 ? b.div(expert, b.index(n)) : b.rem(expert, b.index(n));
+}
+
+void loops::emitScoreOp(ScoreOp op, LoopBuilder &b) {
+  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getOuts()[0];
+  nest(b, dims(b, logits, 4), [&](ArrayRef<Value> at) {
+    Value head = keyHead(b, keys, at[1]);
+    Value score = sum(b, b.dim(query, 3), [&](Value c) {
+      return b.mul(b.load(query, {at[0], at[1], at[2], c}), b.load(keys, {head, at[2], at[3], c}));
+    });
+    b.store(score, logits, at);
+  });
+}
+
+/// The weight of score v, of a row whose maximum is `highest` and whose sum of exponentials is `total`.
+static Value emitWeight(LoopBuilder &b, GateKind kind, Value v, Value highest, Value total) {
+  switch (kind) {
+  case GateKind::Softmax:
+    return b.div(b.exp(b.sub(v, highest)), total);
+  case GateKind::Sigmoid:
+    return emitSigmoid(b, v);
+  case GateKind::Relu:
+    return b.max(v, b.f32(0));
+  case GateKind::One:
+    return b.f32(1);
+  case GateKind::Probability:
+    break;
+  }
+  llvm_unreachable("the verifier refuses the gate 'probability'");
+}
+
+void loops::emitGate(GateOp op, LoopBuilder &b) {
+  Value val = op.getVal(), weights = op.getOuts()[0];
+  Value lowest = b.f32(-std::numeric_limits<double>::infinity()), zero = b.f32(0);
+  nest(b, dims(b, val, 2), [&](ArrayRef<Value> row) {
+    Value selected = b.dim(val, 2), highest, total;
+    auto score = [&](Value k) { return b.load(val, {row[0], row[1], k}); };
+    auto isNone = [&](Value v) { return b.cmp(CmpFPredicate::OEQ, v, lowest); };
+    if (op.getKind() == GateKind::Softmax) {
+      highest = b.loop(b.index(0), selected, {lowest},
+                       [&](Value k, ValueRange carried) { return Values{b.max(carried[0], score(k))}; })[0];
+      total = sum(b, selected, [&](Value k) {
+        Value v = score(k);
+        return b.select(isNone(v), zero, b.exp(b.sub(v, highest)));
+      });
+    }
+    b.loop(selected, [&](Value k) {
+      Value v = score(k);
+      Value weight = emitWeight(b, op.getKind(), v, highest, total);
+      b.store(b.select(isNone(v), zero, weight), weights, {row[0], row[1], k});
+    });
+  });
+}
+
+void loops::emitUsage(UsageOp op, LoopBuilder &b) {
+  Value idx = op.getIdx(), weights = op.getWeights(), mass = op.getMass();
+  Type f64 = b.getF64Type();
+  Value experts = b.dim(mass, 0), sums = mass;
+  bool narrow = cast<MemRefType>(mass.getType()).getElementType() != f64;
+  if (narrow) {
+    sums = b.heap({b.staticDim(mass, 0)}, f64);
+    Value zero = arith::ConstantOp::create(b, b.getF64FloatAttr(0));
+    b.loop(experts, [&](Value e) { b.store(zero, sums, {e}); });
+  }
+  nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
+    Value expert = b.load(idx, at);
+    b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {
+      Value e = b.toIndex(expert), weight = arith::ExtFOp::create(b, f64, b.load(weights, at));
+      b.store(b.add(b.load(sums, {e}), weight), sums, {e});
+    });
+  });
+  if (!narrow)
+    return;
+  b.loop(experts, [&](Value e) { addMass(b, mass, e, b.load(sums, {e})); });
+  b.free(sums);
+}
