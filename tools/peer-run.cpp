@@ -1,4 +1,4 @@
 // Runs compiled models: see peer-run --help.
-#include "Commands/Commands.h"
+#include "commands/Commands.h"
 
 int main(int argc, char **argv) { return peer::runtime::runCommandLine(argc, argv); }

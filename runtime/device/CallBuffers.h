@@ -2,7 +2,7 @@
 // of a graph, and small inputs and scalars go to the device with one copy: a copy costs microseconds, whatever its size.
 #pragma once
 
-#include "../CallFrame.h"
+#include "CallFrame.h"
 #include "Device.h"
 
 namespace peer::runtime {

@@ -6,8 +6,8 @@
 // device's own, and belongs to the copy until synchronize. A device is used by one thread at a time.
 #pragma once
 
-#include "../Profile.h"
-#include "../Status.h"
+#include "Profile.h"
+#include "core/Status.h"
 
 #include <array>
 #include <cstddef>

@@ -1,8 +1,8 @@
 // Device copies of named host tensors, and which side has the newer values.
 #pragma once
 
-#include "../Tensor.h"
 #include "Device.h"
+#include "core/Tensor.h"
 
 namespace peer::runtime {
 

@@ -1,7 +1,7 @@
 #include "DeviceSession.h"
 
-#include "../Allocator.h"
 #include "CallPlan.h"
+#include "core/Allocator.h"
 
 #include <algorithm>
 

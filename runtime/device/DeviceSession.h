@@ -5,9 +5,9 @@
 // inputs and results are part of the record, so that such a call is one launch and one wait.
 #pragma once
 
-#include "../Artifact.h"
 #include "DeviceCall.h"
 #include "DeviceMirror.h"
+#include "model/Artifact.h"
 
 namespace peer::runtime {
 

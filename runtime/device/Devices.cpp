@@ -1,7 +1,7 @@
 // Which devices there are.
 #include "Device.h"
 
-#include "../Tensor.h"
+#include "core/Tensor.h"
 
 namespace peer::runtime {
 

@@ -1,7 +1,7 @@
 #include "Simulator.h"
 
-#include "Block.h"
-#include "Decode.h"
+#include "sim/exec/Block.h"
+#include "sim/ptx/Decode.h"
 
 #include <algorithm>
 #include <chrono>

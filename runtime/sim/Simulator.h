@@ -1,9 +1,9 @@
 // A simulated GPU: executes PTX text on the CPU and reports what kernels do wrong.
 #pragma once
 
-#include "Launch.h"
-#include "Status.h"
-#include "Workers.h"
+#include "core/Status.h"
+#include "sim/exec/Launch.h"
+#include "sim/exec/Workers.h"
 
 #include <memory>
 #include <string>

@@ -1,8 +1,8 @@
 // An artifact, as bytes and as a manifest that is packed as peer-opt does: it is refused with a sentence or can be shown.
 #include "Harness.h"
 
-#include "Artifact.h"
-#include "Random.h"
+#include "model/Artifact.h"
+#include "model/Random.h"
 
 #include <cstring>
 

@@ -1,7 +1,7 @@
 // peer-run in this process, and what it may print.
 #include "Harness.h"
 
-#include "Commands/Commands.h"
+#include "commands/Commands.h"
 
 namespace peer::fuzz {
 

@@ -2,7 +2,7 @@
 #include "Harness.h"
 #include "TokenMutator.h"
 
-#include "Simulator.h"
+#include "sim/Simulator.h"
 
 #include <cstring>
 

@@ -2,7 +2,7 @@
 // read, written again and read with the same contents.
 #include "Harness.h"
 
-#include "Safetensors.h"
+#include "model/Safetensors.h"
 
 #include <cstring>
 

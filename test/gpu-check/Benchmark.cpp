@@ -1,8 +1,8 @@
 #include "Benchmark.h"
 
-#include "Bench.h"
 #include "Inputs.h"
-#include "Random.h"
+#include "model/Random.h"
+#include "session/Bench.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,8 @@
 #include "Inputs.h"
 
-#include "Bench.h"
-#include "Random.h"
 #include "RoutingReference.h"
+#include "model/Random.h"
+#include "session/Bench.h"
 
 #include <algorithm>
 #include <cmath>

@@ -3,7 +3,7 @@
 
 #include "Isolated.h"
 
-#include "Session.h"
+#include "session/Session.h"
 
 namespace peer::gpucheck {
 

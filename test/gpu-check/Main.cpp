@@ -3,7 +3,7 @@
 #include "Replay.h"
 #include "Table.h"
 
-#include "Session.h"
+#include "session/Session.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>

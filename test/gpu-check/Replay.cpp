@@ -1,6 +1,6 @@
 #include "Replay.h"
 
-#include "Session.h"
+#include "session/Session.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,8 @@
 // Products by cuBLASLt: the order of operands, transposes and leading dimensions, beside plain loops; and where there is no library.
 #include "CudaTestSupport.h"
 
-#include "../../../runtime/device/DeviceCall.h"
-#include "../../../runtime/device/Mgpu.h"
+#include "device/DeviceCall.h"
+#include "device/Mgpu.h"
 
 #include <dlfcn.h>
 

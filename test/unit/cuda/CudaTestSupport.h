@@ -1,7 +1,7 @@
 // A device `cuda` on the fake driver, and modules to run on it.
 #pragma once
 
-#include "../../../runtime/device/Device.h"
+#include "device/Device.h"
 #include "fake/FakeCounts.h"
 
 #include <gtest/gtest.h>

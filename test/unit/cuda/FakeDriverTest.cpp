@@ -1,7 +1,7 @@
 // The driver that the other tests run on: that it is as lazy and as strict as they rely on.
 #include "CudaTestSupport.h"
 
-#include "../../../runtime/device/CudaDriver.h"
+#include "device/cuda/CudaDriver.h"
 
 #include <cstring>
 

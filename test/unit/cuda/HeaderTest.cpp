@@ -1,5 +1,5 @@
 // The declarations of the driver and of cuBLASLt beside the real headers, where there are any.
-#include "../../../runtime/device/CublasLtApi.h"
+#include "device/cuda/CublasLtApi.h"
 
 #include <gtest/gtest.h>
 #include <type_traits>

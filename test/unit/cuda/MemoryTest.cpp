@@ -1,7 +1,7 @@
 // Memory of the device: copies through pinned buffers that are used again, fills, and what happens when there is not enough.
 #include "CudaTestSupport.h"
 
-#include "../../../runtime/device/CudaStaging.h"
+#include "device/cuda/CudaStaging.h"
 
 #include <numeric>
 

@@ -1,6 +1,6 @@
 #include "Recording.h"
 
-#include "Random.h"
+#include "model/Random.h"
 
 #include <algorithm>
 #include <cstdlib>

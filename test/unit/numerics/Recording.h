@@ -1,7 +1,7 @@
 // Calls of compiled descriptions, written down so that they can be made again elsewhere: on a GPU that this machine does not have. test/gpu-check replays them.
 #pragma once
 
-#include "Session.h"
+#include "session/Session.h"
 
 #include <cmath>
 #include <map>

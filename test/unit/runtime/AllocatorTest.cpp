@@ -1,7 +1,7 @@
-#include "Allocator.h"
+#include "core/Allocator.h"
 
-#include "Hooks.h"
 #include "TestSupport.h"
+#include "device/Hooks.h"
 
 #include <cstring>
 #include <thread>

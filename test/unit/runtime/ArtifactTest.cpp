@@ -1,7 +1,7 @@
-#include "Artifact.h"
+#include "model/Artifact.h"
 
-#include "Random.h"
 #include "TestSupport.h"
+#include "model/Random.h"
 
 #include <unistd.h>
 

@@ -1,8 +1,8 @@
-#include "Blas.h"
+#include "device/cpu/Blas.h"
 
-#include "Hooks.h"
-#include "Random.h"
 #include "TestSupport.h"
+#include "device/Hooks.h"
+#include "model/Random.h"
 
 using namespace peer::runtime;
 

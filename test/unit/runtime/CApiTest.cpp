@@ -1,4 +1,4 @@
-#include "peer_runtime.h"
+#include "session/peer_runtime.h"
 
 #include "TestSupport.h"
 

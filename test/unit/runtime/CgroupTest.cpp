@@ -1,4 +1,4 @@
-#include "Cgroup.h"
+#include "core/Cgroup.h"
 
 #include "TestSupport.h"
 

@@ -1,6 +1,6 @@
 // peer-run as a user meets it: call, bench, init, inspect, and what it says to bad input.
-#include "File.h"
 #include "TestSupport.h"
+#include "core/File.h"
 
 #include <sys/wait.h>
 

@@ -2,7 +2,7 @@
 
 #include "FakeLanguageModel.h"
 
-#include "Data.h"
+#include "lm/Data.h"
 
 #include <cmath>
 #include <gtest/gtest.h>

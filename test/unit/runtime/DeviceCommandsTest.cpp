@@ -1,8 +1,8 @@
 // peer-run with models compiled for GPUs: which device runs what, and what it says where one cannot.
 #include "DeviceTestSupport.h"
 
-#include "File.h"
-#include "peer_runtime.h"
+#include "core/File.h"
+#include "session/peer_runtime.h"
 
 #include <sys/wait.h>
 

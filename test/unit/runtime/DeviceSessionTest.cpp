@@ -1,7 +1,7 @@
 // Sessions on the simulated device: the calls of SessionTest, with kernels in PTX.
 #include "DeviceTestSupport.h"
 
-#include "Checkpoint.h"
+#include "lm/Checkpoint.h"
 
 using namespace peer::runtime;
 

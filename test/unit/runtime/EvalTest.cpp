@@ -2,7 +2,7 @@
 
 #include "FakeLanguageModel.h"
 
-#include "Eval.h"
+#include "lm/Eval.h"
 
 using namespace peer::runtime;
 

@@ -2,8 +2,8 @@
 
 #include "FakeLanguageModel.h"
 
-#include "File.h"
-#include "Random.h"
+#include "core/File.h"
+#include "model/Random.h"
 
 #include <cstdlib>
 #include <cstring>

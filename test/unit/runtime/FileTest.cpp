@@ -1,5 +1,5 @@
-#include "File.h"
-#include "Outputs.h"
+#include "core/File.h"
+#include "core/Outputs.h"
 
 #include "TestSupport.h"
 

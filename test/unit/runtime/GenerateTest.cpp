@@ -2,7 +2,7 @@
 
 #include "FakeLanguageModel.h"
 
-#include "Generate.h"
+#include "lm/Generate.h"
 
 #include <cmath>
 #include <gtest/gtest.h>

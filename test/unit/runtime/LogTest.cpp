@@ -2,8 +2,8 @@
 
 #include "FakeLanguageModel.h"
 
-#include "Log.h"
-#include "Progress.h"
+#include "lm/Log.h"
+#include "lm/Progress.h"
 
 #include <fstream>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "Manifest.h"
+#include "model/Manifest.h"
 
 #include "TestSupport.h"
 

@@ -1,4 +1,4 @@
-#include "Printable.h"
+#include "core/Printable.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Tables as int8: values, refusals, pieces.
-#include "Quantize.h"
+#include "commands/Quantize.h"
 #include "TestSupport.h"
 
 #include <cmath>

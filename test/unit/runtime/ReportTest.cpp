@@ -1,8 +1,8 @@
 // The report: its charts, its pictures, and that nothing outside the file is needed.
 
-#include "Report.h"
+#include "report/Report.h"
 
-#include "ReportChart.h"
+#include "report/ReportChart.h"
 
 #include <cmath>
 #include <gtest/gtest.h>

@@ -2,7 +2,7 @@
 
 #include "TestSupport.h"
 
-#include "training/RunLock.h"
+#include "lm/training/RunLock.h"
 
 #include <csignal>
 #include <sys/wait.h>

@@ -1,4 +1,4 @@
-#include "Safetensors.h"
+#include "model/Safetensors.h"
 
 #include "TestSupport.h"
 

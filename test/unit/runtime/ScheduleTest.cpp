@@ -1,6 +1,6 @@
 // Learning-rate schedules.
 
-#include "Schedule.h"
+#include "lm/Schedule.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
-#include "Session.h"
+#include "session/Session.h"
 
-#include "Allocator.h"
 #include "TestSupport.h"
+#include "core/Allocator.h"
 
 using namespace peer::runtime;
 

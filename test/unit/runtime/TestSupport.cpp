@@ -1,7 +1,7 @@
 #include "TestSupport.h"
 
-#include "File.h"
-#include "Random.h"
+#include "core/File.h"
+#include "model/Random.h"
 
 #include <cstdlib>
 #include <cstring>

@@ -1,7 +1,7 @@
 // Temporary folders, hand-made artifacts and checks of messages for the runtime's tests.
 #pragma once
 
-#include "Session.h"
+#include "session/Session.h"
 
 #include <filesystem>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // Signals that reach a training run.
 
-#include "training/TrainInterrupt.h"
+#include "lm/training/TrainInterrupt.h"
 
 #include <cerrno>
 #include <gtest/gtest.h>

@@ -2,8 +2,8 @@
 
 #include "TrainTestSupport.h"
 
-#include "Checkpoint.h"
-#include "training/RunLock.h"
+#include "lm/Checkpoint.h"
+#include "lm/training/RunLock.h"
 
 #include <csignal>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 
 #include "TrainTestSupport.h"
 
-#include "Checkpoint.h"
+#include "lm/Checkpoint.h"
 
 #include <csignal>
 #include <cstring>

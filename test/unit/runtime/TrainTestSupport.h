@@ -3,7 +3,7 @@
 
 #include "FakeLanguageModel.h"
 
-#include "training/Train.h"
+#include "lm/training/Train.h"
 
 #include <fstream>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // Usage and unevenness: the checks that the layers' definitions ask for.
 
-#include "UsageMetrics.h"
+#include "lm/UsageMetrics.h"
 
 #include <cmath>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // f16 and bf16: conversion, arithmetic alone and in pairs, against rounding from double.
 
-#include "Half.h"
+#include "sim/exec/Half.h"
 #include "SimTestSupport.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // Matrix products: mma.sync with ldmatrix and cp.async, and a tiled product in plain f32, against double precision.
 
-#include "Half.h"
 #include "SimTestSupport.h"
+#include "sim/exec/Half.h"
 
 #include <cmath>
 #include <random>

@@ -1,7 +1,7 @@
 // A simulator with the steps that every test takes.
 #pragma once
 
-#include "Simulator.h"
+#include "sim/Simulator.h"
 
 #include <functional>
 #include <gtest/gtest.h>

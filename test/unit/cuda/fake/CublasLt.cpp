@@ -1,7 +1,7 @@
 // cuBLASLt without a GPU: column-major products in plain loops, on the memory and the streams of the fake driver. Fails where the real one
 // would: operands that do not fit, workspace that is too small, alignment that was promised and is not there.
-#include "../../../../runtime/device/CublasLtApi.h"
 #include "FakeCounts.h"
+#include "device/cuda/CublasLtApi.h"
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,7 +1,7 @@
 // Modules, functions, launches.
-#include "Decode.h"
 #include "FakeDriver.h"
 #include "FakeImage.h"
+#include "sim/ptx/Decode.h"
 
 #include <cstring>
 

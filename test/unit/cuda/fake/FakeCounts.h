@@ -1,7 +1,7 @@
 // What the fake driver was asked to do. Tests find these functions by dlsym.
 #pragma once
 
-#include "../../../../runtime/device/CudaApi.h"
+#include "device/cuda/CudaApi.h"
 
 #include <cstdint>
 

@@ -8,9 +8,9 @@
 // are printed at exit), FAKE_CUDA_QUIET (where set, refusals are not explained on stderr).
 #pragma once
 
-#include "../../../../runtime/device/CudaApi.h"
 #include "FakeCounts.h"
-#include "Simulator.h"
+#include "device/cuda/CudaApi.h"
+#include "sim/Simulator.h"
 
 #include <functional>
 #include <map>

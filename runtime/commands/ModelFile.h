@@ -1,0 +1,35 @@
+// What a command's MODEL names: an artifact, or a description that is compiled first.
+#pragma once
+
+#include "model/Artifact.h"
+
+#include <filesystem>
+
+namespace peer::runtime {
+
+/// A model that can be opened while this object lives: an artifact that could not be kept is removed with it.
+class ModelHandle {
+public:
+  ModelHandle(ModelFile model, std::filesystem::path temporary = {})
+      : model(std::move(model)), temporary(std::move(temporary)) {}
+  ModelHandle(ModelHandle &&other) noexcept
+      : model(std::move(other.model)), temporary(std::exchange(other.temporary, {})) {}
+  ModelHandle &operator=(ModelHandle &&) = delete;
+  ~ModelHandle();
+
+  operator const ModelFile &() const { return model; }
+  const std::string &file() const { return model.file; }
+
+private:
+  ModelFile model;
+  std::filesystem::path temporary; // a directory
+};
+
+/// The artifact that MODEL names. A file named *.mlir is a description: peer-opt compiles it for `device` (this CPU where that is empty), and the artifact
+/// is kept in the user's cache, under a name made of all that it depends on: the description, the compiler, the target, `options` of the compiler.
+/// peer-opt is $PEER_OPT, or lies beside this program, or in $PATH; what it reports goes to stderr, where this function says, too, what it compiled.
+/// Where the description is wrong the error has no message, since the compiler has said what there is to say.
+Result<ModelHandle> findModel(const std::string &model, const std::string &device,
+                              const std::vector<std::string> &options = {});
+
+} // namespace peer::runtime

@@ -1,0 +1,218 @@
+// peer-run train
+
+#include "Commands.h"
+#include "ModelFile.h"
+#include "OptionChecks.h"
+#include "ProgressOutput.h"
+
+#include "lm/training/Train.h"
+#include "lm/training/TrainInterrupt.h"
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+namespace peer::runtime {
+namespace {
+
+constexpr const char *kHelp =
+    R"(Trains a language model on bytes of text and writes to --out: checkpoint-STEP.safetensors (the last two; parameters,
+optimizer states and settings), for eval and generate weights.safetensors (the newest parameters) and best.safetensors
+(those with the least validation loss), log.jsonl (one JSON object per step and per evaluation), report.html (curves and
+pictures of expert usage, in one file) and data.json (the files that were read). One process at a time uses a directory.
+
+Of a directory the text files are read, in the order of their paths; hidden files, archives, binary files, UTF-16, linked
+directories and directories of runs are left out, and a line says so. A resumed run reads the files it began with.
+
+Learning rates: --lr GROUP=RATE sets that of one optimizer group ('peer-run inspect' lists them) and may be repeated;
+--lr RATE sets those of all groups but 'experts', which --expert-lr RATE sets. Without them the description's values hold.
+All follow --schedule, after a linear rise over --warmup steps: 'constant' stays at the peak, 'linear' and 'cosine' fall
+to 10 % of it at --steps.
+
+The same seed, batch and number of threads give the same weights, bit for bit, whether a run was interrupted and resumed
+or not. Ctrl-C (or SIGTERM, or the end of the terminal) finishes the step, saves, says how to go on and exits with 130
+(143, 129); a second Ctrl-C ends at once. SIGUSR1 saves and goes on. A loss that is not a number stops the run with exit
+code 1 and leaves the last good state; --resume says what differs from the run so far and refuses another model.
+
+Example: peer-run train examples/tiny_peer_lm.mlir --data books/ --steps 600 --schedule cosine --warmup 50 --out run)";
+
+/// An argument as a shell reads it back.
+std::string shellQuote(const std::string &argument) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+  if (!argument.empty() && argument.find_first_not_of(kPlain) == std::string::npos)
+    return argument;
+  std::string quoted = "'";
+  for (char c : argument)
+    quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+/// This process's command line with --resume: taken from the system, so that it is what the user typed.
+std::string resumeCommand() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::string raw{std::istreambuf_iterator<char>(file), {}}, command;
+  bool resumes = false;
+  for (size_t begin = 0, end; (end = raw.find('\0', begin)) != std::string::npos; begin = end + 1) {
+    std::string argument = raw.substr(begin, end - begin);
+    resumes |= argument == "--resume";
+    command += (begin ? " " : "") + shellQuote(argument);
+  }
+  return resumes ? command : command + " --resume";
+}
+
+/// Takes RATE, for the groups that have none of their own, or GROUP=RATE.
+void setLearningRate(TrainOptions &options, const std::string &flag, const std::string &text) {
+  size_t equals = text.rfind('=');
+  std::string group = equals == std::string::npos ? "" : text.substr(0, equals), rate = text.substr(equals + 1);
+  if (std::string wrong = checkNumber(0, 1e30, "a learning rate of 0 or more")(rate); !wrong.empty())
+    throw CLI::ValidationError(flag, wrong);
+  if (equals == 0)
+    throw CLI::ValidationError(flag, concat("expected GROUP=RATE, got '", text, "'"));
+  bool twice = group.empty() ? options.learningRate.has_value() : options.groupRates.contains(group);
+  if (twice)
+    throw CLI::ValidationError(flag, group.empty() ? std::string("is given twice without a group")
+                                                   : concat("is given twice for the group '", group, "'"));
+  if (group.empty())
+    options.learningRate = std::strtod(rate.c_str(), nullptr);
+  else
+    options.groupRates[group] = std::strtod(rate.c_str(), nullptr);
+}
+
+void printSummary(const TrainSummary &summary) {
+  const EvalRecord &validation = summary.validation;
+  std::printf("training loss    %.4f nats per byte (smoothed) after %s steps at %s tokens/s\n", summary.trainLoss,
+              formatCount(static_cast<double>(summary.step)).c_str(), formatCount(summary.tokensPerSecond).c_str());
+  std::printf("validation loss  %.4f nats per byte: perplexity %.3f, %.4f bits per byte\n", validation.loss,
+              validation.perplexity(), validation.bitsPerByte());
+  std::printf("unigram entropy  %.4f nats per byte of the training text: the validation loss is %.4f %s it\n",
+              summary.unigramEntropy, std::abs(summary.unigramEntropy - validation.loss),
+              validation.loss <= summary.unigramEntropy ? "below" : "above");
+  for (const LayerUsage &layer : validation.layers)
+    std::printf("experts          %s: %.2f %% of %s used, unevenness %.3f nats\n", layer.name.c_str(),
+                100 * layer.metrics.usage, formatCount(static_cast<double>(layer.experts)).c_str(),
+                layer.metrics.unevenness);
+  std::printf("weights          %s\n", summary.weights.c_str());
+  if (summary.bestStep > 0 && summary.bestStep != summary.step)
+    std::printf("best weights     %s: validation loss %.4f after step %s\n", summary.best.c_str(), summary.bestLoss,
+                formatCount(static_cast<double>(summary.bestStep)).c_str());
+  std::printf("checkpoint       %s\nlog              %s\nreport           %s\n", summary.checkpoint.c_str(),
+              summary.log.c_str(), summary.report.c_str());
+}
+
+Result<int> runTrain(TrainOptions options) {
+  if (options.out.empty())
+    options.out = std::filesystem::path(options.model).stem().string() + ".run";
+  PEER_TRY_ASSIGN(ModelHandle model, findModel(options.model, options.device));
+  options.artifact = model.file();
+  Progress progress = makeStderrProgress();
+  TrainInterrupt interrupt;
+  TrainControl control{[] { return TrainInterrupt::received() != 0; }, TrainInterrupt::takeSaveRequest};
+  Result<TrainSummary> summary = train(options, progress, control);
+  progress.finish();
+  if (!summary.ok())
+    return summary.status();
+  if (!summary->interrupted) {
+    printSummary(*summary);
+    return 0;
+  }
+  if (summary->step == 0)
+    progress.say("interrupted before the first step; nothing was saved. Go on with:");
+  else
+    progress.say(concat("interrupted after step ", summary->step, "; saved ", summary->checkpoint, ". Go on with:"));
+  progress.say("  " + resumeCommand());
+  return 128 + TrainInterrupt::received();
+}
+
+} // namespace
+
+void addTrainCommand(CLI::App &app, CommandContext &context) {
+  CLI::App *command = app.add_subcommand("train", "Train a language model on text");
+  command->footer(kHelp);
+  auto options = std::make_shared<TrainOptions>();
+  auto positiveInteger = checkInteger(1, int64_t{1} << 40, "a whole number above 0");
+  auto wholeNumber = checkInteger(0, int64_t{1} << 40, "a whole number of 0 or more");
+  command
+      ->add_option("MODEL", options->model,
+                   "Description (.mlir) or compiled model (.peer) with a train and a loss entry")
+      ->required();
+  command
+      ->add_option("--data", options->data,
+                   "Text to train on: a file, or a directory whose text files are read in the order of their paths")
+      ->required()
+      ->type_name("PATH");
+  command->add_option("--steps", options->steps, "Steps in total, those before a --resume included")
+      ->required()
+      ->check(positiveInteger)
+      ->type_name("N");
+  command->add_option("--batch", options->batch, "Sequences per step [8]")
+      ->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))
+      ->type_name("B");
+  command
+      ->add_option_function<std::vector<std::string>>(
+          "--lr",
+          [options](const std::vector<std::string> &given) {
+            for (const std::string &text : given)
+              setLearningRate(*options, "--lr", text);
+          },
+          "Peak learning rate, of one optimizer group where it is named; may be repeated [the description's]")
+      ->allow_extra_args(false)
+      ->type_name("[GROUP=]X");
+  command
+      ->add_option_function<std::string>(
+          "--expert-lr",
+          [options](const std::string &text) {
+            setLearningRate(*options, "--expert-lr", concat(kExpertGroup, "=", text));
+          },
+          "Peak learning rate of the group 'experts' [the description's]")
+      ->type_name("X");
+  command
+      ->add_option_function<std::string>(
+          "--schedule",
+          [options](const std::string &name) {
+            std::optional<ScheduleKind> kind = parseScheduleKind(name);
+            if (!kind)
+              throw CLI::ValidationError("--schedule", "expected constant, linear or cosine, got '" + name + "'");
+            options->schedule = *kind;
+          },
+          "How the learning rate moves: constant, linear or cosine [constant]")
+      ->type_name("KIND");
+  command->add_option("--warmup", options->warmup, "Steps over which the learning rate rises to its peak [0]")
+      ->check(wholeNumber)
+      ->type_name("N");
+  command
+      ->add_option("--seed", options->seed, "Seed of the initial parameters and of the places the text is read at [0]")
+      ->check(checkInteger(0, INT64_MAX, "a whole number of 0 or more"))
+      ->type_name("S");
+  command
+      ->add_option("--eval-data", options->evalData,
+                   "Text to validate on [the last 5 % of --data, which are then not trained on]")
+      ->type_name("PATH");
+  command
+      ->add_option("--eval-every", options->evalEvery,
+                   "Steps between validations [a tenth of --steps]; there is always one at the end")
+      ->check(positiveInteger)
+      ->type_name("N");
+  command
+      ->add_option("--eval-tokens", options->evalTokens,
+                   "Validate on at most this many tokens, spread evenly over the text; 0: all [65536]")
+      ->check(wholeNumber)
+      ->type_name("N");
+  command
+      ->add_option("--save-every", options->saveEvery,
+                   "Steps between checkpoints [one every ten minutes]; there is always one at the end")
+      ->check(positiveInteger)
+      ->type_name("N");
+  command->add_option("--out", options->out, "Directory of the run [MODEL's name with .run]")->type_name("DIR");
+  command->add_flag("--resume", options->resume,
+                    "Go on from the newest checkpoint in --out; seed, batch and data must be the same");
+  addCommonOptions(*command, context);
+  command->callback([options, &context] {
+    context.action = [options, &context] {
+      options->device = context.device;
+      return runTrain(*options);
+    };
+  });
+}
+
+} // namespace peer::runtime

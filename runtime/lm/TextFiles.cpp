@@ -1,0 +1,225 @@
+// The files of a text.
+
+#include "TextFiles.h"
+
+#include "core/Outputs.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace peer::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// As much of a file as its kind is read off; git looks at as much for a zero byte.
+constexpr size_t kLooked = 8000;
+
+bool startsWithAny(std::string_view text, std::initializer_list<std::string_view> beginnings) {
+  return std::any_of(beginnings.begin(), beginnings.end(), [&](auto beginning) { return text.starts_with(beginning); });
+}
+
+bool isArchive(std::string_view text) {
+  using namespace std::string_view_literals;
+  return startsWithAny(text, {"\x1f\x8b"sv, "BZh"sv,
+                              "\xfd"
+                              "7zXZ\0"sv,
+                              "\x28\xb5\x2f\xfd"sv, "PK\x03\x04"sv, "PK\x05\x06"sv, "7z\xbc\xaf\x27\x1c"sv, "Rar!"sv,
+                              "\x04\x22\x4d\x18"sv, "LZIP"sv, "\x1f\x9d"sv, "!<arch>\n"sv}) ||
+         (text.size() >= 262 && text.substr(257, 5) == "ustar");
+}
+
+/// UTF-16 or UTF-32, by its mark or by where its zero bytes are.
+std::string_view wideKind(std::string_view text) {
+  using namespace std::string_view_literals;
+  if (startsWithAny(text, {"\xff\xfe\0\0"sv, "\0\0\xfe\xff"sv}))
+    return "UTF-32 file";
+  if (startsWithAny(text, {"\xff\xfe"sv, "\xfe\xff"sv}))
+    return "UTF-16 file";
+  size_t zeros[4] = {}, units = text.size() / 4;
+  for (size_t i = 0; i < units * 4; ++i)
+    zeros[i % 4] += text[i] == 0;
+  if (units < 2)
+    return "";
+  // Letters of most scripts have a zero in each half; those of any script have one in each quarter or two.
+  auto most = [&](size_t place) { return zeros[place] * 10 >= units * 7; };
+  auto few = [&](size_t place) { return zeros[place] * 50 <= units; };
+  if ((few(0) && most(1) && most(2) && most(3) && zeros[3] == units) ||
+      (few(3) && most(2) && most(1) && zeros[0] == units))
+    return "UTF-32 file";
+  if ((few(0) && most(1) && few(2) && most(3)) || (most(0) && few(1) && most(2) && few(3)))
+    return "UTF-16 file";
+  return "";
+}
+
+/// Walks a directory tree.
+class Listing {
+public:
+  Listing(const std::string &root, const std::string &ownRun, LeftOut &leftOut)
+      : root(root), ownRun(ownRun), leftOut(leftOut) {
+    for (int descriptor : {STDOUT_FILENO, STDERR_FILENO})
+      if (struct stat info{}; fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode))
+        printed.insert({info.st_dev, info.st_ino});
+  }
+
+  Status visit(const std::string &directory) {
+    std::error_code error;
+    fs::directory_iterator at(directory, error), end;
+    if (error == std::errc::permission_denied && directory != root) {
+      ++leftOut["unreadable directory"];
+      return {};
+    }
+    std::vector<fs::directory_entry> entries;
+    for (; !error && at != end; at.increment(error))
+      entries.push_back(*at);
+    if (error)
+      return Status::error("cannot read the directory ", directory, ": ", error.message());
+    for (const fs::directory_entry &entry : entries)
+      PEER_TRY(visit(entry));
+    return {};
+  }
+
+  /// In the order of their paths, each real file once.
+  std::vector<TextFile> take() {
+    std::sort(found.begin(), found.end(), [](const Found &a, const Found &b) { return a.path < b.path; });
+    std::set<std::pair<dev_t, ino_t>> seen;
+    std::vector<TextFile> files;
+    for (const Found &file : found) {
+      if (!seen.insert(file.id).second)
+        ++leftOut["duplicate link"];
+      else if (file.bytes > 0)
+        files.push_back({fs::path(file.path).lexically_relative(root).string(), file.bytes});
+    }
+    return files;
+  }
+
+private:
+  struct Found {
+    std::string path;
+    uint64_t bytes;
+    std::pair<dev_t, ino_t> id;
+  };
+
+  Status visit(const fs::directory_entry &entry) {
+    std::string path = entry.path().string(), name = entry.path().filename().string();
+    std::error_code ignored;
+    bool link = entry.is_symlink(ignored);
+    struct stat info{};
+    if (::stat(path.c_str(), &info) != 0) {
+      ++leftOut[link ? "broken link" : "unreadable file"];
+      return {};
+    }
+    if (S_ISDIR(info.st_mode)) {
+      if (name.starts_with('.'))
+        ++leftOut["hidden directory"];
+      else if (link)
+        ++leftOut["linked directory"];
+      else if (isSameFile(path, ownRun) || isRunDirectory(path))
+        ++leftOut["training run"];
+      else
+        return visit(path);
+      return {};
+    }
+    if (std::string_view kind = kindOf(path, name, info); !kind.empty())
+      ++leftOut[std::string(kind)];
+    else
+      found.push_back({path, static_cast<uint64_t>(info.st_size), {info.st_dev, info.st_ino}});
+    return {};
+  }
+
+  std::string_view kindOf(const std::string &path, const std::string &name, const struct stat &info) const {
+    if (name.starts_with('.'))
+      return "hidden file";
+    if (!S_ISREG(info.st_mode))
+      return "special file";
+    if (printed.contains({info.st_dev, info.st_ino}))
+      return "file printed to";
+    std::ifstream file(path, std::ios::binary);
+    if (!file)
+      return "unreadable file";
+    char beginning[kLooked];
+    file.read(beginning, sizeof(beginning));
+    return kindOfContents({beginning, static_cast<size_t>(file.gcount())});
+  }
+
+  const std::string &root, &ownRun;
+  LeftOut &leftOut;
+  std::set<std::pair<dev_t, ino_t>> printed;
+  std::vector<Found> found;
+};
+
+} // namespace
+
+std::string_view kindOfContents(std::string_view text) {
+  using namespace std::string_view_literals;
+  text = text.substr(0, kLooked);
+  if (isArchive(text))
+    return "archive";
+  if (std::string_view wide = wideKind(text); !wide.empty())
+    return wide;
+  bool binary = text.find('\0') != text.npos || startsWithAny(text, {"%PDF-"sv, "GIF8"sv, "\xff\xd8\xff"sv});
+  return binary ? "binary file" : "";
+}
+
+bool isUtf8(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    auto lead = static_cast<unsigned char>(text[at]);
+    if (lead < 0x80) {
+      ++at;
+      continue;
+    }
+    size_t more = lead >= 0xc2 && lead <= 0xdf   ? 1
+                  : lead >= 0xe0 && lead <= 0xef ? 2
+                  : lead >= 0xf0 && lead <= 0xf4 ? 3
+                                                 : 0;
+    if (more == 0 || at + more >= text.size())
+      return false;
+    for (size_t i = 1; i <= more; ++i)
+      if ((static_cast<unsigned char>(text[at + i]) & 0xc0) != 0x80)
+        return false;
+    // Overlong forms, surrogates and what lies beyond U+10FFFF show in the second byte.
+    auto second = static_cast<unsigned char>(text[at + 1]);
+    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) ||
+        (lead == 0xf4 && second > 0x8f))
+      return false;
+    at += more + 1;
+  }
+  return true;
+}
+
+Result<std::vector<TextFile>> listTextFiles(const std::string &directory, const std::string &ownRun, LeftOut &leftOut) {
+  Listing listing(directory, ownRun, leftOut);
+  PEER_TRY(listing.visit(directory));
+  return listing.take();
+}
+
+std::string leftOutText(const LeftOut &leftOut) {
+  std::string text;
+  for (const auto &[kind, count] : leftOut) {
+    std::string name = kind;
+    if (count > 1 && name.ends_with("directory"))
+      name.replace(name.size() - 1, 1, "ies");
+    else if (count > 1 && name.starts_with("file "))
+      name.insert(4, "s");
+    else if (count > 1)
+      name += "s";
+    text += concat(text.empty() ? "" : ", ", count, " ", name);
+  }
+  return text;
+}
+
+bool isRunDirectory(const std::string &directory) {
+  constexpr std::string_view kStart = R"({"run":)";
+  char start[kStart.size()] = {};
+  std::ifstream log(fs::path(directory) / "log.jsonl", std::ios::binary);
+  return log.read(start, sizeof(start)) && std::string_view(start, sizeof(start)) == kStart;
+}
+
+} // namespace peer::runtime

@@ -1,0 +1,63 @@
+// The settings of a training run: what the command line, the manifest's defaults and the data come down to.
+#pragma once
+
+#include "lm/Data.h"
+#include "lm/Schedule.h"
+#include "model/Manifest.h"
+
+#include <map>
+
+namespace peer::runtime {
+
+/// What the user asks for. Values that are not given come from the manifest or a default.
+struct TrainOptions {
+  std::string model, data, evalData, out;
+  /// The file to open, where `model` is the description that it was compiled from; empty: `model`.
+  std::string artifact;
+  /// cpu, cuda or sim; empty: what the model was compiled for.
+  std::string device;
+  int64_t steps = 0, batch = 8, warmup = 0;
+  uint64_t seed = 0;
+  /// Of every group but `experts` and those in groupRates.
+  std::optional<double> learningRate;
+  std::map<std::string, double> groupRates;
+  ScheduleKind schedule = ScheduleKind::Constant;
+  /// Steps between evaluations; a tenth of the run if not given.
+  std::optional<int64_t> evalEvery;
+  /// Steps between checkpoints; if not given, one is written every ten minutes.
+  std::optional<int64_t> saveEvery;
+  /// At most this many tokens of the validation text per evaluation; 0 takes all.
+  int64_t evalTokens = 65536;
+  bool resume = false;
+};
+
+/// The optimizer group that --expert-lr sets and a --lr without a group does not.
+inline constexpr std::string_view kExpertGroup = "experts";
+
+/// What a run is; stored in its checkpoints and at the top of its log.
+struct TrainSettings {
+  std::string model, data, evalData;
+  int64_t steps = 0, batch = 0, context = 0;
+  uint64_t seed = 0;
+  std::map<std::string, double> learningRates; // peak, by group
+  Schedule schedule;
+  uint64_t trainHash = 0, validationHash = 0;
+  int64_t evalEvery = 0, evalTokens = 0, threads = 0;
+  /// What it computes on: "cpu (x86-64-v3)", "cuda (sm_90)".
+  std::string device;
+  /// Of the entries loss and train (see Fingerprints.h); empty where the artifact has none.
+  std::string lossFingerprint, trainFingerprint;
+
+  std::string toJson() const;
+};
+
+/// The peak learning rate of each group: its own where one is given, else --lr (but for the group `experts`), else what the
+/// description says. Fails on a rate for a group that the model has not.
+Result<std::map<std::string, double>> resolveLearningRates(const Manifest &manifest, const TrainOptions &options);
+
+/// Checks that a run may go on from a checkpoint whose settings are `json`: seed, batch, context, both texts and the model's loss must be the
+/// same, or the result would not be that of an uninterrupted run. `path` is the checkpoint's. Returns a sentence for each setting that differs and may.
+Result<std::vector<std::string>> compareRuns(const std::string &json, const TrainSettings &now,
+                                             const std::string &path);
+
+} // namespace peer::runtime

@@ -1,0 +1,191 @@
+// The beginning of a training run, new or resumed.
+
+#include "Fingerprints.h"
+#include "RunFiles.h"
+#include "TrainRun.h"
+#include "core/Outputs.h"
+
+#include <filesystem>
+#include <omp.h>
+
+namespace peer::runtime {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// What the device is, and what the model was compiled for.
+std::string describeDevice(const Session &session) {
+  const Manifest &manifest = session.manifest();
+  std::string target = manifest.arch.empty() ? manifest.cpu : manifest.arch;
+  return concat(session.device() ? session.device()->name() : "cpu", target.empty() ? "" : concat(" (", target, ")"));
+}
+
+} // namespace
+
+/// Whether the run may be written to --out; takes the lock where there is a run already.
+Status TrainRun::checkPlace() {
+  fs::path directory(options.out);
+  summary.weights = (directory / kWeightsFile).string();
+  summary.best = (directory / kBestFile).string();
+  summary.report = (directory / kReportFile).string();
+  summary.log = (directory / kLogFile).string();
+
+  std::error_code ignored;
+  if (fs::exists(directory, ignored) && !fs::is_directory(directory, ignored))
+    return Status::error("cannot write a run to ", options.out, ": expected a directory, or no file of this name");
+  if (isSameFile(options.out, options.data) || isSameFile(options.out, options.evalData))
+    return Status::error("--out ", options.out, " is the directory that the data is read from: expected another one");
+  std::string found;
+  for (const std::string &file : {summary.log, summary.weights, summary.best, summary.report}) {
+    PEER_TRY(checkOutput("--out", file, {options.model, options.data, options.evalData}));
+    if (found.empty() && fs::exists(file, ignored))
+      found = file;
+  }
+  bool exists = !found.empty() || !listCheckpoints(options.out).empty();
+  if (!lock.held() && (exists || (options.resume && fs::is_directory(directory, ignored)))) {
+    PEER_TRY_ASSIGN(lock, RunLock::acquire(options.out));
+  }
+  if (!exists || options.resume)
+    return {};
+  if (found == summary.report)
+    return Status::error(found, " exists already, and a run would replace it: name another directory with --out");
+  return Status::error(options.out,
+                       " already holds a run: add --resume to go on with it, or name another directory with --out");
+}
+
+Status TrainRun::openModel() {
+  const std::string &artifact = options.artifact.empty() ? options.model : options.artifact;
+  PEER_TRY_ASSIGN(session, Session::open({artifact, options.model}, options.device));
+  PEER_TRY_ASSIGN(trainModel, findLanguageEntry(session->manifest(), EntryKind::Train, options.model));
+  PEER_TRY_ASSIGN(lossModel, findLanguageEntry(session->manifest(), EntryKind::Loss, options.model));
+  PEER_TRY_ASSIGN(settings.learningRates, resolveLearningRates(session->manifest(), options));
+  evalEvery = options.evalEvery.value_or(std::max<int64_t>(options.steps / 10, 1));
+  settings.model = options.model;
+  settings.batch = options.batch;
+  settings.context = trainModel.context;
+  settings.seed = options.seed;
+  settings.steps = options.steps;
+  settings.schedule = {options.schedule, options.warmup, options.steps};
+  settings.evalEvery = evalEvery;
+  settings.evalTokens = options.evalTokens;
+  settings.threads = omp_get_max_threads();
+  settings.device = describeDevice(*session);
+  PEER_TRY_ASSIGN(Fingerprints fingerprints, readFingerprints(artifact));
+  settings.lossFingerprint = fingerprints[lossModel.entry->name];
+  settings.trainFingerprint = fingerprints[trainModel.entry->name];
+  return {};
+}
+
+/// Reads the texts: the files that the run in --out began with, or those that are there.
+Status TrainRun::readTexts(bool again) {
+  RunFiles files;
+  if (again) {
+    PEER_TRY_ASSIGN(files, RunFiles::read(options.out));
+  }
+  PEER_TRY_ASSIGN(text, readText(options.data, {options.out, files.data}));
+  recordedFiles = files.data.has_value();
+  if (options.evalData.empty())
+    return {};
+  // A run without one records no file of it; what its hash is not, is refused later.
+  if (files.evalData && files.evalData->empty())
+    files.evalData.reset();
+  PEER_TRY_ASSIGN(evalText, readText(options.evalData, {options.out, files.evalData}));
+  return {};
+}
+
+Status TrainRun::openData() {
+  int64_t context = std::max(trainModel.context, lossModel.context);
+  PEER_TRY(readTexts(options.resume));
+  if (options.evalData.empty()) {
+    PEER_TRY_ASSIGN(split, splitText(text.bytes, context, options.data));
+  } else {
+    PEER_TRY(checkTextLength(text.bytes, context, options.data));
+    PEER_TRY(checkTextLength(evalText.bytes, context, options.evalData));
+    split = {text.bytes, evalText.bytes};
+  }
+  for (const TextSource *source : {&text, &evalText})
+    for (const LanguageEntry &model : {trainModel, lossModel})
+      PEER_TRY(checkTextRange(*source, byteRange(model), options.model));
+  settings.data = options.data;
+  settings.evalData = options.evalData;
+  settings.trainHash = hashText(split.train);
+  settings.validationHash = hashText(split.validation);
+  summary.unigramEntropy = unigramEntropy(split.train);
+  return {};
+}
+
+Status TrainRun::startOver() {
+  PEER_TRY(session->initParameters(options.seed));
+  PEER_TRY(session->prepare(*trainModel.entry));
+  PEER_TRY(session->prepare(*lossModel.entry));
+  PEER_TRY_ASSIGN(inputs, makeLanguageInputs(trainModel, settings.batch));
+  std::error_code error;
+  fs::create_directories(options.out, error);
+  if (error)
+    return Status::error("cannot create the directory ", options.out, ": ", error.message());
+  if (!lock.held()) {
+    PEER_TRY_ASSIGN(lock, RunLock::acquire(options.out));
+    // Another process may have had a run here between our first look and the lock.
+    PEER_TRY(checkPlace());
+  }
+  PEER_TRY((RunFiles{text.files, evalText.files}.write(options.out)));
+  PEER_TRY_ASSIGN(log, RunLog::create(summary.log, settings.toJson()));
+  return {};
+}
+
+/// Takes up the run where a checkpoint left it.
+Status TrainRun::restore(const CheckpointFile &from, const SafetensorsFile &file) {
+  auto run = file.metadata().find("run");
+  PEER_TRY_ASSIGN(std::vector<std::string> differences,
+                  compareRuns(run == file.metadata().end() ? "" : run->second, settings, from.path));
+  if (from.step > settings.steps)
+    return Status::error("the run in ", options.out, " is at step ", from.step, " already: expected --steps ",
+                         from.step, " or more");
+  PEER_TRY(loadCheckpoint(*session, *trainModel.entry, file));
+  PEER_TRY(session->prepare(*lossModel.entry));
+  PEER_TRY_ASSIGN(inputs, makeLanguageInputs(trainModel, settings.batch));
+  start = lastSaved = summary.step = from.step;
+  summary.checkpoint = from.path;
+  removeOldCheckpoints(options.out, start);
+  removeTemporaries(options.out);
+  std::error_code ignored;
+  if (fs::exists(summary.log, ignored)) {
+    PEER_TRY_ASSIGN(log, RunLog::resume(summary.log, start));
+  } else {
+    PEER_TRY_ASSIGN(log, RunLog::create(summary.log, settings.toJson()));
+  }
+  PEER_TRY_ASSIGN(RunHistory history, readLog(summary.log));
+  for (const StepRecord &record : history.steps) {
+    loss.add(record.loss);
+    stepSeconds.add(static_cast<double>(inputs.at("tokens").elements()) / record.tokensPerSecond);
+  }
+  updateSummary();
+  if (!history.evaluations.empty())
+    lastLoggedEvaluation = history.evaluations.back().step;
+  std::tie(summary.bestLoss, summary.bestStep) = readBest(summary.best);
+  for (const std::string &line : differences)
+    progress.say(line);
+  progress.say(concat("going on from ", from.path, " (step ", start, ")"));
+  return {};
+}
+
+Status TrainRun::resume() {
+  std::vector<CheckpointFile> files = listCheckpoints(options.out);
+  for (const CheckpointFile &candidate : files) {
+    Result<SafetensorsFile> file = SafetensorsFile::open(candidate.path);
+    if (file.ok())
+      return restore(candidate, *file);
+    progress.say(concat("passing over a damaged checkpoint: ", file.message()));
+  }
+  if (!files.empty())
+    return Status::error("no checkpoint in ", options.out, " can be read: the newest is ", files.front().path);
+  if (std::error_code ignored; !fs::exists(summary.log, ignored) && !recordedFiles)
+    return Status::error(options.out, " holds no run to resume: expected a checkpoint-STEP.safetensors in it");
+  // A run that was killed before its first checkpoint: its beginning is where it has to go on.
+  progress.say(concat(options.out, " holds no checkpoint yet: starting at step 1"));
+  removeTemporaries(options.out);
+  return startOver();
+}
+
+} // namespace peer::runtime

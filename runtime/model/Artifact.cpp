@@ -1,0 +1,188 @@
+#include "Artifact.h"
+
+#include "Random.h"
+#include "core/FileKind.h"
+
+#include <cerrno>
+#include <cstring>
+#include <dlfcn.h>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+namespace peer::runtime {
+
+namespace {
+constexpr char kMagic[8] = {'P', 'E', 'E', 'R', 'A', 'R', 'T', '\0'};
+constexpr uint32_t kVersion = 1;
+
+/// The last bytes of the file, little endian as this machine is.
+struct Footer {
+  char magic[8];
+  uint32_t version, zero32;
+  uint64_t objectBytes, manifestBytes, checksum, zero64;
+};
+static_assert(sizeof(Footer) == 48);
+
+Result<Manifest> readManifestOf(const MappedFile &file, const std::string &path) {
+  Footer footer{};
+  if (file.size() == 0)
+    return Status::error(path, " is empty");
+  bool object = file.size() >= 4 && std::memcmp(file.data(),
+                                                "\x7f"
+                                                "ELF",
+                                                4) == 0;
+  if (file.size() >= sizeof footer)
+    PEER_TRY(file.read(file.size() - sizeof footer, &footer, sizeof footer));
+  if (std::memcmp(footer.magic, kMagic, sizeof kMagic) != 0) {
+    if (object)
+      return Status::error(path, " is truncated, or not a peer artifact: it does not end with an artifact's footer");
+    PEER_TRY_ASSIGN(std::string kind, foreignKind(file));
+    return Status::error(path, " is not a peer artifact", kind.empty() ? "" : ": it ", kind);
+  }
+  if (footer.version != kVersion)
+    return Status::error(path, " has artifact format ", footer.version, ", and this runtime reads format ", kVersion,
+                         "; compile the model again");
+  uint64_t body = file.size() - sizeof footer;
+  if (footer.objectBytes > body || footer.manifestBytes != body - footer.objectBytes)
+    return Status::error(path, " is damaged: its footer speaks of ", footer.objectBytes, " + ", footer.manifestBytes,
+                         " bytes, and it has ", body);
+  std::string contents(body, '\0');
+  PEER_TRY(file.read(0, contents.data(), body));
+  if (fnv1a(contents.data(), body) != footer.checksum)
+    return Status::error(path, " is damaged: its checksum does not match its contents");
+  return parseManifest(std::string_view(contents).substr(footer.objectBytes), path);
+}
+
+Status checkTarget(const Manifest &manifest, const std::string &path) {
+  if (manifest.device != "cpu" && manifest.device != "cuda")
+    return Status::error(path, " was compiled for the device '", manifest.device, "', and this runtime has: cpu, cuda");
+  std::vector<std::string> missing = missingCpuFeatures(manifest.features);
+  if (missing.empty())
+    return {};
+  std::string list;
+  for (const std::string &feature : missing)
+    list += (list.empty() ? "" : ", ") + feature;
+  return Status::error(path, " was compiled for CPU features this machine lacks: ", list);
+}
+
+/// Compiled code finds its hooks by name in the global scope. A program that itself was loaded with dlopen, or that loaded this library so,
+/// would otherwise keep them out of sight.
+void promoteThisLibrary() {
+  static const bool done = [] {
+    Dl_info info{};
+    if (dladdr(reinterpret_cast<void *>(&promoteThisLibrary), &info) && info.dli_fname)
+      dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL);
+    return true;
+  }();
+  (void)done;
+}
+} // namespace
+
+Result<std::string> chooseDevice(const Manifest &manifest, const std::string &wanted, const std::string &path) {
+  if (wanted.empty() || wanted == manifest.device)
+    return manifest.device;
+  if (wanted != "cpu" && wanted != "cuda" && wanted != "sim")
+    return Status::error("unknown device '", wanted, "' (known: cpu, cuda, sim)");
+  if (manifest.device == "cuda" && wanted == "sim")
+    return wanted;
+  if (manifest.device == "cuda")
+    return Status::error(path, " was compiled for GPUs (", manifest.arch, "): it runs on the devices cuda and sim");
+  return Status::error(path, " was compiled for the device '", manifest.device, "', and '", wanted,
+                       "' runs models compiled for GPUs (peer-opt --target=sm_90)");
+}
+
+Result<Manifest> readManifest(const std::string &path) {
+  PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
+  return readManifestOf(*file, path);
+}
+
+Result<std::shared_ptr<Artifact>> Artifact::openManifest(const ModelFile &model) {
+  const std::string &path = model.name;
+  std::shared_ptr<Artifact> artifact(new Artifact);
+  artifact->file = path;
+  artifact->location = model.file;
+  PEER_TRY_ASSIGN(artifact->source, MappedFile::open(model.file));
+  PEER_TRY_ASSIGN(artifact->description, readManifestOf(*artifact->source, path));
+  PEER_TRY(checkTarget(artifact->description, path));
+  return artifact;
+}
+
+Result<std::shared_ptr<Artifact>> Artifact::open(const ModelFile &model) {
+  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, openManifest(model));
+  PEER_TRY(artifact->load());
+  return artifact;
+}
+
+Status Artifact::load() {
+  promoteThisLibrary();
+  // Without a slash dlopen would search the library path instead of the directory we are in.
+  std::string name = location.find('/') == std::string::npos ? "./" + location : location;
+  // The loader takes a name it knows for the object it knows, even when the file behind the name is another by now.
+  if (void *known = dlopen(name.c_str(), RTLD_NOW | RTLD_NOLOAD)) {
+    dlclose(known);
+    name = concat("/proc/self/fd/", source->descriptorNumber());
+  }
+  handle = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle) {
+    const char *error = dlerror();
+    std::string why = error ? error : "unknown reason";
+    struct statvfs mount{};
+    bool noexec = fstatvfs(source->descriptorNumber(), &mount) == 0 && (mount.f_flag & ST_NOEXEC);
+    PEER_TRY(noexec ? loadCopy(why) : Status::error("cannot load the code of ", file, ": ", why));
+  }
+  for (const Entry &entry : description.entries) {
+    void *address = dlsym(handle, entry.symbol.c_str());
+    if (!address)
+      return Status::error(file, " is damaged: the code of entry \"", entry.name, "\" (symbol ", entry.symbol,
+                           ") is missing");
+    functions[entry.name] = reinterpret_cast<EntryFunction>(address);
+  }
+  return {};
+}
+
+/// From a file system mounted noexec nothing can be mapped as code; from a file in memory it can, unless that is forbidden, too.
+Status Artifact::loadCopy(const std::string &why) {
+  auto failure = [&](const std::string &second) {
+    return Status::error("cannot load the code of ", file, ": it is on a file system mounted noexec (", why,
+                         "), and a copy in memory cannot be executed either (", second,
+                         "); copy it to a file system without noexec");
+  };
+  copy = memfd_create("peer-artifact", MFD_CLOEXEC);
+  if (copy < 0)
+    return failure(std::strerror(errno));
+  for (uint64_t at = 0; at < source->size();) {
+    ssize_t put = ::write(copy, source->data() + at, source->size() - at);
+    if (put < 0 && errno == EINTR)
+      continue;
+    if (put <= 0)
+      return failure(std::strerror(put < 0 ? errno : ENOSPC));
+    at += static_cast<uint64_t>(put);
+  }
+  handle = dlopen(concat("/proc/self/fd/", copy).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle)
+    return {};
+  const char *error = dlerror();
+  return failure(error ? error : "unknown reason");
+}
+
+Artifact::~Artifact() {
+  if (handle)
+    dlclose(handle);
+  if (copy >= 0)
+    close(copy);
+}
+
+std::span<const std::byte> Artifact::cubin() const {
+  if (!handle)
+    return {};
+  const auto *data = static_cast<const std::byte *>(dlsym(handle, "peer_cubin"));
+  const auto *bytes = static_cast<const uint64_t *>(dlsym(handle, "peer_cubin_size"));
+  if (!data || !bytes)
+    return {};
+  return {data, static_cast<size_t>(*bytes)};
+}
+
+EntryFunction Artifact::function(const Entry &entry) const { return functions.find(entry.name)->second; }
+
+} // namespace peer::runtime

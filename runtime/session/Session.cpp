@@ -1,0 +1,196 @@
+#include "Session.h"
+
+#include "core/Allocator.h"
+#include "core/Threads.h"
+#include "device/cpu/Blas.h"
+#include "model/Random.h"
+#include "model/WeightNames.h"
+
+#include <algorithm>
+
+namespace peer::runtime {
+
+Result<std::unique_ptr<Session>> Session::openParameters(const ModelFile &model) {
+  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::openManifest(model));
+  PEER_TRY(checkThreads());
+  std::unique_ptr<Session> session(new Session(std::move(artifact)));
+  session->parametersOnly = true;
+  return session;
+}
+
+Result<std::unique_ptr<Session>> Session::open(const ModelFile &model, const std::string &wanted) {
+  const std::string &path = model.name;
+  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::open(model));
+  PEER_TRY_ASSIGN(std::string name, chooseDevice(artifact->manifest(), wanted, path));
+  PEER_TRY(checkThreads());
+  std::unique_ptr<Session> session(new Session(std::move(artifact)));
+  if (name == "cpu") {
+    PEER_TRY(loadBlas());
+    return session;
+  }
+  Result<std::shared_ptr<Device>> device = openDevice(name, session->manifest().arch);
+  if (!device.ok())
+    return Status::error(path, " cannot run on the device ", name, ": ", device.message(),
+                         name == "sim" ? "" : "; the device sim executes it on the CPU (--device=sim)");
+  session->onDevice = std::make_unique<DeviceSession>(std::move(*device), session->loaded, session->tensors);
+  return session;
+}
+
+namespace {
+/// Bytes of the parameters that are not allocated yet.
+uint64_t missingBytes(const Manifest &manifest, const TensorMap &tensors) {
+  uint64_t bytes = 0;
+  for (const Parameter &parameter : manifest.parameters)
+    if (!tensors.contains(parameter.name))
+      bytes += static_cast<uint64_t>(*byteCount(parameter.dtype, parameter.shape));
+  return bytes;
+}
+} // namespace
+
+TensorMap &Session::mapOf(Role role) const {
+  return role == Role::Parameter ? tensors.parameters : role == Role::State ? tensors.states : tensors.usage;
+}
+
+const TensorMap &Session::hostTensors(Role role) const {
+  if (Status status = onDevice ? onDevice->mirror(role).download() : Status(); !status.ok() && deviceFailure.ok())
+    deviceFailure = std::move(status);
+  return mapOf(role);
+}
+
+TensorMap &Session::hostTensors(Role role) {
+  std::as_const(*this).hostTensors(role);
+  if (onDevice)
+    onDevice->mirror(role).hostMayChange();
+  return mapOf(role);
+}
+
+Status Session::download() const {
+  PEER_TRY(std::exchange(deviceFailure, Status()));
+  if (onDevice)
+    for (Role role : {Role::Parameter, Role::State, Role::Usage})
+      PEER_TRY(onDevice->mirror(role).download());
+  return {};
+}
+
+Status Session::checkDeviceRoom(uint64_t bytes, std::string_view what) const {
+  if (!onDevice)
+    return {};
+  PEER_TRY_ASSIGN(DeviceMemory memory, onDevice->device().memory());
+  if (bytes <= memory.free)
+    return {};
+  return Status::error(path(), " needs ", bytesText(bytes), " for ", what, " on the device ", onDevice->device().name(),
+                       ", ", bytesText(memory.free), " available");
+}
+
+Status Session::allocateParameters() {
+  TensorMap &parameterTensors = tensors.parameters;
+  uint64_t bytes = missingBytes(manifest(), parameterTensors), available = availableMemory();
+  if (bytes > available)
+    return Status::error(path(), " needs ", bytesText(bytes), " for parameters, ", bytesText(available), " available");
+  PEER_TRY(checkDeviceRoom(bytes, "parameters"));
+  for (const Parameter &parameter : manifest().parameters) {
+    if (parameterTensors.contains(parameter.name))
+      continue;
+    PEER_TRY_ASSIGN(Tensor tensor,
+                    Tensor::zeros(parameter.dtype, parameter.shape, concat("parameter \"", parameter.name, "\"")));
+    parameterTensors.emplace(parameter.name, std::move(tensor));
+  }
+  return {};
+}
+
+Status Session::initParameters(uint64_t seed) {
+  PEER_TRY(allocateParameters());
+  for (const Parameter &parameter : manifest().parameters) {
+    Status status = fillRandom(hostTensors(Role::Parameter).find(parameter.name)->second, parameter.init,
+                               RandomStream(seed, parameter.name));
+    if (!status.ok())
+      return Status::error(path(), ": parameter \"", parameter.name, "\": ", status.message());
+  }
+  return {};
+}
+
+Status Session::loadParameters(const SafetensorsFile &file, std::string_view ignorePrefix, std::string *note) {
+  // All names and types before the first byte of data: a wrong file leaves the session as it was.
+  PEER_TRY_ASSIGN(std::string prefix, matchWeights(manifest(), file, ignorePrefix, path()));
+  if (note && !prefix.empty())
+    *note = concat("the names of the tensors in ", file.path(), " begin with \"", prefix, "\", which is left out");
+  PEER_TRY(allocateParameters());
+  for (auto &[name, tensor] : hostTensors(Role::Parameter))
+    PEER_TRY(file.readInto(prefix + name, tensor));
+  return {};
+}
+
+Status Session::loadParameters(const std::string &file) {
+  PEER_TRY_ASSIGN(SafetensorsFile opened, SafetensorsFile::open(file));
+  return loadParameters(opened);
+}
+
+Status Session::saveParameters(const std::string &file, const Metadata &metadata) const {
+  PEER_TRY(download());
+  return writeSafetensors(file, tensors.parameters, metadata);
+}
+
+Status Session::prepare(const Entry &entry) {
+  uint64_t kept = 0;
+  auto isKept = [](const Argument &argument) { return argument.role == Role::State || argument.role == Role::Usage; };
+  for (const Argument &argument : entry.arguments)
+    if (isKept(argument) && !mapOf(argument.role).contains(argument.name))
+      kept += static_cast<uint64_t>(*byteCount(argument.dtype, argument.shape));
+  if (kept > 0) {
+    uint64_t parameters = missingBytes(manifest(), tensors.parameters), available = availableMemory();
+    std::string what =
+        concat(parameters ? "parameters and " : "", entry.kind == EntryKind::Train ? "optimizer state" : "state");
+    // The host's copies of what a device keeps have no pages before they are asked for.
+    if (!onDevice && kept + parameters > available)
+      return Status::error(path(), " needs ", bytesText(kept + parameters), " for ", what, ", ", bytesText(available),
+                           " available");
+    PEER_TRY(checkDeviceRoom(std::max(kept + parameters, onDevice ? onDevice->missingBytes(entry) : 0), what));
+  }
+  for (const Argument &argument : entry.arguments) {
+    if (!isKept(argument) || mapOf(argument.role).contains(argument.name))
+      continue;
+    PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(argument.dtype, argument.shape,
+                                                 concat(roleName(argument.role), " \"", argument.name, "\"")));
+    mapOf(argument.role).emplace(argument.name, std::move(tensor));
+  }
+  return onDevice ? onDevice->prepare(entry) : Status();
+}
+
+void Session::clearStates() { clear(Role::State); }
+void Session::clearUsage() { clear(Role::Usage); }
+
+void Session::clear(Role role) {
+  if (!onDevice) {
+    for (auto &[name, tensor] : mapOf(role))
+      tensor.clear();
+    return;
+  }
+  if (Status status = onDevice->mirror(role).clear(); !status.ok() && deviceFailure.ok())
+    deviceFailure = std::move(status);
+}
+
+uint64_t Session::peakBytes() const { return onDevice ? onDevice->heap().peak() : allocatorUsage().peak; }
+
+void Session::resetPeak() {
+  if (onDevice)
+    onDevice->heap().resetPeak();
+  else
+    resetAllocatorPeak();
+}
+
+ScalarMap Session::defaultScalars(const Entry &entry) const {
+  constexpr std::string_view rate = "learning_rate.";
+  ScalarMap scalars;
+  for (const Argument &argument : entry.arguments) {
+    if (argument.role != Role::Scalar)
+      continue;
+    double value = argument.name == "step" ? 1 : 0;
+    if (argument.name.starts_with(rate))
+      if (const Group *group = manifest().findGroup(std::string_view(argument.name).substr(rate.size())))
+        value = group->learningRate;
+    scalars[argument.name] = value;
+  }
+  return scalars;
+}
+
+} // namespace peer::runtime

@@ -1,0 +1,103 @@
+// A session: an artifact with its parameters, states and usage tensors, and calls of its entries on named tensors.
+//
+// A session is used by one thread at a time; compiled code uses OpenMP's threads inside a call. On a device other than the CPU parameters, states
+// and usage live there; the host's tensors are brought up to date when they are asked for.
+#pragma once
+
+#include "device/DeviceSession.h"
+#include "model/Artifact.h"
+#include "model/Safetensors.h"
+
+namespace peer::runtime {
+
+/// Values of an entry's scalar arguments by name; integers are given as whole numbers.
+using ScalarMap = std::map<std::string, double, std::less<>>;
+
+class Session {
+public:
+  /// Opens the artifact on a device: cpu, cuda or sim, by default what it was compiled for. Allocates nothing yet.
+  static Result<std::unique_ptr<Session>> open(const ModelFile &model, const std::string &device = "");
+  /// Opens the artifact for its parameters alone: nothing can be called, and no device is needed.
+  static Result<std::unique_ptr<Session>> openParameters(const ModelFile &model);
+  Session(const Session &) = delete;
+  Session &operator=(const Session &) = delete;
+
+  const std::string &path() const { return loaded->path(); }
+  const Manifest &manifest() const { return loaded->manifest(); }
+  /// The entry, or an error that lists those there are.
+  Result<const Entry *> entry(std::string_view name) const { return manifest().requireEntry(name, path()); }
+
+  /// Fills all parameters by their initialisers. The same seed gives the same values at any thread count.
+  /// Fails, saying how much is needed, where they do not fit in memory.
+  Status initParameters(uint64_t seed);
+
+  /// Loads all parameters from a file. Names, dtypes and shapes must match exactly; every other tensor in the file is an error,
+  /// unless its name begins with `ignorePrefix` (when not empty). A prefix that all names of the file have is left out, and `note`,
+  /// where given, says so.
+  Status loadParameters(const SafetensorsFile &file, std::string_view ignorePrefix = "", std::string *note = nullptr);
+  Status loadParameters(const std::string &path);
+
+  /// Writes all parameters, atomically.
+  Status saveParameters(const std::string &path, const Metadata &metadata = {}) const;
+
+  /// Parameters by name; empty until initParameters or loadParameters. What is written to a tensor counts from the next call on; on a device, ask
+  /// for it again after every call, since a reference from before shows old values and writes to it may be lost.
+  TensorMap &parameters() { return hostTensors(Role::Parameter); }
+  const TensorMap &parameters() const { return hostTensors(Role::Parameter); }
+
+  /// States and usage tensors by name, under the same conditions. Those of an entry appear with its first call, or with prepare().
+  TensorMap &states() { return hostTensors(Role::State); }
+  const TensorMap &states() const { return hostTensors(Role::State); }
+  TensorMap &usage() { return hostTensors(Role::Usage); }
+  const TensorMap &usage() const { return hostTensors(Role::Usage); }
+
+  /// Brings what a device wrote to the host's tensors. The accessors above do so too, but leave an error to the next call or save.
+  Status download() const;
+
+  /// Allocates (as zeros) the states and usage tensors of an entry that are not there yet. Fails, saying how much is needed, where they and the
+  /// parameters still to come do not fit in memory: called before initParameters or loadParameters, it checks the sum of both before touching any.
+  Status prepare(const Entry &entry);
+
+  /// Sets all states, or all usage tensors, to zero.
+  void clearStates();
+  void clearUsage();
+
+  /// The scalars an entry takes at their defaults: groups' learning rates, step 1, position 0.
+  ScalarMap defaultScalars(const Entry &entry) const;
+
+  /// Calls an entry. `inputs` must hold its inputs exactly, `scalars` its scalars exactly. T is deduced from the inputs' shapes; T = 0 is allowed.
+  /// Results are returned by name, on the host. On an error nothing was called, except where memory ran out within the call or a device
+  /// reported what a kernel did: then updated arguments may have changed in part. Where an index that the compiled code computed is out of
+  /// range the call was made, with other indices, and fails; a training step then left parameters and states as they were.
+  Result<TensorMap> call(std::string_view entry, const TensorMap &inputs, const ScalarMap &scalars = {});
+  Result<TensorMap> call(const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars);
+
+  /// Checks the inputs of an entry as call() does; returns T (0 for an entry without a dynamic dimension).
+  Result<int64_t> checkInputs(const Entry &entry, const TensorMap &inputs) const;
+
+  /// What calls run on; null on the CPU.
+  Device *device() const { return onDevice ? &onDevice->device() : nullptr; }
+
+  /// Most bytes that compiled code held at once, beside its arguments, since resetPeak().
+  uint64_t peakBytes() const;
+  void resetPeak();
+
+private:
+  explicit Session(std::shared_ptr<Artifact> artifact) : loaded(std::move(artifact)) {}
+  Status allocateParameters();
+  void clear(Role role);
+  Status checkDeviceRoom(uint64_t bytes, std::string_view what) const;
+  TensorMap &mapOf(Role role) const;
+  TensorMap &hostTensors(Role role);
+  const TensorMap &hostTensors(Role role) const;
+  Result<TensorMap> callOnCpu(const Entry &entry, int64_t tokens, const TensorMap &inputs,
+                              std::span<ScalarValue> values);
+
+  std::shared_ptr<Artifact> loaded;
+  bool parametersOnly = false;
+  mutable SessionTensors tensors; // const callers see what a device wrote, too
+  mutable Status deviceFailure;   // of an accessor, until it is reported
+  std::unique_ptr<DeviceSession> onDevice;
+};
+
+} // namespace peer::runtime
