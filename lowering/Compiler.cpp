@@ -2,17 +2,15 @@
 
 #include "Compiler.h"
 
+#include "Explain.h"
 #include "Manifest.h"
 #include "Passes.h"
 #include "Pipelines.h"
 #include "dialect/Bufferization.h"
 #include "dialect/Differentiation.h"
 #include "dialect/Tiling.h"
-#include "lowering/cpu/TileModel.h"
-#include "lowering/gpu/TileModel.h"
+#include "lowering/host/ObjectCode.h"
 #include "lowering/host/OutputFile.h"
-#include "lowering/nvidia/DeviceCode.h"
-#include "lowering/nvidia/Ptxas.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -63,33 +61,6 @@ static LogicalResult fail(const llvm::Twine &message) {
 
 static LogicalResult fail(llvm::Error error) { return fail(llvm::toString(std::move(error))); }
 
-namespace {
-/// What to compile for. Host code of a GPU's artifact does next to nothing, so it runs on any x86-64.
-struct Target {
-  CpuTarget cpu;
-  std::optional<GpuTarget> gpu;
-};
-} // namespace
-
-/// cpu, cpu:NAME or sm_NUMBER.
-static FailureOr<Target> resolveTarget(StringRef text) {
-  Target target;
-  if (text.starts_with("sm_")) {
-    llvm::Expected<GpuTarget> gpu = resolveGpuTarget(text);
-    if (!gpu)
-      return fail(gpu.takeError());
-    target.gpu = *gpu;
-  } else if (text.split(':').first != "cpu") {
-    return fail("unknown target '" + text +
-                "'; known are cpu (this machine), cpu:NAME, such as cpu:x86-64-v3, and GPUs, such as sm_90");
-  }
-  llvm::Expected<CpuTarget> cpu = resolveCpuTarget(target.gpu ? "x86-64" : text.split(':').second);
-  if (!cpu)
-    return fail(cpu.takeError());
-  target.cpu = *cpu;
-  return target;
-}
-
 static LogicalResult write(StringRef path, StringRef bytes) {
   llvm::Error error = writeOutput(path, bytes);
   return error ? fail(std::move(error)) : success();
@@ -106,7 +77,6 @@ public:
 private:
   LogicalResult runPipeline(StringRef name, llvm::function_ref<void(OpPassManager &)> build);
   LogicalResult printModule();
-  std::unique_ptr<Ptxas> startPtxas(const GpuTarget &gpu);
   LogicalResult emitText(llvm::Expected<std::string> text);
   LogicalResult emitCode(const Manifest &manifest, const Target &target);
 
@@ -137,77 +107,20 @@ LogicalResult Compilation::printModule() {
   return write(options.output, text);
 }
 
-/// Machine code is a convenience beside PTX: what goes wrong with it is said, and the artifact is good without.
-static void warn(llvm::Error error) {
-  llvm::WithColor::warning(llvm::errs(), "peer-opt")
-      << llvm::toString(std::move(error)) << "; the artifact holds PTX only\n";
-}
-
-/// The assembler at work on the module's kernels, or nothing.
-std::unique_ptr<Ptxas> Compilation::startPtxas(const GpuTarget &gpu) {
-  std::string path = options.ptxas.empty() ? findPtxas() : options.ptxas;
-  std::string ptx = ptxOf(*module);
-  if (path.empty() || path == "none" || ptx.empty())
-    return nullptr;
-  auto job = Ptxas::start(path, ptx, gpu.arch);
-  if (job)
-    return std::move(*job);
-  warn(job.takeError());
-  return nullptr;
-}
-
-/// The machine code of the kernels as an object file with exported data; empty where there is none.
-static llvm::Expected<SmallString<0>> dataObject(Ptxas *ptxas, const CpuTarget &host) {
-  if (!ptxas)
-    return SmallString<0>();
-  auto cubin = ptxas->finish();
-  if (!cubin) {
-    warn(cubin.takeError());
-    return SmallString<0>();
-  }
-  llvm::LLVMContext context;
-  auto module = buildDataModule(context, "peer_cubin", *cubin, host);
-  if (!module)
-    return module.takeError();
-  return generateCode(**module, host, Effort::Quick, /*assembly=*/false);
-}
-
 LogicalResult Compilation::emitText(llvm::Expected<std::string> text) {
   return text ? write(options.output, *text) : fail(text.takeError());
 }
 
 LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &target) {
   TimingScope stage = timing.nest("to machine code");
-  if (target.gpu && options.stage == Stage::Assembly)
-    return emitText(ptxOf(*module));
-  if (target.gpu && options.stage == Stage::LLVM)
-    return emitText(deviceIROf(*module));
-  // Works beside what follows.
-  std::unique_ptr<Ptxas> ptxas = target.gpu ? startPtxas(*target.gpu) : nullptr;
-  llvm::LLVMContext llvmContext;
-  Effort effort = target.gpu ? Effort::Quick : Effort::Full;
-  auto code = buildLLVMModule(*module, llvmContext, manifest.entries, target.cpu, effort);
-  if (!code)
-    return fail(code.takeError());
-  if (options.stage == Stage::LLVM) {
-    std::string text;
-    llvm::raw_string_ostream stream(text);
-    (*code)->print(stream, nullptr);
-    return write(options.output, text);
-  }
-  bool assembly = options.stage == Stage::Assembly;
-  auto object = generateCode(**code, target.cpu, effort, assembly);
-  if (!object)
-    return fail(object.takeError());
-  if (assembly)
-    return write(options.output, *object);
-  SmallVector<StringRef> objects{*object};
-  auto data = dataObject(ptxas.get(), target.cpu);
-  if (!data)
-    return fail(data.takeError());
-  if (!data->empty())
-    objects.push_back(*data);
-  auto shared = linkSharedObject(objects);
+  if (options.stage == Stage::LLVM)
+    return emitText(target.printIR(*module, manifest.entries));
+  if (options.stage == Stage::Assembly)
+    return emitText(target.printAssembly(*module, manifest.entries));
+  auto objects = target.generateObjects(*module, manifest.entries);
+  if (!objects)
+    return fail(objects.takeError());
+  auto shared = linkSharedObject(SmallVector<StringRef>(objects->begin(), objects->end()));
   if (!shared)
     return fail(shared.takeError());
   return write(options.output, packArtifact(*shared, manifest.json));
@@ -263,9 +176,14 @@ static LogicalResult checkNesting(StringRef text, StringRef file) {
 }
 
 LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::SourceMgr &sources) {
-  FailureOr<Target> target = resolveTarget(options.target);
-  if (failed(target))
-    return failure();
+  TargetOptions wanted;
+  wanted.plainLoops = options.plainLoops;
+  wanted.keepIR = options.stage == Stage::LLVM;
+  wanted.assembler = options.ptxas;
+  wanted.warn = [](const Twine &message) { llvm::WithColor::warning(llvm::errs(), "peer-opt") << message << "\n"; };
+  auto target = createTarget(options.target, wanted);
+  if (!target)
+    return fail(target.takeError());
   std::string model = llvm::sys::path::filename(input->getBufferIdentifier()).str();
   StringRef text = input->getBuffer(), file = input->getBufferIdentifier();
   sources.AddNewSourceBuffer(std::move(input), llvm::SMLoc());
@@ -274,22 +192,19 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   module = parseSourceFile<ModuleOp>(sources, &context);
   if (!module)
     return failure();
-  LoweringOptions lowering;
-  lowering.tileSizes = target->gpu ? createGpuTileSizeModel() : createCpuTileSizeModel();
-  lowering.vectorWidth = target->cpu.vectorWidth();
-  lowering.gpu = target->gpu;
-  lowering.deviceBitcode = options.stage == Stage::LLVM;
-  lowering.plainLoops = options.plainLoops;
+  Explanation explanation;
+  if (options.explain != Explain::No && failed(explanation.listen(context)))
+    return failure();
   if (failed(runPipeline("to graph level", buildGraphPipeline)))
     return failure();
   if (options.stage == Stage::Graph)
     return printModule();
   Fingerprints fingerprints = takeFingerprints(*module);
-  if (failed(runPipeline("to tiled level", [&](OpPassManager &pm) { buildTiledPipeline(pm, lowering); })))
+  if (failed(runPipeline("to tiled level", [&](OpPassManager &pm) { buildTiledPipeline(pm, (*target)->tileSizes()); })))
     return failure();
   if (options.stage == Stage::Tiled)
     return printModule();
-  FailureOr<Manifest> manifest = buildManifest(*module, model, fingerprints, target->cpu, target->gpu);
+  FailureOr<Manifest> manifest = buildManifest(*module, model, fingerprints, **target);
   if (failed(manifest))
     return failure();
   renameEntries(*module, manifest->entries);
@@ -297,18 +212,30 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   for (func::FuncOp function : module->getOps<func::FuncOp>())
     if (function.isPublic())
       function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(), UnitAttr::get(&context));
-  if (failed(runPipeline("to kernel level", [&](OpPassManager &pm) { buildKernelPipeline(pm, lowering); })))
+  if (failed(runPipeline("to buffers", buildBufferPipeline)))
+    return failure();
+  if (options.explain != Explain::No)
+    explanation.noteKernels(*module, manifest->entries);
+  if (failed(runPipeline("to kernel level", [&](OpPassManager &pm) { buildKernelPipeline(pm, **target); })))
     return failure();
   if (options.stage == Stage::Kernel)
     return printModule();
   dropEntryAttributes(*module);
-  if (failed(runPipeline("to the LLVM dialect", [&](OpPassManager &pm) { buildLLVMPipeline(pm, lowering); })))
+  if (failed(runPipeline("to the LLVM dialect", [&](OpPassManager &pm) { (*target)->buildLLVMPipeline(pm); })))
     return failure();
-  return emitCode(*manifest, *target);
+  if (options.explain == Explain::No)
+    return emitCode(*manifest, **target);
+  auto resources = (*target)->measure(*module);
+  if (!resources)
+    return fail(resources.takeError());
+  explanation.noteResources(std::move(*resources));
+  return write(options.output, options.explain == Explain::JSON ? explanation.json(model, **target)
+                                                                : explanation.text(model, **target));
 }
 
 LogicalResult compileModel(const CompileOptions &options, DialectRegistry &registry) {
-  if (options.stage == Stage::Artifact && (options.output.empty() || options.output == "-"))
+  if (options.explain == Explain::No && options.stage == Stage::Artifact &&
+      (options.output.empty() || options.output == "-"))
     return fail("an artifact needs a file to be written to: give -o MODEL.peer");
   if (llvm::Error error = checkOutput(options.output, options.input))
     return fail(std::move(error));

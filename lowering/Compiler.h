@@ -13,6 +13,9 @@ namespace peer {
 /// Where to stop; each stage's text (the artifact's bytes) is what is written.
 enum class Stage { Graph, Tiled, Kernel, LLVM, Assembly, Artifact };
 
+/// Instead of a stage: who lowers each op and why no faster emitter does.
+enum class Explain { No, Text, JSON };
+
 struct CompileOptions {
   std::string input = "-";
   /// Empty: standard output for text; an artifact needs a path.
@@ -20,6 +23,7 @@ struct CompileOptions {
   /// `cpu`, `cpu:NAME` or a GPU architecture, such as `sm_90`.
   std::string target = "cpu";
   Stage stage = Stage::Artifact;
+  Explain explain = Explain::No;
   bool plainLoops = false;
   /// The assembler that makes machine code out of PTX, beside which that is put: a path; empty: where it usually is, if
   /// anywhere; `none`: no machine code.

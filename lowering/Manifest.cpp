@@ -187,13 +187,6 @@ static json::Array describeGroups(ModuleOp module) {
   return groups;
 }
 
-static json::Object describeTarget(const CpuTarget &cpu, const std::optional<GpuTarget> &gpu) {
-  json::Object target{{"device", gpu ? "cuda" : "cpu"}, {"cpu", cpu.cpu}, {"features", json::Array(cpu.required)}};
-  if (gpu)
-    target["arch"] = gpu->arch;
-  return target;
-}
-
 static uint64_t fnv1a(StringRef bytes, uint64_t hash = 0xcbf29ce484222325ull) {
   for (unsigned char byte : bytes)
     hash = (hash ^ byte) * 0x100000001b3ull;
@@ -222,7 +215,7 @@ Fingerprints takeFingerprints(ModuleOp module) {
 }
 
 FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const Fingerprints &fingerprints,
-                                  const CpuTarget &target, const std::optional<GpuTarget> &gpu) {
+                                  const Target &target) {
   ManifestBuilder builder(fingerprints);
   for (func::FuncOp function : module.getOps<func::FuncOp>())
     if (function.isPublic() && !function.isExternal() && failed(builder.addEntry(function)))
@@ -233,7 +226,7 @@ FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const Finger
                     {"compiler", "peer-opt " PEER_VERSION},
                     // A file may have any bytes as its name.
                     {"model", json::fixUTF8(model)},
-                    {"target", describeTarget(target, gpu)},
+                    {"target", target.describe()},
                     {"parameters", std::move(builder.parameters)},
                     {"groups", describeGroups(module)},
                     {"entries", std::move(builder.entries)}};

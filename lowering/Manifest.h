@@ -3,11 +3,8 @@
 #ifndef PEER_LOWERING_MANIFEST_H
 #define PEER_LOWERING_MANIFEST_H
 
-#include "lowering/host/ObjectCode.h"
-#include "lowering/host/Target.h"
-#include "lowering/nvidia/Target.h"
+#include "Target.h"
 
-#include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace peer {
@@ -24,9 +21,9 @@ struct Manifest {
 using Fingerprints = llvm::StringMap<std::string>;
 Fingerprints takeFingerprints(mlir::ModuleOp module);
 
-/// Fails with a diagnostic at a function that lacks what the manifest needs. `gpu`: what kernels run on, if not the CPU.
+/// Fails with a diagnostic at a function that lacks what the manifest needs.
 mlir::FailureOr<Manifest> buildManifest(mlir::ModuleOp module, llvm::StringRef model, const Fingerprints &fingerprints,
-                                        const CpuTarget &target, const std::optional<GpuTarget> &gpu);
+                                        const Target &target);
 
 /// Gives the functions of entries the names that signatures say. From there on code makes functions of its own and calls the
 /// runtime's, OpenMP's and the C library's by name, so that no name of a person's may be left.

@@ -173,6 +173,7 @@ struct Tile : peer::impl::TileBase<Tile> {
     for (const Kernel &kernel : kernels) {
       Operation *top = kernel.anchor();
       Location loc = top->getLoc();
+      SmallVector<NamedAttribute> tiles = describeTiles(rewriter, kernel);
       if (!kernel.sizes.empty()) {
         FailureOr<Operation *> loop = tileKernel(rewriter, kernel);
         if (failed(loop))
@@ -180,7 +181,10 @@ struct Tile : peer::impl::TileBase<Tile> {
         top = *loop;
       }
       rewriter.setInsertionPoint(top);
-      MarkOp::create(rewriter, loc, 0, kernel.name, kernel.work.bytes.rounded(), kernel.work.flops.rounded());
+      auto mark =
+          MarkOp::create(rewriter, loc, 0, kernel.name, kernel.work.bytes.rounded(), kernel.work.flops.rounded());
+      if (!tiles.empty())
+        mark->setAttr(attrs::kTiles, rewriter.getDictionaryAttr(tiles));
     }
     if (!kernels.empty()) {
       rewriter.setInsertionPoint(block.getTerminator());

@@ -12,6 +12,11 @@
 
 namespace peer {
 
+namespace attrs {
+/// On the mark of a kernel that `--peer-tile` has cut: the sizes it chose, by loop.
+constexpr llvm::StringLiteral kTiles = "peer.tiles";
+} // namespace attrs
+
 /// Tile sizes by loop: the letters of a graph op's index notation, `d0`, `d1`, ... of a linalg op. A loop without a size
 /// is not tiled.
 using TileSizes = llvm::StringMap<int64_t>;

@@ -160,3 +160,13 @@ SmallVector<Kernel> peer::planKernels(Block &block, const TileSizeModel &model) 
   }
   return kernels;
 }
+
+SmallVector<NamedAttribute> peer::describeTiles(Builder &builder, const Kernel &kernel) {
+  SmallVector<NamedAttribute> tiles;
+  if (kernel.sizes.empty())
+    return tiles;
+  for (auto [loop, size] : llvm::zip(getOfferedLoops(kernel.anchor()), kernel.sizes))
+    if (size > 0)
+      tiles.push_back(builder.getNamedAttr(loop.name, builder.getI64IntegerAttr(size)));
+  return tiles;
+}

@@ -22,6 +22,9 @@ struct Kernel {
 /// Divides the ops of a block at graph level into kernels. Ops that cost nothing (reshapes, scalars) belong to none.
 llvm::SmallVector<Kernel> planKernels(mlir::Block &block, const TileSizeModel &model);
 
+/// The loops of a kernel that are cut, with their sizes: what its mark says.
+llvm::SmallVector<mlir::NamedAttribute> describeTiles(mlir::Builder &builder, const Kernel &kernel);
+
 } // namespace peer
 
 #endif // PEER_PASSES_TILEKERNELS_H

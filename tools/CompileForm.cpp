@@ -32,6 +32,11 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
                  clEnumValN(Stage::LLVM, "llvm", "optimized LLVM IR; for a GPU, its kernels'"),
                  clEnumValN(Stage::Assembly, "asm", "assembly; for a GPU, PTX"),
                  clEnumValN(Stage::Artifact, "artifact", "what peer-run loads")));
+  cl::opt<peer::Explain, true> explain(
+      "explain", cl::desc("say which emitter takes each op, and why no faster one does (--explain=json: for programs)"),
+      cl::ValueOptional, cl::location(options.explain), cl::init(peer::Explain::No),
+      cl::values(clEnumValN(peer::Explain::Text, "", ""), clEnumValN(peer::Explain::Text, "text", "a table"),
+                 clEnumValN(peer::Explain::JSON, "json", "the same for programs")));
   cl::opt<bool, true> plain("plain-loops", cl::desc("slow, obvious scalar loops instead of vector code"),
                             cl::location(options.plainLoops));
   cl::opt<std::string, true> ptxas("ptxas",

@@ -20,6 +20,7 @@ static constexpr const char *kOverview =
     "peer-opt: compiles model descriptions\n\n"
     "  peer-opt MODEL.mlir --target=cpu[:CPU]|sm_90 -o MODEL.peer   an artifact for peer-run\n"
     "  peer-opt MODEL.mlir --emit=graph|tiled|kernel|llvm|asm       stop earlier and print\n"
+    "  peer-opt MODEL.mlir --target=TARGET --explain                why it is as fast as it is, op by op\n"
     "  peer-opt MODEL.mlir --peer-inline-modules ...                any pass, as mlir-opt does\n\n"
     "--target=cpu means this machine; --target=cpu:x86-64-v3 runs on any machine with AVX2.\n"
     "--target=sm_90 (or any from sm_80 on: sm_90a, sm_100, ...) is a GPU. llvm and asm print its kernels, asm as PTX;\n"
@@ -33,7 +34,7 @@ static bool compiles(llvm::ArrayRef<char *> arguments) {
     llvm::StringRef argument(text), name = argument.split('=').first.ltrim('-');
     if (!argument.starts_with("-"))
       continue;
-    if (name == "target" || name == "emit" || name == "help" || name == "h")
+    if (name == "target" || name == "emit" || name == "explain" || name == "help" || name == "h")
       return true;
     bool apart = !argument.contains('=') && i + 1 < arguments.size();
     if (name == "o" && llvm::StringRef(apart ? arguments[i + 1] : text).ends_with(".peer"))

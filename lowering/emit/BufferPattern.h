@@ -5,6 +5,7 @@
 
 #include "LoopBuilder.h"
 #include "Lowerings.h"
+#include "Remarks.h"
 
 #include <functional>
 
@@ -18,14 +19,18 @@ public:
   using Reject = const char *(*)(OpTy);
   using Emit = std::function<void(OpTy, LoopBuilder &)>;
 
-  BufferPattern(mlir::MLIRContext *context, Emit emit, Reject reject, unsigned benefit)
-      : mlir::OpRewritePattern<OpTy>(context, benefit), emit(std::move(emit)), reject(reject) {}
+  /// `name` is the emitter's in remarks.
+  BufferPattern(mlir::MLIRContext *context, llvm::StringLiteral name, Emit emit, Reject reject, unsigned benefit)
+      : mlir::OpRewritePattern<OpTy>(context, benefit), name(name), emit(std::move(emit)), reject(reject) {}
 
   mlir::LogicalResult matchAndRewrite(OpTy op, mlir::PatternRewriter &rewriter) const override {
     if (op->getNumResults() != 0)
       return rewriter.notifyMatchFailure(op, "not in buffer form");
-    if (const char *reason = reject ? reject(op) : nullptr)
+    if (const char *reason = reject ? reject(op) : nullptr) {
+      remarks::left(op, name, reason);
       return rewriter.notifyMatchFailure(op, reason);
+    }
+    remarks::taken(op, name);
     LoopBuilder b(rewriter, op.getLoc());
     emit(op, b);
     rewriter.eraseOp(op);
@@ -33,6 +38,7 @@ public:
   }
 
 private:
+  llvm::StringLiteral name;
   Emit emit;
   Reject reject;
 };
@@ -40,7 +46,7 @@ private:
 /// The plain lowering of an op.
 template <typename OpTy>
 void addLoops(mlir::RewritePatternSet &patterns, void (*emit)(OpTy, LoopBuilder &)) {
-  patterns.add<BufferPattern<OpTy>>(patterns.getContext(), emit, nullptr, /*benefit=*/1);
+  patterns.add<BufferPattern<OpTy>>(patterns.getContext(), remarks::kPlainLoops, emit, nullptr, /*benefit=*/1);
 }
 
 /// The vector lowering of an op, preferred to the plain one.
@@ -48,7 +54,7 @@ template <typename OpTy>
 void addVectors(mlir::RewritePatternSet &patterns, const VectorOptions &options,
                 void (*emit)(OpTy, LoopBuilder &, const VectorOptions &), const char *(*reject)(OpTy) = nullptr) {
   auto withOptions = [emit, options](OpTy op, LoopBuilder &b) { emit(op, b, options); };
-  patterns.add<BufferPattern<OpTy>>(patterns.getContext(), withOptions, reject, /*benefit=*/2);
+  patterns.add<BufferPattern<OpTy>>(patterns.getContext(), remarks::kVectors, withOptions, reject, /*benefit=*/2);
 }
 
 } // namespace peer

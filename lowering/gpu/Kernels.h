@@ -31,13 +31,13 @@ struct PatternSets {
       emit(op, b);
     };
     if (blocks)
-      blocks->add<BufferPattern<OpTy>>(blocks->getContext(), inBlock, reject, /*benefit=*/2);
+      blocks->add<BufferPattern<OpTy>>(blocks->getContext(), remarks::kBlock, inBlock, reject, /*benefit=*/2);
   }
   /// A whole op's launches.
   template <typename OpTy>
   void grid(void (*emit)(OpTy, LoopBuilder &), const char *(*reject)(OpTy) = nullptr) {
     if (grids)
-      grids->add<BufferPattern<OpTy>>(grids->getContext(), emit, reject, /*benefit=*/1);
+      grids->add<BufferPattern<OpTy>>(grids->getContext(), remarks::kGrid, emit, reject, /*benefit=*/1);
   }
 };
 void populateNNPatterns(PatternSets sets);        // NN.cpp: nn: norms, embedding, activation, losses, rotary positions

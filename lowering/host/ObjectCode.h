@@ -3,19 +3,13 @@
 #ifndef PEER_LOWERING_HOST_OBJECTCODE_H
 #define PEER_LOWERING_HOST_OBJECTCODE_H
 
-#include "Target.h"
+#include "Cpu.h"
+#include "lowering/EntrySignature.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/IR/Module.h"
 
 namespace peer {
-
-/// An exported function and how many arguments and results it has. `name` is what a person calls it, `function` its name in
-/// the module, `symbol` that of the exported code.
-struct EntrySignature {
-  std::string name, function, symbol;
-  unsigned numArguments, numResults;
-};
 
 /// How long to work on code: kernels deserve all that LLVM can do; host code that launches a GPU's kernels is a straight
 /// line, thousands of calls long, which the full pipelines take many seconds over and gain nothing.

@@ -25,8 +25,9 @@ template <typename... Ops>
 static void addPatterns(RewritePatternSet &patterns, int64_t width) {
   bool vectors = width > 1;
   (patterns.add<BufferPattern<Ops>>(
-       patterns.getContext(), [width](Ops op, LoopBuilder &b) { nn::emit(b, op, width); },
-       vectors ? &rejectStridedRows<Ops> : nullptr, /*benefit=*/vectors ? 2 : 1),
+       patterns.getContext(), vectors ? remarks::kVectors : remarks::kPlainLoops,
+       [width](Ops op, LoopBuilder &b) { nn::emit(b, op, width); }, vectors ? &rejectStridedRows<Ops> : nullptr,
+       /*benefit=*/vectors ? 2 : 1),
    ...);
 }
 

@@ -45,7 +45,7 @@ Expected<std::unique_ptr<Ptxas>> Ptxas::start(StringRef path, StringRef ptx, Str
   std::string option = ("-arch=" + arch).str(), message;
   bool failed = false;
   job->process =
-      sys::ExecuteNoWait(path, {path, option, job->ptx.path(), "-o", job->cubin.path()}, std::nullopt,
+      sys::ExecuteNoWait(path, {path, "-v", option, job->ptx.path(), "-o", job->cubin.path()}, std::nullopt,
                          {StringRef(), job->log.path(), job->log.path()}, /*MemoryLimit=*/0, &message, &failed);
   if (failed)
     return createStringError("cannot run %s: %s", path.str().c_str(), message.c_str());
@@ -66,6 +66,37 @@ Expected<std::string> Ptxas::finish() {
   if (!said)
     return said.takeError();
   return createStringError("ptxas failed: %s", (message.empty() ? complaint(*said) : message).c_str());
+}
+
+/// The number before these words of a line.
+static int64_t numberBefore(StringRef line, StringRef words) {
+  StringRef text = line.substr(0, line.find(words)).rtrim();
+  int64_t number = 0;
+  size_t start = text.find_last_not_of("0123456789");
+  text.substr(start == StringRef::npos ? 0 : start + 1).getAsInteger(10, number);
+  return number;
+}
+
+Expected<std::vector<KernelResources>> Ptxas::resources() {
+  auto said = log.read();
+  if (!said)
+    return said.takeError();
+  std::vector<KernelResources> kernels;
+  SmallVector<StringRef> lines;
+  StringRef(*said).split(lines, '\n', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  for (StringRef line : lines) {
+    if (line.contains("Compiling entry function '"))
+      kernels.push_back({line.split('\'').second.split('\'').first.str()});
+    else if (kernels.empty())
+      continue;
+    else if (line.contains("bytes stack frame"))
+      kernels.back().local = numberBefore(line, "bytes stack frame");
+    if (line.contains("registers"))
+      kernels.back().registers = numberBefore(line, "registers");
+    if (line.contains("bytes smem"))
+      kernels.back().shared = numberBefore(line, "bytes smem");
+  }
+  return kernels;
 }
 
 } // namespace peer

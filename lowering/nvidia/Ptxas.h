@@ -3,6 +3,7 @@
 #ifndef PEER_LOWERING_NVIDIA_PTXAS_H
 #define PEER_LOWERING_NVIDIA_PTXAS_H
 
+#include "lowering/Target.h"
 #include "lowering/host/TemporaryFile.h"
 
 #include "llvm/Support/Program.h"
@@ -25,6 +26,8 @@ public:
 
   /// Waits for it: the cubin, or what it complains about in one line.
   llvm::Expected<std::string> finish();
+  /// What its kernels take, once it is done.
+  llvm::Expected<std::vector<KernelResources>> resources();
 
 private:
   Ptxas() = default;

@@ -167,6 +167,8 @@ struct FuseRoute : OpRewritePattern<ScoreOp> {
       ops.push_back(route->gate);
     if (!route->keepsVal)
       local.push_back(route->select.getOuts()[1]);
+    for (Operation *op : ops)
+      remarks::taken(op, remarks::kRoute);
     rewriter.setInsertionPoint(ops.back());
     BlockBuilder b(rewriter, score.getLoc(), launch);
     emitRoute(*route, b);
@@ -183,11 +185,14 @@ struct FuseSelect : OpRewritePattern<SelectOp> {
     auto launch = select->getParentOfType<gpu::LaunchOp>();
     if (!launch || select->getNumResults() != 0)
       return rewriter.notifyMatchFailure(select, "not in buffer form inside a launch");
-    if (const char *reason = rejectSelect(select))
+    if (const char *reason = rejectSelect(select)) {
+      remarks::left(select, remarks::kBlock, reason);
       return rewriter.notifyMatchFailure(select, reason);
+    }
     if (auto score = writerOf<ScoreOp>(select.getLogits(), select); score && selectOf(score) == select)
       return rewriter.notifyMatchFailure(select, "goes with its score");
     if (select.getPolicy() == SelectPolicy::All) {
+      remarks::taken(select, remarks::kBlock);
       BlockBuilder b(rewriter, select.getLoc(), launch);
       emitSelectAll(select, b);
       rewriter.eraseOp(select);
@@ -200,6 +205,8 @@ struct FuseSelect : OpRewritePattern<SelectOp> {
       ops.push_back(gate);
     if (!keepsVal)
       local.push_back(select.getOuts()[1]);
+    for (Operation *op : ops)
+      remarks::taken(op, remarks::kBlock);
     rewriter.setInsertionPoint(ops.back());
     BlockBuilder b(rewriter, select.getLoc(), launch);
     emitSelection({select, gate, keepsVal}, b);

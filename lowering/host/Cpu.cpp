@@ -1,6 +1,6 @@
-//===- Target.cpp - CPUs that code is generated for ----------------------===//
+//===- Cpu.cpp - CPUs that code is generated for -------------------------===//
 
-#include "Target.h"
+#include "Cpu.h"
 
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"

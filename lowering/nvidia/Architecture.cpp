@@ -1,6 +1,6 @@
-//===- Target.cpp - the GPU to compile for -------------------------------===//
+//===- Architecture.cpp - the GPU to compile for -------------------------===//
 
-#include "Target.h"
+#include "Architecture.h"
 
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"

@@ -1,7 +1,7 @@
-//===- Target.h - the GPU to compile for ---------------------------------===//
+//===- Architecture.h - the GPU to compile for ---------------------------===//
 
-#ifndef PEER_LOWERING_NVIDIA_TARGET_H
-#define PEER_LOWERING_NVIDIA_TARGET_H
+#ifndef PEER_LOWERING_NVIDIA_ARCHITECTURE_H
+#define PEER_LOWERING_NVIDIA_ARCHITECTURE_H
 
 #include "llvm/Support/Error.h"
 
@@ -21,4 +21,4 @@ llvm::Expected<GpuTarget> resolveGpuTarget(llvm::StringRef arch);
 
 } // namespace peer
 
-#endif // PEER_LOWERING_NVIDIA_TARGET_H
+#endif // PEER_LOWERING_NVIDIA_ARCHITECTURE_H

@@ -1,7 +1,7 @@
-//===- Target.h - CPUs that code is generated for ------------------------===//
+//===- Cpu.h - CPUs that code is generated for ---------------------------===//
 
-#ifndef PEER_LOWERING_HOST_TARGET_H
-#define PEER_LOWERING_HOST_TARGET_H
+#ifndef PEER_LOWERING_HOST_CPU_H
+#define PEER_LOWERING_HOST_CPU_H
 
 #include "mlir/Support/LLVM.h"
 #include "llvm/Support/Error.h"
@@ -33,4 +33,4 @@ llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const C
 
 } // namespace peer
 
-#endif // PEER_LOWERING_HOST_TARGET_H
+#endif // PEER_LOWERING_HOST_CPU_H
