@@ -12,6 +12,8 @@ void runCommand(std::vector<std::string> arguments) {
   argv.push_back(nullptr);
   Capture capture;
   int code = runtime::runCommandLine(static_cast<int>(arguments.size()), argv.data());
+  if (!captures())
+    return;
   std::string printed = capture.end();
   constexpr std::string_view kError = "peer-run: error: ";
   size_t first = printed.starts_with(kError) ? 0 : printed.find("\n" + std::string(kError));

@@ -1,4 +1,4 @@
-// A description, compiled in this process to the kernel level of --target=TARGET: it compiles, or an error says why not.
+// A description, compiled in this process to the kernel level of PEER_FUZZ_TARGET: it compiles, or an error says why not.
 #include "Harness.h"
 #include "TokenMutator.h"
 
@@ -18,15 +18,8 @@ static mlir::DialectRegistry &registry() {
   return instance;
 }
 
-// Not `cpu`: what this machine has must not decide what is found.
-static constexpr std::string_view kTarget = "--target=";
-static std::string target = "cpu:x86-64-v3";
-
 extern "C" int LLVMFuzzerInitialize(int *argc, char ***argv) {
   learnTokens(*argc, *argv);
-  for (int i = 1; i < *argc; ++i)
-    if (std::string_view option = (*argv)[i]; option.starts_with(kTarget))
-      target = option.substr(kTarget.size());
   peer::registerEverything(registry());
   peer::registerPeerPasses();
   peer::registerPeerLoweringPasses();
@@ -50,18 +43,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   peer::CompileOptions options;
   options.input = file.path();
   options.output = "/dev/null";
-  options.target = target;
+  options.target = PEER_FUZZ_TARGET;
   options.stage = peer::Stage::Kernel;
   Capture capture;
   bool compiled = mlir::succeeded(peer::compileModel(options, registry()));
+  if (!captures())
+    return 0;
   std::string printed = capture.end();
   bool said = printed.find("error: ") != std::string::npos;
   if (said == compiled)
     finding(said ? "an error was printed, and it compiled" : "refused without a sentence", printed);
-  // What passes say of IR that they made themselves is none of the author's business. Messages quote the input.
-  std::string_view input(reinterpret_cast<const char *>(data), size);
+  // What passes say of IR that they made themselves is none of the author's business.
   for (const char *phrase : {"failed to legalize", "unrealized_conversion_cast", "LLVM ERROR"})
-    if (printed.find(phrase) != std::string::npos && input.find(phrase) == std::string_view::npos)
+    if (printed.find(phrase) != std::string::npos)
       finding("an internal error", printed);
   return 0;
 }

@@ -1,7 +1,5 @@
 #include "Harness.h"
 
-#include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -12,14 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/// Of the sanitizers, where there are any.
-extern "C" [[gnu::weak]] void __sanitizer_set_report_fd(void *descriptor);
-
 namespace peer::fuzz {
 
 namespace {
-/// The standard error that the process began with: libFuzzer closes it, a Capture takes it.
-const int reports = dup(STDERR_FILENO);
+/// Where libFuzzer and sanitizers report: the standard error of before any Capture.
+int reports() {
+  static const int descriptor = dup(STDERR_FILENO);
+  return descriptor;
+}
 
 MemoryFile &captured() {
   static MemoryFile file("captured");
@@ -27,43 +25,8 @@ MemoryFile &captured() {
 }
 
 void say(std::string_view text) {
-  ssize_t ignored = write(reports, text.data(), text.size());
+  ssize_t ignored = write(reports(), text.data(), text.size());
   (void)ignored;
-}
-
-constexpr int kDeadly[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-/// What libFuzzer or a sanitizer does when they come.
-struct sigaction before[std::size(kDeadly)];
-
-/// The message of an assertion went where a Capture takes it: said first. Nothing here allocates.
-void tellAndGoOn(int signal, siginfo_t *info, void *context) {
-  char text[4096];
-  off_t end = lseek(captured().number(), 0, SEEK_END);
-  ssize_t length = pread(captured().number(), text, sizeof text, std::max<off_t>(end - off_t{sizeof text}, 0));
-  if (length > 0)
-    say({text, static_cast<size_t>(length)});
-  for (int stream : {STDOUT_FILENO, STDERR_FILENO})
-    dup2(reports, stream);
-  const struct sigaction &next = before[std::find(std::begin(kDeadly), std::end(kDeadly), signal) - kDeadly];
-  if ((next.sa_flags & SA_SIGINFO) && next.sa_sigaction)
-    next.sa_sigaction(signal, info, context);
-  _exit(1);
-}
-
-/// After libFuzzer has set its own handlers: it does before the first input, and not over another's.
-void watchSignals() {
-  static const bool once = [] {
-    struct sigaction action{};
-    action.sa_sigaction = tellAndGoOn;
-    action.sa_flags = SA_SIGINFO | SA_RESETHAND | SA_ONSTACK;
-    for (size_t i = 0; i < std::size(kDeadly); ++i)
-      sigaction(kDeadly[i], &action, &before[i]);
-    if (__sanitizer_set_report_fd)
-      // A descriptor in the place of a pointer is what it wants.
-      __sanitizer_set_report_fd(reinterpret_cast<void *>(static_cast<intptr_t>(reports)));
-    return true;
-  }();
-  (void)once;
 }
 } // namespace
 
@@ -86,8 +49,15 @@ std::string MemoryFile::get() const {
   return contents;
 }
 
+bool captures() {
+  static const bool show = std::getenv("PEER_FUZZ_SHOW") != nullptr;
+  return !show;
+}
+
 Capture::Capture() {
-  watchSignals();
+  if (!captures())
+    return;
+  reports();
   captured().set("");
   lseek(captured().number(), 0, SEEK_SET);
   std::fflush(nullptr);
@@ -114,7 +84,6 @@ void finding(std::string_view what, std::string_view printed) {
   say(what);
   say("\n");
   say(printed);
-  captured().set("");
   std::abort();
 }
 

@@ -22,7 +22,8 @@ private:
   int descriptor;
 };
 
-/// Takes what is written to standard output and standard error while it lives. When the process dies meanwhile, that is said.
+/// Takes what is written to standard output and standard error while it lives. With PEER_FUZZ_SHOW in the environment both
+/// are left as they are, so that the message of an assertion can be read.
 class Capture {
 public:
   Capture();
@@ -33,6 +34,9 @@ public:
 private:
   int saved[2] = {-1, -1};
 };
+
+/// Whether a Capture takes anything.
+bool captures();
 
 /// Says what is wrong and ends the process as a crash.
 [[noreturn]] void finding(std::string_view what, std::string_view printed = {});

@@ -213,13 +213,9 @@ void learnTokens(int argc, char **argv) {
   namespace fs = std::filesystem;
   std::map<Kind, std::set<std::string>> tokens;
   std::set<std::string> lines;
-  constexpr std::string_view kWords = "--words=";
   for (int i = 1; i < argc; ++i) {
-    std::string_view option = argv[i];
-    if (!option.starts_with(kWords))
-      continue;
     std::error_code error;
-    for (fs::directory_iterator at(option.substr(kWords.size()), error), end; !error && at != end;
+    for (fs::directory_iterator at(argv[i], error), end; argv[i][0] != '-' && !error && at != end;
          at.increment(error)) {
       std::string text = readAll(at->path().string());
       for (const std::string &line : linesOf(text))

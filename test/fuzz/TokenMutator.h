@@ -6,7 +6,7 @@
 
 namespace peer::fuzz {
 
-/// Takes lines and tokens from the files of the folder that `--words=FOLDER` among a fuzzer's arguments names.
+/// Takes lines and tokens from the files of the folders that a fuzzer's arguments name.
 void learnTokens(int argc, char **argv);
 
 /// Changes a text of `size` bytes in place and gives its new size, at most `most`: tokens by others of their kind, one name or

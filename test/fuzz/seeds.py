@@ -12,7 +12,7 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 NANO = SOURCE / "test/end-to-end/inputs/nano_lm.mlir"
 BETWEEN = b"\n=====\n"
 # Larger ones take longer to run than they are worth.
-MOST_DESCRIPTION, MOST_PTX = 2500, 20000
+MOST_DESCRIPTION, MOST_PTX = 6000, 20000
 
 
 def put(folder, contents):
@@ -100,10 +100,10 @@ def resume(folder, build, environment):
         put(folder, BETWEEN.join(parts))
 
 
-def make(name, build, program, seeds, environment):
-    """Makes the seeds of one target with the tools of a build, unless they are younger than the target's program."""
+def make(name, build, seeds, environment):
+    """Makes the seeds of one target, unless they are younger than the target."""
     folder = seeds / name
-    if folder.is_dir() and folder.stat().st_mtime > program.stat().st_mtime:
+    if folder.is_dir() and folder.stat().st_mtime > (build / "fuzz" / f"peer-fuzz-{name}").stat().st_mtime:
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
