@@ -24,8 +24,10 @@ static void verifyLevel(OpPassManager &pm, StringRef level) {
   pm.addPass(createVerifyLevel(options));
 }
 
-void buildGraphPipeline(OpPassManager &pm) {
+void buildGraphPipeline(OpPassManager &pm, bool isDescription) {
   // Model level: names, blocks, requests for derived entries.
+  if (isDescription)
+    verifyLevel(pm, "model");
   pm.addPass(createInlineModules());
   pm.addPass(createDeriveDecode());
   pm.addPass(createDifferentiate());
@@ -88,7 +90,8 @@ void buildKernelPipeline(OpPassManager &pm, const Target &target) {
 
 void registerPipelines() {
   auto target = [] { return llvm::cantFail(createTarget("cpu")); };
-  PassPipelineRegistration<>("peer-to-graph", "model level to graph level", buildGraphPipeline);
+  PassPipelineRegistration<>("peer-to-graph", "model level to graph level",
+                             [](OpPassManager &pm) { buildGraphPipeline(pm, /*isDescription=*/false); });
   PassPipelineRegistration<>("peer-to-tiled", "graph level to tiled level, with this machine's tile sizes",
                              [=](OpPassManager &pm) { buildTiledPipeline(pm, target()->tileSizes()); });
   PassPipelineRegistration<>("peer-to-kernel", "tiled level to kernel level, for this machine's CPU",

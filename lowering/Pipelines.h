@@ -7,8 +7,8 @@
 
 namespace peer {
 
-/// Model level to graph level.
-void buildGraphPipeline(mlir::OpPassManager &pm);
+/// Model level to graph level. What a person wrote, `isDescription`, is checked first for what no description may hold.
+void buildGraphPipeline(mlir::OpPassManager &pm, bool isDescription);
 /// Graph level to tiled level.
 void buildTiledPipeline(mlir::OpPassManager &pm, TileSizeModel tileSizes);
 /// Tiled level to one function per kernel, its op in buffer form.

@@ -255,8 +255,8 @@ def VerifyLevel : Pass<"peer-verify-level", "::mlir::ModuleOp"> {
   let description = [{
     | level | allowed |
     |---|---|
-    | `model` | peer ops on tensors, `arith`, `math`, `tensor`, `linalg`, functions |
-    | `graph` | the same without the ops of a description: no names, calls or requests left |
+    | `model` | what a description may hold (README.md): functions, requests, peer ops that people write, elementwise `arith` and `math`, `linalg` |
+    | `graph` | peer ops on tensors, `arith`, `math`, `tensor`, `linalg`, functions; no names, calls or requests left |
     | `tiled` | the same and `scf` loops, `bufferization`, `affine` index arithmetic; scores stand inside a loop or have static shapes |
     | `kernel` | `vector`, `memref`, `scf` and what the target's code is written in; no peer op, no `linalg` and no tensor |
 

@@ -1,5 +1,6 @@
 //===- VerifyLevel.cpp - check what may stand at which level -------------===//
 
+#include "Description.h"
 #include "Passes.h"
 #include "TokenCounts.h"
 #include "dialect/PeerOps.h"
@@ -21,11 +22,11 @@ namespace {
 struct Level {
   StringRef name;
   SmallVector<StringRef> dialects;
-  bool others;         ///< the dialects are those it does not allow: below, every target has its own
-  bool descriptionOps; ///< peer.param, calls and requests
-  bool tensors;        ///< values of tensor type
-  bool buffers;        ///< values of memref type
-  bool loops;          ///< scores stand inside loops
+  bool others;   ///< the dialects are those it does not allow: below, every target has its own
+  bool modelOps; ///< peer.param, calls and requests
+  bool tensors;  ///< values of tensor type
+  bool buffers;  ///< values of memref type
+  bool loops;    ///< scores stand inside loops
 };
 
 const Level kLevels[] = {
@@ -40,8 +41,6 @@ const Level kLevels[] = {
      true},
     {"kernel", {"peer", "tensor", "linalg", "bufferization"}, true, false, false, true, false},
 };
-
-bool isDescriptionOp(Operation *op) { return isa<ParamOp, peer::CallOp, RepeatOp, GradientOp, TrainOp, DecodeOp>(op); }
 
 /// Whether the score tensor of a whole batch could exist here: neither in a loop nor small by its type. Other routing ops
 /// may be left whole, for kernels that divide them in their own way.
@@ -89,7 +88,7 @@ LogicalResult checkOp(Operation *op, const Level &level) {
   };
   if (llvm::is_contained(level.dialects, op->getName().getDialectNamespace()) == level.others)
     return fail("is not allowed");
-  if (!level.descriptionOps && isDescriptionOp(op))
+  if (!level.modelOps && isModelOp(op))
     return fail("belongs to a model description and is not allowed");
   if (!level.tensors && (llvm::any_of(op->getOperandTypes(), llvm::IsaPred<TensorType>) ||
                          llvm::any_of(op->getResultTypes(), llvm::IsaPred<TensorType>)))
@@ -112,6 +111,8 @@ struct VerifyLevelPass : peer::impl::VerifyLevelBase<VerifyLevelPass> {
                                  << "': expected model, graph, tiled or kernel";
       return signalPassFailure();
     }
+    if (wanted->name == "model" && failed(checkDescription(getOperation())))
+      return signalPassFailure();
     WalkResult result = getOperation().walk<WalkOrder::PreOrder>(
         [&](Operation *op) { return failed(checkOp(op, *wanted)) ? WalkResult::interrupt() : WalkResult::advance(); });
     if (result.wasInterrupted())
