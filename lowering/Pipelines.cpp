@@ -49,6 +49,7 @@ void buildTiledPipeline(OpPassManager &pm, TileSizeModel tileSizes) {
   pm.addPass(createLowerReshape());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addPass(createFillConstants());
   pm.addNestedPass<func::FuncOp>(createTilePass(std::move(tileSizes)));
   // Tiled level from here on. Elementwise ops that meet in a tile become one.
   pm.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());

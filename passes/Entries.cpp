@@ -2,6 +2,7 @@
 
 #include "Entries.h"
 
+#include "TokenCounts.h"
 #include "ValueRanges.h"
 #include "dialect/Names.h"
 
@@ -9,8 +10,6 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/StringMap.h"
-
-#include <numeric>
 
 using namespace mlir;
 using namespace peer;
@@ -159,22 +158,9 @@ static void describeRange(func::FuncOp function, unsigned index) {
     function.setArgAttr(index, attrs::kRange, Builder(function).getI64ArrayAttr({range->first, range->second}));
 }
 
-/// Sequences of `context` tokens make the token count a multiple of it.
-static int64_t getContext(Operation *op) {
-  if (auto rotary = dyn_cast<RotaryOp>(op))
-    return rotary.getContextLength();
-  if (auto attention = dyn_cast<AttentionOp>(op))
-    return attention.getContextLength();
-  if (auto attention = dyn_cast<AttentionGradOp>(op))
-    return attention.getContextLength();
-  return 1;
-}
-
 void peer::describeEntry(func::FuncOp function) {
   Builder builder(function);
-  int64_t multiple = 1;
-  function.walk([&](Operation *op) { multiple = std::lcm(multiple, std::max<int64_t>(getContext(op), 1)); });
-  if (multiple > 1)
+  if (int64_t multiple = TokenCounts(function).multipleOf(); multiple > 1)
     function->setAttr(attrs::kMultipleOf, builder.getI64IntegerAttr(multiple));
   else
     function->removeAttr(attrs::kMultipleOf);
