@@ -71,18 +71,27 @@ RowCount TokenCounts::scale(Operation &op, RowCount rows, int64_t by, int64_t ov
   return rows;
 }
 
-/// Kernels number rows, and what integers choose, in 32 bits.
+/// Kernels number rows, and what integers choose, in 32 bits; bytes are counted in 64.
 void TokenCounts::limit(Value value) {
-  APInt perToken(128, 1), parts(128, 1);
-  bool isIndex = cast<RankedTensorType>(value.getType()).getElementType().isInteger(32);
+  constexpr int64_t kMostElements = int64_t(1) << 59;
+  auto type = cast<RankedTensorType>(value.getType());
+  APInt rows(128, 1), elements(128, 1), parts(128, 1);
   for (const std::optional<RowCount> &size : sizes[value]) {
-    if (!size || (!size->perToken && !isIndex))
+    if (!size)
       continue;
-    perToken *= APInt(128, std::max<int64_t>(size->times, 1));
-    parts *= APInt(128, size->parts);
+    APInt times(128, std::max<int64_t>(size->times, 1));
+    elements *= times;
+    if (size->perToken) {
+      rows *= times;
+      parts *= APInt(128, size->parts);
+    }
   }
-  APInt tokens = (APInt(128, kMaxI32) * parts).udiv(perToken);
-  most = std::min(most, int64_t(tokens.getLimitedValue(kMaxI32)));
+  auto tokens = [&](int64_t limit, const APInt &perToken) {
+    APInt most = (APInt(128, limit) * parts).udiv(perToken);
+    return int64_t(most.getLimitedValue(kMaxI32));
+  };
+  bool isIndex = type.getElementType().isInteger(32);
+  most = std::min({most, tokens(kMaxI32, isIndex ? elements : rows), tokens(kMostElements, elements)});
 }
 
 void TokenCounts::set(Value value, ArrayRef<std::optional<RowCount>> found, Operation *origin) {
