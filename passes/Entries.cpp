@@ -118,13 +118,38 @@ static LogicalResult checkNames(func::FuncOp function) {
   return success();
 }
 
+/// Values that enter and leave have a type that files and other programs have, too.
+static LogicalResult checkTypes(func::FuncOp function) {
+  auto check = [&](Location loc, StringRef what, StringRef name, Type type) -> LogicalResult {
+    Type element = getElementTypeOrSelf(type);
+    if (element.isF64() || element.isF32() || element.isBF16() || element.isF16() || element.isSignlessInteger(8) ||
+        element.isSignlessInteger(16) || element.isSignlessInteger(32) || element.isSignlessInteger(64))
+      return success();
+    InFlightDiagnostic diag = emitError(loc) << "entry @" << function.getName() << " has " << what << " " << quote(name)
+                                             << " of " << type
+                                             << "; what enters and leaves is f32, bf16, f16, f64, i8, i16, i32 or i64";
+    if (element.isInteger(1))
+      diag << " (arith.extui makes an i8 of an i1)";
+    return diag;
+  };
+  for (unsigned i = 0; i < function.getNumArguments(); ++i)
+    if (failed(check(function.getArgument(i).getLoc(), "an argument", getArgumentName(function, i),
+                     function.getArgument(i).getType())))
+      return failure();
+  Operation *end = function.front().getTerminator();
+  for (unsigned i = 0; i < function.getNumResults(); ++i)
+    if (failed(check(end->getOperand(i).getLoc(), "a result", getResultName(function, i), end->getOperand(i).getType())))
+      return failure();
+  return success();
+}
+
 FailureOr<func::FuncOp> EntryBuilder::finish() {
   builder.setInsertionPointToEnd(body);
   func::ReturnOp::create(builder, function.getLoc(), results);
   function.setFunctionType(builder.getFunctionType(body->getArgumentTypes(), ValueRange(results).getTypes()));
   function.setAllArgAttrs(argumentAttrs);
   function.setAllResultAttrs(resultAttrs);
-  if (failed(checkNames(function)))
+  if (failed(checkNames(function)) || failed(checkTypes(function)))
     return failure();
   describeEntry(function);
   finished = true;
