@@ -47,13 +47,14 @@ void buildGraphPipeline(OpPassManager &pm, bool isDescription) {
 void buildTiledPipeline(OpPassManager &pm, TileSizeModel tileSizes) {
   // Graph level: upstream's elementwise ops become linalg, which tiles.
   pm.addNestedPass<func::FuncOp>(createConvertElementwiseToLinalgPass());
-  pm.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
+  pm.addNestedPass<func::FuncOp>(createFuseElementwise());
   pm.addPass(createLowerReshape());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addPass(createFillConstants());
   pm.addNestedPass<func::FuncOp>(createTilePass(std::move(tileSizes)));
   // Tiled level from here on. Elementwise ops that meet in a tile become one.
-  pm.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
+  pm.addNestedPass<func::FuncOp>(createFuseElementwise());
   pm.addPass(createCSEPass());
   verifyLevel(pm, "tiled");
 }

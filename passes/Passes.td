@@ -191,6 +191,24 @@ def Fuse : Pass<"peer-fuse", "::mlir::func::FuncOp"> {
   }];
 }
 
+def FuseElementwise : Pass<"peer-fuse-elementwise", "::mlir::func::FuncOp"> {
+  let summary = "chains of elementwise linalg ops become one op each, of 64 operations at most";
+  let description = [{
+    Upstream's `linalg-fuse-elementwise-ops` with a limit: a fused body is made anew for each op that joins, so that its time
+    grows with the square of a chain's length.
+
+    ```mlir
+    %0 = linalg.generic ... ins(%x) { arith.addf }
+    %1 = linalg.generic ... ins(%0) { arith.mulf }
+    ```
+    becomes
+    ```mlir
+    %1 = linalg.generic ... ins(%x) { arith.addf; arith.mulf }
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def Tile : Pass<"peer-tile", "::mlir::func::FuncOp"> {
   let summary = "put kernels into parallel loops over tiles, and mark where they start";
   let description = [{

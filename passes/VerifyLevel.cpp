@@ -120,7 +120,7 @@ struct VerifyLevelPass : peer::impl::VerifyLevelBase<VerifyLevelPass> {
     // Before the graph level there are calls, after it tiles.
     if (wanted->name == "graph")
       for (func::FuncOp function : getOperation().getOps<func::FuncOp>())
-        if (!function.isExternal() && failed(checkTokenCounts(function)))
+        if (!function.isExternal() && failed(TokenCounts(function).check()))
           return signalPassFailure();
   }
 };

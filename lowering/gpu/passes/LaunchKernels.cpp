@@ -213,6 +213,25 @@ static void launchCopies(func::FuncOp entry) {
   }
 }
 
+/// Host code of whole ops knows addresses of buffers on the device: constants among them are copied there by a kernel.
+static void copyConstants(Operation *op) {
+  OpBuilder at(op);
+  LoopBuilder host(at, op->getLoc());
+  for (OpOperand &operand : op->getOpOperands()) {
+    auto type = dyn_cast<MemRefType>(operand.get().getType());
+    if (!type || !isConstant(operand.get()))
+      continue;
+    host.setInsertionPoint(op);
+    Value copied = host.heap(type.getShape(), type.getElementType());
+    auto copy = memref::CopyOp::create(host, operand.get(), copied);
+    launchWhole(copy, host);
+    copy.erase();
+    operand.set(copied);
+    host.setInsertionPointAfter(op);
+    host.free(copied);
+  }
+}
+
 namespace {
 struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
   using LaunchKernelsBase::LaunchKernelsBase;
@@ -231,8 +250,10 @@ struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
         whole.push_back(op);
     }
     RewritePatternSet patterns(&getContext());
-    if (!plainLoops)
+    if (!plainLoops) {
+      llvm::for_each(whole, copyConstants);
       populateGridPatterns(patterns);
+    }
     GreedyRewriteConfig config;
     config.setStrictness(GreedyRewriteStrictness::ExistingOps);
     if (failed(applyOpPatternsGreedily(whole, std::move(patterns), config)))
