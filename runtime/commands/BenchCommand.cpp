@@ -1,6 +1,7 @@
 #include "Commands.h"
 #include "ModelFile.h"
 #include "Table.h"
+#include "core/Memory.h"
 #include "device/cpu/Blas.h"
 #include "session/Bench.h"
 

@@ -1,7 +1,8 @@
 #include "Artifact.h"
 
-#include "Random.h"
+#include "CpuFeatures.h"
 #include "core/FileKind.h"
+#include "core/Hash.h"
 
 #include <cerrno>
 #include <cstring>
@@ -54,9 +55,7 @@ Result<Manifest> readManifestOf(const MappedFile &file, const std::string &path)
   return parseManifest(std::string_view(contents).substr(footer.objectBytes), path);
 }
 
-Status checkTarget(const Manifest &manifest, const std::string &path) {
-  if (manifest.device != "cpu" && manifest.device != "cuda")
-    return Status::error(path, " was compiled for the device '", manifest.device, "', and this runtime has: cpu, cuda");
+Status checkCpu(const Manifest &manifest, const std::string &path) {
   std::vector<std::string> missing = missingCpuFeatures(manifest.features);
   if (missing.empty())
     return {};
@@ -79,19 +78,6 @@ void promoteThisLibrary() {
 }
 } // namespace
 
-Result<std::string> chooseDevice(const Manifest &manifest, const std::string &wanted, const std::string &path) {
-  if (wanted.empty() || wanted == manifest.device)
-    return manifest.device;
-  if (wanted != "cpu" && wanted != "cuda" && wanted != "sim")
-    return Status::error("unknown device '", wanted, "' (known: cpu, cuda, sim)");
-  if (manifest.device == "cuda" && wanted == "sim")
-    return wanted;
-  if (manifest.device == "cuda")
-    return Status::error(path, " was compiled for GPUs (", manifest.arch, "): it runs on the devices cuda and sim");
-  return Status::error(path, " was compiled for the device '", manifest.device, "', and '", wanted,
-                       "' runs models compiled for GPUs (peer-opt --target=sm_90)");
-}
-
 Result<Manifest> readManifest(const std::string &path) {
   PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
   return readManifestOf(*file, path);
@@ -104,7 +90,7 @@ Result<std::shared_ptr<Artifact>> Artifact::openManifest(const ModelFile &model)
   artifact->location = model.file;
   PEER_TRY_ASSIGN(artifact->source, MappedFile::open(model.file));
   PEER_TRY_ASSIGN(artifact->description, readManifestOf(*artifact->source, path));
-  PEER_TRY(checkTarget(artifact->description, path));
+  PEER_TRY(checkCpu(artifact->description, path));
   return artifact;
 }
 

@@ -1,5 +1,6 @@
 #include "Recording.h"
 
+#include "core/Hash.h"
 #include "model/Random.h"
 
 #include <algorithm>
