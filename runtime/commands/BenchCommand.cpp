@@ -3,6 +3,7 @@
 #include "Table.h"
 #include "core/Memory.h"
 #include "device/cpu/Blas.h"
+#include "lm/Progress.h"
 #include "session/Bench.h"
 
 #include <algorithm>
