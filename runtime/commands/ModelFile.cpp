@@ -153,7 +153,7 @@ Result<ModelHandle> compile(const std::string &model, const std::string &target,
                             const std::vector<std::string> &options) {
   PEER_TRY_ASSIGN(fs::path compiler, findCompiler(model));
   PEER_TRY_ASSIGN(std::string text, readFile(model));
-  uint64_t content = addText(kFnvStart, text), rest = kFnvStart;
+  uint64_t content = addText(format::kFnvStart, text), rest = format::kFnvStart;
   for (const std::string &part :
        {identityOf(compiler), target, target == "cpu" ? describeCpu() : "", fs::path(model).filename().string()})
     rest = addText(rest, part);

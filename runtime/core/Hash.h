@@ -1,6 +1,8 @@
 // Hashes of bytes and numbers: none is meant to withstand somebody who wants two alike.
 #pragma once
 
+#include "artifact/format.h"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -14,11 +16,10 @@ inline uint64_t mix64(uint64_t x) {
 }
 
 /// FNV-1a, 64 bits.
-inline constexpr uint64_t kFnvStart = 0xcbf29ce484222325ull;
-inline uint64_t fnv1a(const void *data, size_t bytes, uint64_t hash = kFnvStart) {
+inline uint64_t fnv1a(const void *data, size_t bytes, uint64_t hash = format::kFnvStart) {
   const auto *p = static_cast<const unsigned char *>(data);
   for (size_t i = 0; i < bytes; ++i)
-    hash = (hash ^ p[i]) * 0x100000001b3ull;
+    hash = (hash ^ p[i]) * format::kFnvPrime;
   return hash;
 }
 

@@ -1,5 +1,6 @@
 #include "Devices.h"
 
+#include "artifact/format.h"
 #include "cpu/CpuDevice.h"
 #include "cuda/CudaArch.h"
 #include "gpu/GpuDevice.h"
@@ -22,11 +23,11 @@ Result<std::shared_ptr<Device>> opened(const std::string &arch) {
 }
 
 const DeviceKind kKinds[] = {
-    {"cpu", "cpu", "this machine's processor", "models compiled for CPUs (peer-opt --target=cpu)", true,
+    {"cpu", format::device::kCpu, "this machine's processor", "models compiled for CPUs (peer-opt --target=cpu)", true,
      opened<openCpuDevice>, [] { return Result<std::string>("cpu"); }},
-    {"cuda", "cuda", "an NVIDIA GPU", kGpuModels, false, opened<openCudaDevice>, cudaArch},
-    {"sim", "cuda", "a GPU's kernels executed on the CPU, which says what they do wrong", kGpuModels, true,
-     opened<openSimDevice>, [] { return Result<std::string>(kSimulatedArch); }},
+    {"cuda", format::device::kCuda, "an NVIDIA GPU", kGpuModels, false, opened<openCudaDevice>, cudaArch},
+    {"sim", format::device::kCuda, "a GPU's kernels executed on the CPU, which says what they do wrong", kGpuModels,
+     true, opened<openSimDevice>, [] { return Result<std::string>(kSimulatedArch); }},
 };
 
 /// The names of those that run what was compiled for `target`, but for `except`.

@@ -1,6 +1,8 @@
 // Session::call: checks that every argument is what the compiled code expects, then the call itself.
 #include "Session.h"
 
+#include "artifact/format.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -90,7 +92,7 @@ Result<ScalarValue> scalarValue(const Entry &entry, const Argument &argument, co
 Status checkPosition(const Entry &entry, int64_t tokens, const ScalarMap &scalars) {
   if (entry.kind != EntryKind::Prefill && entry.kind != EntryKind::Decode)
     return {};
-  auto position = scalars.find("position");
+  auto position = scalars.find(format::name::kPosition);
   if (position == scalars.end())
     return {};
   if (position->second < 0)

@@ -1,5 +1,6 @@
 #include "Session.h"
 
+#include "artifact/format.h"
 #include "core/Memory.h"
 #include "core/Threads.h"
 #include "device/Devices.h"
@@ -146,12 +147,12 @@ void Session::clear(Role role) {
 }
 
 ScalarMap Session::defaultScalars(const Entry &entry) const {
-  constexpr std::string_view rate = "learning_rate.";
+  constexpr std::string_view rate = format::name::kLearningRateOf;
   ScalarMap scalars;
   for (const Argument &argument : entry.arguments) {
     if (argument.role != Role::Scalar)
       continue;
-    double value = argument.name == "step" ? 1 : 0;
+    double value = argument.name == format::name::kStep ? 1 : 0;
     if (argument.name.starts_with(rate))
       if (const Group *group = manifest().findGroup(std::string_view(argument.name).substr(rate.size())))
         value = group->learningRate;

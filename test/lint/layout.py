@@ -6,6 +6,8 @@ import re
 from tree import top
 
 # Lower layers come first; a file includes its own layer and those before it.
+# What compiler and runtime share.
+SHARED = "artifact"
 LAYERS = ["dialect", "passes", "lowering", "tools"]
 FOREIGN = re.compile(r"(llvm|llvm-c|mlir|mlir-c|lld|clang)/")
 INCLUDE = re.compile(r'\s*#\s*include\s+(["<])([^">]+)[">]')
@@ -46,6 +48,11 @@ def includes(tree):
     """tools -> lowering -> passes -> dialect, and a runtime that knows none of them, nor LLVM."""
     for name in tree.having(".cpp", ".h", ".c"):
         folder = top(name)
+        if folder == SHARED:
+            for number, target, owner in _included(tree, name):
+                if owner or FOREIGN.match(target):
+                    yield name, number, f"{SHARED}/ has constants alone and includes nothing: {target}"
+            continue
         below_runtime = folder == "runtime" or name == "tools/peer-run.cpp" or name.startswith("test/unit/runtime/")
         for number, target, owner in _included(tree, name):
             if below_runtime:
@@ -100,6 +107,8 @@ def headers(tree):
     """A header lies beside the source of its name, or at least beside sources."""
     sources = tree.having(".cpp", ".c")
     for name in tree.having(".h"):
+        if top(name) == SHARED:
+            continue
         folder, stem = posixpath.dirname(name), posixpath.splitext(posixpath.basename(name))[0]
         here = [source for source in sources if posixpath.dirname(source) == folder]
         if any(posixpath.basename(source).startswith(stem + ".") for source in here):
