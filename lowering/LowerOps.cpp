@@ -2,6 +2,7 @@
 
 #include "NarrowFloats.h"
 #include "Passes.h"
+#include "artifact/format.h"
 #include "dialect/PeerOps.h"
 #include "lowering/emit/Calls.h"
 #include "lowering/emit/Lowerings.h"
@@ -68,7 +69,7 @@ struct LowerToVectors : peer::impl::LowerToVectorsBase<LowerToVectors> {
 
 struct LowerMarks : peer::impl::LowerMarksBase<LowerMarks> {
   void runOnOperation() override {
-    constexpr StringLiteral hook = "peer_rt_mark";
+    constexpr StringLiteral hook = format::symbol::kMark;
     ModuleOp module = getOperation();
     SmallVector<MarkOp> marks;
     module.walk([&](MarkOp op) { marks.push_back(op); });

@@ -2,6 +2,8 @@
 
 #include "HostTarget.h"
 
+#include "artifact/format.h"
+
 #include "Cpu.h"
 #include "ObjectCode.h"
 #include "lowering/Passes.h"
@@ -29,7 +31,9 @@ public:
   void buildKernelPipeline(OpPassManager &pm) const override;
   void buildLLVMPipeline(OpPassManager &pm) const override;
   json::Object describe() const override {
-    return json::Object{{"device", "cpu"}, {"cpu", cpu.cpu}, {"features", json::Array(cpu.required)}};
+    return json::Object{{format::key::kDevice, format::device::kCpu},
+                        {format::key::kCpu, cpu.cpu},
+                        {format::key::kFeatures, json::Array(cpu.required)}};
   }
   llvm::Expected<std::string> printIR(ModuleOp module, ArrayRef<EntrySignature> entries) const override;
   llvm::Expected<std::string> printAssembly(ModuleOp module, ArrayRef<EntrySignature> entries) const override;

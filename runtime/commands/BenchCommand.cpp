@@ -1,7 +1,9 @@
 #include "Commands.h"
 #include "ModelFile.h"
 #include "Table.h"
+#include "core/Memory.h"
 #include "device/cpu/Blas.h"
+#include "lm/Progress.h"
 #include "session/Bench.h"
 
 #include <algorithm>

@@ -4,24 +4,16 @@ refused by both with the same words.
 Usage: both_targets.py LIBRARY DESCRIPTION.mlir ... Each file holds descriptions separated by `// -----`. Works in the current directory.
 """
 import array
-import json
 import random
 import struct
 import subprocess
 import sys
 
+from artifact import SIZES, manifest as manifest_of
 from peer_api import Model
 
 CODES = {"f32": "f", "f64": "d", "i32": "i", "i64": "q", "i8": "b", "i16": "h"}
 TOLERANCE = {"bf16": 2e-2, "f16": 2e-3}
-SIZES = {"f32": 4, "f64": 8, "bf16": 2, "f16": 2, "i64": 8, "i32": 4, "i16": 2, "i8": 1}
-
-
-def manifest_of(path):
-    with open(path, "rb") as file:
-        content = file.read()
-    code, size = struct.unpack_from("<QQ", content, len(content) - 48 + 16)
-    return json.loads(content[code:code + size])
 
 
 def float_bytes(dtype, values):
