@@ -195,7 +195,7 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   Explanation explanation;
   if (options.explain != Explain::No && failed(explanation.listen(context)))
     return failure();
-  if (failed(runPipeline("to graph level", buildGraphPipeline)))
+  if (failed(runPipeline("to graph level", [&](OpPassManager &pm) { buildGraphPipeline(pm, options.accumulate); })))
     return failure();
   if (options.stage == Stage::Graph)
     return printModule();

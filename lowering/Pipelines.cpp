@@ -24,12 +24,14 @@ static void verifyLevel(OpPassManager &pm, StringRef level) {
   pm.addPass(createVerifyLevel(options));
 }
 
-void buildGraphPipeline(OpPassManager &pm) {
+void buildGraphPipeline(OpPassManager &pm, bool accumulate) {
   // Model level: names, blocks, requests for derived entries.
   pm.addPass(createInlineModules());
   pm.addPass(createDeriveDecode());
   pm.addPass(createDifferentiate());
-  pm.addPass(createAddOptimizer());
+  AddOptimizerOptions optimizer;
+  optimizer.accumulate = accumulate;
+  pm.addPass(createAddOptimizer(optimizer));
   pm.addPass(createAddUsage());
   // Graph level from here on.
   pm.addPass(createCanonicalizerPass());
@@ -88,7 +90,8 @@ void buildKernelPipeline(OpPassManager &pm, const Target &target) {
 
 void registerPipelines() {
   auto target = [] { return llvm::cantFail(createTarget("cpu")); };
-  PassPipelineRegistration<>("peer-to-graph", "model level to graph level", buildGraphPipeline);
+  PassPipelineRegistration<>("peer-to-graph", "model level to graph level",
+                             [](OpPassManager &pm) { buildGraphPipeline(pm); });
   PassPipelineRegistration<>("peer-to-tiled", "graph level to tiled level, with this machine's tile sizes",
                              [=](OpPassManager &pm) { buildTiledPipeline(pm, target()->tileSizes()); });
   PassPipelineRegistration<>("peer-to-kernel", "tiled level to kernel level, for this machine's CPU",

@@ -7,8 +7,8 @@
 
 namespace peer {
 
-/// Model level to graph level.
-void buildGraphPipeline(mlir::OpPassManager &pm);
+/// Model level to graph level; with the training step in two entries, too, where `accumulate` asks for them.
+void buildGraphPipeline(mlir::OpPassManager &pm, bool accumulate = false);
 /// Graph level to tiled level.
 void buildTiledPipeline(mlir::OpPassManager &pm, TileSizeModel tileSizes);
 /// Tiled level to one function per kernel, its op in buffer form.

@@ -31,6 +31,9 @@ constexpr llvm::StringLiteral kForward = "forward";
 constexpr llvm::StringLiteral kGradient = "gradient";
 constexpr llvm::StringLiteral kLoss = "loss";
 constexpr llvm::StringLiteral kTrain = "train";
+/// The parts of a training step whose gradients are summed over several calls.
+constexpr llvm::StringLiteral kAccumulate = "accumulate";
+constexpr llvm::StringLiteral kUpdate = "update";
 constexpr llvm::StringLiteral kPrefill = "prefill";
 constexpr llvm::StringLiteral kDecode = "decode";
 } // namespace kind

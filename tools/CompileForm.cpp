@@ -39,6 +39,9 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
                  clEnumValN(peer::Explain::JSON, "json", "the same for programs")));
   cl::opt<bool, true> plain("plain-loops", cl::desc("slow, obvious scalar loops instead of vector code"),
                             cl::location(options.plainLoops));
+  cl::opt<bool, true> accumulate(
+      "accumulate", cl::desc("also what 'peer-run train --accumulate' needs: the training step in two parts"),
+      cl::location(options.accumulate));
   cl::opt<std::string, true> ptxas("ptxas",
                                    cl::desc("what makes machine code of PTX (default: if this machine has it)"),
                                    cl::value_desc("PATH|none"), cl::location(options.ptxas));

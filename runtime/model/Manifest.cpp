@@ -11,7 +11,8 @@ std::string_view roleName(Role role) {
 }
 
 std::string_view entryKindName(EntryKind kind) {
-  static constexpr std::string_view names[] = {"forward", "gradient", "loss", "train", "prefill", "decode"};
+  static constexpr std::string_view names[] = {"forward",    "gradient", "loss",    "train",
+                                               "accumulate", "update",   "prefill", "decode"};
   return names[static_cast<size_t>(kind)];
 }
 

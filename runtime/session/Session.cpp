@@ -139,7 +139,9 @@ Status Session::prepare(const Entry &entry) {
   if (kept > 0) {
     uint64_t parameters = missingBytes(manifest(), tensors.parameters), available = availableMemory();
     std::string what =
-        concat(parameters ? "parameters and " : "", entry.kind == EntryKind::Train ? "optimizer state" : "state");
+        concat(parameters ? "parameters and " : "", entry.kind == EntryKind::Train        ? "optimizer state"
+                                                    : entry.kind == EntryKind::Accumulate ? "sums of gradients"
+                                                                                          : "state");
     // The host's copies of what a device keeps have no pages before they are asked for.
     if (!onDevice && kept + parameters > available)
       return Status::error(path(), " needs ", bytesText(kept + parameters), " for ", what, ", ", bytesText(available),
