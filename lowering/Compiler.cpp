@@ -195,7 +195,8 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   Explanation explanation;
   if (options.explain != Explain::No && failed(explanation.listen(context)))
     return failure();
-  if (failed(runPipeline("to graph level", [&](OpPassManager &pm) { buildGraphPipeline(pm, !options.internalOps); })))
+  GraphOptions graph{!options.internalOps, options.accumulate};
+  if (failed(runPipeline("to graph level", [&](OpPassManager &pm) { buildGraphPipeline(pm, graph); })))
     return failure();
   if (options.stage == Stage::Graph)
     return printModule();

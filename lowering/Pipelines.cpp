@@ -24,14 +24,16 @@ static void verifyLevel(OpPassManager &pm, StringRef level) {
   pm.addPass(createVerifyLevel(options));
 }
 
-void buildGraphPipeline(OpPassManager &pm, bool isDescription) {
+void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options) {
   // Model level: names, blocks, requests for derived entries.
-  if (isDescription)
+  if (options.isDescription)
     verifyLevel(pm, "model");
   pm.addPass(createInlineModules());
   pm.addPass(createDeriveDecode());
   pm.addPass(createDifferentiate());
-  pm.addPass(createAddOptimizer());
+  AddOptimizerOptions optimizer;
+  optimizer.accumulate = options.accumulate;
+  pm.addPass(createAddOptimizer(optimizer));
   pm.addPass(createAddUsage());
   // Graph level from here on.
   pm.addPass(createCanonicalizerPass());
@@ -92,7 +94,7 @@ void buildKernelPipeline(OpPassManager &pm, const Target &target) {
 void registerPipelines() {
   auto target = [] { return llvm::cantFail(createTarget("cpu")); };
   PassPipelineRegistration<>("peer-to-graph", "model level to graph level",
-                             [](OpPassManager &pm) { buildGraphPipeline(pm, /*isDescription=*/false); });
+                             [](OpPassManager &pm) { buildGraphPipeline(pm, {}); });
   PassPipelineRegistration<>("peer-to-tiled", "graph level to tiled level, with this machine's tile sizes",
                              [=](OpPassManager &pm) { buildTiledPipeline(pm, target()->tileSizes()); });
   PassPipelineRegistration<>("peer-to-kernel", "tiled level to kernel level, for this machine's CPU",

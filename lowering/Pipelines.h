@@ -7,8 +7,15 @@
 
 namespace peer {
 
-/// Model level to graph level. What a person wrote, `isDescription`, is checked first for what no description may hold.
-void buildGraphPipeline(mlir::OpPassManager &pm, bool isDescription);
+struct GraphOptions {
+  /// A person wrote it: it is checked first for what no description may hold.
+  bool isDescription = false;
+  /// The training step in two entries, too.
+  bool accumulate = false;
+};
+
+/// Model level to graph level.
+void buildGraphPipeline(mlir::OpPassManager &pm, const GraphOptions &options);
 /// Graph level to tiled level.
 void buildTiledPipeline(mlir::OpPassManager &pm, TileSizeModel tileSizes);
 /// Tiled level to one function per kernel, its op in buffer form.

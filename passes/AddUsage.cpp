@@ -85,7 +85,7 @@ struct AddUsagePass : peer::impl::AddUsageBase<AddUsagePass> {
   void runOnOperation() override {
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {
       auto kind = function->getAttrOfType<StringAttr>(attrs::kKind);
-      bool counts = kind && (kind.getValue() == kind::kLoss || kind.getValue() == kind::kTrain);
+      bool counts = kind && llvm::is_contained({kind::kLoss, kind::kTrain, kind::kAccumulate}, kind.getValue());
       if (counts && !function.isExternal() && function.getBody().hasOneBlock())
         addUsage(function);
     }

@@ -119,7 +119,38 @@ def AddOptimizer : Pass<"peer-add-optimizer", "::mlir::ModuleOp"> {
       return %value, %norm, %new : ...
     }
     ```
+
+    With `accumulate` the step is there in two more entries, so that gradients can be summed over the parts of a batch
+    that is too large for memory:
+
+    - `NAME_accumulate`, of kind `accumulate`: loss and gradients. It takes the loss's inputs, the parameters and two scalars:
+      `gradient_weight`, the gradient of the loss, is 1/N for N parts; where `first_part` is not 0 sums begin. A dense gradient is
+      added, in place, to the state `<parameter>.gradient`; of a row-sparse one the results are `<pool>.idx`, `.coef`, `.x`
+      and `.dy` (see `peer.pool_grad`), with one row per token.
+    - `NAME_update`, of kind `update`: norms, clipping and updates. It takes as inputs the row-sparse gradients of all parts, one
+      after the other, the parameters, the sums, the optimizer's states, learning rates and `step`, and the
+      scalar `loss`, which vetoes the step where it is not finite.
+
+    N calls of the first and one of the second are the step on the whole batch, to rounding, if its loss is the mean of those
+    of its parts; what cannot be seen to be so is refused. Batch norms take the statistics of a part; what they move the
+    running ones towards is the whole batch's, put together from the states `<statistic>.batch`.
+
+    ```mlir
+    func.func @train_step_accumulate(%x, %w, %weight: tensor<f32> {peer.name = "gradient_weight"},
+                                     %first: tensor<f32> {peer.name = "first_part"}, %sum: tensor<8x8xf32> {peer.name = "w.gradient"}) -> ... {
+      ...                                      // loss and gradient %dw, where that of the loss is %weight
+      %new = linalg.generic ... ins(%dw, %first) outs(%sum) ...    // (%first != 0 ? 0 : %sum) + %dw
+      return %value, %new : ...
+    }
+    func.func @train_step_update(%w, %sum: tensor<8x8xf32> {peer.name = "w.gradient"}, %lr, %step, %loss) -> ... {
+      ...                                      // norm and scale, of %sum
+      %new = peer.update %w, %sum, %lr, %step, %scale {optimizer = ...} : ...
+      return %norm, %new : ...
+    }
+    ```
   }];
+  let options = [Option<"accumulate", "accumulate", "bool", "false",
+                        "build the step in two entries, too, whose gradients can be summed over calls">];
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect",
                            "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
@@ -128,8 +159,8 @@ def AddOptimizer : Pass<"peer-add-optimizer", "::mlir::ModuleOp"> {
 def AddUsage : Pass<"peer-add-usage", "::mlir::ModuleOp"> {
   let summary = "let loss and training entries count which experts are used";
   let description = [{
-    Adds a `peer.usage` beside each `peer.mix` of an entry of kind `loss` or `train`, with an argument of role `usage`, named
-    as the pool, and its result, in place. Mixes that share a pool share the histogram. A mix with one expert (a dense
+    Adds a `peer.usage` beside each `peer.mix` of an entry of kind `loss`, `train` or `accumulate`, with an argument of role `usage`,
+    named as the pool, and its result, in place. Mixes that share a pool share the histogram. A mix with one expert (a dense
     layer) and a mix whose pool is not a parameter have nothing to count or no name to count it under, and are skipped.
 
     ```mlir

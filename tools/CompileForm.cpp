@@ -40,6 +40,9 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
                  clEnumValN(peer::Explain::JSON, "json", "the same for programs")));
   cl::opt<bool, true> plain("plain-loops", cl::desc("slow, obvious scalar loops instead of vector code"),
                             cl::location(options.plainLoops));
+  cl::opt<bool, true> accumulate(
+      "accumulate", cl::desc("also what 'peer-run train --accumulate' needs: the training step in two parts"),
+      cl::location(options.accumulate));
   cl::opt<bool, true> internal("internal-ops", cl::desc("accept ops that passes make, for tests of them"), cl::Hidden,
                                cl::location(options.internalOps));
   cl::opt<std::string, true> ptxas("ptxas",
