@@ -4,7 +4,9 @@
 
 #include "Passes.h"
 #include "lowering/cpu/TileModel.h"
+#include "lowering/gpu/route/Route.h"
 #include "lowering/host/Target.h"
+#include "passes/DecomposeRoutes.h"
 #include "passes/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -49,6 +51,9 @@ void buildGraphPipeline(OpPassManager &pm) {
 }
 
 void buildTiledPipeline(OpPassManager &pm, const LoweringOptions &options) {
+  // GPUs have a kernel for most routes, which divides whole ones itself.
+  if (options.gpu)
+    pm.addNestedPass<func::FuncOp>(createDecomposeRoutesPass(options.plainLoops ? nullptr : device::rejectRoute));
   // Graph level: upstream's elementwise ops become linalg, which tiles.
   pm.addNestedPass<func::FuncOp>(createConvertElementwiseToLinalgPass());
   pm.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
@@ -63,7 +68,10 @@ void buildTiledPipeline(OpPassManager &pm, const LoweringOptions &options) {
 }
 
 /// Tiled level to one function per kernel, its op in buffer form.
-static void buildBufferPipeline(OpPassManager &pm) {
+static void buildBufferPipeline(OpPassManager &pm, const LoweringOptions &options) {
+  // A CPU has a tile's scores in cache, and an emitter for each of the three.
+  if (!options.gpu)
+    pm.addNestedPass<func::FuncOp>(createDecomposeRoutes());
   pm.addNestedPass<func::FuncOp>(createToDestinations());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions bufferize;
@@ -129,7 +137,7 @@ static void buildGpuKernels(OpPassManager &pm, const LoweringOptions &options) {
 
 void buildKernelPipeline(OpPassManager &pm, const LoweringOptions &options) {
   // Tiled level: destinations, then buffers.
-  buildBufferPipeline(pm);
+  buildBufferPipeline(pm, options);
   if (options.gpu)
     buildGpuKernels(pm, options);
   else
