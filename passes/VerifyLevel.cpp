@@ -53,18 +53,16 @@ bool isUntiledScore(Operation *op) {
 /// experts that no index reaches would never learn.
 LogicalResult checkExperts(Operation *op) {
   auto check = [&](Value idx, Value pool, int64_t rowsPerExpert) -> LogicalResult {
-    auto select = idx.getDefiningOp<SelectOp>();
-    if (!select)
+    auto selection = idx.getDefiningOp<SelectionOpInterface>();
+    if (!selection)
       return success();
-    int64_t n = cast<ShapedType>(select.getLogits().getType()).getDimSize(3);
-    bool product = select.getPolicy() == SelectPolicy::ProductTopK;
-    int64_t chosenFrom = product ? n * n : n;
+    int64_t n = selection.getNumKeys(), chosenFrom = selection.getNumExperts();
     int64_t held = cast<ShapedType>(pool.getType()).getDimSize(0) / rowsPerExpert;
     if (chosenFrom == held)
       return success();
     InFlightDiagnostic diag = op->emitError() << "op '" << op->getName() << "' has a pool of " << held
                                               << " experts, but its experts are selected among " << chosenFrom;
-    if (product)
+    if (selection.isGrid())
       diag << " (" << n << " * " << n << " product keys)";
     // Experts of several rows are the likeliest thing meant: a pool says how many rows it has, not what shares them out.
     if (int64_t rows = held * rowsPerExpert; chosenFrom > 0 && rows % chosenFrom == 0)
