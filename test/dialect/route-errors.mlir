@@ -163,7 +163,7 @@ func.func @route_unknown_gate(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32
 // -----
 
 func.func @route_c0_outs(%q: memref<?x8x2x16xf32>, %k: memref<8x2x64x16xf32>, %i: memref<?x8x4xi32>) {
-  // expected-error @+1 {{'peer.route' op C0: expected 2 outs, got 1}}
+  // expected-error @+1 {{'peer.route' op C0: expected 2 destinations, got 1}}
   peer.route %q, %k product_topk<4> gate softmax outs(%i : memref<?x8x4xi32>) : memref<?x8x2x16xf32>, memref<8x2x64x16xf32>
   return
 }
