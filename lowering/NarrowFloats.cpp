@@ -41,9 +41,7 @@ struct Bits : ImplicitLocOpBuilder {
   Value add(Value a, Value b) { return arith::AddIOp::create(*this, a, b); }
   Value left(Value a, int64_t by) { return arith::ShLIOp::create(*this, a, number(by)); }
   Value right(Value a, int64_t by) { return arith::ShRUIOp::create(*this, a, number(by)); }
-  Value atLeast(Value a, int64_t b) {
-    return arith::CmpIOp::create(*this, CmpIPredicate::uge, a, number(b));
-  }
+  Value atLeast(Value a, int64_t b) { return arith::CmpIOp::create(*this, CmpIPredicate::uge, a, number(b)); }
   Value select(Value c, Value a, Value b) { return arith::SelectOp::create(*this, c, a, b); }
 
   Type like;

@@ -125,9 +125,9 @@ static LogicalResult checkTypes(func::FuncOp function) {
     if (element.isF64() || element.isF32() || element.isBF16() || element.isF16() || element.isSignlessInteger(8) ||
         element.isSignlessInteger(16) || element.isSignlessInteger(32) || element.isSignlessInteger(64))
       return success();
-    InFlightDiagnostic diag = emitError(loc) << "entry @" << function.getName() << " has " << what << " " << quote(name)
-                                             << " of " << type
-                                             << "; what enters and leaves is f32, bf16, f16, f64, i8, i16, i32 or i64";
+    InFlightDiagnostic diag = emitError(loc)
+                              << "entry @" << function.getName() << " has " << what << " " << quote(name) << " of "
+                              << type << "; what enters and leaves is f32, bf16, f16, f64, i8, i16, i32 or i64";
     if (element.isInteger(1))
       diag << " (arith.extui makes an i8 of an i1)";
     return diag;
@@ -138,7 +138,8 @@ static LogicalResult checkTypes(func::FuncOp function) {
       return failure();
   Operation *end = function.front().getTerminator();
   for (unsigned i = 0; i < function.getNumResults(); ++i)
-    if (failed(check(end->getOperand(i).getLoc(), "a result", getResultName(function, i), end->getOperand(i).getType())))
+    if (failed(
+            check(end->getOperand(i).getLoc(), "a result", getResultName(function, i), end->getOperand(i).getType())))
       return failure();
   return success();
 }

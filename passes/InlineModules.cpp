@@ -83,7 +83,8 @@ bool isEmpty(Type type) {
 LogicalResult Inliner::inlineOp(Operation &op, StringRef prefix, IRMapping &mapping) {
   for (Type type : op.getResultTypes())
     if (isEmpty(type))
-      return op.emitError() << "op '" << op.getName() << "' makes " << type << ", in which there is nothing; " << kSizes;
+      return op.emitError() << "op '" << op.getName() << "' makes " << type << ", in which there is nothing; "
+                            << kSizes;
   if (auto param = dyn_cast<ParamOp>(op))
     return declare(param, prefix, mapping);
   if (auto call = dyn_cast<peer::CallOp>(op))
@@ -192,8 +193,8 @@ FailureOr<func::FuncOp> InlineModulesPass::buildEntry(func::FuncOp source, Strin
   SmallVector<Value> inputs, results;
   for (unsigned i = 0; i < source.getNumArguments(); ++i) {
     if (Type type = source.getArgument(i).getType(); isEmpty(type))
-      return emitError(source.getArgument(i).getLoc())
-             << "argument " << i << " of @" << source.getName() << " is " << type << ", in which there is nothing; " << kSizes;
+      return emitError(source.getArgument(i).getLoc()) << "argument " << i << " of @" << source.getName() << " is "
+                                                       << type << ", in which there is nothing; " << kSizes;
     inputs.push_back(entry.addArgumentLike(source, i));
   }
   if (failed(Inliner(entry, symbols, declarations).inlineBody(source, "", inputs, results)))

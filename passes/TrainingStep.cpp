@@ -42,8 +42,8 @@ void StepBuilder::addOptimizerArguments() {
             entry.addArgument(type, member.argument.getLoc(), (member.name + "." + state).str(), role::kState));
       }
   for (Group &group : groups)
-    group.learningRate =
-        entry.addArgument(scalarType(), request.getLoc(), (format::name::kLearningRateOf + group.name).str(), role::kScalar);
+    group.learningRate = entry.addArgument(scalarType(), request.getLoc(),
+                                           (format::name::kLearningRateOf + group.name).str(), role::kScalar);
   step = entry.addArgument(scalarType(), request.getLoc(), format::name::kStep, role::kScalar);
 }
 
