@@ -42,9 +42,9 @@ void StepBuilder::addOptimizerArguments() {
             entry.addArgument(type, member.argument.getLoc(), (member.name + "." + state).str(), role::kState));
       }
   for (Group &group : groups)
-    group.learningRate =
-        entry.addArgument(scalarType(), request.getLoc(), ("learning_rate." + group.name).str(), role::kScalar);
-  step = entry.addArgument(scalarType(), request.getLoc(), "step", role::kScalar);
+    group.learningRate = entry.addArgument(scalarType(), request.getLoc(),
+                                           (format::name::kLearningRateOf + group.name).str(), role::kScalar);
+  step = entry.addArgument(scalarType(), request.getLoc(), format::name::kStep, role::kScalar);
 }
 
 /// The group's gradient norm, and scale = min(1, clip_norm / (norm + 1e-6)).
@@ -145,10 +145,10 @@ void StepBuilder::buildUpdates() {
 void StepBuilder::addUpdateResults() {
   for (Group &group : groups)
     if (group.norm)
-      entry.addResult(group.norm, ("gradient_norm." + group.name).str());
+      entry.addResult(group.norm, (format::name::kGradientNormOf + group.name).str());
     else
       entry.addResult(arith::SubFOp::create(builder, request.getLoc(), group.bound, group.bound),
-                      ("gradient_fault." + group.name).str());
+                      (format::name::kGradientFaultOf + group.name).str());
   for (Group &group : groups)
     for (Member &member : group.members)
       entry.addResult(member.updated.front(), member.name, member.argument);

@@ -7,6 +7,7 @@
 
 #include "lm/training/Train.h"
 #include "lm/training/TrainInterrupt.h"
+#include "report/TrainReport.h"
 
 #include <cmath>
 #include <filesystem>
@@ -114,7 +115,8 @@ Result<int> runTrain(TrainOptions options) {
   options.artifact = model.file();
   Progress progress = makeStderrProgress();
   TrainInterrupt interrupt;
-  TrainControl control{[] { return TrainInterrupt::received() != 0; }, TrainInterrupt::takeSaveRequest};
+  TrainControl control{[] { return TrainInterrupt::received() != 0; }, TrainInterrupt::takeSaveRequest,
+                       writeTrainReport};
   Result<TrainSummary> summary = train(options, progress, control);
   progress.finish();
   if (!summary.ok())

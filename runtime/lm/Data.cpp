@@ -3,6 +3,8 @@
 #include "Data.h"
 
 #include "core/File.h"
+#include "core/Hash.h"
+#include "core/Memory.h"
 #include "core/Outputs.h"
 #include "core/Tensor.h"
 #include "model/Random.h"

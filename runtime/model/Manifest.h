@@ -12,7 +12,6 @@ namespace peer::runtime {
 inline constexpr int64_t kDynamic = -1;
 
 /// The manifest format this runtime reads.
-inline constexpr int64_t kManifestFormat = 1;
 
 struct Init {
   enum class Kind { Normal, Uniform, Constant } kind = Kind::Constant;

@@ -5,17 +5,12 @@
 #include "Report.h"
 #include "core/File.h"
 #include "lm/Eval.h"
+#include "lm/Progress.h"
 
 #include <filesystem>
 
 namespace peer::runtime {
 namespace {
-
-std::string fixed(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.*f", digits, value);
-  return text;
-}
 
 std::string countParameters(const Manifest &manifest) {
   double count = 0;

@@ -3,6 +3,7 @@
 #include "Train.h"
 
 #include "TrainRun.h"
+#include "artifact/format.h"
 
 #include <cmath>
 
@@ -33,9 +34,9 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
   record.step = step;
   ScalarMap scalars = session->defaultScalars(*trainModel.entry);
   for (const auto &[group, rate] : settings.learningRates)
-    if (auto scalar = scalars.find("learning_rate." + group); scalar != scalars.end())
+    if (auto scalar = scalars.find(format::name::kLearningRateOf + group); scalar != scalars.end())
       record.learningRates[group] = scalar->second = rate * settings.schedule.factor(step);
-  if (auto scalar = scalars.find("step"); scalar != scalars.end())
+  if (auto scalar = scalars.find(format::name::kStep); scalar != scalars.end())
     scalar->second = static_cast<double>(step);
 
   stateIsGood = false; // until the step is known to have gone well
@@ -43,7 +44,7 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
   record.loss = results.at("loss").as<float>()[0];
   if (!std::isfinite(record.loss))
     return notFinite("loss", record.loss, step);
-  constexpr std::string_view kNorm = "gradient_norm.";
+  constexpr std::string_view kNorm = format::name::kGradientNormOf;
   for (const auto &[name, tensor] : results) {
     if (!name.starts_with(kNorm) || tensor.dtype() != DType::F32 || tensor.elements() != 1)
       continue;
@@ -52,7 +53,7 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
       return notFinite(concat("gradient norm of group '", name.substr(kNorm.size()), "'"), norm, step);
   }
   // Groups whose norm is not computed say only whether they had one.
-  constexpr std::string_view kFault = "gradient_fault.";
+  constexpr std::string_view kFault = format::name::kGradientFaultOf;
   for (const auto &[name, tensor] : results)
     if (name.starts_with(kFault) && !std::isfinite(tensor.as<float>()[0]))
       return notFinite(concat("gradient of group '", name.substr(kFault.size()), "'"), tensor.as<float>()[0], step);

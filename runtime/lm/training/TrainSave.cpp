@@ -2,7 +2,6 @@
 
 #include "TrainRun.h"
 #include "lm/Eval.h"
-#include "report/TrainReport.h"
 
 #include <cmath>
 
@@ -60,7 +59,8 @@ Status TrainRun::evaluate() {
   }
   if (record.loss < summary.bestLoss)
     PEER_TRY(saveBest(record.loss));
-  PEER_TRY(writeTrainReport(summary, settings, *session, *usageEntry));
+  if (control.report)
+    PEER_TRY(control.report(summary, settings, *session, *usageEntry));
   session->clearUsage();
   return {};
 }

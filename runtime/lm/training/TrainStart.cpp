@@ -18,7 +18,7 @@ namespace {
 std::string describeDevice(const Session &session) {
   const Manifest &manifest = session.manifest();
   std::string target = manifest.arch.empty() ? manifest.cpu : manifest.arch;
-  return concat(session.device() ? session.device()->name() : "cpu", target.empty() ? "" : concat(" (", target, ")"));
+  return concat(session.device().name(), target.empty() ? "" : concat(" (", target, ")"));
 }
 
 } // namespace

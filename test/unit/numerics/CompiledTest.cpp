@@ -47,7 +47,7 @@ std::unique_ptr<Compiled> Compiled::compile(const std::string &text, Code code, 
   bool gpu = code == Code::Gpu || code == Code::GpuLoops, loops = code == Code::Loops || code == Code::GpuLoops;
   // PEER_TEST_TARGET: another of this machine's vector widths; PEER_TEST_GPU: another GPU.
   const char *target = std::getenv(gpu ? "PEER_TEST_GPU" : "PEER_TEST_TARGET");
-  std::string command = std::string(PEER_OPT) + " " + model + " --target=" +
+  std::string command = std::string(PEER_OPT) + " " + model + " --internal-ops --target=" +
                         (target ? target
                          : gpu  ? "sm_90"
                                 : "cpu") +

@@ -6,15 +6,28 @@ import struct
 CODES = {"F32": "f", "I32": "i", "I8": "b"}
 
 
+def split(data):
+    """(header, where the data begins) of a file's bytes."""
+    length = struct.unpack_from("<Q", data)[0]
+    return json.loads(bytes(data[8:8 + length])), 8 + length
+
+
+def header(path):
+    """(header, where the data begins) of a file that may be large."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+        return split(start + file.read(struct.unpack("<Q", start)[0]))
+
+
 def load(path):
     with open(path, "rb") as file:
         data = file.read()
-    length = struct.unpack("<Q", data[:8])[0]
+    entries, body = split(data)
     tensors = {}
-    for key, entry in json.loads(data[8:8 + length]).items():
+    for key, entry in entries.items():
         if key == "__metadata__":
             continue
-        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        begin, end = (body + offset for offset in entry["data_offsets"])
         values = array.array(CODES[entry["dtype"]], data[begin:end])
         tensors[key] = (entry["dtype"], entry["shape"], values)
     return tensors
@@ -31,10 +44,15 @@ def save(path, tensors):
 
 def write(path, header, body):
     """A file with any header, also one that no file should have."""
+    with open(path, "wb") as file:
+        file.write(join(header, body))
+
+
+def join(header, body):
+    """A file's bytes."""
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + body)
+    return struct.pack("<Q", len(text)) + text + body
 
 
 def floats(shape, values):

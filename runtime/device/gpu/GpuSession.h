@@ -1,4 +1,4 @@
-// A session's side on a device: copies of its tensors there, and calls of entries whose buffers are all device memory.
+// A session's side on a GPU: copies of its tensors there, and calls of entries whose buffers are all device memory.
 //
 // The first call of an entry with some T runs its host code. From the second on, a device that can records what the host code puts on the stream
 // and runs the record again: the host code cannot see values, so it would do the same again as long as all addresses are the same. Copies of
@@ -13,41 +13,26 @@ namespace peer::runtime {
 
 class CallPlan;
 
-/// The host tensors of a session.
-struct SessionTensors {
-  TensorMap parameters, states, usage;
-};
-
-/// A scalar argument's value, as it lies in memory.
-union ScalarValue {
-  float f32;
-  double f64;
-  int32_t i32;
-  int64_t i64;
-};
-
-class DeviceSession {
+class GpuSession : public DeviceSession {
 public:
-  /// `tensors` must outlive it, `artifact`'s code stays mapped while it lives.
-  DeviceSession(std::shared_ptr<Device> device, std::shared_ptr<Artifact> artifact, SessionTensors &tensors);
-  ~DeviceSession();
+  GpuSession(GpuDevice &device, std::shared_ptr<Artifact> artifact);
+  ~GpuSession() override;
 
-  Device &device() { return *where; }
-  DeviceHeap &heap() { return blocks; }
-
-  /// The device's copies of a role's tensors: parameter, state or usage.
-  DeviceMirror &mirror(Role role);
-  /// Bytes of an entry's parameters, states and usage tensors that the device does not have yet.
-  uint64_t missingBytes(const Entry &entry) const;
-  /// Makes the device's copies of the entry's tensors that the host has. States and usage tensors begin as zeros.
-  Status prepare(const Entry &entry);
-
-  /// Calls an entry whose arguments were checked and prepared; values[i] is the value of argument i where that is a scalar. Results are
-  /// host tensors. After an error, updated arguments may have changed in part.
+  Status download(Role role) override { return mirror(role).download(); }
+  void hostMayChange(Role role) override { mirror(role).hostMayChange(); }
+  Status clear(Role role) override { return mirror(role).clear(); }
+  uint64_t missingBytes(const Entry &entry) const override;
+  Status prepare(const Entry &entry) override;
   Result<TensorMap> call(const Entry &entry, int64_t tokens, const TensorMap &inputs,
-                         std::span<const ScalarValue> values);
+                         std::span<const ScalarValue> values) override;
+  uint64_t peakBytes() const override { return blocks.peak(); }
+  void resetPeak() override { blocks.resetPeak(); }
 
 private:
+  /// The device's copies of a role's tensors.
+  DeviceMirror &mirror(Role role) { return copies[placeOf(role)]; }
+  const DeviceMirror &mirror(Role role) const { return copies[placeOf(role)]; }
+  static size_t placeOf(Role role) { return role == Role::Parameter ? 0 : role == Role::State ? 1 : 2; }
   Result<CallPlan *> planFor(const Entry &entry, int64_t tokens);
   Status bindArguments(CallPlan &plan, const Entry &entry, const TensorMap &inputs,
                        std::span<const ScalarValue> values);
@@ -59,11 +44,10 @@ private:
   Status fetchResults(CallPlan &plan, const Entry &entry, int64_t tokens, std::span<const int64_t> words);
   Result<TensorMap> takeResults(CallPlan &plan, const Entry &entry);
 
-  std::shared_ptr<Artifact> artifact; // its modules must outlive those loaded from them
-  std::shared_ptr<Device> where;
+  GpuDevice &where;
   DeviceHeap blocks;
   LoadedModules modules;
-  DeviceMirror parameters, states, usage;
+  std::array<DeviceMirror, 3> copies;
   std::set<const Entry *> prepared;             // those all of whose tensors are on the device, where they stay
   std::vector<std::unique_ptr<CallPlan>> plans; // the least recently used first
 };

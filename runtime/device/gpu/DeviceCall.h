@@ -31,7 +31,7 @@ struct ModuleRecord {
 class LoadedModules {
 public:
   /// `cubin` is the artifact's, empty where it has none.
-  LoadedModules(Device &device, std::span<const std::byte> cubin) : device(device), cubin(cubin) {}
+  LoadedModules(GpuDevice &device, std::span<const std::byte> cubin) : device(device), cubin(cubin) {}
   ~LoadedModules();
   LoadedModules(const LoadedModules &) = delete;
   LoadedModules &operator=(const LoadedModules &) = delete;
@@ -41,7 +41,7 @@ public:
 private:
   Result<DeviceModule *> module(const ModuleRecord &record);
 
-  Device &device;
+  GpuDevice &device;
   std::span<const std::byte> cubin;
   std::unordered_map<const ModuleRecord *, DeviceModule *> modules;
   std::unordered_map<const ModuleRecord::Kernel *, DeviceFunction *> functions;
@@ -50,7 +50,7 @@ private:
 /// Makes a device that of the calls in this scope. After the first error nothing more is done.
 class DeviceCall {
 public:
-  DeviceCall(Device &device, DeviceHeap &heap, LoadedModules &modules);
+  DeviceCall(GpuDevice &device, DeviceHeap &heap, LoadedModules &modules);
   ~DeviceCall();
   DeviceCall(const DeviceCall &) = delete;
   DeviceCall &operator=(const DeviceCall &) = delete;
@@ -67,7 +67,7 @@ public:
   /// The first error.
   const Status &status() const { return failure; }
 
-  Device &device;
+  GpuDevice &device;
   DeviceHeap &heap;
   LoadedModules &modules;
 

@@ -2,7 +2,7 @@
 // in a step that was run before. Every block belongs to the call in progress and is given back at its end, but those that a graph holds.
 #pragma once
 
-#include "Device.h"
+#include "GpuDevice.h"
 
 #include <map>
 #include <set>
@@ -11,7 +11,7 @@ namespace peer::runtime {
 
 class DeviceHeap {
 public:
-  explicit DeviceHeap(Device &device) : device(device) {}
+  explicit DeviceHeap(GpuDevice &device) : device(device) {}
   ~DeviceHeap();
   DeviceHeap(const DeviceHeap &) = delete;
   DeviceHeap &operator=(const DeviceHeap &) = delete;
@@ -45,7 +45,7 @@ private:
   };
   void cache(DeviceAddress address, Block &block);
 
-  Device &device;
+  GpuDevice &device;
   std::map<DeviceAddress, Block> blocks;
   std::map<uint64_t, std::set<DeviceAddress>> cached; // by size
   uint64_t cachedBytes = 0, inUse = 0, most = 0;

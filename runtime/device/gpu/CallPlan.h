@@ -9,7 +9,7 @@ namespace peer::runtime {
 
 class CallPlan {
 public:
-  CallPlan(Device &device, DeviceHeap &heap, const Entry &entry, int64_t tokens)
+  CallPlan(GpuDevice &device, DeviceHeap &heap, const Entry &entry, int64_t tokens)
       : frame(entry, tokens), buffers(device, entry, tokens), entry(entry), tokens(tokens), device(device), heap(heap) {
   }
   ~CallPlan() { dropGraph(); }
@@ -44,7 +44,7 @@ public:
 private:
   const Entry &entry;
   int64_t tokens;
-  Device &device;
+  GpuDevice &device;
   DeviceHeap &heap;
   DeviceGraph *graph = nullptr;
   bool graphCopies = false;

@@ -1,4 +1,4 @@
-"""libpeer_runtime.so through its C interface (runtime/peer_runtime.h), as another program would use it."""
+"""libpeer_runtime.so through its C interface (runtime/session/peer_runtime.h), as another program would use it."""
 import array
 import ctypes
 
@@ -42,19 +42,36 @@ class Model:
         self.lib.peer_init_parameters.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
         self.check(self.lib.peer_init_parameters(self.handle, seed))
 
+    def save(self, path):
+        self.check(self.lib.peer_save_parameters(self.handle, path.encode()))
+
+    def set_input(self, name, dtype, shape, data):
+        buffer = ctypes.create_string_buffer(data, max(len(data), 1))
+        view = TensorView(dtype.encode(), len(shape), (ctypes.c_int64 * len(shape))(*shape), ctypes.addressof(buffer), len(data))
+        self.check(self.lib.peer_set_input(self.handle, name.encode(), ctypes.byref(view)))
+
+    def output(self, name):
+        """A result of the last call, where it lies: valid until the next one."""
+        view = TensorView()
+        self.check(self.lib.peer_output(self.handle, name.encode(), ctypes.byref(view)))
+        return view
+
+    def parameter(self, name):
+        """A parameter, where it lies."""
+        view = TensorView()
+        self.check(self.lib.peer_parameter(self.handle, name.encode(), ctypes.byref(view)))
+        return view
+
     def call(self, entry, inputs, scalars, outputs):
         """Calls an entry on {name: (dtype, shape, bytes)} and {name: number}; returns such tensors for the names in `outputs`."""
         self.lib.peer_clear_inputs(self.handle)
-        for name, (dtype, shape, data) in inputs.items():
-            buffer = ctypes.create_string_buffer(data, max(len(data), 1))
-            view = TensorView(dtype.encode(), len(shape), (ctypes.c_int64 * len(shape))(*shape), ctypes.addressof(buffer), len(data))
-            self.check(self.lib.peer_set_input(self.handle, name.encode(), ctypes.byref(view)))
+        for name, tensor in inputs.items():
+            self.set_input(name, *tensor)
         for name, value in scalars.items():
             self.check(self.lib.peer_set_scalar(self.handle, name.encode(), float(value)))
         self.check(self.lib.peer_call(self.handle, entry.encode()))
         results = {}
         for name in outputs:
-            view = TensorView()
-            self.check(self.lib.peer_output(self.handle, name.encode(), ctypes.byref(view)))
+            view = self.output(name)
             results[name] = (view.dtype.decode(), [view.shape[i] for i in range(view.rank)], ctypes.string_at(view.data, view.bytes))
         return results

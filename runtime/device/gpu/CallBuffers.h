@@ -2,8 +2,8 @@
 // of a graph, and small inputs and scalars go to the device with one copy: a copy costs microseconds, whatever its size.
 #pragma once
 
-#include "CallFrame.h"
-#include "Device.h"
+#include "GpuDevice.h"
+#include "device/CallFrame.h"
 
 namespace peer::runtime {
 
@@ -13,7 +13,7 @@ public:
   /// memory than this for each.
   static constexpr uint64_t kSmallBytes = uint64_t{1} << 20;
 
-  CallBuffers(Device &device, const Entry &entry, int64_t tokens);
+  CallBuffers(GpuDevice &device, const Entry &entry, int64_t tokens);
   ~CallBuffers();
   CallBuffers(const CallBuffers &) = delete;
   CallBuffers &operator=(const CallBuffers &) = delete;
@@ -52,7 +52,7 @@ private:
   Result<DeviceAddress> allocateBlock(uint64_t bytes);
   void release();
 
-  Device &device;
+  GpuDevice &device;
   std::vector<Part> arguments, results;
   bool allocated = false;
   std::byte *memory = nullptr; // the host's side of all small parts

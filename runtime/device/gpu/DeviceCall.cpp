@@ -44,7 +44,7 @@ Result<DeviceFunction *> LoadedModules::function(const ModuleRecord::Kernel &ker
   return function;
 }
 
-DeviceCall::DeviceCall(Device &device, DeviceHeap &heap, LoadedModules &modules)
+DeviceCall::DeviceCall(GpuDevice &device, DeviceHeap &heap, LoadedModules &modules)
     : device(device), heap(heap), modules(modules), outer(inProgress) {
   inProgress = this;
 }

@@ -1,7 +1,7 @@
 // Device copies of named host tensors, and which side has the newer values.
 #pragma once
 
-#include "Device.h"
+#include "GpuDevice.h"
 #include "core/Tensor.h"
 
 namespace peer::runtime {
@@ -10,7 +10,8 @@ namespace peer::runtime {
 class DeviceMirror {
 public:
   /// `host` must outlive it. `what` is one of its tensors in messages: parameter, state, usage.
-  DeviceMirror(Device &device, TensorMap &host, std::string what) : device(device), host(host), what(std::move(what)) {}
+  DeviceMirror(GpuDevice &device, TensorMap &host, std::string what)
+      : device(device), host(host), what(std::move(what)) {}
   ~DeviceMirror();
   DeviceMirror(const DeviceMirror &) = delete;
   DeviceMirror &operator=(const DeviceMirror &) = delete;
@@ -39,7 +40,7 @@ private:
   };
   Status zero(DeviceAddress address, uint64_t bytes) { return device.fill(address, 0, 1, bytes); }
 
-  Device &device;
+  GpuDevice &device;
   TensorMap &host;
   std::string what;
   std::map<std::string, Copy, std::less<>> copies;

@@ -1,6 +1,6 @@
 """The PEER layer by its definition, over all N experts and in double precision: forward and gradients.
 
-As LAYERS.md and arXiv 2407.04153 write it, with no top-k of the halves, no tiles and no sorting: the oracle is obvious.
+As arXiv 2407.04153 writes it, with no top-k of the halves, no tiles and no sorting: the oracle is obvious.
 """
 import math
 

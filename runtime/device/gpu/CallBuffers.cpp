@@ -17,7 +17,7 @@ uint64_t bytesOf(DType dtype, const Shape &shape, int64_t tokens) {
 }
 } // namespace
 
-CallBuffers::CallBuffers(Device &device, const Entry &entry, int64_t tokens)
+CallBuffers::CallBuffers(GpuDevice &device, const Entry &entry, int64_t tokens)
     : device(device), arguments(entry.arguments.size()), results(entry.results.size()) {
   for (size_t i = 0; i < arguments.size(); ++i)
     if (const Argument &argument = entry.arguments[i]; argument.role == Role::Input || argument.role == Role::Scalar)

@@ -1,4 +1,4 @@
-#include "DeviceSession.h"
+#include "GpuSession.h"
 
 #include "CallPlan.h"
 #include "core/Allocator.h"
@@ -14,27 +14,22 @@ constexpr size_t kPlans = 8;
 bool onDevice(const Argument &argument) { return argument.role != Role::Input && argument.role != Role::Scalar; }
 } // namespace
 
-DeviceSession::DeviceSession(std::shared_ptr<Device> device, std::shared_ptr<Artifact> artifact,
-                             SessionTensors &tensors)
-    : artifact(std::move(artifact)), where(std::move(device)), blocks(*where), modules(*where, this->artifact->cubin()),
-      parameters(*where, tensors.parameters, "parameter"), states(*where, tensors.states, "state"),
-      usage(*where, tensors.usage, "usage") {}
+GpuSession::GpuSession(GpuDevice &device, std::shared_ptr<Artifact> loaded)
+    : DeviceSession(std::move(loaded)), where(device), blocks(where), modules(where, artifact->cubin()),
+      copies{DeviceMirror(where, parameters, "parameter"), DeviceMirror(where, states, "state"),
+             DeviceMirror(where, usage, "usage")} {}
 
-DeviceSession::~DeviceSession() = default;
+GpuSession::~GpuSession() = default;
 
-DeviceMirror &DeviceSession::mirror(Role role) {
-  return role == Role::Parameter ? parameters : role == Role::State ? states : usage;
-}
-
-uint64_t DeviceSession::missingBytes(const Entry &entry) const {
+uint64_t GpuSession::missingBytes(const Entry &entry) const {
   uint64_t bytes = 0;
   for (const Argument &argument : entry.arguments)
-    if (onDevice(argument) && !const_cast<DeviceSession *>(this)->mirror(argument.role).contains(argument.name))
+    if (onDevice(argument) && !mirror(argument.role).contains(argument.name))
       bytes += static_cast<uint64_t>(*byteCount(argument.dtype, argument.shape));
   return bytes;
 }
 
-Status DeviceSession::prepare(const Entry &entry) {
+Status GpuSession::prepare(const Entry &entry) {
   if (prepared.contains(&entry))
     return {};
   bool all = true;
@@ -51,20 +46,20 @@ Status DeviceSession::prepare(const Entry &entry) {
   return {};
 }
 
-Result<CallPlan *> DeviceSession::planFor(const Entry &entry, int64_t tokens) {
+Result<CallPlan *> GpuSession::planFor(const Entry &entry, int64_t tokens) {
   auto found = std::find_if(plans.begin(), plans.end(), [&](const auto &plan) { return plan->isFor(entry, tokens); });
   if (found == plans.end()) {
     if (plans.size() >= kPlans)
       plans.erase(plans.begin());
-    plans.push_back(std::make_unique<CallPlan>(*where, blocks, entry, tokens));
+    plans.push_back(std::make_unique<CallPlan>(where, blocks, entry, tokens));
   } else {
     std::rotate(found, found + 1, plans.end());
   }
   return plans.back().get();
 }
 
-Status DeviceSession::bindArguments(CallPlan &plan, const Entry &entry, const TensorMap &inputs,
-                                    std::span<const ScalarValue> values) {
+Status GpuSession::bindArguments(CallPlan &plan, const Entry &entry, const TensorMap &inputs,
+                                 std::span<const ScalarValue> values) {
   PEER_TRY(plan.buffers.allocate());
   for (size_t i = 0; i < entry.arguments.size(); ++i) {
     const Argument &argument = entry.arguments[i];
@@ -80,8 +75,8 @@ Status DeviceSession::bindArguments(CallPlan &plan, const Entry &entry, const Te
   return {};
 }
 
-Status DeviceSession::runHostCode(CallPlan &plan, const Entry &entry) {
-  DeviceCall call(*where, blocks, modules);
+Status GpuSession::runHostCode(CallPlan &plan, const Entry &entry) {
+  DeviceCall call(where, blocks, modules);
   std::string message;
   std::ranges::fill(plan.frame.results(), 0);
   if (!runGuarded(artifact->function(entry), plan.frame.arguments(), message))
@@ -89,9 +84,9 @@ Status DeviceSession::runHostCode(CallPlan &plan, const Entry &entry) {
   return call.status();
 }
 
-Status DeviceSession::capture(CallPlan &plan, const Entry &entry, int64_t tokens, bool copies) {
+Status GpuSession::capture(CallPlan &plan, const Entry &entry, int64_t tokens, bool copies) {
   plan.dropGraph();
-  PEER_TRY(where->beginCapture());
+  PEER_TRY(where.beginCapture());
   blocks.beginPinning();
   Status status = copies ? plan.buffers.send() : Status();
   if (status.ok())
@@ -102,24 +97,24 @@ Status DeviceSession::capture(CallPlan &plan, const Entry &entry, int64_t tokens
   for (const ResultView &view : readResults(entry, plan.frame.results()))
     results.insert(reinterpret_cast<DeviceAddress>(view.allocated));
   std::vector<DeviceAddress> taken = blocks.endPinning(results);
-  Result<DeviceGraph *> graph = where->endCapture();
+  Result<DeviceGraph *> graph = where.endCapture();
   if (status.ok() && graph.ok()) {
     plan.keep(*graph, copies, std::move(taken));
     return {};
   }
   if (graph.ok())
-    where->destroy(*graph);
+    where.destroy(*graph);
   blocks.unpin(taken);
   return status.ok() ? graph.status() : status;
 }
 
-Status DeviceSession::enqueue(CallPlan &plan, const Entry &entry, int64_t tokens) {
+Status GpuSession::enqueue(CallPlan &plan, const Entry &entry, int64_t tokens) {
   const ProfileRecording *recording = ProfileRecording::ofThisThread();
   bool timesCall = recording && recording->grain == ProfileGrain::Calls;
   bool timesKernels = recording && !timesCall;
   // A call whose time is asked for is one without its copies.
   bool copies = !timesCall;
-  if (!timesKernels && where->capturesGraphs() && plan.calls > 0 && !plan.refusesGraph && !plan.hasGraph(copies)) {
+  if (!timesKernels && where.capturesGraphs() && plan.calls > 0 && !plan.refusesGraph && !plan.hasGraph(copies)) {
     // What cannot be recorded can still be run; if something else is wrong, running it will say so.
     plan.refusesGraph = !capture(plan, entry, tokens, copies).ok();
     blocks.giveAll();
@@ -131,29 +126,29 @@ Status DeviceSession::enqueue(CallPlan &plan, const Entry &entry, int64_t tokens
     return plan.launchGraph();
   PEER_TRY(plan.buffers.send());
   if (timesCall)
-    PEER_TRY(where->mark(0));
+    PEER_TRY(where.mark(0));
   PEER_TRY(replays ? plan.launchGraph() : runHostCode(plan, entry));
   if (recording)
-    PEER_TRY(where->mark(-1));
+    PEER_TRY(where.mark(-1));
   if (!replays)
     plan.resultsOfFrame();
   return fetchResults(plan, entry, tokens, plan.results());
 }
 
-Status DeviceSession::execute(CallPlan &plan, const Entry &entry, int64_t tokens) {
+Status GpuSession::execute(CallPlan &plan, const Entry &entry, int64_t tokens) {
   Status status = enqueue(plan, entry, tokens);
   // A launch's own error may only show now, and then it came first.
-  Status late = where->synchronize();
+  Status late = where.synchronize();
   PEER_TRY(status);
   PEER_TRY(late);
   if (ProfileRecording *recording = ProfileRecording::ofThisThread()) {
-    PEER_TRY_ASSIGN(std::vector<ProfileMark> marks, where->takeMarks());
+    PEER_TRY_ASSIGN(std::vector<ProfileMark> marks, where.takeMarks());
     recording->marks.insert(recording->marks.end(), marks.begin(), marks.end());
   }
   return {};
 }
 
-Status DeviceSession::fetchResults(CallPlan &plan, const Entry &entry, int64_t tokens, std::span<const int64_t> words) {
+Status GpuSession::fetchResults(CallPlan &plan, const Entry &entry, int64_t tokens, std::span<const int64_t> words) {
   std::vector<ResultView> views = readResults(entry, words);
   PEER_TRY(checkResults(entry, views, tokens));
   for (size_t i = 0; i < views.size(); ++i)
@@ -161,7 +156,7 @@ Status DeviceSession::fetchResults(CallPlan &plan, const Entry &entry, int64_t t
   return {};
 }
 
-Result<TensorMap> DeviceSession::takeResults(CallPlan &plan, const Entry &entry) {
+Result<TensorMap> GpuSession::takeResults(CallPlan &plan, const Entry &entry) {
   std::vector<ResultView> views = readResults(entry, plan.results());
   TensorMap results;
   for (size_t i = 0; i < views.size(); ++i) {
@@ -173,8 +168,8 @@ Result<TensorMap> DeviceSession::takeResults(CallPlan &plan, const Entry &entry)
   return results;
 }
 
-Result<TensorMap> DeviceSession::call(const Entry &entry, int64_t tokens, const TensorMap &inputs,
-                                      std::span<const ScalarValue> values) {
+Result<TensorMap> GpuSession::call(const Entry &entry, int64_t tokens, const TensorMap &inputs,
+                                   std::span<const ScalarValue> values) {
   PEER_TRY_ASSIGN(CallPlan * plan, planFor(entry, tokens));
   Status status = bindArguments(*plan, entry, inputs, values);
   if (status.ok()) {
