@@ -2,6 +2,7 @@
 
 #include "Accumulation.h"
 
+#include "core/Memory.h"
 #include "device/CallFrame.h"
 #include "lm/DataEntry.h"
 
@@ -71,14 +72,15 @@ Status Accumulation::checkRoom(const Session &session, const Entry &train, int64
                          ": take a smaller --accumulate");
   for (const Parameter &parameter : session.manifest().parameters)
     models += bytesOf(parameter.dtype, parameter.shape);
-  // Parameters, states and sums are a device's own; rows go through the host.
-  uint64_t needed = session.device() ? kept : models + sums + kept, available = availableMemory();
+  // Parameters, states and sums may lie on a device; rows go through the host.
+  bool allHere = session.device().place().empty();
+  uint64_t needed = allHere ? models + sums + kept : kept, available = availableMemory();
   if (needed <= available)
     return {};
   return Status::error(session.path(), " needs ", bytesText(needed), " for ",
-                       session.device() ? "" : "parameters, optimizer state and ", "gradients of ", count,
-                       " micro-batches (", bytesText(sums), " of sums, ", bytesText(kept), " of rows), ",
-                       bytesText(available), " available");
+                       allHere ? "parameters, optimizer state and " : "", "gradients of ", count, " micro-batches (",
+                       bytesText(sums), " of sums, ", bytesText(kept), " of rows), ", bytesText(available),
+                       " available");
 }
 
 Status Accumulation::prepare(Session &session, int64_t tokens) {

@@ -1,8 +1,8 @@
 //===- AccumulateGradients.cpp - a training step in two entries ----------===//
 
-#include "Passes.h"
-#include "TokenFlow.h"
 #include "TrainingStep.h"
+#include "passes/Passes.h"
+#include "passes/TokenFlow.h"
 
 #include "llvm/ADT/StringMap.h"
 

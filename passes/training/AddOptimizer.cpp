@@ -1,8 +1,8 @@
 //===- AddOptimizer.cpp - the training step of a loss --------------------===//
 
-#include "Passes.h"
 #include "TrainingStep.h"
 #include "dialect/Differentiation.h"
+#include "passes/Passes.h"
 
 using namespace mlir;
 using namespace peer;

@@ -1,7 +1,7 @@
 //===- Optimizers.h - what passes ask of an optimizer's attribute --------===//
 
-#ifndef PEER_PASSES_OPTIMIZERS_H
-#define PEER_PASSES_OPTIMIZERS_H
+#ifndef PEER_PASSES_TRAINING_OPTIMIZERS_H
+#define PEER_PASSES_TRAINING_OPTIMIZERS_H
 
 #include "dialect/PeerOps.h"
 
@@ -16,4 +16,4 @@ llvm::SmallVector<llvm::StringRef> getStateNames(mlir::Attribute optimizer);
 
 } // namespace peer
 
-#endif // PEER_PASSES_OPTIMIZERS_H
+#endif // PEER_PASSES_TRAINING_OPTIMIZERS_H

@@ -1,9 +1,9 @@
 //===- TrainingLoss.cpp - the loss of a training step and its gradients --===//
 
-#include "Differentiate.h"
 #include "Optimizers.h"
-#include "Passes.h"
 #include "TrainingStep.h"
+#include "passes/Differentiate.h"
+#include "passes/Passes.h"
 
 using namespace mlir;
 using namespace peer;

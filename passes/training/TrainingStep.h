@@ -6,10 +6,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef PEER_PASSES_TRAININGSTEP_H
-#define PEER_PASSES_TRAININGSTEP_H
+#ifndef PEER_PASSES_TRAINING_TRAININGSTEP_H
+#define PEER_PASSES_TRAINING_TRAININGSTEP_H
 
-#include "Entries.h"
+#include "passes/Entries.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
@@ -124,4 +124,4 @@ llvm::LogicalResult buildAccumulation(TrainOp request, mlir::func::FuncOp loss);
 
 } // namespace peer
 
-#endif // PEER_PASSES_TRAININGSTEP_H
+#endif // PEER_PASSES_TRAINING_TRAININGSTEP_H

@@ -2,7 +2,7 @@
 
 #include "TrainingStep.h"
 #include "Optimizers.h"
-#include "Passes.h"
+#include "passes/Passes.h"
 
 using namespace mlir;
 using namespace peer;
