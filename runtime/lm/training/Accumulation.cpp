@@ -72,13 +72,13 @@ Status Accumulation::checkRoom(const Session &session, const Entry &train, int64
                          ": take a smaller --accumulate");
   for (const Parameter &parameter : session.manifest().parameters)
     models += bytesOf(parameter.dtype, parameter.shape);
-  // Parameters, states and sums may lie on a device; rows go through the host.
-  bool allHere = session.device().place().empty();
-  uint64_t needed = allHere ? models + sums + kept : kept, available = availableMemory();
+  // Parameters, states and sums are a device's own; rows go through the host.
+  bool apart = !session.device().place().empty();
+  uint64_t needed = apart ? kept : models + sums + kept, available = availableMemory();
   if (needed <= available)
     return {};
   return Status::error(session.path(), " needs ", bytesText(needed), " for ",
-                       allHere ? "parameters, optimizer state and " : "", "gradients of ", count, " micro-batches (",
+                       apart ? "" : "parameters, optimizer state and ", "gradients of ", count, " micro-batches (",
                        bytesText(sums), " of sums, ", bytesText(kept), " of rows), ", bytesText(available),
                        " available");
 }

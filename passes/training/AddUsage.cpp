@@ -1,7 +1,7 @@
 //===- AddUsage.cpp - entries count which experts are used ---------------===//
 
-#include "Entries.h"
-#include "Passes.h"
+#include "passes/Entries.h"
+#include "passes/Passes.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "llvm/ADT/MapVector.h"
