@@ -11,6 +11,9 @@
  *   prefill   tokens: i32 [T]            position: i32 []                     logits: f32 [T, V]
  *   decode    tokens: i32 [1]            position: i32 []                     logits: f32 [1, V]
  *
+ * An artifact of peer-opt --accumulate has the step of train in two parts, too, accumulate and update, so that gradients can be summed over
+ * calls: runtime/README.md says how.
+ *
  * A call, without its checks:
  *
  *   peer_artifact *model;
