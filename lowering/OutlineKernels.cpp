@@ -89,7 +89,7 @@ struct OutlineKernels : peer::impl::OutlineKernelsBase<OutlineKernels> {
         if (auto mark = dyn_cast<MarkOp>(op))
           name = mark.getKernel().str();
         else if (isKernel(&op))
-          outline(&op, name, symbols);
+          outline(&op, isa<linalg::CopyOp>(op) ? StringRef("copy") : StringRef(name), symbols);
       }
     }
   }

@@ -48,7 +48,10 @@ std::string findFault(Type type) {
   constexpr int64_t kMostElements = int64_t(1) << 40;
   int64_t elements = 1;
   for (int64_t size : tensor.getShape()) {
-    if (ShapedType::isDynamic(size) || size == 0)
+    // Loops over nothing and means of nothing are what no model means.
+    if (size == 0)
+      return "a tensor whose dimensions are '?' or at least 1";
+    if (ShapedType::isDynamic(size))
       continue;
     if (size > kMostElements / elements)
       return "a tensor of at most 2^40 elements";

@@ -30,7 +30,7 @@ func.func @f(%x: tensor<?x8xf32> {peer.name = "x"}) -> (tensor<?x8xf32> {peer.na
 // -----
 // slices with steps, used and returned
 func.func @f(%x: tensor<?x6xf32> {peer.name = "x"}, %z: tensor<6x4xf32> {peer.name = "z"})
-    -> (tensor<?x2xf32> {peer.name = "a"}, tensor<?x3xf32> {peer.name = "b"}, tensor<?x3xf32> {peer.name = "c"}, tensor<2x4xf32> {peer.name = "d"}, tensor<6xf32> {peer.name = "e"}) {
+    -> (tensor<?x2xf32> {peer.name = "a"}, tensor<?x3xf32> {peer.name = "b"}, tensor<?x3xf32> {peer.name = "c"}, tensor<2x4xf32> {peer.name = "d"}, tensor<6xf32> {peer.name = "e"}, tensor<?x1xf32> {peer.name = "g"}) {
   %c0 = arith.constant 0 : index
   %t = tensor.dim %x, %c0 : tensor<?x6xf32>
   %a = tensor.extract_slice %x[0, 1] [%t, 2] [1, 1] : tensor<?x6xf32> to tensor<?x2xf32>
@@ -39,7 +39,8 @@ func.func @f(%x: tensor<?x6xf32> {peer.name = "x"}, %z: tensor<6x4xf32> {peer.na
   %c = peer.linear %b, %w : tensor<?x3xf32>, tensor<3x3xf32>
   %d = tensor.extract_slice %z[1, 0] [2, 4] [2, 1] : tensor<6x4xf32> to tensor<2x4xf32>
   %e = tensor.extract_slice %z[0, 3] [6, 1] [1, 1] : tensor<6x4xf32> to tensor<6xf32>
-  return %a, %b, %c, %d, %e : tensor<?x2xf32>, tensor<?x3xf32>, tensor<?x3xf32>, tensor<2x4xf32>, tensor<6xf32>
+  %g = tensor.extract_slice %c[0, 1] [%t, 1] [1, 1] : tensor<?x3xf32> to tensor<?x1xf32>
+  return %a, %b, %c, %d, %e, %g : tensor<?x2xf32>, tensor<?x3xf32>, tensor<?x3xf32>, tensor<2x4xf32>, tensor<6xf32>, tensor<?x1xf32>
 }
 // -----
 // math on narrow floats
