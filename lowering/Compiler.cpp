@@ -250,12 +250,13 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   Explanation explanation;
   if (options.explain != Explain::No && failed(explanation.listen(context)))
     return failure();
-  if (failed(runPipeline("to graph level", buildGraphPipeline)))
+  GraphOptions graph{!options.internalOps, options.accumulate};
+  if (failed(runPipeline("to graph level", [&](OpPassManager &pm) { buildGraphPipeline(pm, graph); })))
     return failure();
   if (options.stage == Stage::Graph)
     return printModule();
   Fingerprints fingerprints = takeFingerprints(*module);
-  if (failed(runPipeline("to tiled level", [&](OpPassManager &pm) { buildTiledPipeline(pm, (*target)->tileSizes()); })))
+  if (failed(runPipeline("to tiled level", [&](OpPassManager &pm) { buildTiledPipeline(pm, **target); })))
     return failure();
   if (options.stage == Stage::Tiled)
     return printModule();
@@ -267,7 +268,7 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   for (func::FuncOp function : module->getOps<func::FuncOp>())
     if (function.isPublic())
       function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(), UnitAttr::get(&context));
-  if (failed(runPipeline("to buffers", buildBufferPipeline)))
+  if (failed(runPipeline("to buffers", [&](OpPassManager &pm) { buildBufferPipeline(pm, **target); })))
     return failure();
   if (options.explain != Explain::No)
     explanation.noteKernels(*module, manifest->entries);

@@ -1,6 +1,8 @@
 //===- LowerOps.cpp - buffer-form ops to loops or vectors, marks to calls -===//
 
+#include "NarrowFloats.h"
 #include "Passes.h"
+#include "artifact/format.h"
 #include "dialect/PeerOps.h"
 #include "lowering/emit/Calls.h"
 #include "lowering/emit/Lowerings.h"
@@ -67,7 +69,7 @@ struct LowerToVectors : peer::impl::LowerToVectorsBase<LowerToVectors> {
 
 struct LowerMarks : peer::impl::LowerMarksBase<LowerMarks> {
   void runOnOperation() override {
-    constexpr StringLiteral hook = "peer_rt_mark";
+    constexpr StringLiteral hook = format::symbol::kMark;
     ModuleOp module = getOperation();
     SmallVector<MarkOp> marks;
     module.walk([&](MarkOp op) { marks.push_back(op); });
@@ -86,6 +88,7 @@ struct LowerMarks : peer::impl::LowerMarksBase<LowerMarks> {
 
 struct ExpandMath : peer::impl::ExpandMathBase<ExpandMath> {
   void runOnOperation() override {
+    expandNarrowFloats(getOperation());
     RewritePatternSet patterns(&getContext());
     populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
       // sin and cos lose all accuracy for large angles there; rotary positions reach tens of thousands.

@@ -2,6 +2,7 @@
 
 #include "Manifest.h"
 
+#include "artifact/format.h"
 #include "passes/Checks.h"
 #include "passes/Entries.h"
 
@@ -12,6 +13,7 @@
 
 using namespace mlir;
 namespace json = llvm::json;
+namespace key = peer::format::key;
 
 namespace peer {
 
@@ -19,7 +21,7 @@ static json::Array shapeOf(RankedTensorType type) {
   json::Array shape;
   for (int64_t size : type.getShape()) {
     if (ShapedType::isDynamic(size))
-      shape.push_back("T");
+      shape.push_back(format::kTokens);
     else
       shape.push_back(size);
   }
@@ -34,18 +36,18 @@ static std::string dtypeOf(RankedTensorType type) {
 }
 
 static json::Object describeTensor(StringRef name, RankedTensorType type) {
-  return json::Object{{"name", name}, {"dtype", dtypeOf(type)}, {"shape", shapeOf(type)}};
+  return json::Object{{key::kName, name}, {key::kDType, dtypeOf(type)}, {key::kShape, shapeOf(type)}};
 }
 
 static json::Object describeInit(InitAttr init) {
   double a = init.getA().getValueAsDouble(), b = init.getB().getValueAsDouble();
   switch (init.getKind()) {
   case InitKind::Normal:
-    return json::Object{{"kind", "normal"}, {"mean", a}, {"std", b}};
+    return json::Object{{key::kKind, format::init::kNormal}, {key::kMean, a}, {key::kStd, b}};
   case InitKind::Uniform:
-    return json::Object{{"kind", "uniform"}, {"low", a}, {"high", b}};
+    return json::Object{{key::kKind, format::init::kUniform}, {key::kLow, a}, {key::kHigh, b}};
   case InitKind::Constant:
-    return json::Object{{"kind", "constant"}, {"value", a}};
+    return json::Object{{key::kKind, format::init::kConstant}, {key::kValue, a}};
   }
   llvm_unreachable("all initialisers are listed");
 }
@@ -99,17 +101,17 @@ FailureOr<json::Object> ManifestBuilder::describeArgument(func::FuncOp function,
     return function.emitError("argument ")
            << i << " of entry @" << function.getName() << " must be a tensor with a name and a role";
   json::Object argument = describeTensor(name, type);
-  argument["role"] = role;
-  argument["updated"] = updated.contains(i);
+  argument[key::kRole] = role;
+  argument[key::kUpdated] = updated.contains(i);
   if (Attribute range = function.getArgAttr(i, attrs::kRange))
-    argument["range"] = numbers(integers(range));
+    argument[key::kRange] = numbers(integers(range));
   if (Attribute grid = function.getArgAttr(i, attrs::kGrid))
-    argument["grid"] = numbers(integers(grid));
+    argument[key::kGrid] = numbers(integers(grid));
   if (ParameterAttr parameter = getParameter(function, i); parameter && seen.try_emplace(name, true).second) {
     json::Object description = describeTensor(name, type);
-    description["group"] = parameter.getGroup().getValue();
-    description["trainable"] = parameter.getTrainable();
-    description["init"] = describeInit(parameter.getInit());
+    description[key::kGroup] = parameter.getGroup().getValue();
+    description[key::kTrainable] = parameter.getTrainable();
+    description[key::kInit] = describeInit(parameter.getInit());
     parameters.push_back(std::move(description));
   }
   return argument;
@@ -128,8 +130,8 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
       return function.emitError("result ") << i << " of entry @" << function.getName() << " must be a tensor";
     json::Object result = describeTensor(getResultName(function, i), type);
     if (auto check = function.getResultAttrOfType<DictionaryAttr>(i, attrs::kCheck))
-      result["check"] = json::Object{{"what", cast<StringAttr>(check.get("what")).str()},
-                                     {"range", numbers(integers(check.get("range")))}};
+      result[key::kCheck] = json::Object{{key::kWhat, cast<StringAttr>(check.get("what")).str()},
+                                         {key::kRange, numbers(integers(check.get("range")))}};
     results.push_back(std::move(result));
   }
   bool dynamic = false;
@@ -142,17 +144,18 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
   }
   function.walk([&](MarkOp mark) {
     if (int64_t(mark.getIndex()) >= 0)
-      kernels.push_back(json::Object{
-          {"name", mark.getKernel()}, {"bytes", numbers(mark.getBytes())}, {"flops", numbers(mark.getFlops())}});
+      kernels.push_back(json::Object{{key::kName, mark.getKernel()},
+                                     {key::kBytes, numbers(mark.getBytes())},
+                                     {key::kFlops, numbers(mark.getFlops())}});
   });
   json::Object dims;
   if (dynamic) {
     json::Object tokens;
     auto multiple = function->getAttrOfType<IntegerAttr>(attrs::kMultipleOf);
-    tokens["multiple_of"] = multiple ? multiple.getInt() : 1;
+    tokens[key::kMultipleOf] = multiple ? multiple.getInt() : 1;
     if (auto max = function->getAttrOfType<IntegerAttr>(attrs::kMaxTokens))
-      tokens["max"] = max.getInt();
-    dims["T"] = std::move(tokens);
+      tokens[key::kMax] = max.getInt();
+    dims[format::kTokens] = std::move(tokens);
   }
   auto text = [&](StringRef name) -> std::string {
     auto attribute = function->getAttrOfType<StringAttr>(name);
@@ -161,15 +164,15 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
   std::string symbol = toSymbol(function.getName());
   EntrySignature signature{function.getName().str(), "entry_" + symbol, "peer_entry_" + symbol,
                            function.getNumArguments(), unsigned(results.size())};
-  entries.push_back(json::Object{{"name", signature.name},
-                                 {"symbol", signature.symbol},
-                                 {"kind", text(attrs::kKind)},
-                                 {"of", text(attrs::kOf)},
-                                 {"fingerprint", fingerprints.lookup(signature.name)},
-                                 {"dims", std::move(dims)},
-                                 {"arguments", std::move(arguments)},
-                                 {"results", std::move(results)},
-                                 {"kernels", std::move(kernels)}});
+  entries.push_back(json::Object{{key::kName, signature.name},
+                                 {key::kSymbol, signature.symbol},
+                                 {key::kKind, text(attrs::kKind)},
+                                 {key::kOf, text(attrs::kOf)},
+                                 {key::kFingerprint, fingerprints.lookup(signature.name)},
+                                 {key::kDims, std::move(dims)},
+                                 {key::kArguments, std::move(arguments)},
+                                 {key::kResults, std::move(results)},
+                                 {key::kKernels, std::move(kernels)}});
   signatures.push_back(std::move(signature));
   return success();
 }
@@ -179,17 +182,17 @@ static json::Array describeGroups(ModuleOp module) {
   auto list = module->getAttrOfType<ArrayAttr>(attrs::kGroups);
   for (Attribute element : list ? list.getValue() : ArrayRef<Attribute>()) {
     auto group = cast<DictionaryAttr>(element);
-    groups.push_back(json::Object{{"name", cast<StringAttr>(group.get("name")).str()},
-                                  {"optimizer", cast<StringAttr>(group.get("optimizer")).str()},
-                                  {"learning_rate", cast<FloatAttr>(group.get("learning_rate")).getValueAsDouble()},
-                                  {"lazy", cast<BoolAttr>(group.get("lazy")).getValue()}});
+    groups.push_back(json::Object{{key::kName, cast<StringAttr>(group.get("name")).str()},
+                                  {key::kOptimizer, cast<StringAttr>(group.get("optimizer")).str()},
+                                  {key::kLearningRate, cast<FloatAttr>(group.get("learning_rate")).getValueAsDouble()},
+                                  {key::kLazy, cast<BoolAttr>(group.get("lazy")).getValue()}});
   }
   return groups;
 }
 
-static uint64_t fnv1a(StringRef bytes, uint64_t hash = 0xcbf29ce484222325ull) {
+static uint64_t fnv1a(StringRef bytes, uint64_t hash = format::kFnvStart) {
   for (unsigned char byte : bytes)
-    hash = (hash ^ byte) * 0x100000001b3ull;
+    hash = (hash ^ byte) * format::kFnvPrime;
   return hash;
 }
 
@@ -222,14 +225,14 @@ FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const Finger
       return failure();
   if (builder.signatures.empty())
     return module.emitError("a model needs at least one public function");
-  json::Object root{{"format", 1},
-                    {"compiler", "peer-opt " PEER_VERSION},
+  json::Object root{{key::kFormat, format::kManifestVersion},
+                    {key::kCompiler, "peer-opt " PEER_VERSION},
                     // A file may have any bytes as its name.
-                    {"model", json::fixUTF8(model)},
-                    {"target", target.describe()},
-                    {"parameters", std::move(builder.parameters)},
-                    {"groups", describeGroups(module)},
-                    {"entries", std::move(builder.entries)}};
+                    {key::kModel, json::fixUTF8(model)},
+                    {key::kTarget, target.describe()},
+                    {key::kParameters, std::move(builder.parameters)},
+                    {key::kGroups, describeGroups(module)},
+                    {key::kEntries, std::move(builder.entries)}};
   Manifest manifest;
   llvm::raw_string_ostream(manifest.json) << llvm::formatv("{0:2}", json::Value(std::move(root)));
   manifest.entries = std::move(builder.signatures);
@@ -245,11 +248,12 @@ void renameEntries(ModuleOp module, ArrayRef<EntrySignature> entries) {
 std::string packArtifact(StringRef sharedObject, StringRef manifest) {
   std::string bytes = (sharedObject + manifest).str();
   uint64_t checksum = fnv1a(bytes);
-  char footer[48] = "PEERART";
-  llvm::support::endian::write32le(footer + 8, 1);
-  llvm::support::endian::write64le(footer + 16, sharedObject.size());
-  llvm::support::endian::write64le(footer + 24, manifest.size());
-  llvm::support::endian::write64le(footer + 32, checksum);
+  char footer[format::kFooterBytes] = {};
+  llvm::copy(format::kMagic, footer);
+  llvm::support::endian::write32le(footer + format::kVersionAt, format::kVersion);
+  llvm::support::endian::write64le(footer + format::kObjectBytesAt, sharedObject.size());
+  llvm::support::endian::write64le(footer + format::kManifestBytesAt, manifest.size());
+  llvm::support::endian::write64le(footer + format::kChecksumAt, checksum);
   bytes.append(footer, sizeof(footer));
   return bytes;
 }

@@ -68,7 +68,8 @@ void DecodeBuilder::addArguments(EntryBuilder &entry) {
   Block &body = forward.getBody().front();
   auto tokensType = RankedTensorType::get({tokensPerCall}, builder.getI32Type());
   mapping.map(body.getArgument(0), entry.addArgument(tokensType, body.getArgument(0).getLoc(), "tokens", role::kInput));
-  position = entry.addArgument(RankedTensorType::get({}, builder.getI32Type()), loc, "position", role::kScalar);
+  position =
+      entry.addArgument(RankedTensorType::get({}, builder.getI32Type()), loc, format::name::kPosition, role::kScalar);
   for (unsigned i = 1; i < forward.getNumArguments(); ++i)
     mapping.map(body.getArgument(i), entry.addArgumentLike(forward, i));
   for (AttentionOp attention : body.getOps<AttentionOp>()) {

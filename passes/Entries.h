@@ -9,6 +9,7 @@
 #ifndef PEER_PASSES_ENTRIES_H
 #define PEER_PASSES_ENTRIES_H
 
+#include "artifact/format.h"
 #include "dialect/PeerOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -16,24 +17,9 @@
 
 namespace peer {
 
-/// Values of `peer.role`.
-namespace role {
-constexpr llvm::StringLiteral kInput = "input";
-constexpr llvm::StringLiteral kParameter = "parameter";
-constexpr llvm::StringLiteral kState = "state";
-constexpr llvm::StringLiteral kUsage = "usage";
-constexpr llvm::StringLiteral kScalar = "scalar";
-} // namespace role
-
-/// Values of `peer.kind`.
-namespace kind {
-constexpr llvm::StringLiteral kForward = "forward";
-constexpr llvm::StringLiteral kGradient = "gradient";
-constexpr llvm::StringLiteral kLoss = "loss";
-constexpr llvm::StringLiteral kTrain = "train";
-constexpr llvm::StringLiteral kPrefill = "prefill";
-constexpr llvm::StringLiteral kDecode = "decode";
-} // namespace kind
+/// Values of `peer.role` and `peer.kind`: the manifest's.
+namespace role = format::role;
+namespace kind = format::kind;
 
 /// Builds one entry: its arguments, then its body through `builder`, then its
 /// results. An entry that is not finished is erased again.

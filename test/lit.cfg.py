@@ -8,7 +8,7 @@ import lit.formats
 config.name = "peer"
 config.test_format = lit.formats.ShTest(execute_external=True)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["unit", "bench", "inputs", "seeds"]
+config.excludes = ["unit", "bench", "inputs", "seeds", "support"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.build_dir, "test")
 
@@ -46,5 +46,6 @@ if shutil.which("ptxas", path=os.pathsep.join(toolkits + [os.environ["PATH"], "/
 config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.build_dir, "bin"), config.llvm_tools_dir, os.environ["PATH"]])
 config.environment["OMP_NUM_THREADS"] = "2"
-# Helpers import each other; the source tree stays clean.
+# Helpers import each other and those that all tests share; the source tree stays clean.
+config.environment["PYTHONPATH"] = os.path.join(config.test_source_root, "support")
 config.environment["PYTHONDONTWRITEBYTECODE"] = "1"

@@ -1,6 +1,7 @@
 //===- Calls.cpp - calls of the runtime, shared expressions --------------===//
 
 #include "Calls.h"
+#include "artifact/format.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -40,7 +41,7 @@ void LoopBuilder::sgemm(Value a, bool transposeA, Value b, bool transposeB, Valu
   MatrixOperand ma = matrixOperand(*this, a), mb = matrixOperand(*this, b), mc = matrixOperand(*this, c);
   Value m = peer::toI64(*this, dim(c, 0)), n = peer::toI64(*this, dim(c, 1));
   Value k = peer::toI64(*this, dim(a, transposeA ? 0 : 1));
-  callHook(*this, "peer_rt_sgemm",
+  callHook(*this, format::symbol::kSgemm,
            {flag(transposeA), flag(transposeB), m, n, k, f32(alpha), ma.pointer, ma.stride, mb.pointer, mb.stride,
             f32(beta), mc.pointer, mc.stride});
 }

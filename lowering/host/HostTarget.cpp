@@ -2,10 +2,13 @@
 
 #include "HostTarget.h"
 
+#include "artifact/format.h"
+
 #include "Cpu.h"
 #include "ObjectCode.h"
 #include "lowering/Passes.h"
 #include "lowering/cpu/TileModel.h"
+#include "passes/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -25,11 +28,18 @@ public:
   HostTarget(CpuTarget cpu, const TargetOptions &options) : cpu(std::move(cpu)), options(options) {}
 
   std::string name() const override { return "cpu:" + cpu.cpu; }
+  void prepareTiling(OpPassManager &) const override {}
+  void prepareBuffers(OpPassManager &pm) const override {
+    // A tile's scores are in cache, and there is an emitter for each of the three.
+    pm.addNestedPass<func::FuncOp>(createDecomposeRoutes());
+  }
   TileSizeModel tileSizes() const override { return createCpuTileSizeModel(); }
   void buildKernelPipeline(OpPassManager &pm) const override;
   void buildLLVMPipeline(OpPassManager &pm) const override;
   json::Object describe() const override {
-    return json::Object{{"device", "cpu"}, {"cpu", cpu.cpu}, {"features", json::Array(cpu.required)}};
+    return json::Object{{format::key::kDevice, format::device::kCpu},
+                        {format::key::kCpu, cpu.cpu},
+                        {format::key::kFeatures, json::Array(cpu.required)}};
   }
   llvm::Expected<std::string> printIR(ModuleOp module, ArrayRef<EntrySignature> entries) const override;
   llvm::Expected<std::string> printAssembly(ModuleOp module, ArrayRef<EntrySignature> entries) const override;

@@ -2,6 +2,8 @@
 
 #include "NvidiaTarget.h"
 
+#include "artifact/format.h"
+
 #include "Architecture.h"
 #include "DeviceCode.h"
 #include "Ptxas.h"
@@ -26,12 +28,16 @@ public:
       : gpu(std::move(gpu)), host(std::move(host)), options(options) {}
 
   std::string name() const override { return gpu.arch; }
+  void prepareTiling(OpPassManager &pm) const override { prepareGpuTiling(pm, options.plainLoops); }
+  void prepareBuffers(OpPassManager &) const override {}
   TileSizeModel tileSizes() const override { return createGpuTileSizeModel(); }
   void buildKernelPipeline(OpPassManager &pm) const override { buildGpuKernelPipeline(pm, options.plainLoops); }
   void buildLLVMPipeline(OpPassManager &pm) const override;
   json::Object describe() const override {
-    return json::Object{
-        {"device", "cuda"}, {"arch", gpu.arch}, {"cpu", host.cpu}, {"features", json::Array(host.required)}};
+    return json::Object{{format::key::kDevice, format::device::kCuda},
+                        {format::key::kArch, gpu.arch},
+                        {format::key::kCpu, host.cpu},
+                        {format::key::kFeatures, json::Array(host.required)}};
   }
   llvm::Expected<std::string> printIR(ModuleOp module, ArrayRef<EntrySignature>) const override {
     return deviceIROf(module);
@@ -94,7 +100,7 @@ llvm::Expected<SmallString<0>> NvidiaTarget::machineCode(Ptxas &ptxas) const {
     return SmallString<0>();
   }
   llvm::LLVMContext context;
-  auto module = buildDataModule(context, "peer_cubin", *cubin, host);
+  auto module = buildDataModule(context, format::symbol::kCubin, *cubin, host);
   if (!module)
     return module.takeError();
   return generateCode(**module, host, Effort::Quick, /*assembly=*/false);

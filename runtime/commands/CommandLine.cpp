@@ -4,6 +4,7 @@
 #include "ProgressOutput.h"
 #include "core/Printable.h"
 #include "core/Threads.h"
+#include "device/Devices.h"
 #include "lm/Checkpoint.h"
 
 #include <algorithm>
@@ -46,9 +47,9 @@ std::string sentenceOf(const CLI::ParseError &error) {
 }
 
 int runAction(CommandContext &context) {
-  if (const std::string &device = context.device;
-      !device.empty() && device != "cpu" && device != "cuda" && device != "sim")
-    return fail(concat("unknown device '", device, "' (known: cpu, cuda, sim)"));
+  if (!context.device.empty())
+    if (Result<const DeviceKind *> kind = findDevice(context.device); !kind.ok())
+      return fail(kind.message());
   if (context.threads > 0)
     setThreads(context.threads);
   try {
@@ -80,11 +81,10 @@ void addCommonOptions(CLI::App &command, CommandContext &context) {
                   "quota lets run)")
       ->type_name("N")
       ->check(CLI::Range(1, kMostThreads).description(""));
-  command
-      .add_option("--device", context.device,
-                  "Where to run: cpu; for models compiled for GPUs cuda, or sim, which executes their kernels on the "
-                  "CPU and reports "
-                  "what they do wrong [what MODEL was compiled for]")
+  std::string devices;
+  for (const DeviceKind &kind : deviceKinds())
+    devices += concat(devices.empty() ? "" : "; ", kind.name, ", ", kind.help);
+  command.add_option("--device", context.device, concat("Where to run: ", devices, " [what MODEL was compiled for]"))
       ->type_name("NAME");
 }
 

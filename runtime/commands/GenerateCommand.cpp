@@ -4,6 +4,7 @@
 #include "ModelFile.h"
 #include "OptionChecks.h"
 
+#include "core/Memory.h"
 #include "core/Printable.h"
 #include "lm/Generate.h"
 #include "lm/Progress.h"

@@ -1,6 +1,7 @@
 #include "Commands.h"
 #include "ModelFile.h"
 #include "core/Outputs.h"
+#include "device/Devices.h"
 #include "session/Session.h"
 
 #include <cstdio>

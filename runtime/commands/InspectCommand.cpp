@@ -1,8 +1,10 @@
 #include "Commands.h"
 #include "ModelFile.h"
 #include "Table.h"
+#include "core/Memory.h"
 #include "core/Printable.h"
 #include "model/Artifact.h"
+#include "model/CpuFeatures.h"
 #include "model/Safetensors.h"
 
 #include <cstdio>

@@ -1,8 +1,8 @@
 // Descriptions are compiled by running peer-opt: no code of the compiler is linked here.
 #include "ModelFile.h"
 
-#include "device/cuda/CudaArch.h"
-#include "model/Random.h"
+#include "core/Hash.h"
+#include "device/Devices.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -25,8 +25,6 @@ namespace fs = std::filesystem;
 namespace {
 // What the user has been told of already: there is nothing to add.
 constexpr const char *kReported = "";
-// The simulator executes what any of these GPUs does.
-constexpr const char *kSimulatedArch = "sm_90";
 // Artifacts that are kept, those used last: a description is compiled again after each change.
 constexpr size_t kMostKept = 64;
 
@@ -143,12 +141,6 @@ Status runCompiler(const fs::path &program, std::vector<std::string> arguments) 
   return status == 0 ? Status() : Status::error(kReported);
 }
 
-Result<std::string> targetOf(const std::string &device) {
-  if (device == "sim")
-    return std::string(kSimulatedArch);
-  return device == "cuda" ? cudaArch() : std::string("cpu");
-}
-
 /// The cache's name of an artifact, without its directory.
 std::string artifactName(const std::string &model, uint64_t content, uint64_t rest) {
   char hash[40];
@@ -161,7 +153,7 @@ Result<ModelHandle> compile(const std::string &model, const std::string &target,
                             const std::vector<std::string> &options) {
   PEER_TRY_ASSIGN(fs::path compiler, findCompiler(model));
   PEER_TRY_ASSIGN(std::string text, readFile(model));
-  uint64_t content = addText(kFnvStart, text), rest = kFnvStart;
+  uint64_t content = addText(format::kFnvStart, text), rest = format::kFnvStart;
   for (const std::string &part :
        {identityOf(compiler), target, target == "cpu" ? describeCpu() : "", fs::path(model).filename().string()})
     rest = addText(rest, part);
@@ -213,7 +205,8 @@ Result<ModelHandle> findModel(const std::string &model, const std::string &devic
                               const std::vector<std::string> &options) {
   if (!model.ends_with(".mlir"))
     return ModelHandle(ModelFile(model));
-  PEER_TRY_ASSIGN(std::string target, targetOf(device));
+  PEER_TRY_ASSIGN(const DeviceKind *kind, findDevice(device.empty() ? "cpu" : std::string_view(device)));
+  PEER_TRY_ASSIGN(std::string target, kind->target());
   return compile(model, target, options);
 }
 

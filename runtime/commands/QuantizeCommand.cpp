@@ -1,5 +1,6 @@
 #include "Commands.h"
 #include "Quantize.h"
+#include "core/Memory.h"
 #include "core/Outputs.h"
 #include "core/Threads.h"
 

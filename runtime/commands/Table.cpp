@@ -5,12 +5,6 @@
 
 namespace peer::runtime {
 
-std::string fixed(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
-
 std::string Table::text(const std::string &indent) const {
   size_t columns = rows.front().size();
   std::vector<size_t> width(columns, 0);

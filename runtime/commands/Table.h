@@ -19,7 +19,4 @@ private:
   std::vector<std::vector<std::string>> rows;
 };
 
-/// A number with the given digits after the point.
-std::string fixed(double value, int digits);
-
 } // namespace peer::runtime

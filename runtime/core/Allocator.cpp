@@ -1,5 +1,6 @@
 #include "Allocator.h"
 
+#include "Memory.h"
 #include "Tensor.h"
 
 #include <algorithm>

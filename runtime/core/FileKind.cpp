@@ -1,5 +1,6 @@
 #include "FileKind.h"
 
+#include "Memory.h"
 #include "Tensor.h"
 
 #include <algorithm>

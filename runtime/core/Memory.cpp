@@ -1,6 +1,6 @@
-// How much memory there is, in words for messages.
+#include "Memory.h"
+
 #include "Cgroup.h"
-#include "Tensor.h"
 
 #include <algorithm>
 #include <cstdio>

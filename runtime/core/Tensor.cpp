@@ -1,4 +1,5 @@
 #include "Tensor.h"
+#include "Memory.h"
 
 #include <cstdlib>
 #include <cstring>

@@ -24,19 +24,6 @@ std::string typeText(DType dtype, const Shape &shape);
 /// Bytes of a dense tensor; an error where a size is negative, the product does not fit in 63 bits, or narrow elements leave a part of a byte.
 Result<int64_t> byteCount(DType dtype, const Shape &shape);
 
-/// "12.3 GB" (powers of ten), for messages.
-std::string bytesText(uint64_t bytes);
-
-/// Bytes the kernel could give to this process without swapping: the smallest of MemAvailable, the control groups' and the address space limit's
-/// rest.
-uint64_t availableMemory();
-
-/// Bytes that this process may still map, used or not (ulimit -v, vm.overcommit_memory=2); the largest number where there is no limit.
-uint64_t availableAddresses();
-
-/// An error when `bytes` more do not fit: "WHAT needs 12.3 GB, 8.1 GB available".
-Status checkMemory(std::string_view what, uint64_t bytes);
-
 /// A dense row-major tensor. Move-only; moving leaves an empty f32 tensor of shape [0].
 class Tensor {
 public:

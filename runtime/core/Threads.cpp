@@ -1,6 +1,7 @@
 #include "Threads.h"
 
 #include "Cgroup.h"
+#include "Memory.h"
 #include "Tensor.h"
 
 #include <algorithm>

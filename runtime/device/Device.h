@@ -1,59 +1,13 @@
-// A device: memory, one stream of operations, a clock. Artifacts compiled for a GPU run on `cuda` or, without one, on `sim`.
-//
-// Operations on the device are ordered by its one stream: launches, copies within the device, fills and marks are put on it and may
-// still be running when their function returns; copyIn and copyOut end when the host's buffer is free again or filled. An operation's error
-// may come late, at copyOut or synchronize. send and fetch only put a copy on the stream, and can be part of a graph: their host memory is the
-// device's own, and belongs to the copy until synchronize. A device is used by one thread at a time.
+// What entries run on. The CPU is a device as any other: a session has its side on one and does not ask which.
 #pragma once
 
-#include "Profile.h"
-#include "core/Status.h"
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
+#include "model/Artifact.h"
 
 namespace peer::runtime {
-
-/// An address in the device's memory. The host never dereferences it. Null is 0.
-using DeviceAddress = uint64_t;
-
-/// What a device calls its modules, functions and graphs. Each class of devices derives its own from them, or hands out handles of its driver
-/// cast to these pointers: nobody else looks behind them.
-struct DeviceModule {};
-struct DeviceFunction {};
-struct DeviceGraph {};
 
 /// Bytes that a device has and that it could still give.
 struct DeviceMemory {
   uint64_t total = 0, free = 0;
-};
-
-/// The code of one module. `ptx` has no terminating zero within its size, but one behind it.
-struct ModuleImage {
-  std::string_view ptx;
-  /// Machine code for the artifact's architecture; empty where the artifact has none. A device that cannot run it takes the PTX.
-  std::span<const std::byte> cubin;
-};
-
-struct LaunchShape {
-  std::array<uint64_t, 3> grid{1, 1, 1}, block{1, 1, 1};
-  /// Dynamic shared memory, beside what the kernel declares.
-  uint32_t sharedBytes = 0;
-};
-
-/// C = alpha * op(A) op(B) + beta * C in f32, row-major; C is m x n, `lda`, `ldb`, `ldc` are elements from row to row of the stored matrices.
-struct MatrixProduct {
-  bool transA = false, transB = false;
-  int64_t m = 0, n = 0, k = 0;
-  float alpha = 1, beta = 0;
-  DeviceAddress a = 0, b = 0, c = 0;
-  int64_t lda = 0, ldb = 0, ldc = 0;
 };
 
 /// What a device has executed since it was opened; zero where it does not count.
@@ -62,90 +16,73 @@ struct DeviceActivity {
   double seconds = 0;          // spent executing them
 };
 
+/// A scalar argument's value, as it lies in memory.
+union ScalarValue {
+  float f32;
+  double f64;
+  int32_t i32;
+  int64_t i64;
+};
+
+/// A session's side on a device: its tensors, and calls of entries on them.
+///
+/// Callers see the host's tensors. What is here is for devices that compute on these themselves; others have copies, and say so.
+class DeviceSession {
+public:
+  explicit DeviceSession(std::shared_ptr<Artifact> artifact) : artifact(std::move(artifact)) {}
+  virtual ~DeviceSession() = default;
+  DeviceSession(const DeviceSession &) = delete;
+  DeviceSession &operator=(const DeviceSession &) = delete;
+
+  /// The host's tensors of a role: parameter, state or usage.
+  TensorMap &host(Role role) { return role == Role::Parameter ? parameters : role == Role::State ? states : usage; }
+
+  /// Brings what the device wrote to the host's tensors of a role.
+  virtual Status download(Role) { return {}; }
+  /// The host may write any tensor of a role from now on until the next call. Only after download().
+  virtual void hostMayChange(Role) {}
+  /// Sets all tensors of a role to zero, on both sides.
+  virtual Status clear(Role role);
+
+  /// Bytes of an entry's parameters, states and usage tensors that the device does not have yet, and needs beside the host's.
+  virtual uint64_t missingBytes(const Entry &) const { return 0; }
+  /// Makes the device's copies of the entry's tensors that the host has. States and usage tensors begin as zeros.
+  virtual Status prepare(const Entry &) { return {}; }
+
+  /// Calls an entry whose arguments were checked and prepared; values[i] is the value of argument i where that is a scalar. Results are
+  /// host tensors. After an error, updated arguments may have changed in part.
+  virtual Result<TensorMap> call(const Entry &entry, int64_t tokens, const TensorMap &inputs,
+                                 std::span<const ScalarValue> values) = 0;
+
+  /// Most bytes that compiled code held at once, beside its arguments, since resetPeak().
+  virtual uint64_t peakBytes() const = 0;
+  virtual void resetPeak() = 0;
+
+protected:
+  std::shared_ptr<Artifact> artifact; // what was loaded from its modules goes before it
+  TensorMap parameters, states, usage;
+};
+
 class Device {
 public:
   virtual ~Device() = default;
 
-  /// "cuda" or "sim".
+  /// As it is registered: "cpu", "cuda", "sim".
   virtual std::string_view name() const = 0;
   /// What it is, for people: "NVIDIA H200, 150.1 GB, driver 12.4".
   virtual std::string description() const = 0;
-
+  /// Where its memory is, for messages: " on the device cuda"; empty where it is the host's.
+  virtual std::string place() const { return concat(" on the device ", name()); }
   virtual Result<DeviceMemory> memory() = 0;
-  /// At least 256-byte aligned, not initialised. The error says what was asked and what is free: outOfDeviceMemory(). Allowed during a
-  /// capture, where it happens at once and is no part of the graph.
-  virtual Result<DeviceAddress> allocate(uint64_t bytes) = 0;
-  /// Waits for what is on the stream; null is ignored.
-  virtual Status free(DeviceAddress address) = 0;
-  /// Says that the contents of a block that is used again are undefined from here on. A device that looks for reads of memory never written
-  /// wants to know; others ignore it.
-  virtual Status discard(DeviceAddress address, uint64_t bytes) { return {}; }
 
-  /// Whether blocks in use should not share an allocation, since accesses beyond the end of one are found.
-  virtual bool separatesBlocks() const { return false; }
+  /// A session's side here. The device must outlive it.
+  virtual std::unique_ptr<DeviceSession> begin(std::shared_ptr<Artifact> artifact) = 0;
 
-  /// Memory of the host that the device reads and writes by itself, at least 256-byte aligned, not initialised.
-  virtual Result<std::byte *> allocateHost(uint64_t bytes) = 0;
-  /// Waits for what is on the stream; null is ignored.
-  virtual Status freeHost(std::byte *memory) = 0;
-  /// Puts a copy from the host on the stream, or into its capture; `from` is in memory of allocateHost.
-  virtual Status send(DeviceAddress to, const std::byte *from, uint64_t bytes) = 0;
-  /// The same to the host.
-  virtual Status fetch(std::byte *to, DeviceAddress from, uint64_t bytes) = 0;
-
-  /// Host to device. `from` may be changed when it returns.
-  virtual Status copyIn(DeviceAddress to, const void *from, uint64_t bytes) = 0;
-  /// Device to host, after everything on the stream.
-  virtual Status copyOut(void *to, DeviceAddress from, uint64_t bytes) = 0;
-  virtual Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) = 0;
-  /// Writes the lowest `unit` bytes (1, 2 or 4) of `value` `count` times.
-  virtual Status fill(DeviceAddress to, uint32_t value, unsigned unit, uint64_t count) = 0;
-
-  /// Loads a module; the image must stay where it is while the module is loaded. The error names what the device's compiler objects to.
-  virtual Result<DeviceModule *> loadModule(const ModuleImage &image) = 0;
-  virtual void unloadModule(DeviceModule *module) = 0;
-  /// A kernel of a module, valid as long as the module. Asking again is cheap.
-  virtual Result<DeviceFunction *> function(DeviceModule *module, const std::string &kernel) = 0;
-
-  /// Puts a kernel on the stream. parameters[i] points to the value of parameter i, which is copied; how many bytes it has is known
-  /// from the kernel.
-  virtual Status launch(DeviceFunction *function, const LaunchShape &shape, std::span<void *const> parameters) = 0;
-
-  /// True: the product was put on the stream. False: the device has no library for it.
-  virtual Result<bool> matmul(const MatrixProduct &product) = 0;
-
-  /// Waits for everything on the stream; the first error since the last call of this function, where there was one.
-  virtual Status synchronize() = 0;
-
-  /// Records when the stream gets here: kernel `kernel` of the entry starts, -1: the last one ended.
-  virtual Status mark(int64_t kernel) = 0;
-  /// The marks since the last call of this function, in order, on the device's clock. Waits for the stream.
-  virtual Result<std::vector<ProfileMark>> takeMarks() = 0;
-
-  /// Whether sequences of operations can be recorded and run again.
-  virtual bool capturesGraphs() const { return false; }
-  /// From here to endCapture launches, copies within the device, send, fetch, fills and products are recorded instead of executed. Modules and
-  /// functions have been loaded by an earlier call of the same operations; copyIn, copyOut, synchronize and mark are not called.
-  virtual Status beginCapture() { return Status::error("this device records no graphs"); }
-  /// Ends the capture in any case; an error where something could not be recorded.
-  virtual Result<DeviceGraph *> endCapture() { return Status::error("this device records no graphs"); }
-  /// Puts all operations of a graph on the stream.
-  virtual Status launch(DeviceGraph *graph) { return Status::error("this device records no graphs"); }
-  virtual void destroy(DeviceGraph *graph) {}
-
+  /// Whether later calls of an entry repeat what the second one put on the device: they have no kernels of their own to time.
+  virtual bool replaysCalls() const { return false; }
+  /// GB/s (1e9 bytes) at which it gets to the memory that tensors are in: the best of several passes.
+  virtual Result<double> measureBandwidth() = 0;
   virtual DeviceActivity activity() const { return {}; }
 };
-
-/// "out of memory on the device: 1.1 GB were asked for, 0.4 GB of 150.1 GB are free".
-Status outOfDeviceMemory(uint64_t bytes, const DeviceMemory &memory);
-
-/// Devices by name: "cuda" or "sim". `arch` is the artifact's, such as sm_90.
-Result<std::shared_ptr<Device>> openDevice(std::string_view name, const std::string &arch);
-
-/// The first NVIDIA GPU, its driver opened at run time. One sentence where there is no driver, no GPU, or none that runs `arch`.
-Result<std::shared_ptr<Device>> openCudaDevice(const std::string &arch);
-
-/// The simulator. Faults of a kernel are errors of the launch.
-std::shared_ptr<Device> makeSimDevice();
 
 } // namespace peer::runtime

@@ -1,8 +1,8 @@
 #include "Hooks.h"
 
-#include "DeviceCall.h"
 #include "Profile.h"
 #include "core/Allocator.h"
+#include "gpu/DeviceCall.h"
 
 #include <atomic>
 #include <chrono>

@@ -2,6 +2,8 @@
 
 #include "Generate.h"
 
+#include "artifact/format.h"
+
 #include "model/Random.h"
 
 #include <algorithm>
@@ -64,7 +66,7 @@ Result<std::vector<float>> runTokens(Session &session, const Entry &entry, std::
   PEER_TRY_ASSIGN(inputs["tokens"], Tensor::zeros(DType::I32, {static_cast<int64_t>(tokens.size())}, "tokens"));
   std::copy(tokens.begin(), tokens.end(), inputs["tokens"].as<int32_t>().begin());
   ScalarMap scalars = session.defaultScalars(entry);
-  if (auto scalar = scalars.find("position"); scalar != scalars.end())
+  if (auto scalar = scalars.find(format::name::kPosition); scalar != scalars.end())
     scalar->second = static_cast<double>(position);
   PEER_TRY_ASSIGN(TensorMap results, session.call(entry, inputs, scalars));
   std::span<const float> logits = results.at("logits").as<float>();

@@ -18,6 +18,12 @@ std::string formatCount(double value) {
   return digits;
 }
 
+std::string fixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
 std::string formatDuration(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0 || seconds >= 1e9)
     return "?";

@@ -26,6 +26,9 @@ std::string formatDuration(double seconds);
 /// `5,210`: a count with its thousands apart.
 std::string formatCount(double value);
 
+/// A number with the given digits after the point.
+std::string fixed(double value, int digits);
+
 /// Shows progress and messages through a function that writes text; the library itself never prints.
 class Progress {
 public:

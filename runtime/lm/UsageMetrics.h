@@ -1,7 +1,7 @@
 // How evenly a layer uses its experts.
 //
 // Both metrics are taken on gate mass (the gates that an expert received, summed), not on counts, as the PEER paper
-// defines them. See LAYERS.md of the design notes.
+// defines them (arXiv 2407.04153).
 #pragma once
 
 #include <cstdint>

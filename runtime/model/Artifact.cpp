@@ -1,9 +1,12 @@
 #include "Artifact.h"
 
-#include "Random.h"
+#include "CpuFeatures.h"
+#include "artifact/format.h"
 #include "core/FileKind.h"
+#include "core/Hash.h"
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <dlfcn.h>
 #include <sys/mman.h>
@@ -13,16 +16,16 @@
 namespace peer::runtime {
 
 namespace {
-constexpr char kMagic[8] = {'P', 'E', 'E', 'R', 'A', 'R', 'T', '\0'};
-constexpr uint32_t kVersion = 1;
-
 /// The last bytes of the file, little endian as this machine is.
 struct Footer {
   char magic[8];
   uint32_t version, zero32;
   uint64_t objectBytes, manifestBytes, checksum, zero64;
 };
-static_assert(sizeof(Footer) == 48);
+static_assert(sizeof(Footer) == format::kFooterBytes && offsetof(Footer, version) == format::kVersionAt &&
+              offsetof(Footer, objectBytes) == format::kObjectBytesAt &&
+              offsetof(Footer, manifestBytes) == format::kManifestBytesAt &&
+              offsetof(Footer, checksum) == format::kChecksumAt);
 
 Result<Manifest> readManifestOf(const MappedFile &file, const std::string &path) {
   Footer footer{};
@@ -34,15 +37,15 @@ Result<Manifest> readManifestOf(const MappedFile &file, const std::string &path)
                                                 4) == 0;
   if (file.size() >= sizeof footer)
     PEER_TRY(file.read(file.size() - sizeof footer, &footer, sizeof footer));
-  if (std::memcmp(footer.magic, kMagic, sizeof kMagic) != 0) {
+  if (std::memcmp(footer.magic, format::kMagic, sizeof format::kMagic) != 0) {
     if (object)
       return Status::error(path, " is truncated, or not a peer artifact: it does not end with an artifact's footer");
     PEER_TRY_ASSIGN(std::string kind, foreignKind(file));
     return Status::error(path, " is not a peer artifact", kind.empty() ? "" : ": it ", kind);
   }
-  if (footer.version != kVersion)
-    return Status::error(path, " has artifact format ", footer.version, ", and this runtime reads format ", kVersion,
-                         "; compile the model again");
+  if (footer.version != format::kVersion)
+    return Status::error(path, " has artifact format ", footer.version, ", and this runtime reads format ",
+                         format::kVersion, "; compile the model again");
   uint64_t body = file.size() - sizeof footer;
   if (footer.objectBytes > body || footer.manifestBytes != body - footer.objectBytes)
     return Status::error(path, " is damaged: its footer speaks of ", footer.objectBytes, " + ", footer.manifestBytes,
@@ -54,9 +57,7 @@ Result<Manifest> readManifestOf(const MappedFile &file, const std::string &path)
   return parseManifest(std::string_view(contents).substr(footer.objectBytes), path);
 }
 
-Status checkTarget(const Manifest &manifest, const std::string &path) {
-  if (manifest.device != "cpu" && manifest.device != "cuda")
-    return Status::error(path, " was compiled for the device '", manifest.device, "', and this runtime has: cpu, cuda");
+Status checkCpu(const Manifest &manifest, const std::string &path) {
   std::vector<std::string> missing = missingCpuFeatures(manifest.features);
   if (missing.empty())
     return {};
@@ -79,19 +80,6 @@ void promoteThisLibrary() {
 }
 } // namespace
 
-Result<std::string> chooseDevice(const Manifest &manifest, const std::string &wanted, const std::string &path) {
-  if (wanted.empty() || wanted == manifest.device)
-    return manifest.device;
-  if (wanted != "cpu" && wanted != "cuda" && wanted != "sim")
-    return Status::error("unknown device '", wanted, "' (known: cpu, cuda, sim)");
-  if (manifest.device == "cuda" && wanted == "sim")
-    return wanted;
-  if (manifest.device == "cuda")
-    return Status::error(path, " was compiled for GPUs (", manifest.arch, "): it runs on the devices cuda and sim");
-  return Status::error(path, " was compiled for the device '", manifest.device, "', and '", wanted,
-                       "' runs models compiled for GPUs (peer-opt --target=sm_90)");
-}
-
 Result<Manifest> readManifest(const std::string &path) {
   PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
   return readManifestOf(*file, path);
@@ -104,7 +92,7 @@ Result<std::shared_ptr<Artifact>> Artifact::openManifest(const ModelFile &model)
   artifact->location = model.file;
   PEER_TRY_ASSIGN(artifact->source, MappedFile::open(model.file));
   PEER_TRY_ASSIGN(artifact->description, readManifestOf(*artifact->source, path));
-  PEER_TRY(checkTarget(artifact->description, path));
+  PEER_TRY(checkCpu(artifact->description, path));
   return artifact;
 }
 
@@ -176,8 +164,8 @@ Artifact::~Artifact() {
 std::span<const std::byte> Artifact::cubin() const {
   if (!handle)
     return {};
-  const auto *data = static_cast<const std::byte *>(dlsym(handle, "peer_cubin"));
-  const auto *bytes = static_cast<const uint64_t *>(dlsym(handle, "peer_cubin_size"));
+  const auto *data = static_cast<const std::byte *>(dlsym(handle, format::symbol::kCubin));
+  const auto *bytes = static_cast<const uint64_t *>(dlsym(handle, format::symbol::kCubinSize));
   if (!data || !bytes)
     return {};
   return {data, static_cast<size_t>(*bytes)};

@@ -28,6 +28,8 @@ public:
   static Result<std::shared_ptr<Artifact>> open(const ModelFile &model);
   /// The same without its code: nothing is mapped that could be executed, and there are no functions.
   static Result<std::shared_ptr<Artifact>> openManifest(const ModelFile &model);
+  /// Maps the code of one that was opened without. Once.
+  Status load();
   ~Artifact();
   Artifact(const Artifact &) = delete;
   Artifact &operator=(const Artifact &) = delete;
@@ -41,7 +43,6 @@ public:
 
 private:
   Artifact() = default;
-  Status load();
   Status loadCopy(const std::string &why);
   std::string file, location;
   Manifest description;
@@ -53,11 +54,5 @@ private:
 
 /// Reads footer and manifest, without loading code: works for artifacts of any device and CPU.
 Result<Manifest> readManifest(const std::string &path);
-
-/// The device an artifact runs on: `wanted`, or what it was compiled for where that is empty. An error where it cannot run there.
-Result<std::string> chooseDevice(const Manifest &manifest, const std::string &wanted, const std::string &path);
-
-/// The CPU features out of `needed` (LLVM's names) that this machine lacks or that the runtime does not know.
-std::vector<std::string> missingCpuFeatures(const std::vector<std::string> &needed);
 
 } // namespace peer::runtime

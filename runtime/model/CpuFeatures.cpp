@@ -1,4 +1,5 @@
 // Which of the CPU features an artifact was compiled for this machine has.
+#include "CpuFeatures.h"
 #include "Artifact.h"
 
 #include <algorithm>

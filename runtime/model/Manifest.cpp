@@ -1,17 +1,22 @@
 #include "Manifest.h"
 
+#include "artifact/format.h"
+
 #include <algorithm>
 #include <iterator>
 
 namespace peer::runtime {
 
 std::string_view roleName(Role role) {
-  static constexpr std::string_view names[] = {"input", "parameter", "state", "usage", "scalar"};
+  static constexpr std::string_view names[] = {format::role::kInput, format::role::kParameter, format::role::kState,
+                                               format::role::kUsage, format::role::kScalar};
   return names[static_cast<size_t>(role)];
 }
 
 std::string_view entryKindName(EntryKind kind) {
-  static constexpr std::string_view names[] = {"forward", "gradient", "loss", "train", "prefill", "decode"};
+  static constexpr std::string_view names[] = {format::kind::kForward, format::kind::kGradient,   format::kind::kLoss,
+                                               format::kind::kTrain,   format::kind::kAccumulate, format::kind::kUpdate,
+                                               format::kind::kPrefill, format::kind::kDecode};
   return names[static_cast<size_t>(kind)];
 }
 

@@ -12,7 +12,6 @@ namespace peer::runtime {
 inline constexpr int64_t kDynamic = -1;
 
 /// The manifest format this runtime reads.
-inline constexpr int64_t kManifestFormat = 1;
 
 struct Init {
   enum class Kind { Normal, Uniform, Constant } kind = Kind::Constant;
@@ -70,7 +69,7 @@ struct KernelInfo {
   double flopsAt(int64_t tokens) const { return flops[0] + flops[1] * static_cast<double>(tokens); }
 };
 
-enum class EntryKind { Forward, Gradient, Loss, Train, Prefill, Decode };
+enum class EntryKind { Forward, Gradient, Loss, Train, Accumulate, Update, Prefill, Decode };
 std::string_view entryKindName(EntryKind kind);
 
 struct Entry {

@@ -1,5 +1,6 @@
 // The manifest from JSON. Everything that later code relies on is checked here, once.
 #include "Manifest.h"
+#include "artifact/format.h"
 
 #include <climits>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 namespace peer::runtime {
 
 using nlohmann::json;
+namespace key = format::key;
 
 namespace {
 /// Walks the JSON and remembers where it is, so that an error can say so. Errors are thrown and caught within parseManifest.
@@ -57,7 +59,7 @@ public:
     return value;
   }
   DType dtype(const json &object) const {
-    std::string name = text(object, "dtype");
+    std::string name = text(object, key::kDType);
     if (std::optional<DType> dtype = parseDType(name))
       return *dtype;
     fail("\"", name, "\" is no known dtype");
@@ -65,8 +67,8 @@ public:
   Shape shape(const json &object, bool mayBeDynamic) const {
     Shape shape;
     Shape smallest;
-    for (const json &size : array(object, "shape")) {
-      if (size.is_string() && size.get_ref<const std::string &>() == "T" && mayBeDynamic)
+    for (const json &size : array(object, key::kShape)) {
+      if (size.is_string() && size.get_ref<const std::string &>() == format::kTokens && mayBeDynamic)
         shape.push_back(kDynamic);
       else if (size.is_number_unsigned() && size.get<uint64_t>() <= INT64_MAX)
         shape.push_back(size.get<int64_t>());
@@ -95,18 +97,18 @@ private:
 
 Init parseInit(const Reader &reader, const json &value) {
   Init init;
-  std::string kind = reader.text(value, "kind");
-  if (kind == "normal") {
+  std::string kind = reader.text(value, key::kKind);
+  if (kind == format::init::kNormal) {
     init.kind = Init::Kind::Normal;
-    init.mean = reader.number(value, "mean");
-    init.std = reader.number(value, "std");
-  } else if (kind == "uniform") {
+    init.mean = reader.number(value, key::kMean);
+    init.std = reader.number(value, key::kStd);
+  } else if (kind == format::init::kUniform) {
     init.kind = Init::Kind::Uniform;
-    init.low = reader.number(value, "low");
-    init.high = reader.number(value, "high");
-  } else if (kind == "constant") {
+    init.low = reader.number(value, key::kLow);
+    init.high = reader.number(value, key::kHigh);
+  } else if (kind == format::init::kConstant) {
     init.kind = Init::Kind::Constant;
-    init.value = reader.number(value, "value");
+    init.value = reader.number(value, key::kValue);
   } else {
     reader.fail("init kind \"", kind, "\" is none of normal, uniform, constant");
   }
@@ -115,13 +117,13 @@ Init parseInit(const Reader &reader, const json &value) {
 
 Parameter parseParameter(const Reader &outer, const json &value) {
   Parameter parameter;
-  parameter.name = outer.text(value, "name");
+  parameter.name = outer.text(value, key::kName);
   Reader reader = outer.at(concat("parameter \"", parameter.name, "\""));
   parameter.dtype = reader.dtype(value);
   parameter.shape = reader.shape(value, false);
-  parameter.group = value.contains("group") ? reader.text(value, "group") : "default";
-  parameter.trainable = reader.flag(value, "trainable", true);
-  parameter.init = parseInit(reader, reader.field(value, "init"));
+  parameter.group = value.contains(key::kGroup) ? reader.text(value, key::kGroup) : "default";
+  parameter.trainable = reader.flag(value, key::kTrainable, true);
+  parameter.init = parseInit(reader, reader.field(value, key::kInit));
   if (parameter.init.kind != Init::Kind::Constant && isInteger(parameter.dtype))
     reader.fail("integers can only be initialised by a constant");
   return parameter;
@@ -140,9 +142,9 @@ Enum parseEnum(const Reader &reader, const json &value, const char *key, std::st
 Argument parseArgument(const Reader &outer, const json &value, bool dynamic) {
   static constexpr Role roles[] = {Role::Input, Role::Parameter, Role::State, Role::Usage, Role::Scalar};
   Argument argument;
-  argument.name = outer.text(value, "name");
+  argument.name = outer.text(value, key::kName);
   Reader reader = outer.at(concat("argument \"", argument.name, "\""));
-  argument.role = parseEnum<Role>(reader, value, "role", roleName, roles);
+  argument.role = parseEnum<Role>(reader, value, key::kRole, roleName, roles);
   argument.dtype = reader.dtype(value);
   argument.shape = reader.shape(value, dynamic && argument.role == Role::Input);
   if (argument.role == Role::Scalar && !argument.shape.empty())
@@ -150,42 +152,43 @@ Argument parseArgument(const Reader &outer, const json &value, bool dynamic) {
   if (argument.role == Role::Scalar && argument.dtype != DType::F32 && argument.dtype != DType::F64 &&
       argument.dtype != DType::I32 && argument.dtype != DType::I64)
     reader.fail("a scalar must be f32, f64, i32 or i64");
-  if (value.contains("range"))
-    argument.range = reader.pair<int64_t>(value, "range");
+  if (value.contains(key::kRange))
+    argument.range = reader.pair<int64_t>(value, key::kRange);
   if (argument.range && !isInteger(argument.dtype))
     reader.fail("only integers have a range");
-  if (value.contains("grid"))
-    argument.grid = reader.pair<int64_t>(value, "grid");
-  argument.updated = reader.flag(value, "updated", false);
+  if (value.contains(key::kGrid))
+    argument.grid = reader.pair<int64_t>(value, key::kGrid);
+  argument.updated = reader.flag(value, key::kUpdated, false);
   return argument;
 }
 
 IndexCheck parseCheck(const Reader &reader, const json &value, const ResultInfo &result) {
   if (result.dtype != DType::F32 || !result.shape.empty())
     reader.fail("a check must be a scalar of f32");
-  return {reader.text(value, "what"), reader.pair<int64_t>(value, "range")};
+  return {reader.text(value, key::kWhat), reader.pair<int64_t>(value, key::kRange)};
 }
 
 Entry parseEntry(const Reader &outer, const json &value) {
-  static constexpr EntryKind kinds[] = {EntryKind::Forward, EntryKind::Gradient, EntryKind::Loss,
-                                        EntryKind::Train,   EntryKind::Prefill,  EntryKind::Decode};
+  static constexpr EntryKind kinds[] = {EntryKind::Forward, EntryKind::Gradient,   EntryKind::Loss,
+                                        EntryKind::Train,   EntryKind::Accumulate, EntryKind::Update,
+                                        EntryKind::Prefill, EntryKind::Decode};
   Entry entry;
-  entry.name = outer.text(value, "name");
+  entry.name = outer.text(value, key::kName);
   Reader reader = outer.at(concat("entry \"", entry.name, "\""));
-  entry.symbol = reader.text(value, "symbol");
-  entry.kind = parseEnum<EntryKind>(reader, value, "kind", entryKindName, kinds);
-  entry.of = value.contains("of") ? reader.text(value, "of") : "";
-  if (value.contains("dims") && value["dims"].is_object() && value["dims"].contains("T")) {
-    const json &tokens = value["dims"]["T"];
+  entry.symbol = reader.text(value, key::kSymbol);
+  entry.kind = parseEnum<EntryKind>(reader, value, key::kKind, entryKindName, kinds);
+  entry.of = value.contains(key::kOf) ? reader.text(value, key::kOf) : "";
+  if (value.contains(key::kDims) && value[key::kDims].is_object() && value[key::kDims].contains(format::kTokens)) {
+    const json &tokens = value[key::kDims][format::kTokens];
     entry.dynamic = true;
-    if (tokens.is_object() && tokens.contains("multiple_of")) {
-      const json &multiple = tokens["multiple_of"];
+    if (tokens.is_object() && tokens.contains(key::kMultipleOf)) {
+      const json &multiple = tokens[key::kMultipleOf];
       if (!multiple.is_number_unsigned() || multiple.get<uint64_t>() < 1 || multiple.get<uint64_t>() > INT32_MAX)
         reader.fail("\"multiple_of\" must be a positive integer");
       entry.multipleOf = multiple.get<int64_t>();
     }
-    if (tokens.is_object() && tokens.contains("max")) {
-      const json &most = tokens["max"];
+    if (tokens.is_object() && tokens.contains(key::kMax)) {
+      const json &most = tokens[key::kMax];
       if (!most.is_number_unsigned() || most.get<uint64_t>() < 1 || most.get<uint64_t>() > INT32_MAX)
         reader.fail("\"max\" must be a positive integer");
       entry.most = most.get<int64_t>();
@@ -193,7 +196,7 @@ Entry parseEntry(const Reader &outer, const json &value) {
   }
   std::set<std::string> names;
   bool hasT = false;
-  for (const json &item : reader.array(value, "arguments")) {
+  for (const json &item : reader.array(value, key::kArguments)) {
     entry.arguments.push_back(parseArgument(reader, item, entry.dynamic));
     const Argument &argument = entry.arguments.back();
     // A usage tensor is named after the parameter it counts, so the two may share a name.
@@ -203,18 +206,18 @@ Entry parseEntry(const Reader &outer, const json &value) {
   }
   if (entry.dynamic && !hasT)
     reader.fail("no input has the dimension T, so it cannot be known");
-  for (const json &item : reader.array(value, "results")) {
-    ResultInfo result{reader.text(item, "name"), reader.dtype(item), reader.shape(item, entry.dynamic), {}};
-    if (item.contains("check"))
-      result.check = parseCheck(reader.at(concat("result \"", result.name, "\"")), item["check"], result);
+  for (const json &item : reader.array(value, key::kResults)) {
+    ResultInfo result{reader.text(item, key::kName), reader.dtype(item), reader.shape(item, entry.dynamic), {}};
+    if (item.contains(key::kCheck))
+      result.check = parseCheck(reader.at(concat("result \"", result.name, "\"")), item[key::kCheck], result);
     if (entry.findResult(result.name))
       reader.fail("result \"", result.name, "\" appears twice");
     entry.results.push_back(std::move(result));
   }
-  if (value.contains("kernels"))
-    for (const json &item : reader.array(value, "kernels"))
-      entry.kernels.push_back(
-          {reader.text(item, "name"), reader.pair<double>(item, "bytes"), reader.pair<double>(item, "flops")});
+  if (value.contains(key::kKernels))
+    for (const json &item : reader.array(value, key::kKernels))
+      entry.kernels.push_back({reader.text(item, key::kName), reader.pair<double>(item, key::kBytes),
+                               reader.pair<double>(item, key::kFlops)});
   return entry;
 }
 
@@ -249,29 +252,29 @@ void checkTogether(const Reader &reader, const Manifest &manifest) {
 
 Manifest parseAll(const Reader &reader, const json &root) {
   Manifest manifest;
-  const json &format = reader.field(root, "format");
-  if (!format.is_number_integer() || format.get<int64_t>() != kManifestFormat)
-    reader.fail("it has format ", format.dump(), ", and this runtime reads format ", kManifestFormat);
-  manifest.compiler = root.contains("compiler") ? reader.text(root, "compiler") : "";
-  manifest.model = root.contains("model") ? reader.text(root, "model") : "";
-  const json &target = reader.field(root, "target");
-  manifest.device = reader.text(target, "device");
-  manifest.cpu = target.contains("cpu") ? reader.text(target, "cpu") : "";
-  if (manifest.device == "cuda")
-    manifest.arch = reader.at("target").text(target, "arch");
-  if (target.contains("features"))
-    for (const json &feature : reader.array(target, "features")) {
+  const json &format = reader.field(root, key::kFormat);
+  if (!format.is_number_integer() || format.get<int64_t>() != format::kManifestVersion)
+    reader.fail("it has format ", format.dump(), ", and this runtime reads format ", format::kManifestVersion);
+  manifest.compiler = root.contains(key::kCompiler) ? reader.text(root, key::kCompiler) : "";
+  manifest.model = root.contains(key::kModel) ? reader.text(root, key::kModel) : "";
+  const json &target = reader.field(root, key::kTarget);
+  manifest.device = reader.text(target, key::kDevice);
+  manifest.cpu = target.contains(key::kCpu) ? reader.text(target, key::kCpu) : "";
+  if (manifest.device == format::device::kCuda)
+    manifest.arch = reader.at(key::kTarget).text(target, key::kArch);
+  if (target.contains(key::kFeatures))
+    for (const json &feature : reader.array(target, key::kFeatures)) {
       if (!feature.is_string())
         reader.fail("\"features\" must be strings");
       manifest.features.push_back(feature.get<std::string>());
     }
-  for (const json &item : reader.array(root, "parameters"))
+  for (const json &item : reader.array(root, key::kParameters))
     manifest.parameters.push_back(parseParameter(reader, item));
-  if (root.contains("groups"))
-    for (const json &item : reader.array(root, "groups"))
-      manifest.groups.push_back({reader.text(item, "name"), reader.text(item, "optimizer"),
-                                 reader.number(item, "learning_rate"), reader.flag(item, "lazy", false)});
-  for (const json &item : reader.array(root, "entries"))
+  if (root.contains(key::kGroups))
+    for (const json &item : reader.array(root, key::kGroups))
+      manifest.groups.push_back({reader.text(item, key::kName), reader.text(item, key::kOptimizer),
+                                 reader.number(item, key::kLearningRate), reader.flag(item, key::kLazy, false)});
+  for (const json &item : reader.array(root, key::kEntries))
     manifest.entries.push_back(parseEntry(reader, item));
   checkTogether(reader, manifest);
   return manifest;

@@ -3,24 +3,9 @@
 #pragma once
 
 #include "Manifest.h"
+#include "core/Hash.h"
 
 namespace peer::runtime {
-
-/// The finaliser of splitmix64: a bijection that spreads every input bit over all output bits.
-inline uint64_t mix64(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
-
-/// FNV-1a, 64 bits.
-inline constexpr uint64_t kFnvStart = 0xcbf29ce484222325ull;
-inline uint64_t fnv1a(const void *data, size_t bytes, uint64_t hash = kFnvStart) {
-  const auto *p = static_cast<const unsigned char *>(data);
-  for (size_t i = 0; i < bytes; ++i)
-    hash = (hash ^ p[i]) * 0x100000001b3ull;
-  return hash;
-}
 
 /// A stream named by a seed and a text.
 class RandomStream {

@@ -2,6 +2,8 @@
 
 #include "ReportChart.h"
 
+#include "lm/Progress.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -18,12 +20,6 @@ double widthOf(const Chart &chart) { return chart.wide ? kWideWidth : kHalfWidth
 
 // More points than this in one line cannot be told apart at that width.
 constexpr size_t kMaxPoints = 700;
-
-std::string fixed(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.*f", digits, value);
-  return text;
-}
 
 /// Maps data to the drawing along one axis.
 struct Scale {

@@ -4,7 +4,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -21,12 +20,5 @@ struct UsagePicture {
 /// An HTML figure: the grid as a picture in colours on a log scale (relative to even use), or, for a layer without a
 /// grid, the share of each expert in falling order.
 std::string renderUsage(const UsagePicture &picture);
-
-/// Encodes an image of palette indices as a PNG; empty where that is impossible (no pixels, or no memory).
-std::string encodePng(std::span<const uint8_t> indices, int64_t width, int64_t height,
-                      std::span<const std::array<uint8_t, 3>> palette);
-
-/// Base64 with padding, for data URIs.
-std::string encodeBase64(std::string_view bytes);
 
 } // namespace peer::runtime

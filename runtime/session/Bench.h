@@ -21,16 +21,10 @@ struct BenchResult {
   double streamGbPerSecond =
       0; // of the memory that the entry's tensors are in; 0 in the simulator, whose times say nothing about memory
   uint64_t peakBytes = 0;             // most memory that compiled code held at once
-  std::string device;                 // what calls ran on; empty on the CPU
+  std::string device;                 // what calls ran on
   double laneOperationsPerSecond = 0; // of the simulator
   std::vector<KernelTiming> kernels;
 };
-
-/// Read bandwidth in GB/s (1e9 bytes) of all OpenMP threads together, summing a buffer of 512 MiB (or less where memory is short): the best of several passes.
-Result<double> measureStreamBandwidth();
-
-/// Bandwidth in GB/s at which a device copies within its memory, bytes read and written together: the best of several passes.
-Result<double> measureCopyBandwidth(Device &device);
 
 /// Calls an entry to warm up, then `repeats` times with profiling on; on a device that replays graphs, the times of whole calls come from
 /// `repeats` calls without, since a replay has no kernels of its own to time.

@@ -1,7 +1,7 @@
 // Session::call: checks that every argument is what the compiled code expects, then the call itself.
 #include "Session.h"
-#include "core/Allocator.h"
-#include "device/CallFrame.h"
+
+#include "artifact/format.h"
 
 #include <algorithm>
 #include <cmath>
@@ -92,7 +92,7 @@ Result<ScalarValue> scalarValue(const Entry &entry, const Argument &argument, co
 Status checkPosition(const Entry &entry, int64_t tokens, const ScalarMap &scalars) {
   if (entry.kind != EntryKind::Prefill && entry.kind != EntryKind::Decode)
     return {};
-  auto position = scalars.find("position");
+  auto position = scalars.find(format::name::kPosition);
   if (position == scalars.end())
     return {};
   if (position->second < 0)
@@ -102,22 +102,6 @@ Status checkPosition(const Entry &entry, int64_t tokens, const ScalarMap &scalar
     return Status::error("entry \"", entry.name, "\": ", tokens, " tokens from position ", position->second,
                          " on end beyond the context of ", entry.most);
   return {};
-}
-
-/// Wraps the buffers that the compiled code returned.
-Result<TensorMap> takeResults(const Entry &entry, std::vector<ResultView> views, int64_t tokens) {
-  Status status = checkResults(entry, views, tokens);
-  TensorMap results;
-  std::map<void *, std::shared_ptr<void>> owners; // two results may share one buffer
-  for (ResultView &view : views) {
-    std::shared_ptr<void> &owner = owners[view.allocated];
-    if (!owner && view.allocated)
-      owner = std::shared_ptr<void>(view.allocated, releaseBlock);
-    results.emplace(view.info->name, Tensor::wrap(view.info->dtype, std::move(view.shape), view.data, owner));
-  }
-  if (!status.ok())
-    return status;
-  return results;
 }
 
 /// Removes the results by which compiled code says that it met indices which it could not use.
@@ -175,8 +159,9 @@ Result<int64_t> Session::checkInputs(const Entry &entry, const TensorMap &inputs
   }
   if (tokens > 0 && tokens % entry.multipleOf != 0)
     return fail("T is ", tokens, " by input \"", *source, "\", expected a multiple of ", entry.multipleOf);
-  if (entry.most > 0 && tokens > entry.most)
-    return fail("T is ", tokens, " by input \"", *source, "\", expected at most ", entry.most);
+  // Kernels number rows in 32 bits.
+  if (int64_t most = entry.most > 0 ? entry.most : INT32_MAX; tokens > most)
+    return fail("T is ", tokens, " by input \"", *source, "\", expected at most ", most);
   return std::max<int64_t>(tokens, 0);
 }
 
@@ -197,7 +182,7 @@ Result<TensorMap> Session::call(const Entry &entry, const TensorMap &inputs, con
       PEER_TRY_ASSIGN(values[i], scalarValue(entry, entry.arguments[i], scalars));
     }
   for (const Argument &argument : entry.arguments)
-    if (argument.role == Role::Parameter && !tensors.parameters.contains(argument.name))
+    if (argument.role == Role::Parameter && !side->host(Role::Parameter).contains(argument.name))
       return Status::error("entry \"", entry.name, "\" of ", path(),
                            " needs parameters, and none were loaded or initialised");
   if (parametersOnly)
@@ -205,30 +190,10 @@ Result<TensorMap> Session::call(const Entry &entry, const TensorMap &inputs, con
                          ": the artifact was opened for its parameters alone");
   PEER_TRY(std::exchange(deviceFailure, Status()));
   PEER_TRY(prepare(entry));
-  Result<TensorMap> results =
-      onDevice ? onDevice->call(entry, tokens, inputs, values) : callOnCpu(entry, tokens, inputs, values);
+  Result<TensorMap> results = side->call(entry, tokens, inputs, values);
   if (results.ok())
     PEER_TRY(takeChecks(entry, path(), *results));
   return results;
-}
-
-Result<TensorMap> Session::callOnCpu(const Entry &entry, int64_t tokens, const TensorMap &inputs,
-                                     std::span<ScalarValue> values) {
-  CallFrame frame(entry, tokens);
-  for (size_t i = 0; i < entry.arguments.size(); ++i) {
-    const Argument &argument = entry.arguments[i];
-    if (argument.role == Role::Input)
-      // The descriptor is not const, but only arguments marked `updated` are written, and inputs are not.
-      frame.set(i, const_cast<void *>(inputs.find(argument.name)->second.data()));
-    else if (argument.role == Role::Scalar)
-      frame.set(i, &values[i]);
-    else
-      frame.set(i, mapOf(argument.role).find(argument.name)->second.data());
-  }
-  std::string message;
-  if (!runGuarded(loaded->function(entry), frame.arguments(), message))
-    return Status::error("entry \"", entry.name, "\" of ", path(), ": ", message);
-  return takeResults(entry, readResults(entry, frame.results()), tokens);
 }
 
 } // namespace peer::runtime

@@ -1,8 +1,10 @@
 #include "Session.h"
 
-#include "core/Allocator.h"
+#include "artifact/format.h"
+#include "core/Memory.h"
 #include "core/Threads.h"
-#include "device/cpu/Blas.h"
+#include "device/Devices.h"
+#include "device/cpu/CpuDevice.h"
 #include "model/Random.h"
 #include "model/WeightNames.h"
 
@@ -13,27 +15,18 @@ namespace peer::runtime {
 Result<std::unique_ptr<Session>> Session::openParameters(const ModelFile &model) {
   PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::openManifest(model));
   PEER_TRY(checkThreads());
-  std::unique_ptr<Session> session(new Session(std::move(artifact)));
+  std::unique_ptr<Session> session(new Session(std::move(artifact), hostDevice()));
   session->parametersOnly = true;
   return session;
 }
 
 Result<std::unique_ptr<Session>> Session::open(const ModelFile &model, const std::string &wanted) {
-  const std::string &path = model.name;
-  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::open(model));
-  PEER_TRY_ASSIGN(std::string name, chooseDevice(artifact->manifest(), wanted, path));
+  PEER_TRY_ASSIGN(std::shared_ptr<Artifact> artifact, Artifact::openManifest(model));
+  PEER_TRY_ASSIGN(const DeviceKind *kind, chooseDevice(artifact->manifest(), wanted, model.name));
+  PEER_TRY(artifact->load());
   PEER_TRY(checkThreads());
-  std::unique_ptr<Session> session(new Session(std::move(artifact)));
-  if (name == "cpu") {
-    PEER_TRY(loadBlas());
-    return session;
-  }
-  Result<std::shared_ptr<Device>> device = openDevice(name, session->manifest().arch);
-  if (!device.ok())
-    return Status::error(path, " cannot run on the device ", name, ": ", device.message(),
-                         name == "sim" ? "" : "; the device sim executes it on the CPU (--device=sim)");
-  session->onDevice = std::make_unique<DeviceSession>(std::move(*device), session->loaded, session->tensors);
-  return session;
+  PEER_TRY_ASSIGN(std::shared_ptr<Device> device, openDevice(*kind, artifact->manifest(), model.name));
+  return std::unique_ptr<Session>(new Session(std::move(artifact), std::move(device)));
 }
 
 namespace {
@@ -47,47 +40,39 @@ uint64_t missingBytes(const Manifest &manifest, const TensorMap &tensors) {
 }
 } // namespace
 
-TensorMap &Session::mapOf(Role role) const {
-  return role == Role::Parameter ? tensors.parameters : role == Role::State ? tensors.states : tensors.usage;
-}
-
 const TensorMap &Session::hostTensors(Role role) const {
-  if (Status status = onDevice ? onDevice->mirror(role).download() : Status(); !status.ok() && deviceFailure.ok())
+  if (Status status = side->download(role); !status.ok() && deviceFailure.ok())
     deviceFailure = std::move(status);
-  return mapOf(role);
+  return side->host(role);
 }
 
 TensorMap &Session::hostTensors(Role role) {
   std::as_const(*this).hostTensors(role);
-  if (onDevice)
-    onDevice->mirror(role).hostMayChange();
-  return mapOf(role);
+  side->hostMayChange(role);
+  return side->host(role);
 }
 
 Status Session::download() const {
   PEER_TRY(std::exchange(deviceFailure, Status()));
-  if (onDevice)
-    for (Role role : {Role::Parameter, Role::State, Role::Usage})
-      PEER_TRY(onDevice->mirror(role).download());
+  for (Role role : {Role::Parameter, Role::State, Role::Usage})
+    PEER_TRY(side->download(role));
   return {};
 }
 
-Status Session::checkDeviceRoom(uint64_t bytes, std::string_view what) const {
-  if (!onDevice)
-    return {};
-  PEER_TRY_ASSIGN(DeviceMemory memory, onDevice->device().memory());
+Status Session::checkRoom(uint64_t bytes, std::string_view what) const {
+  PEER_TRY_ASSIGN(DeviceMemory memory, where->memory());
   if (bytes <= memory.free)
     return {};
-  return Status::error(path(), " needs ", bytesText(bytes), " for ", what, " on the device ", onDevice->device().name(),
-                       ", ", bytesText(memory.free), " available");
+  return Status::error(path(), " needs ", bytesText(bytes), " for ", what, where->place(), ", ", bytesText(memory.free),
+                       " available");
 }
 
 Status Session::allocateParameters() {
-  TensorMap &parameterTensors = tensors.parameters;
+  TensorMap &parameterTensors = side->host(Role::Parameter);
   uint64_t bytes = missingBytes(manifest(), parameterTensors), available = availableMemory();
   if (bytes > available)
     return Status::error(path(), " needs ", bytesText(bytes), " for parameters, ", bytesText(available), " available");
-  PEER_TRY(checkDeviceRoom(bytes, "parameters"));
+  PEER_TRY(checkRoom(bytes, "parameters"));
   for (const Parameter &parameter : manifest().parameters) {
     if (parameterTensors.contains(parameter.name))
       continue;
@@ -127,64 +112,49 @@ Status Session::loadParameters(const std::string &file) {
 
 Status Session::saveParameters(const std::string &file, const Metadata &metadata) const {
   PEER_TRY(download());
-  return writeSafetensors(file, tensors.parameters, metadata);
+  return writeSafetensors(file, side->host(Role::Parameter), metadata);
 }
 
 Status Session::prepare(const Entry &entry) {
   uint64_t kept = 0;
   auto isKept = [](const Argument &argument) { return argument.role == Role::State || argument.role == Role::Usage; };
   for (const Argument &argument : entry.arguments)
-    if (isKept(argument) && !mapOf(argument.role).contains(argument.name))
+    if (isKept(argument) && !side->host(argument.role).contains(argument.name))
       kept += static_cast<uint64_t>(*byteCount(argument.dtype, argument.shape));
   if (kept > 0) {
-    uint64_t parameters = missingBytes(manifest(), tensors.parameters), available = availableMemory();
+    uint64_t parameters = missingBytes(manifest(), side->host(Role::Parameter));
     std::string what =
-        concat(parameters ? "parameters and " : "", entry.kind == EntryKind::Train ? "optimizer state" : "state");
+        concat(parameters ? "parameters and " : "", entry.kind == EntryKind::Train        ? "optimizer state"
+                                                    : entry.kind == EntryKind::Accumulate ? "sums of gradients"
+                                                                                          : "state");
     // The host's copies of what a device keeps have no pages before they are asked for.
-    if (!onDevice && kept + parameters > available)
-      return Status::error(path(), " needs ", bytesText(kept + parameters), " for ", what, ", ", bytesText(available),
-                           " available");
-    PEER_TRY(checkDeviceRoom(std::max(kept + parameters, onDevice ? onDevice->missingBytes(entry) : 0), what));
+    PEER_TRY(checkRoom(std::max(kept + parameters, side->missingBytes(entry)), what));
   }
   for (const Argument &argument : entry.arguments) {
-    if (!isKept(argument) || mapOf(argument.role).contains(argument.name))
+    if (!isKept(argument) || side->host(argument.role).contains(argument.name))
       continue;
     PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(argument.dtype, argument.shape,
                                                  concat(roleName(argument.role), " \"", argument.name, "\"")));
-    mapOf(argument.role).emplace(argument.name, std::move(tensor));
+    side->host(argument.role).emplace(argument.name, std::move(tensor));
   }
-  return onDevice ? onDevice->prepare(entry) : Status();
+  return side->prepare(entry);
 }
 
 void Session::clearStates() { clear(Role::State); }
 void Session::clearUsage() { clear(Role::Usage); }
 
 void Session::clear(Role role) {
-  if (!onDevice) {
-    for (auto &[name, tensor] : mapOf(role))
-      tensor.clear();
-    return;
-  }
-  if (Status status = onDevice->mirror(role).clear(); !status.ok() && deviceFailure.ok())
+  if (Status status = side->clear(role); !status.ok() && deviceFailure.ok())
     deviceFailure = std::move(status);
 }
 
-uint64_t Session::peakBytes() const { return onDevice ? onDevice->heap().peak() : allocatorUsage().peak; }
-
-void Session::resetPeak() {
-  if (onDevice)
-    onDevice->heap().resetPeak();
-  else
-    resetAllocatorPeak();
-}
-
 ScalarMap Session::defaultScalars(const Entry &entry) const {
-  constexpr std::string_view rate = "learning_rate.";
+  constexpr std::string_view rate = format::name::kLearningRateOf;
   ScalarMap scalars;
   for (const Argument &argument : entry.arguments) {
     if (argument.role != Role::Scalar)
       continue;
-    double value = argument.name == "step" ? 1 : 0;
+    double value = argument.name == format::name::kStep ? 1 : 0;
     if (argument.name.starts_with(rate))
       if (const Group *group = manifest().findGroup(std::string_view(argument.name).substr(rate.size())))
         value = group->learningRate;

@@ -1,11 +1,10 @@
 // A session: an artifact with its parameters, states and usage tensors, and calls of its entries on named tensors.
 //
-// A session is used by one thread at a time; compiled code uses OpenMP's threads inside a call. On a device other than the CPU parameters, states
-// and usage live there; the host's tensors are brought up to date when they are asked for.
+// A session is used by one thread at a time; compiled code uses OpenMP's threads inside a call. Where its device has memory of its own, parameters,
+// states and usage live there; the host's tensors are brought up to date when they are asked for.
 #pragma once
 
-#include "device/DeviceSession.h"
-#include "model/Artifact.h"
+#include "device/Device.h"
 #include "model/Safetensors.h"
 
 namespace peer::runtime {
@@ -15,7 +14,7 @@ using ScalarMap = std::map<std::string, double, std::less<>>;
 
 class Session {
 public:
-  /// Opens the artifact on a device: cpu, cuda or sim, by default what it was compiled for. Allocates nothing yet.
+  /// Opens the artifact on a device of device/Devices.h, by default the one it was compiled for. Allocates nothing yet.
   static Result<std::unique_ptr<Session>> open(const ModelFile &model, const std::string &device = "");
   /// Opens the artifact for its parameters alone: nothing can be called, and no device is needed.
   static Result<std::unique_ptr<Session>> openParameters(const ModelFile &model);
@@ -75,29 +74,27 @@ public:
   /// Checks the inputs of an entry as call() does; returns T (0 for an entry without a dynamic dimension).
   Result<int64_t> checkInputs(const Entry &entry, const TensorMap &inputs) const;
 
-  /// What calls run on; null on the CPU.
-  Device *device() const { return onDevice ? &onDevice->device() : nullptr; }
+  /// What calls run on.
+  Device &device() const { return *where; }
 
   /// Most bytes that compiled code held at once, beside its arguments, since resetPeak().
-  uint64_t peakBytes() const;
-  void resetPeak();
+  uint64_t peakBytes() const { return side->peakBytes(); }
+  void resetPeak() { side->resetPeak(); }
 
 private:
-  explicit Session(std::shared_ptr<Artifact> artifact) : loaded(std::move(artifact)) {}
+  Session(std::shared_ptr<Artifact> artifact, std::shared_ptr<Device> device)
+      : loaded(std::move(artifact)), where(std::move(device)), side(where->begin(loaded)) {}
   Status allocateParameters();
   void clear(Role role);
-  Status checkDeviceRoom(uint64_t bytes, std::string_view what) const;
-  TensorMap &mapOf(Role role) const;
+  Status checkRoom(uint64_t bytes, std::string_view what) const;
   TensorMap &hostTensors(Role role);
   const TensorMap &hostTensors(Role role) const;
-  Result<TensorMap> callOnCpu(const Entry &entry, int64_t tokens, const TensorMap &inputs,
-                              std::span<ScalarValue> values);
 
   std::shared_ptr<Artifact> loaded;
+  std::shared_ptr<Device> where;
+  std::unique_ptr<DeviceSession> side; // of const sessions, too: callers see what the device wrote
   bool parametersOnly = false;
-  mutable SessionTensors tensors; // const callers see what a device wrote, too
-  mutable Status deviceFailure;   // of an accessor, until it is reported
-  std::unique_ptr<DeviceSession> onDevice;
+  mutable Status deviceFailure; // of an accessor, until it is reported
 };
 
 } // namespace peer::runtime

@@ -1,7 +1,27 @@
 /* The C interface of libpeer_runtime.so: load a compiled model, give it parameters, call its functions.
  *
  * Every function returns a status: PEER_OK, or PEER_ERROR after which peer_last_error() has one sentence. No exception leaves
- * the library, and it prints nothing. An artifact handle is used by one thread at a time; different handles are independent. */
+ * the library, and it prints nothing. An artifact handle is used by one thread at a time; different handles are independent.
+ *
+ * Functions of a language model by kind (`peer-run inspect MODEL.peer` lists those of any model, with their arguments):
+ *
+ *   kind      inputs                     scalars                              results
+ *   loss      tokens, targets: i32 [T]                                        loss: f32 []
+ *   train     tokens, targets: i32 [T]   step, learning_rate.GROUP: f32 []    loss, gradient_norm.GROUP: f32 []
+ *   prefill   tokens: i32 [T]            position: i32 []                     logits: f32 [T, V]
+ *   decode    tokens: i32 [1]            position: i32 []                     logits: f32 [1, V]
+ *
+ * A call, without its checks:
+ *
+ *   peer_artifact *model;
+ *   peer_open("layer.peer", &model);
+ *   peer_load_parameters(model, "weights.safetensors");
+ *   int64_t shape[] = {2, 256};
+ *   peer_tensor x = {"f32", 2, shape, values, sizeof values}, y;
+ *   peer_set_input(model, "x", &x);
+ *   peer_call(model, "layer");
+ *   peer_output(model, "y", &y);      // y.data has the values until the next call
+ *   peer_close(model); */
 #ifndef PEER_RUNTIME_H
 #define PEER_RUNTIME_H
 
@@ -17,7 +37,7 @@ typedef enum { PEER_OK = 0, PEER_ERROR = 1 } peer_status;
 /* A compiled model, its parameters and states, the inputs set for the next call, and the outputs of the last one. */
 typedef struct peer_artifact peer_artifact;
 
-/* A dense row-major tensor. `dtype` is "f32", "bf16", "i32", ...; `shape` has `rank` sizes; `data` has `bytes` bytes. */
+/* A dense row-major tensor. `dtype` is "f32", "f64", "bf16", "f16", "i64", "i32", "i16" or "i8"; `shape` has `rank` sizes; `data` has `bytes` bytes. */
 typedef struct {
   const char *dtype;
   size_t rank;
@@ -32,7 +52,7 @@ const char *peer_last_error(void);
 /* The library's version, "0.1.0". */
 const char *peer_version(void);
 
-/* Threads that compiled code computes with; at least 1. */
+/* Threads that compiled code computes with in calls that this thread makes from here on; at least 1. */
 peer_status peer_set_threads(int threads);
 
 /* Opens an artifact on the device it was compiled for. On PEER_ERROR *artifact is null. */

@@ -1,7 +1,8 @@
 // The device `sim`: executes kernels on the CPU and turns what they do wrong into errors.
-#include "device/Device.h"
+#include "device/gpu/GpuDevice.h"
 
 #include "Simulator.h"
+#include "core/Memory.h"
 #include "core/Tensor.h"
 
 #include <algorithm>
@@ -37,7 +38,7 @@ struct SimGraph : DeviceGraph {
   std::vector<std::function<Status()>> operations;
 };
 
-class SimDevice : public Device {
+class SimDevice : public GpuDevice {
 public:
   std::string_view name() const override { return "sim"; }
   std::string description() const override {
@@ -190,6 +191,9 @@ private:
 };
 } // namespace
 
-std::shared_ptr<Device> makeSimDevice() { return std::make_shared<SimDevice>(); }
-
 } // namespace peer::runtime
+
+/// What libpeer_runtime.so asks for; the caller owns it.
+extern "C" [[gnu::visibility("default")]] peer::runtime::GpuDevice *peer_make_sim_device() {
+  return new peer::runtime::SimDevice;
+}

@@ -4,16 +4,15 @@ import ctypes
 import pathlib
 import statistics
 import subprocess
+import sys
 import time
 
 import reference
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from peer_api import Model  # noqa: E402
+
 CTYPES = {"f32": (ctypes.c_float, "f"), "i32": (ctypes.c_int32, "i")}
-
-
-class _Tensor(ctypes.Structure):
-    _fields_ = [("dtype", ctypes.c_char_p), ("rank", ctypes.c_size_t), ("shape", ctypes.POINTER(ctypes.c_int64)),
-                ("data", ctypes.c_void_p), ("bytes", ctypes.c_size_t)]
 
 
 class PeerSide:
@@ -21,31 +20,21 @@ class PeerSide:
 
     def __init__(self, build, artifact, seed=1):
         self.build = pathlib.Path(build)
-        self.library = ctypes.CDLL(str(self.build / "lib" / "libpeer_runtime.so"))
-        self.library.peer_last_error.restype = ctypes.c_char_p
-        self.handle = ctypes.c_void_p()
-        self._check(self.library.peer_open(str(artifact).encode(), ctypes.byref(self.handle)))
-        self._check(self.library.peer_init_parameters(self.handle, ctypes.c_uint64(seed)))
-
-    def _check(self, status):
-        if status != 0:
-            raise RuntimeError(self.library.peer_last_error().decode())
+        self.model = Model(str(self.build / "lib" / "libpeer_runtime.so"), str(artifact))
+        self.model.init(seed)
 
     def save(self, path):
         """Parameters to a safetensors file."""
-        self._check(self.library.peer_save_parameters(self.handle, str(path).encode()))
+        self.model.save(str(path))
 
     def run(self, entry, inputs):
         """Seconds of one call. Inputs: name -> (dtype, shape, bytes)."""
-        for name, (dtype, shape, data) in inputs.items():
-            sizes = (ctypes.c_int64 * len(shape))(*shape)
-            buffer = ctypes.create_string_buffer(data, len(data))
-            tensor = _Tensor(dtype.encode(), len(shape), sizes, ctypes.cast(buffer, ctypes.c_void_p), len(data))
-            self._check(self.library.peer_set_input(self.handle, name.encode(), ctypes.byref(tensor)))
+        for name, tensor in inputs.items():
+            self.model.set_input(name, *tensor)
         start = time.perf_counter()
-        status = self.library.peer_call(self.handle, entry.encode())
+        status = self.model.lib.peer_call(self.model.handle, entry.encode())
         seconds = time.perf_counter() - start
-        self._check(status)
+        self.model.check(status)
         return seconds
 
     def runs(self, entry, many):
@@ -54,13 +43,11 @@ class PeerSide:
 
     def output(self, name):
         """Bytes of a result of the last call."""
-        view = _Tensor()
-        self._check(self.library.peer_output(self.handle, name.encode(), ctypes.byref(view)))
+        view = self.model.output(name)
         return ctypes.string_at(view.data, view.bytes)
 
     def _parameter(self, name):
-        view = _Tensor()
-        self._check(self.library.peer_parameter(self.handle, name.encode(), ctypes.byref(view)))
+        view = self.model.parameter(name)
         kind, _ = CTYPES[view.dtype.decode()]
         shape = [view.shape[i] for i in range(view.rank)]
         return ctypes.cast(view.data, ctypes.POINTER(kind)), shape

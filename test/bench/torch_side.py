@@ -1,12 +1,15 @@
 """A process that runs the same layer in PyTorch eager, as it is commonly written: gathers and einsums."""
-import json
 import mmap
+import pathlib
 import statistics
-import struct
+import sys
 import time
 
 import torch
 import torch.nn.functional as F
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import tensors  # noqa: E402
 
 
 class Layer(torch.nn.Module):
@@ -35,11 +38,10 @@ class Layer(torch.nn.Module):
 
 def read_safetensors(path):
     """Tensors of a file of f32; the file stays mapped, not read."""
+    header, start = tensors.header(path)
     with open(path, "rb") as file:
-        size, = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(size))
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    return {name: torch.frombuffer(content, dtype=torch.float32, offset=8 + size + entry["data_offsets"][0],
+    return {name: torch.frombuffer(content, dtype=torch.float32, offset=start + entry["data_offsets"][0],
                                    count=(entry["data_offsets"][1] - entry["data_offsets"][0]) // 4).reshape(entry["shape"])
             for name, entry in header.items() if name != "__metadata__"}
 

@@ -1,6 +1,8 @@
 // An artifact, as bytes and as a manifest that is packed as peer-opt does: it is refused with a sentence or can be shown.
 #include "Harness.h"
 
+#include "core/Hash.h"
+#include "device/Devices.h"
 #include "model/Artifact.h"
 #include "model/Random.h"
 

@@ -7,6 +7,12 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+
+import artifact  # noqa: E402
+import tensors  # noqa: E402
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 NANO = SOURCE / "test/end-to-end/inputs/nano_lm.mlir"
@@ -41,13 +47,13 @@ def compile_nano(folder, build, environment, target, *more):
 def artifacts(folder, build, environment):
     for target in ("cpu", "sm_90"):
         data = compile_nano(folder, build, environment, target)
-        code, manifest = struct.unpack("<QQ", data[-32:-16])
-        whole = json.loads(data[code:code + manifest])
+        manifest = artifact.unpack(data)[1]
+        whole = json.loads(manifest)
         put(folder, json.dumps(whole).encode())
         # One entry each, so that a change is likely to hit it.
         for entry in whole["entries"]:
             put(folder, json.dumps(dict(whole, entries=[entry], parameters=whole["parameters"][:2])).encode())
-    put(folder, data[-48 - manifest:])
+    put(folder, manifest + data[-artifact.FOOTER_BYTES:])
 
 
 def safetensors(folder, build, environment):
@@ -93,7 +99,7 @@ def resume(folder, build, environment):
     subprocess.run([build / "bin/peer-run", "train", run / "m.peer", "--data", run / "text", "--steps", "2", "--batch", "1", "--threads", "1",
                     "--eval-every", "1", "--out", run / "run"], check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     data = (run / "run/checkpoint-2.safetensors").read_bytes()
-    header = data[8:8 + struct.unpack("<Q", data[:8])[0]]
+    header = data[8:tensors.split(data)[1]]
     log = (run / "run/log.jsonl").read_bytes()
     settings = json.loads(header)["__metadata__"]["run"].encode()
     for parts in ((log, settings), (log, settings, header), (b"", settings), (log + b'{"step": 3, "lo', settings)):

@@ -96,7 +96,7 @@ public:
     return {};
   }
 
-  Result<double> copyBandwidth() { return measureCopyBandwidth(*session->device()); }
+  Result<double> copyBandwidth() { return session->device().measureBandwidth(); }
 
 private:
   const Json &spec;

@@ -53,7 +53,7 @@ Json describeDevice(const Options &options) {
         auto session = Session::open(options.folder + "/probe.peer", options.device);
         if (!session.ok())
           return {{"message", session.message()}};
-        return {{"device", (*session)->device()->description()}};
+        return {{"device", (*session)->device().description()}};
       },
       [&](size_t, const Json &result) { answer = result; });
   return answer;

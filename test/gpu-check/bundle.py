@@ -101,6 +101,8 @@ def copy_programs(build, out):
         # Debug information of the runtime would be most of the folder; xz is stripped, and strip does nothing to it.
         subprocess.run(["strip", target], check=True)
         needed.update(libraries(program))
+    # The runtime opens it by name.
+    needed["libpeer_sim.so"] = str(build / "lib/libpeer_sim.so")
     # The driver's library loads these, which are empty in today's C library, and wants them of the version of the rest.
     libc = pathlib.Path(needed["libc.so.6"]).parent
     needed.update({name: str(libc / name) for name in ("libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1")})

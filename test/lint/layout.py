@@ -1,22 +1,37 @@
 """Rules about files and folders: who includes whom, how long a file is, where headers lie, how they are guarded."""
+import collections
 import posixpath
 import re
 
 from tree import top
 
 # Lower layers come first; a file includes its own layer and those before it.
+# What compiler and runtime share.
+SHARED = "artifact"
 LAYERS = ["dialect", "passes", "lowering", "tools"]
 FOREIGN = re.compile(r"(llvm|llvm-c|mlir|mlir-c|lld|clang)/")
 INCLUDE = re.compile(r'\s*#\s*include\s+(["<])([^">]+)[">]')
+# Lower rooms come first here, too. What stands beside the rooms of a layer (the device made of the simulator) includes what it likes.
+ROOMS = {"runtime": ["core", "model", "device", "session", "lm", "report", "commands"], "runtime/sim": ["ptx", "memory", "exec"]}
+MAX_SOURCES = 30
+# Of before this rule; these numbers only shrink.
+LARGE_FOLDERS = {"dialect": 52, "passes": 40}
 MAX_LINES, MAX_TEST_LINES, MAX_MAIN_LINES, MAX_DESCRIPTION_LINES = 400, 250, 80, 60
+
+
+def _found(tree, includer, target):
+    """The path of an included file, or None if it is not in the tree."""
+    for folder in (posixpath.dirname(includer), "", "runtime"):
+        path = posixpath.normpath(posixpath.join(folder, target))
+        if path in tree.files:
+            return path
+    return None
 
 
 def _owner(tree, includer, target):
     """The top folder of an included file, or None if it is not ours."""
-    for folder in (posixpath.dirname(includer), "", "runtime"):
-        path = posixpath.normpath(posixpath.join(folder, target))
-        if path in tree.files:
-            return top(path)
+    if path := _found(tree, includer, target):
+        return top(path)
     # Generated headers lie beside no source but are included by the folder of theirs.
     return top(target) if top(target) in LAYERS + ["runtime"] else None
 
@@ -33,6 +48,11 @@ def includes(tree):
     """tools -> lowering -> passes -> dialect, and a runtime that knows none of them, nor LLVM."""
     for name in tree.having(".cpp", ".h", ".c"):
         folder = top(name)
+        if folder == SHARED:
+            for number, target, owner in _included(tree, name):
+                if owner or FOREIGN.match(target):
+                    yield name, number, f"{SHARED}/ has constants alone and includes nothing: {target}"
+            continue
         below_runtime = folder == "runtime" or name == "tools/peer-run.cpp" or name.startswith("test/unit/runtime/")
         for number, target, owner in _included(tree, name):
             if below_runtime:
@@ -44,6 +64,28 @@ def includes(tree):
                 yield name, number, f"only tools/peer-run.cpp and tests include the runtime: {target}"
             elif folder in LAYERS and owner in LAYERS and LAYERS.index(owner) > LAYERS.index(folder):
                 yield name, number, f"{folder}/ may not include {owner}/: {target}"
+
+
+def rooms(tree):
+    """Folders of one layer that include one another in one direction alone: a file includes its own room and those before it."""
+    for layer, order in ROOMS.items():
+        for name in tree.having(".cpp", ".h", under=layer + "/"):
+            room = top(name.removeprefix(layer + "/"))
+            for number, target, _ in _included(tree, name):
+                path = _found(tree, name, target)
+                if room not in order or not path or not path.startswith(layer + "/"):
+                    continue
+                other = top(path.removeprefix(layer + "/"))
+                if other not in order[:order.index(room) + 1]:
+                    yield name, number, f"{layer}/{room}/ may not include {layer}/{other}/: {target}"
+
+
+def folders(tree):
+    """No folder directly holds more sources than one can look through."""
+    count = collections.Counter(posixpath.dirname(name) for name in tree.having(".cpp", ".h", ".c", ".td") if top(name) != "test")
+    for folder, sources in sorted(count.items()):
+        if sources > LARGE_FOLDERS.get(folder, MAX_SOURCES):
+            yield folder, 1, f"folder directly holds {sources} sources, expected at most {LARGE_FOLDERS.get(folder, MAX_SOURCES)}"
 
 
 def sizes(tree):
@@ -65,6 +107,8 @@ def headers(tree):
     """A header lies beside the source of its name, or at least beside sources."""
     sources = tree.having(".cpp", ".c")
     for name in tree.having(".h"):
+        if top(name) == SHARED:
+            continue
         folder, stem = posixpath.dirname(name), posixpath.splitext(posixpath.basename(name))[0]
         here = [source for source in sources if posixpath.dirname(source) == folder]
         if any(posixpath.basename(source).startswith(stem + ".") for source in here):
@@ -102,4 +146,4 @@ def guards(tree):
             yield name, 1, f"include guard does not spell {posixpath.basename(name)}"
 
 
-RULES = [includes, sizes, headers, guards]
+RULES = [includes, rooms, folders, sizes, headers, guards]

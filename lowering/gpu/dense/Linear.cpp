@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Matmul.h"
+#include "artifact/format.h"
 #include "lowering/gpu/Kernels.h"
 
 #include "lowering/emit/Calls.h"
@@ -37,7 +38,7 @@ static Value emitLibraryCall(LoopBuilder &host, const Product &product) {
   addMatrix(product.b);
   operands.push_back(host.f32(0));
   addMatrix(product.c);
-  auto call = callHook(host, "peer_rt_matmul", operands, host.getI8Type());
+  auto call = callHook(host, format::symbol::kMatmul, operands, host.getI8Type());
   Value none = arith::ConstantOp::create(host, host.getI8IntegerAttr(0));
   return host.cmp(CmpIPredicate::ne, call.getResult(0), none);
 }

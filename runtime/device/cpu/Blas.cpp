@@ -1,6 +1,7 @@
 #include "Blas.h"
 
 #include "core/Allocator.h"
+#include "core/Memory.h"
 #include "core/Tensor.h"
 #include "device/Hooks.h"
 

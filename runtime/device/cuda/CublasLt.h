@@ -4,7 +4,7 @@
 #pragma once
 
 #include "CublasLtApi.h"
-#include "device/Device.h"
+#include "device/gpu/GpuDevice.h"
 
 #include <map>
 #include <memory>

@@ -1,5 +1,6 @@
 #include "CudaDevice.h"
 
+#include "core/Memory.h"
 #include "core/Tensor.h"
 
 #include <algorithm>

@@ -13,7 +13,7 @@
 
 namespace peer::runtime::cuda {
 
-class CudaDevice : public Device {
+class CudaDevice : public GpuDevice {
 public:
   static Result<std::shared_ptr<CudaDevice>> open(const std::string &arch);
   static Result<std::string> localArch();

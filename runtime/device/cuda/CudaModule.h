@@ -2,7 +2,7 @@
 #pragma once
 
 #include "CudaDriver.h"
-#include "device/Device.h"
+#include "device/gpu/GpuDevice.h"
 
 #include <map>
 #include <optional>

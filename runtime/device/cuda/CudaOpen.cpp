@@ -2,6 +2,7 @@
 #include "CudaArch.h"
 #include "CudaDevice.h"
 
+#include "core/Memory.h"
 #include "core/Tensor.h"
 
 #include <charconv>
@@ -100,9 +101,9 @@ Result<std::string> CudaDevice::localArch() {
 
 Result<std::string> cudaArch() { return cuda::CudaDevice::localArch(); }
 
-Result<std::shared_ptr<Device>> openCudaDevice(const std::string &arch) {
+Result<std::shared_ptr<GpuDevice>> openCudaDevice(const std::string &arch) {
   PEER_TRY_ASSIGN(std::shared_ptr<cuda::CudaDevice> device, cuda::CudaDevice::open(arch));
-  return std::shared_ptr<Device>(std::move(device));
+  return std::shared_ptr<GpuDevice>(std::move(device));
 }
 
 } // namespace peer::runtime

@@ -4,6 +4,7 @@
 #include "TrainSettings.h"
 #include "lm/Log.h"
 #include "lm/Progress.h"
+#include "session/Session.h"
 
 #include <functional>
 #include <limits>
@@ -25,12 +26,16 @@ struct TrainSummary {
   std::string checkpoint, weights, best, report, log;
 };
 
-/// What reaches a run from outside; asked after each step. What is not set never happens.
+/// What reaches a run from outside, asked after each step, and where it shows itself. What is not set never happens.
 struct TrainControl {
   /// The run is to save and to return.
   std::function<bool()> stop;
   /// The run is to save and to go on; true once for each time that was asked for.
   std::function<bool()> save;
+  /// Writes summary.report, after each evaluation: from the log, the evaluation and the gate mass that the session holds for `usageEntry`.
+  std::function<Status(const TrainSummary &summary, const TrainSettings &settings, const Session &session,
+                       const Entry &usageEntry)>
+      report;
 };
 
 /// Trains as `options` say and writes everything below options.out, which must not hold a run yet unless `resume` is set, and which one process

@@ -2,7 +2,6 @@
 
 #include "TrainRun.h"
 #include "lm/Eval.h"
-#include "report/TrainReport.h"
 
 #include <cmath>
 
@@ -17,7 +16,8 @@ Status TrainRun::checkFinite() {
   std::string what = "parameter", name = findNonFinite(kept.parameters());
   if (name.empty()) {
     what = "optimizer state";
-    name = findNonFinite(kept.states());
+    // Sums of gradients may be what a vetoed step left; the next one begins them anew.
+    name = findNonFinite(kept.states(), trainModel.entry);
   }
   if (name.empty()) {
     lastChecked = summary.step;
@@ -59,7 +59,8 @@ Status TrainRun::evaluate() {
   }
   if (record.loss < summary.bestLoss)
     PEER_TRY(saveBest(record.loss));
-  PEER_TRY(writeTrainReport(summary, settings, *session, *usageEntry));
+  if (control.report)
+    PEER_TRY(control.report(summary, settings, *session, *usageEntry));
   session->clearUsage();
   return {};
 }

@@ -4,30 +4,29 @@ refused by both with the same words.
 Usage: both_targets.py LIBRARY DESCRIPTION.mlir ... Each file holds descriptions separated by `// -----`. Works in the current directory.
 """
 import array
-import json
 import random
 import struct
 import subprocess
 import sys
 
+from artifact import SIZES, manifest as manifest_of
 from peer_api import Model
 
 CODES = {"f32": "f", "f64": "d", "i32": "i", "i64": "q", "i8": "b", "i16": "h"}
-SIZES = {"f32": 4, "f64": 8, "bf16": 2, "f16": 2, "i64": 8, "i32": 4, "i16": 2, "i8": 1}
+TOLERANCE = {"bf16": 2e-2, "f16": 2e-3}
 
 
-def manifest_of(path):
-    with open(path, "rb") as file:
-        content = file.read()
-    code, size = struct.unpack_from("<QQ", content, len(content) - 48 + 16)
-    return json.loads(content[code:code + size])
-
-
-def bf16_bytes(values):
-    return b"".join(struct.pack("<f", value)[2:] for value in values)
+def float_bytes(dtype, values):
+    if dtype == "bf16":
+        return b"".join(struct.pack("<f", value)[2:] for value in values)
+    if dtype == "f16":
+        return struct.pack(f"<{len(values)}e", *values)
+    return array.array(CODES[dtype], values).tobytes()
 
 
 def values_of(dtype, data):
+    if dtype == "f16":
+        return struct.unpack(f"<{len(data) // 2}e", data)
     if dtype == "bf16":
         return [struct.unpack("<f", b"\0\0" + data[i:i + 2])[0] for i in range(0, len(data), 2)]
     return list(array.array(CODES[dtype], data))
@@ -41,7 +40,7 @@ def make_input(argument, tokens, rng):
     dtype = argument["dtype"]
     if dtype.startswith("f") or dtype == "bf16":
         values = [rng.uniform(-2, 2) for _ in range(count)]
-        return dtype, shape, bf16_bytes(values) if dtype == "bf16" else array.array(CODES[dtype], values).tobytes()
+        return dtype, shape, float_bytes(dtype, values)
     low, high = argument.get("range", [0, 5])
     return dtype, shape, array.array(CODES[dtype], [rng.randrange(max(low, -100), min(high, 100)) for _ in range(count)]).tobytes()
 
@@ -51,7 +50,7 @@ def differs(a, b):
         return f"{a[:2]} and {b[:2]}"
     exact = not (a[0].startswith("f") or a[0] == "bf16")
     for x, y in zip(values_of(a[0], a[2]), values_of(b[0], b[2])):
-        close = x == y or (x != x and y != y) or (not exact and abs(x - y) <= (2e-2 if a[0] == "bf16" else 1e-4) * (1 + abs(x)))
+        close = x == y or (x != x and y != y) or (not exact and abs(x - y) <= TOLERANCE.get(a[0], 1e-4) * (1 + abs(x)))
         if not close:
             return f"{x} and {y}"
     return None

@@ -3,10 +3,8 @@
 usage: check_names.py FOLDER TEMPLATE
 TEMPLATE holds one function, @NAME, that maps x to gelu(x . w), w a constant 2 under a name that needs escapes.
 """
-import json
 import math
 import os
-import struct
 import subprocess
 import sys
 
@@ -24,12 +22,6 @@ def run(*command):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:
         sys.exit(f"{command} ended with {done.returncode}:\n{done.stderr.decode(errors='replace')}")
-
-
-def header(path):
-    with open(path, "rb") as file:
-        length = struct.unpack("<Q", file.read(8))[0]
-        return json.loads(file.read(length))
 
 
 def main():
@@ -51,13 +43,13 @@ def main():
         run("peer-opt", model, f"--target={target}", "--ptxas=none", "-o", artifact)
         run("peer-run", "inspect", artifact)
         run("peer-run", "init", artifact, "--out", weights)
-        if PARAMETER not in header(weights):
-            sys.exit(f"the weights hold {list(header(weights))}, expected {PARAMETER}")
+        if PARAMETER not in tensors.header(weights)[0]:
+            sys.exit(f"the weights hold {list(tensors.header(weights)[0])}, expected {PARAMETER}")
         for name in NAMES:
             entry = name.replace("\\22", '"').replace("\\\\", "\\")
             run("peer-run", "call", artifact, entry, "--weights", weights, "--in", given, "--out", out, *device)
-            if header(out)["__metadata__"]["entry"] != entry:
-                sys.exit(f"{header(out)['__metadata__']} names another entry than {entry}")
+            if tensors.header(out)[0]["__metadata__"]["entry"] != entry:
+                sys.exit(f"{tensors.header(out)[0]['__metadata__']} names another entry than {entry}")
             got = tensors.load(out)["y"][2]
             if any(abs(a - b) > 1e-5 for a, b in zip(got, expected)):
                 sys.exit(f"{entry} for {target} gave {list(got)}, expected {expected}")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import tensors
-from peer_layer_math import Layer, dot, gelu
+from peer_layer import Layer, dot, gelu
 
 FOLDER = sys.argv[1]
 WIDTH, TOP, TOLERANCE = 64, 8, 2e-5

@@ -1,31 +1,14 @@
 """Makes damaged copies of an artifact and of safetensors files. Usage: damage.py artifact|safetensors SOURCE FOLDER"""
 import json
 import os
-import struct
 import sys
 
 import tensors
-
-FOOTER = "<8sIIQQQQ"  # runtime/README.md
-FOOTER_BYTES = struct.calcsize(FOOTER)
-
-
-def fnv1a(data):
-    value = 0xCBF29CE484222325
-    for byte in data:
-        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-    return value
-
-
-def pack(code, manifest, version):
-    """An artifact whose footer and checksum are right for whatever it holds."""
-    body = code + manifest
-    return body + struct.pack(FOOTER, b"PEERART\0", version, 0, len(code), len(manifest), fnv1a(body), 0)
+from artifact import FOOTER_BYTES, fnv1a, pack, unpack
 
 
 def damage_artifact(data, put):
-    _, version, _, code_bytes, manifest_bytes, checksum, _ = struct.unpack(FOOTER, data[-FOOTER_BYTES:])
-    code, manifest = data[:code_bytes], data[code_bytes:code_bytes + manifest_bytes]
+    code, manifest, version, checksum = unpack(data)
     assert fnv1a(code + manifest) == checksum and pack(code, manifest, version) == data
     put("truncated.peer", data[:-1000])
     put("cut.peer", data[:len(data) // 2])
@@ -59,16 +42,16 @@ def damage_artifact(data, put):
 def damage_safetensors(source, folder, put):
     with open(source, "rb") as file:
         data = file.read()
-    length = struct.unpack("<Q", data[:8])[0]
-    header, body = json.loads(data[8:8 + length]), data[8 + length:]
+    header, start = tensors.split(data)
+    body = data[start:]
     names = sorted((name for name in header if name != "__metadata__"), key=lambda name: header[name]["data_offsets"])
     put("truncated.safetensors", data[:-100])
-    put("cut-header.safetensors", data[:length // 2])
+    put("cut-header.safetensors", data[:start // 2])
     put("short.safetensors", data[:5])
-    put("no-json.safetensors", data[:8] + b"x" * length + body)
+    put("no-json.safetensors", data[:8] + b"x" * (start - 8) + body)
 
     def variant(name, change):
-        changed = json.loads(data[8:8 + length])
+        changed, _ = tensors.split(data)
         change(changed)
         tensors.write(os.path.join(folder, name), changed, body)
 

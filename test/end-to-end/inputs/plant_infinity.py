@@ -1,11 +1,11 @@
 """Makes the last element of an f32 tensor in a safetensors file infinite. Usage: plant_infinity.py FILE TENSOR."""
-import json
 import struct
 import sys
 
+import tensors
+
 path, name = sys.argv[1:]
+header, start = tensors.header(path)
 with open(path, "r+b") as file:
-    size, = struct.unpack("<Q", file.read(8))
-    end = json.loads(file.read(size))[name]["data_offsets"][1]
-    file.seek(8 + size + end - 4)
+    file.seek(start + header[name]["data_offsets"][1] - 4)
     file.write(struct.pack("<f", float("inf")))

@@ -8,7 +8,7 @@ import resource
 import subprocess
 import sys
 
-from artifact_bytes import kept_by_training
+from artifact import kept_by_training
 
 CORPUS = "/usr/share/common-licenses"
 

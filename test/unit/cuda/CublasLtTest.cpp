@@ -1,8 +1,8 @@
 // Products by cuBLASLt: the order of operands, transposes and leading dimensions, beside plain loops; and where there is no library.
 #include "CudaTestSupport.h"
 
-#include "device/DeviceCall.h"
-#include "device/Mgpu.h"
+#include "device/gpu/DeviceCall.h"
+#include "device/gpu/Mgpu.h"
 
 #include <dlfcn.h>
 
@@ -31,7 +31,7 @@ protected:
 size_t at(int64_t row, int64_t column, int64_t ld) { return static_cast<size_t>(row * ld + column); }
 
 TEST_F(ProductTest, AllTransposesAndLeadingDimensions) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   for (bool transA : {false, true})
     for (bool transB : {false, true})
       for (float beta : {0.0f, 2.0f}) {
@@ -55,7 +55,7 @@ TEST_F(ProductTest, AllTransposesAndLeadingDimensions) {
 }
 
 TEST_F(ProductTest, OneHeuristicForEachShape) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress x = upload(*device, values(256, 1)), y = reserve(*device, 1024);
   MatrixProduct p{.m = 8, .n = 8, .k = 8, .a = x, .b = x, .c = y, .lda = 8, .ldb = 8, .ldc = 8};
   unsigned before = heuristics();
@@ -85,7 +85,7 @@ TEST_F(ProductTest, OneHeuristicForEachShape) {
 }
 
 TEST_F(ProductTest, WorkspaceIsAllocatedOnce) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress x = upload(*device, values(64, 1)), y = reserve(*device, 256);
   MatrixProduct p{.m = 8, .n = 8, .k = 8, .a = x, .b = x, .c = y, .lda = 8, .ldb = 8, .ldc = 8};
   uint64_t before = counts().allocations;
@@ -99,14 +99,14 @@ TEST_F(ProductTest, WorkspaceIsAllocatedOnce) {
 
 TEST_F(ProductTest, NoMemoryForTheWorkspace) {
   Environment little({{"FAKE_CUDA_MEMORY", "100000"}});
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress x = upload(*device, std::vector<float>(4, 2.0f)), y = reserve(*device, 16);
   EXPECT_TRUE(*device->matmul({.m = 2, .n = 2, .k = 2, .a = x, .b = x, .c = y, .lda = 2, .ldb = 2, .ldc = 2}));
   EXPECT_EQ(download<float>(*device, y, 4), std::vector<float>(4, 8.0f));
 }
 
 TEST_F(ProductTest, WhatTheLibraryDoesNotDo) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress x = reserve(*device, 8000), y = reserve(*device, 4);
   MatrixProduct p{.m = 1, .n = 1, .k = 1000, .a = x, .b = x, .c = y, .lda = 1000, .ldb = 1, .ldc = 1};
   EXPECT_FALSE(*device->matmul(p)) << "no algorithm";
@@ -117,14 +117,14 @@ TEST_F(ProductTest, WhatTheLibraryDoesNotDo) {
 }
 
 TEST_F(ProductTest, FailsWithTheShape) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress x = reserve(*device, 8000);
   Result<bool> done = device->matmul({.m = 2, .n = 3, .k = 4, .a = x, .b = x, .c = x, .lda = 1, .ldb = 3, .ldc = 3});
   EXPECT_EQ(done.status().message(), "cuBLASLt failed with status 7 at a product of 2 x 3 x 4");
 }
 
 TEST_F(ProductTest, CompiledCodeAsksForThem) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress a = upload(*device, std::vector<float>{1, 2, 3, 4, 5, 6}), c = reserve(*device, 16);
   DeviceHeap heap(*device);
   LoadedModules modules(*device, {});
@@ -140,7 +140,7 @@ TEST_F(ProductTest, CompiledCodeAsksForThem) {
 }
 
 TEST_F(CudaTest, NoLibraryOfProducts) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   Result<bool> done = device->matmul({.m = 1, .n = 1, .k = 1});
   EXPECT_TRUE(done.ok()) << done.message();
   EXPECT_FALSE(*done);
@@ -148,7 +148,7 @@ TEST_F(CudaTest, NoLibraryOfProducts) {
 
 TEST_F(CudaTest, LibraryOfProductsThatIsNone) {
   Environment wrong({{"PEER_CUBLASLT_LIBRARY", PEER_FAKE_CUDA}});
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   EXPECT_EQ(device->matmul({.m = 1, .n = 1, .k = 1}).status().message(),
             "PEER_CUBLASLT_LIBRARY names " PEER_FAKE_CUDA ", which is no usable cuBLASLt");
 }

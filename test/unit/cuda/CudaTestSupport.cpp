@@ -26,15 +26,15 @@ Environment::~Environment() {
 
 CudaTest::CudaTest() : environment({{"PEER_CUDA_LIBRARY", PEER_FAKE_CUDA}, {"PEER_CUBLASLT_LIBRARY", ""}}) {}
 
-std::shared_ptr<Device> CudaTest::open() {
-  Result<std::shared_ptr<Device>> device = openCudaDevice("sm_90");
+std::shared_ptr<GpuDevice> CudaTest::open() {
+  Result<std::shared_ptr<GpuDevice>> device = openCudaDevice("sm_90");
   if (!device.ok())
     ADD_FAILURE() << device.message();
   return device.ok() ? *device : nullptr;
 }
 
 std::string CudaTest::openError(const std::string &arch) {
-  Result<std::shared_ptr<Device>> device = openCudaDevice(arch);
+  Result<std::shared_ptr<GpuDevice>> device = openCudaDevice(arch);
   return device.ok() ? "opened: " + (*device)->description() : device.message();
 }
 
@@ -46,7 +46,7 @@ cuda::fake::Counts CudaTest::counts() {
   return counts;
 }
 
-DeviceFunction *CudaTest::load(Device &device, const std::string &ptx, const std::string &kernel) {
+DeviceFunction *CudaTest::load(GpuDevice &device, const std::string &ptx, const std::string &kernel) {
   Result<DeviceModule *> module = device.loadModule({ptx, {}});
   if (!module.ok()) {
     ADD_FAILURE() << module.message();
@@ -58,7 +58,7 @@ DeviceFunction *CudaTest::load(Device &device, const std::string &ptx, const std
   return function.ok() ? *function : nullptr;
 }
 
-DeviceAddress CudaTest::reserve(Device &device, uint64_t bytes) {
+DeviceAddress CudaTest::reserve(GpuDevice &device, uint64_t bytes) {
   Result<DeviceAddress> address = device.allocate(bytes);
   if (!address.ok())
     ADD_FAILURE() << address.message();

@@ -1,7 +1,7 @@
 // A device `cuda` on the fake driver, and modules to run on it.
 #pragma once
 
-#include "device/Device.h"
+#include "device/gpu/GpuDevice.h"
 #include "fake/FakeCounts.h"
 
 #include <gtest/gtest.h>
@@ -27,34 +27,34 @@ protected:
   CudaTest();
 
   /// A device for sm_90; fails the test where there is none.
-  std::shared_ptr<Device> open();
+  std::shared_ptr<GpuDevice> open();
   /// The message of a device that cannot be opened.
   std::string openError(const std::string &arch = "sm_90");
   static cuda::fake::Counts counts();
 
-  DeviceFunction *load(Device &device, const std::string &ptx, const std::string &kernel);
+  DeviceFunction *load(GpuDevice &device, const std::string &ptx, const std::string &kernel);
   template <typename T>
-  DeviceAddress upload(Device &device, const std::vector<T> &values) {
+  DeviceAddress upload(GpuDevice &device, const std::vector<T> &values) {
     DeviceAddress address = reserve(device, values.size() * sizeof(T));
     ok(device.copyIn(address, values.data(), values.size() * sizeof(T)));
     return address;
   }
   template <typename T>
-  std::vector<T> download(Device &device, DeviceAddress address, size_t count) {
+  std::vector<T> download(GpuDevice &device, DeviceAddress address, size_t count) {
     std::vector<T> values(count);
     ok(device.copyOut(values.data(), address, count * sizeof(T)));
     return values;
   }
-  DeviceAddress reserve(Device &device, uint64_t bytes);
+  DeviceAddress reserve(GpuDevice &device, uint64_t bytes);
   /// Launches with parameters of any types.
   template <typename... Args>
-  Status launch(Device &device, DeviceFunction *function, const LaunchShape &shape, Args... args) {
+  Status launch(GpuDevice &device, DeviceFunction *function, const LaunchShape &shape, Args... args) {
     std::array<void *, sizeof...(Args)> pointers{&args...};
     return device.launch(function, shape, pointers);
   }
   /// A graph of what `record` does; fails the test, and is null, where there is none.
   template <typename F>
-  DeviceGraph *capture(Device &device, F record) {
+  DeviceGraph *capture(GpuDevice &device, F record) {
     ok(device.beginCapture());
     record();
     Result<DeviceGraph *> graph = device.endCapture();

@@ -6,7 +6,7 @@ namespace peer::runtime::test {
 namespace {
 TEST_F(CudaTest, GraphsRunAgain) {
   Environment products({{"PEER_CUBLASLT_LIBRARY", PEER_FAKE_CUBLASLT}});
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   DeviceAddress x = upload(*device, std::vector<float>(16, 1.0f)), y = reserve(*device, 64), z = reserve(*device, 64);
   DeviceGraph *graph = capture(*device, [&] {
@@ -37,7 +37,7 @@ TEST_F(CudaTest, GraphsRunAgain) {
 }
 
 TEST_F(CudaTest, InputsOfAGraphMayChange) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   DeviceAddress x = upload(*device, std::vector<float>(32, 1.0f));
   DeviceGraph *graph = capture(*device, [&] { ok(launch(*device, scale, kOneWarp, x, 32u, 3.0f, 0.0f)); });
@@ -50,7 +50,7 @@ TEST_F(CudaTest, InputsOfAGraphMayChange) {
 }
 
 TEST_F(CudaTest, CopiesOfAGraph) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   DeviceAddress x = reserve(*device, 128);
   Result<std::byte *> host = device->allocateHost(256);
@@ -79,7 +79,7 @@ TEST_F(CudaTest, CopiesOfAGraph) {
 }
 
 TEST_F(CudaTest, MemoryMayBeAllocatedDuringACapture) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress x = 0;
   DeviceGraph *graph = capture(*device, [&] {
     x = reserve(*device, 64);
@@ -90,7 +90,7 @@ TEST_F(CudaTest, MemoryMayBeAllocatedDuringACapture) {
 }
 
 TEST_F(CudaTest, WaitingBreaksACapture) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress x = reserve(*device, 64);
   ok(device->beginCapture());
   EXPECT_EQ(device->synchronize().message(), "CUDA: waiting for the GPU: CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED "
@@ -107,7 +107,7 @@ TEST_F(CudaTest, WaitingBreaksACapture) {
 
 TEST_F(CudaTest, KernelOfAGraphThatFails) {
   Environment quiet({{"FAKE_CUDA_QUIET", "1"}});
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   DeviceAddress x = upload(*device, std::vector<float>(32, 1.0f));
   DeviceGraph *graph = capture(*device, [&] { ok(launch(*device, scale, kOneWarp, x, 32u, 3.0f, 0.0f)); });
@@ -126,7 +126,7 @@ TEST_F(CudaTest, NoGraphsWhereEachKernelIsWaitedFor) {
 }
 
 TEST_F(CudaTest, MarksAreInOrder) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   DeviceAddress x = upload(*device, std::vector<float>(32, 1.0f));
   uint64_t alive = 0;

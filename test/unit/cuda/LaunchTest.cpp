@@ -57,7 +57,7 @@ std::string sharedPtx() {
 }
 
 TEST_F(CudaTest, ParametersOfAllSizes) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceFunction *all = load(*device, allSizesPtx(), "all");
   DeviceAddress out = reserve(*device, 48);
   ok(launch(*device, all, {}, out, uint8_t{0x81}, uint16_t{0x8283}, uint32_t{0x84858687}, uint64_t{0x88898a8b8c8d8e8f},
@@ -68,7 +68,7 @@ TEST_F(CudaTest, ParametersOfAllSizes) {
 }
 
 TEST_F(CudaTest, ParametersAreCopied) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   DeviceAddress x = upload(*device, std::vector<float>(300, 1.0f));
   // launch() passes its own arguments, which are gone when the kernel runs.
@@ -78,7 +78,7 @@ TEST_F(CudaTest, ParametersAreCopied) {
 }
 
 TEST_F(CudaTest, WrongNumberOfParameters) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   EXPECT_EQ(launch(*device, scale, kOneWarp, DeviceAddress{1}, 1u).message(),
             "kernel 'scale' cannot be launched with 1 x 1 x 1 blocks of 32 x 1 x 1 threads and 0 bytes of dynamic "
@@ -86,7 +86,7 @@ TEST_F(CudaTest, WrongNumberOfParameters) {
 }
 
 TEST_F(CudaTest, TwoModulesWithOneName) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   std::string other = scalePtx();
   other.replace(other.find("fma.rn.f32 %f3, %f3, %f1, %f2"), 29, "sub.rn.f32 %f3, %f3, %f1     ");
   DeviceFunction *first = load(*device, scalePtx(), "scale"), *second = load(*device, other, "scale");
@@ -98,7 +98,7 @@ TEST_F(CudaTest, TwoModulesWithOneName) {
 }
 
 TEST_F(CudaTest, UnloadedModules) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   std::string ptx = scalePtx();
   uint64_t before = counts().alive;
   Result<DeviceModule *> module = device->loadModule({ptx, {}});
@@ -119,7 +119,7 @@ TEST_F(CudaTest, UnloadedModules) {
 TEST_F(CudaTest, MachineCodeWhereItFits) {
   std::string machine = scalePtx(), ptx = header() + ".visible .entry other() { ret; }\n";
   std::vector<std::byte> fits = cubin(90, machine), another = cubin(80, machine);
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   Result<DeviceModule *> fast = device->loadModule({ptx, fits}), compiled = device->loadModule({ptx, another});
   ASSERT_TRUE(fast.ok()) << fast.message();
   ASSERT_TRUE(compiled.ok()) << compiled.message();
@@ -132,7 +132,7 @@ TEST_F(CudaTest, MachineCodeWhereItFits) {
 }
 
 TEST_F(CudaTest, WhatTheCompilerOfTheDriverSays) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   std::string ptx = header() + ".visible .entry k() {\n  frobnicate.u32;\n  ret;\n}\n";
   Result<DeviceModule *> module = device->loadModule({ptx, {}});
   ASSERT_FALSE(module.ok());
@@ -143,7 +143,7 @@ TEST_F(CudaTest, WhatTheCompilerOfTheDriverSays) {
 }
 
 TEST_F(CudaTest, SharedMemoryBeyondWhatIsUsual) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceFunction *shared = load(*device, sharedPtx(), "shared");
   DeviceAddress out = reserve(*device, 4);
   for (uint32_t bytes : {4u, 47u * 1024, 47u * 1024 + 4, 100u * 1024, 226u * 1024, 64u * 1024}) {
@@ -155,7 +155,7 @@ TEST_F(CudaTest, SharedMemoryBeyondWhatIsUsual) {
 }
 
 TEST_F(CudaTest, LaunchesThatTheDriverRefuses) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   auto message = [&](const LaunchShape &shape) {
     return launch(*device, scale, shape, DeviceAddress{0}, 0u, 0.f, 0.f).message();
@@ -178,7 +178,7 @@ TEST_F(CudaTest, LaunchesThatTheDriverRefuses) {
 
 TEST_F(CudaTest, KernelThatFails) {
   Environment quiet({{"FAKE_CUDA_QUIET", "1"}});
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceFunction *scale = load(*device, scalePtx(), "scale");
   DeviceAddress x = reserve(*device, 4);
   ok(device->fill(x, 0, 4, 1));
@@ -198,7 +198,7 @@ TEST_F(CudaTest, WhichOfManyKernelsFailed) {
   second.replace(second.find("scale("), 5, "other");
   Environment fail({{"FAKE_CUDA_FAIL", "other"}});
   auto run = [&] {
-    std::shared_ptr<Device> device = open();
+    std::shared_ptr<GpuDevice> device = open();
     DeviceFunction *scale = load(*device, scalePtx(), "scale"), *other = load(*device, second, "other");
     DeviceAddress x = upload(*device, std::vector<float>(32, 1.0f));
     Status status = launch(*device, scale, kOneWarp, x, 32u, 2.0f, 0.0f);

@@ -18,7 +18,7 @@ std::vector<uint32_t> pattern(size_t count, uint32_t seed) {
 }
 
 TEST_F(CudaTest, CopiesOfAllSizes) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   for (size_t bytes :
        {size_t{1}, size_t{3}, size_t{4096}, kPiece - 1, kPiece, kPiece + 1, 2 * kPiece, 5 * kPiece + 7}) {
     std::vector<uint32_t> words = pattern(bytes / 4 + 1, 1);
@@ -34,7 +34,7 @@ TEST_F(CudaTest, CopiesOfAllSizes) {
 
 // The driver of these tests reads pinned memory as late as it may.
 TEST_F(CudaTest, TheHostsBufferIsFreeAtOnce) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   std::vector<DeviceAddress> addresses;
   for (uint32_t i = 0; i < 20; ++i)
     addresses.push_back(reserve(*device, 1000 * sizeof(uint32_t)));
@@ -49,7 +49,7 @@ TEST_F(CudaTest, TheHostsBufferIsFreeAtOnce) {
 }
 
 TEST_F(CudaTest, PinnedBuffersAreUsedAgain) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   uint64_t before = counts().pinnedAllocations;
   DeviceAddress x = reserve(*device, 3 * kPiece);
   for (uint32_t round = 0; round < 4; ++round) {
@@ -62,7 +62,7 @@ TEST_F(CudaTest, PinnedBuffersAreUsedAgain) {
 
 // After a copy to the host nothing is under way, and the next copy to the GPU begins with an empty buffer.
 TEST_F(CudaTest, OneBufferServesInTurns) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   uint64_t before = counts().pinnedAllocations;
   DeviceAddress x = reserve(*device, kPiece / 4 * 3);
   std::vector<char> values(kPiece / 4 * 3, 'x');
@@ -75,7 +75,7 @@ TEST_F(CudaTest, OneBufferServesInTurns) {
 
 // Small copies follow each other without waiting for the GPU.
 TEST_F(CudaTest, CopiesInDoNotWait) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress x = reserve(*device, 64);
   uint64_t before = counts().synchronizations;
   for (uint32_t i = 0; i < 100; ++i)
@@ -85,7 +85,7 @@ TEST_F(CudaTest, CopiesInDoNotWait) {
 }
 
 TEST_F(CudaTest, Fills) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress x = reserve(*device, 16);
   ok(device->fill(x, 0x01020304, 4, 4));
   ok(device->fill(x + 2, 0xaabb, 2, 1));
@@ -98,7 +98,7 @@ TEST_F(CudaTest, Fills) {
 
 TEST_F(CudaTest, OutOfMemory) {
   Environment little({{"FAKE_CUDA_MEMORY", "10000000"}});
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress first = reserve(*device, 6'000'000);
   Result<DeviceAddress> second = device->allocate(5'000'000);
   ASSERT_FALSE(second.ok());
@@ -112,7 +112,7 @@ TEST_F(CudaTest, OutOfMemory) {
 }
 
 TEST_F(CudaTest, NothingIsSomewhere) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress x = reserve(*device, 0);
   EXPECT_NE(x, 0u);
   ok(device->copyIn(x, nullptr, 0));
@@ -123,7 +123,7 @@ TEST_F(CudaTest, NothingIsSomewhere) {
 }
 
 TEST_F(CudaTest, MemoryThatIsNotThere) {
-  std::shared_ptr<Device> device = open();
+  std::shared_ptr<GpuDevice> device = open();
   DeviceAddress x = reserve(*device, 100);
   uint64_t value = 0;
   EXPECT_EQ(device->copyIn(x + 96, &value, 8).message(),

@@ -1,5 +1,6 @@
 #include "Recording.h"
 
+#include "core/Hash.h"
 #include "model/Random.h"
 
 #include <algorithm>
@@ -74,8 +75,9 @@ std::string Recording::add(const std::string &name, Result<Tensor> tensor) {
     return "";
   }
   auto type = static_cast<uint64_t>(tensor->dtype());
-  auto [found, isNew] = known.try_emplace({tensor->shape(), fnv1a(tensor->data(), tensor->bytes(), kFnvStart ^ type)},
-                                          concat(calls.size() - 1, "/", name));
+  auto [found, isNew] =
+      known.try_emplace({tensor->shape(), fnv1a(tensor->data(), tensor->bytes(), format::kFnvStart ^ type)},
+                        concat(calls.size() - 1, "/", name));
   if (isNew)
     tensors.emplace(found->second, std::move(*tensor));
   return found->second;

@@ -1,13 +1,14 @@
-#include "device/CallPlan.h"
+#include "device/gpu/CallPlan.h"
 
 #include "DeviceTestSupport.h"
+#include "device/gpu/SimLibrary.h"
 
 using namespace peer::runtime;
 
 TEST(CallPlan, AGraphIsForTheAddressesItWasRecordedWith) {
   TemporaryFolder folder;
   std::unique_ptr<Session> session = Session::openParameters(writeDeviceArtifact(folder)).value();
-  std::shared_ptr<Device> device = makeSimDevice();
+  std::shared_ptr<GpuDevice> device = openSimDevice("sm_90").value();
   DeviceHeap heap(*device);
   CallPlan plan(*device, heap, *session->manifest().findEntry("scale"), 2);
   plan.set(1, 256);

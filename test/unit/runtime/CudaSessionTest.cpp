@@ -2,7 +2,7 @@
 #include "../cuda/fake/FakeCounts.h"
 #include "DeviceTestSupport.h"
 
-#include "device/CallBuffers.h"
+#include "device/gpu/CallBuffers.h"
 
 #include <cstdlib>
 #include <dlfcn.h>

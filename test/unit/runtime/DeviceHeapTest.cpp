@@ -1,6 +1,7 @@
-#include "device/DeviceHeap.h"
+#include "device/gpu/DeviceHeap.h"
 
 #include "TestSupport.h"
+#include "device/gpu/SimLibrary.h"
 
 using namespace peer::runtime;
 
@@ -13,7 +14,7 @@ protected:
     return memory.total - memory.free;
   }
 
-  std::shared_ptr<Device> device = makeSimDevice();
+  std::shared_ptr<GpuDevice> device = openSimDevice("sm_90").value();
   DeviceHeap heap{*device};
 };
 } // namespace

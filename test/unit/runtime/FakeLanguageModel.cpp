@@ -3,6 +3,7 @@
 #include "FakeLanguageModel.h"
 
 #include "core/File.h"
+#include "core/Hash.h"
 #include "model/Random.h"
 
 #include <cstdlib>

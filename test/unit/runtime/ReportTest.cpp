@@ -2,6 +2,7 @@
 
 #include "report/Report.h"
 
+#include "report/Image.h"
 #include "report/ReportChart.h"
 
 #include <cmath>

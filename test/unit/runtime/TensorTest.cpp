@@ -1,4 +1,5 @@
 #include "TestSupport.h"
+#include "core/Memory.h"
 
 #include <cmath>
 #include <limits>

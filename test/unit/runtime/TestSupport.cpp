@@ -1,6 +1,7 @@
 #include "TestSupport.h"
 
 #include "core/File.h"
+#include "core/Hash.h"
 #include "model/Random.h"
 
 #include <cstdlib>

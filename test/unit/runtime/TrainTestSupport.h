@@ -4,6 +4,7 @@
 #include "FakeLanguageModel.h"
 
 #include "lm/training/Train.h"
+#include "report/TrainReport.h"
 
 #include <fstream>
 #include <gtest/gtest.h>
@@ -29,7 +30,8 @@ protected:
   static Result<TrainSummary> run(const TrainOptions &o, int64_t stopAfter = INT64_MAX) {
     Progress silent;
     int64_t asked = 0;
-    return train(o, silent, {[&] { return std::filesystem::exists(o.out) && asked++ >= stopAfter; }, {}});
+    return train(o, silent,
+                 {[&] { return std::filesystem::exists(o.out) && asked++ >= stopAfter; }, {}, writeTrainReport});
   }
 
   /// What a run says while it goes on; its error is the last line.
