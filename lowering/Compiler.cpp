@@ -150,6 +150,27 @@ static void dropEntryAttributes(ModuleOp module) {
   module->setDiscardableAttrs(kept(module->getDiscardableAttrDictionary()));
 }
 
+/// Whether a text begins with integers in brackets.
+static bool beginsWithIntegers(StringRef text) {
+  if (!text.consume_front("["))
+    return false;
+  size_t end = text.find(']');
+  if (end == StringRef::npos)
+    return false;
+  SmallVector<StringRef> parts;
+  if (StringRef list = text.take_front(end).trim(); !list.empty())
+    list.split(parts, ',');
+  int64_t ignored;
+  return llvm::none_of(parts, [&](StringRef part) { return part.trim().getAsInteger(10, ignored); });
+}
+
+/// The parser of linalg's transpose, reduce and broadcast says what is wrong with a list, and goes on as if there were one.
+static bool lacksIntegers(StringRef afterOperands) {
+  StringRef rest = afterOperands.ltrim();
+  return (rest.consume_front("permutation") || rest.consume_front("dimensions")) &&
+         (rest = rest.ltrim()).consume_front("=") && !beginsWithIntegers(rest.ltrim());
+}
+
 /// The parser calls itself for what stands in brackets and for each sign of an expression, to any depth, and whoever walks
 /// a type or an attribute for what its aliases stand for: that ends with the stack, or never, not with a sentence.
 static LogicalResult checkNesting(StringRef text, StringRef file) {
@@ -203,6 +224,9 @@ static LogicalResult checkNesting(StringRef text, StringRef file) {
         defined->depth = std::max(defined->depth, open.size());
     } else if (StringRef(")]}>").contains(c) && !open.empty() && (i == 0 || text[i - 1] != '-')) {
       skip(i - open.pop_back_val().at);
+      if (c == ')' && lacksIntegers(text.substr(i + 1)))
+        return fail(file + ":" + Twine(line) + ":" + Twine(i - lineStart + 1) +
+                    ": expected integers in brackets, such as [1, 0], after the operands");
     } else if (c == '!' || c == '#') {
       StringRef name = text.slice(
           i, text.find_if_not([](char d) { return llvm::isAlnum(d) || d == '_' || d == '$' || d == '.'; }, i + 1));

@@ -1,0 +1,1 @@
+  %e = arith.negf %e : tensor<?x5xf32>
