@@ -59,7 +59,7 @@ inline constexpr char kInput[] = "input", kParameter[] = "parameter", kState[] =
 /// Values of an entry's `kind`.
 namespace kind {
 inline constexpr char kForward[] = "forward", kGradient[] = "gradient", kLoss[] = "loss", kTrain[] = "train",
-                      kPrefill[] = "prefill", kDecode[] = "decode";
+                      kAccumulate[] = "accumulate", kUpdate[] = "update", kPrefill[] = "prefill", kDecode[] = "decode";
 } // namespace kind
 
 /// Scalars that the runtime sets, and results of training: the last three are followed by a group's name.

@@ -68,10 +68,10 @@ struct Model : IndexingOpInterface::ExternalModel<Model<Op>, Op> {
 };
 
 /// A selection numbers experts from 0.
-struct SelectedRange : InferIntRangeInterface::ExternalModel<SelectedRange, SelectOp> {
+template <typename Op>
+struct SelectedRange : InferIntRangeInterface::ExternalModel<SelectedRange<Op>, Op> {
   void inferResultRanges(Operation *op, ArrayRef<ConstantIntRanges>, SetIntRangeFn setRange) const {
-    auto select = cast<SelectOp>(op);
-    int64_t experts = countExperts(select.getPolicy(), dimOf(select.getLogits(), 3));
+    int64_t experts = cast<SelectionOpInterface>(op).getNumExperts();
     if (experts >= 1 && op->getNumResults() > 0)
       setRange(op->getResult(0), ConstantIntRanges::fromSigned(APInt(32, 0), APInt(32, experts - 1)));
   }
@@ -91,7 +91,8 @@ void peer::attachIndexRanges(MLIRContext *context) {
   attach<EmbeddingOp, EmbeddingGradOp, CrossEntropyOp, CrossEntropyGradOp, MixOp, QuantizedMixOp, MixGradOp, UsageOp,
          SelectGradOp, RouteQueryGradOp, RouteKeyGradOp, SortPairsOp, PoolGradOp, RowUpdateOp, CachedAttentionOp>(
       context);
-  SelectOp::attachInterface<SelectedRange>(*context);
+  SelectOp::attachInterface<SelectedRange<SelectOp>>(*context);
+  RouteOp::attachInterface<SelectedRange<RouteOp>>(*context);
 }
 
 std::optional<IndexRange> peer::getIndexRange(OpOperand &operand) {

@@ -2,11 +2,13 @@
 
 #include "PeerDialect.h"
 #include "IndexRanges.h"
+#include "Nearest.h"
 #include "PeerOps.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <cmath>
@@ -98,16 +100,13 @@ ParseResult parseNumber(AsmParser &parser, double &value) {
 /// Parses `<key = number, ..., lazy = bool>`; fields not given keep their value.
 ParseResult parseFields(AsmParser &parser, MutableArrayRef<Field> fields, bool &lazy) {
   lazy = false;
-  auto nameFields = [&](InFlightDiagnostic diag) -> ParseResult {
-    for (Field &f : fields)
-      diag << f.key << ", ";
-    return diag << "lazy";
-  };
+  SmallVector<StringRef> known = llvm::map_to_vector(fields, [](Field &f) { return f.key; });
+  known.push_back("lazy");
   auto parseOne = [&]() -> ParseResult {
     StringRef key;
     SMLoc loc = parser.getCurrentLocation();
     if (parser.parseOptionalKeyword(&key))
-      return nameFields(parser.emitError(loc, "expected FIELD = VALUE; known fields are "));
+      return parser.emitError(loc, "expected FIELD = VALUE; known fields are ") << llvm::join(known, ", ");
     if (key == "lazy") {
       if (failed(parser.parseOptionalEqual())) {
         lazy = true;
@@ -123,7 +122,8 @@ ParseResult parseFields(AsmParser &parser, MutableArrayRef<Field> fields, bool &
     }
     auto *field = llvm::find_if(fields, [&](Field &f) { return f.key == key; });
     if (field == fields.end())
-      return nameFields(parser.emitError(loc, "unknown field '") << key << "'; known are ");
+      return parser.emitError(loc, "unknown field '")
+             << key << "'; known are " << llvm::join(known, ", ") << didYouMean(key, known);
     if (std::exchange(field->given, true))
       return parser.emitError(loc, "field '") << key << "' is given twice";
     double value = 0;
@@ -226,7 +226,10 @@ Attribute InitAttr::parse(AsmParser &parser, Type) {
     if (parser.parseLParen() || number(a) || parser.parseRParen())
       return {};
   } else {
-    return parser.emitError(loc, "unknown initialiser '") << kind << "'; known are " << kKnown, Attribute();
+    return parser.emitError(loc, "unknown initialiser '")
+               << kind << "'; known are " << kKnown
+               << didYouMean(kind, {"normal", "uniform", "constant", "zeros", "ones"}),
+           Attribute();
   }
   if (bracketed && parser.parseGreater())
     return {};

@@ -45,6 +45,26 @@ def Peer_GraphOpInterface : OpInterface<"GraphOpInterface"> {
   ];
 }
 
+def Peer_SelectionOpInterface : OpInterface<"SelectionOpInterface"> {
+  let cppNamespace = "::peer";
+  let description = [{
+    An op whose first result numbers experts that it selects by their keys.
+  }];
+  let methods = [
+    InterfaceMethod<"How it selects.", "::peer::SelectPolicy", "getPolicy">,
+    InterfaceMethod<"Keys of a head and half that it selects from.", "int64_t", "getNumKeys">
+  ];
+  let extraSharedClassDeclaration = [{
+    /// Whether experts are the pairs of a grid, getNumKeys() by getNumKeys().
+    bool isGrid() { return $_op.getPolicy() == ::peer::SelectPolicy::ProductTopK; }
+    /// Experts that are selected among. No index is an i32 beyond 2^31.
+    int64_t getNumExperts() {
+      int64_t keys = std::min($_op.getNumKeys(), int64_t(1) << 31);
+      return isGrid() ? keys * keys : keys;
+    }
+  }];
+}
+
 def Peer_DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
   let cppNamespace = "::peer";
   let description = [{

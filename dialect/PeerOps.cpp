@@ -1,6 +1,7 @@
 //===- PeerOps.cpp - syntax of the peer ops ------------------------------===//
 
 #include "PeerOps.h"
+#include "Nearest.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -26,7 +27,8 @@ static ParseResult parsePolicy(OpAsmParser &parser, SelectPolicyAttr &policy, In
     return parser.emitError(loc, "expected a policy; known are ") << kKnown;
   std::optional<SelectPolicy> kind = symbolizeSelectPolicy(keyword);
   if (!kind)
-    return parser.emitError(loc, "unknown policy '") << keyword << "'; known are " << kKnown;
+    return parser.emitError(loc, "unknown policy '")
+           << keyword << "'; known are " << kKnown << didYouMean(keyword, {"topk", "product_topk", "all"});
   policy = SelectPolicyAttr::get(parser.getContext(), *kind);
   int64_t count = 0;
   if (*kind == SelectPolicy::TopK || *kind == SelectPolicy::ProductTopK) {
@@ -51,12 +53,15 @@ static void printPolicy(OpAsmPrinter &printer, Operation *, SelectPolicyAttr pol
 
 /// What a keyword says, and the keywords that say it; reserved ones, which the verifier refuses, are left out.
 struct Keywords {
-  StringRef noun, known, hint;
+  StringRef noun;
+  SmallVector<StringRef> known;
+  StringRef hint = "";
 };
-static Keywords getKeywords(SelectPolicyAttr) { return {"a policy", "topk, product_topk and all", ""}; }
-static Keywords getKeywords(GateKindAttr) { return {"a gate", "softmax, sigmoid, relu and one", ""}; }
+static Keywords getKeywords(SelectPolicyAttr) { return {"a policy", {"topk", "product_topk", "all"}}; }
+static Keywords getKeywords(GateKindAttr) { return {"a gate", {"softmax", "sigmoid", "relu", "one"}}; }
 static Keywords getKeywords(ActivationAttr) {
-  return {"an activation", "gelu, silu and relu",
+  return {"an activation",
+          {"gelu", "silu", "relu"},
           "; where the rows of a pool are one vector (F = 1) it means nothing, and any of them may stand"};
 }
 
@@ -69,10 +74,12 @@ static ParseResult parseKeyword(OpAsmParser &parser, EnumAttr &attribute) {
   SMLoc loc = parser.getCurrentLocation();
   Keywords keywords = getKeywords(EnumAttr());
   if (parser.parseOptionalKeyword(&keyword))
-    return parser.emitError(loc, "expected ") << keywords.noun << "; known are " << keywords.known << keywords.hint;
+    return parser.emitError(loc, "expected ")
+           << keywords.noun << "; known are " << listNames(keywords.known) << keywords.hint;
   std::optional<Enum> value = symbolizeEnum<Enum>(keyword);
   if (!value)
-    return parser.emitError(loc, "unknown keyword '") << keyword << "'; known are " << keywords.known;
+    return parser.emitError(loc, "unknown keyword '")
+           << keyword << "'; known are " << listNames(keywords.known) << didYouMean(keyword, keywords.known);
   attribute = EnumAttr::get(parser.getContext(), *value);
   loc = parser.getCurrentLocation();
   if (succeeded(parser.parseOptionalKeyword("rows_per_expert")))

@@ -11,22 +11,27 @@ using namespace peer;
 // score
 //===----------------------------------------------------------------------===//
 
-PEER_INFER(ScoreOp) {
-  Check check(loc, "score");
-  if (failed(check.shape({1, 5, 3}, "query", a.getQuery(), "T H P d", Elements::F32OrBF16)))
+/// C1 to C5 of score and route, which bind T, H, P, n and d.
+static LogicalResult checkScore(Check &check, Value query, Value keys) {
+  if (failed(check.shape({1, 5, 3}, "query", query, "T H P d", Elements::F32OrBF16)))
     return failure();
   int64_t heads = check['H'];
-  auto keys = cast<ShapedType>(a.getKeys().getType());
-  if (keys.getRank() == 4 && !keys.isDynamicDim(1) && keys.getDimSize(1) != check['P'])
+  auto type = cast<ShapedType>(keys.getType());
+  if (type.getRank() == 4 && !type.isDynamicDim(1) && type.getDimSize(1) != check['P'])
     return check.fail(2, "expected keys to have P = " + Twine(check['P']) + " halves like the query, got " +
-                             Twine(keys.getDimSize(1)));
-  if (failed(check.shape({1, 5, 3}, "keys", a.getKeys(), "G P n d", Elements::F32OrBF16)) ||
+                             Twine(type.getDimSize(1)));
+  if (failed(check.shape({1, 5, 3}, "keys", keys, "G P n d", Elements::F32OrBF16)) ||
       failed(
           check.require(2, check['P'] == 1 || check['P'] == 2, "expected 1 or 2 halves, got " + Twine(check['P']))) ||
-      failed(check.require(3, check['d'] >= 1 && check['n'] >= 1, "expected d and n of at least 1")) ||
-      failed(check.require(4, check['G'] == 1 || check['G'] == heads,
-                           "expected keys for " + Twine(heads) + " heads or for 1 shared by all, got " +
-                               Twine(check['G']))))
+      failed(check.require(3, check['d'] >= 1 && check['n'] >= 1, "expected d and n of at least 1")))
+    return failure();
+  return check.require(4, check['G'] == 1 || check['G'] == heads,
+                       "expected keys for " + Twine(heads) + " heads or for 1 shared by all, got " + Twine(check['G']));
+}
+
+PEER_INFER(ScoreOp) {
+  Check check(loc, "score");
+  if (failed(checkScore(check, a.getQuery(), a.getKeys())))
     return failure();
   return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H P n", Float32Type::get(context))},
                          types);
@@ -43,25 +48,30 @@ int64_t ScoreOp::getFlopsPerIteration() { return 2 * dimOf(getQuery(), 3); }
 // select
 //===----------------------------------------------------------------------===//
 
-PEER_INFER(SelectOp) {
-  Check check(loc, "select");
-  if (failed(check.shape(1, "logits", a.getLogits(), "T H P n", Elements::F32)))
-    return failure();
-  SelectPolicy policy = a.getPolicy();
-  int64_t n = check['n'], k = a.getK();
+/// C2 to C5 of select, which are C6 to C9 of route: `first` is the first of them. Binds K.
+static LogicalResult checkPolicy(Check &check, SelectPolicy policy, int64_t k, int first) {
+  int64_t n = check['n'];
   bool product = policy == SelectPolicy::ProductTopK, all = policy == SelectPolicy::All;
-  if (failed(check.require(4, product || all || policy == SelectPolicy::TopK,
+  if (failed(check.require(first + 2, product || all || policy == SelectPolicy::TopK,
                            "policy '" + stringifySelectPolicy(policy) +
                                "' is not supported; use topk, product_topk or all")) ||
-      failed(check.require(2, check['P'] == (product ? 2 : 1),
+      failed(check.require(first, check['P'] == (product ? 2 : 1),
                            "policy " + stringifySelectPolicy(policy) + " wants " + (product ? "2 halves" : "1 half") +
                                ", got " + Twine(check['P']))) ||
-      failed(check.require(3, all || (k >= 1 && k <= n),
+      failed(check.require(first + 1, all || (k >= 1 && k <= n),
                            "expected 1 <= k <= n = " + Twine(n) + ", got k = " + Twine(k))) ||
-      failed(check.require(5, n <= (product ? 46340 : std::numeric_limits<int32_t>::max()),
+      failed(check.require(first + 3, n <= (product ? 46340 : std::numeric_limits<int32_t>::max()),
                            "expected expert ids to fit in i32, got n = " + Twine(n))))
     return failure();
   check.bind('K', all ? n : k);
+  return success();
+}
+
+PEER_INFER(SelectOp) {
+  Check check(loc, "select");
+  if (failed(check.shape(1, "logits", a.getLogits(), "T H P n", Elements::F32)) ||
+      failed(checkPolicy(check, a.getPolicy(), a.getK(), 2)))
+    return failure();
   return finishInference(
       check, a.getOperands(), a.getOuts(),
       {check.tensor("T H K", IntegerType::get(context, 32)), check.tensor("T H K", Float32Type::get(context))}, types);
@@ -69,23 +79,58 @@ PEER_INFER(SelectOp) {
 
 std::string SelectOp::getIndexNotation() { return "t h . . -> t h ., t h ."; }
 
+int64_t SelectOp::getNumKeys() { return dimOf(getLogits(), 3); }
+
 int64_t SelectOp::getNumSelected() { return getPolicy() == SelectPolicy::All ? dimOf(getLogits(), 3) : getK(); }
 
 //===----------------------------------------------------------------------===//
 // gate
 //===----------------------------------------------------------------------===//
 
+static LogicalResult checkGate(Check &check, GateKind kind, int constraint) {
+  return check.require(constraint, kind != GateKind::Probability,
+                       "gate 'probability' is not supported; use softmax, sigmoid, relu or one");
+}
+
 PEER_INFER(GateOp) {
   Check check(loc, "gate");
-  if (failed(check.shape(1, "val", a.getVal(), "T H K", Elements::F32)) ||
-      failed(check.require(2, a.getKind() != GateKind::Probability,
-                           "gate 'probability' is not supported; use softmax, sigmoid, relu or one")))
+  if (failed(check.shape(1, "val", a.getVal(), "T H K", Elements::F32)) || failed(checkGate(check, a.getKind(), 2)))
     return failure();
   return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H K", Float32Type::get(context))},
                          types);
 }
 
 std::string GateOp::getIndexNotation() { return "t h . -> t h ."; }
+
+//===----------------------------------------------------------------------===//
+// route
+//===----------------------------------------------------------------------===//
+
+PEER_INFER(RouteOp) {
+  Check check(loc, "route");
+  std::optional<GateKind> gate = a.getGate();
+  if (failed(checkScore(check, a.getQuery(), a.getKeys())) || failed(checkPolicy(check, a.getPolicy(), a.getK(), 6)) ||
+      (gate && failed(checkGate(check, *gate, 10))) ||
+      failed(check.require(11, gate || a.getKeepVal(), "expected a gate, keep_val or both")))
+    return failure();
+  RankedTensorType f32 = check.tensor("T H K", Float32Type::get(context));
+  SmallVector<Type> computed{check.tensor("T H K", IntegerType::get(context, 32))};
+  computed.append(int(gate.has_value()) + int(a.getKeepVal()), f32);
+  return finishInference(check, a.getOperands(), a.getOuts(), computed, types);
+}
+
+std::string RouteOp::getIndexNotation() {
+  std::string notation = dimOf(getKeys(), 0) == 1 ? "t h . ., . . . . -> t h ." : "t h . ., h . . . -> t h .";
+  for (bool has : {getGate().has_value(), getKeepVal()})
+    notation += has ? ", t h ." : "";
+  return notation;
+}
+
+int64_t RouteOp::getNumKeys() { return dimOf(getKeys(), 2); }
+
+int64_t RouteOp::getNumSelected() { return getPolicy() == SelectPolicy::All ? getNumKeys() : getK(); }
+
+int64_t RouteOp::getFlopsPerIteration() { return 2 * dimOf(getQuery(), 2) * getNumKeys() * dimOf(getQuery(), 3); }
 
 //===----------------------------------------------------------------------===//
 // mix

@@ -37,7 +37,8 @@ def Peer_ScoreOp : Peer_DifferentiableOp<"score",
 }
 
 def Peer_SelectOp : Peer_DifferentiableOp<"select",
-    (ins Peer_Shaped:$logits, Peer_PolicyAttr:$policy, I64Attr:$k)> {
+    (ins Peer_Shaped:$logits, Peer_PolicyAttr:$policy, I64Attr:$k),
+    [DeclareOpInterfaceMethods<Peer_SelectionOpInterface, ["getNumKeys"]>]> {
   let summary = "which experts each head of each token uses";
   let description = [{
     Results: `idx` `T x H x K` i32, `val` `T x H x K` f32, best first; ties go to the lowest index.
@@ -85,6 +86,58 @@ def Peer_GateOp : Peer_DifferentiableOp<"gate",
   }];
   let assemblyFormat = [{
     $val custom<Keyword>($kind) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($val)
+  }];
+}
+
+def Peer_RouteOp : Peer_GraphOp<"route",
+    (ins Peer_Shaped:$query, Peer_Shaped:$keys, Peer_PolicyAttr:$policy, I64Attr:$k,
+         OptionalAttr<Peer_GateAttr>:$gate, UnitAttr:$keep_val),
+    [DeclareOpInterfaceMethods<Peer_SelectionOpInterface, ["getNumKeys"]>]> {
+  let summary = "score, select and gate as one: which experts each token uses, and how much";
+  let description = [{
+    `weights = gate(val)` of `idx, val = select(score(query, keys))`, bit by bit what the three ops give; see there for
+    formulas, ties and NaN. Results: `idx` `T x H x K` i32; with a gate `weights` `T x H x K` f32; with `keep_val` `val`
+    `T x H x K` f32. The logits, `T x H x P x n`, larger than anything else here, exist at most a tile at a time.
+
+    `--peer-fuse` makes it where logits are used by a select alone, after differentiation, so that it has no gradient of its
+    own: those of the three ops are `gate_grad`, `route_query_grad` and `route_key_grad`.
+    `--peer-decompose-routes` takes it apart again where a target has no kernel for it.
+
+    - C1: query is `T x H x P x d`, keys are `(H or 1) x P x n x d`, all rank 4.
+    - C2: P is 1 or 2, and equal in both.
+    - C3: H, P, n, d are static; d is equal in both; n and d are at least 1.
+    - C4: the head dimension of keys is H or 1.
+    - C5: element types are f32 or bf16.
+    - C6: `topk` and `all` want P = 1, `product_topk` wants P = 2.
+    - C7: 1 <= k <= n (k <= n for product_topk too).
+    - C8: the policy is `topk`, `product_topk` or `all`.
+    - C9: `n * n` experts of product_topk, or n, must fit in i32.
+    - C10: the gate is softmax, sigmoid, relu or one.
+    - C11: it has a gate, keeps val, or both.
+
+    ```mlir
+    %idx, %w = peer.route %q, %keys product_topk<16> gate softmax : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>
+    %idx, %w, %val = peer.route %q, %keys product_topk<16> gate softmax keep_val
+       : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>
+    ```
+  }];
+  let assemblyFormat = [{
+    $query `,` $keys custom<Policy>($policy, $k) (`gate` custom<Keyword>($gate)^)? (`keep_val` $keep_val^)?
+    (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($query) `,` type($keys)
+  }];
+  let extraClassDeclaration = [{
+    /// Its results, or in buffer form its destinations; null where it has none.
+    ::mlir::Value getIdx() { return getOutput(0); }
+    ::mlir::Value getWeights() { return getGate() ? getOutput(1) : ::mlir::Value(); }
+    ::mlir::Value getVal() { return getKeepVal() ? getOutput(getGate() ? 2 : 1) : ::mlir::Value(); }
+    /// Results per head: k, or n under `all`.
+    int64_t getNumSelected();
+    int64_t getFlopsPerIteration();
+
+  private:
+    ::mlir::Value getOutput(unsigned i) { return getNumResults() > 0 ? getResult(i) : getOuts()[i]; }
+
+  public:
   }];
 }
 

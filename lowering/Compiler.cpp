@@ -28,6 +28,8 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/OpenMP/OpenMPToLLVMIRTranslation.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -148,29 +150,82 @@ static void dropEntryAttributes(ModuleOp module) {
   module->setDiscardableAttrs(kept(module->getDiscardableAttrDictionary()));
 }
 
-/// The parser calls itself for what stands in brackets, to any depth: it ends with the stack, not with a sentence.
+/// The parser calls itself for what stands in brackets and for each sign of an expression, to any depth, and whoever walks
+/// a type or an attribute for what its aliases stand for: that ends with the stack, or never, not with a sentence.
 static LogicalResult checkNesting(StringRef text, StringRef file) {
-  constexpr unsigned kMost = 256;
-  unsigned depth = 0, line = 1;
+  constexpr unsigned kMost = 256, kLongest = 4096, kLargest = 65536;
+  unsigned line = 1;
   size_t lineStart = 0;
+  struct Bracket {
+    char kind;
+    size_t at;
+    /// Characters up to here are no part of the expression that is being read.
+    size_t begin;
+  };
+  SmallVector<Bracket> open;
+  // A name is no part of one, however long, and what is in brackets is measured by itself.
+  auto skip = [&](size_t length) {
+    if (!open.empty())
+      open.back().begin += length;
+  };
+  // What an alias stands for: the brackets that nest in it, and the aliases. The one being defined, and where its text begins.
+  struct Alias {
+    size_t depth = 0, size = 1;
+  };
+  llvm::StringMap<Alias> aliases;
+  Alias *defined = nullptr;
+  size_t body = 0;
+  auto refuse = [&](size_t at, const Twine &what, unsigned most) {
+    return fail(file + ":" + Twine(line) + ":" + Twine(at - lineStart + 1) + ": " + what + " " + Twine(most));
+  };
   for (size_t i = 0; i < text.size(); ++i) {
     char c = text[i];
     if (c == '\n') {
       ++line;
       lineStart = i + 1;
+      if (open.empty() && !text.slice(body, i).trim().empty())
+        defined = nullptr;
     } else if (c == '"') {
+      size_t begin = i;
       for (++i; i < text.size() && text[i] != '"' && text[i] != '\n'; ++i)
         i += text[i] == '\\';
       i -= i < text.size() && text[i] == '\n';
+      skip(i - begin);
     } else if (text.substr(i).starts_with("//")) {
+      size_t begin = i;
       i = std::min(text.find('\n', i), text.size()) - 1;
+      skip(i - begin);
     } else if (StringRef("([{<").contains(c)) {
-      if (++depth > kMost)
-        return fail(file + ":" + Twine(line) + ":" + Twine(i - lineStart + 1) + ": brackets nest deeper than " +
-                    Twine(kMost));
-    } else if (StringRef(")]}>").contains(c) && depth > 0 && (i == 0 || text[i - 1] != '-')) {
-      --depth;
+      open.push_back({c, i, i});
+      if (open.size() > kMost)
+        return refuse(i, "brackets nest deeper than", kMost);
+      if (defined)
+        defined->depth = std::max(defined->depth, open.size());
+    } else if (StringRef(")]}>").contains(c) && !open.empty() && (i == 0 || text[i - 1] != '-')) {
+      skip(i - open.pop_back_val().at);
+    } else if (c == '!' || c == '#') {
+      StringRef name = text.slice(
+          i, text.find_if_not([](char d) { return llvm::isAlnum(d) || d == '_' || d == '$' || d == '.'; }, i + 1));
+      i += name.size() - 1;
+      if (open.empty() && text.substr(i + 1).ltrim(" \t").starts_with("=")) {
+        defined = &aliases[name];
+        body = text.find('=', i) + 1;
+      } else if (auto found = aliases.find(name); found != aliases.end() && &found->second != defined) {
+        size_t depth = open.size() + found->second.depth;
+        if (depth > kMost)
+          return refuse(i, "brackets nest deeper, with what " + name + " stands for, than", kMost);
+        if (defined) {
+          defined->depth = std::max(defined->depth, depth);
+          defined->size += found->second.size;
+          if (defined->size > kLargest)
+            return refuse(i, "an alias stands for more types or attributes than", kLargest);
+        }
+      }
+    } else if (c == ',' && !open.empty()) {
+      open.back().begin = i;
     }
+    if (!open.empty() && open.back().kind == '(' && i > open.back().begin + kLongest)
+      return refuse(i, "an expression in parentheses is longer than", kLongest);
   }
   return success();
 }
@@ -195,12 +250,13 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   Explanation explanation;
   if (options.explain != Explain::No && failed(explanation.listen(context)))
     return failure();
-  if (failed(runPipeline("to graph level", buildGraphPipeline)))
+  GraphOptions graph{!options.internalOps, options.accumulate};
+  if (failed(runPipeline("to graph level", [&](OpPassManager &pm) { buildGraphPipeline(pm, graph); })))
     return failure();
   if (options.stage == Stage::Graph)
     return printModule();
   Fingerprints fingerprints = takeFingerprints(*module);
-  if (failed(runPipeline("to tiled level", [&](OpPassManager &pm) { buildTiledPipeline(pm, (*target)->tileSizes()); })))
+  if (failed(runPipeline("to tiled level", [&](OpPassManager &pm) { buildTiledPipeline(pm, **target); })))
     return failure();
   if (options.stage == Stage::Tiled)
     return printModule();
@@ -212,7 +268,7 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   for (func::FuncOp function : module->getOps<func::FuncOp>())
     if (function.isPublic())
       function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(), UnitAttr::get(&context));
-  if (failed(runPipeline("to buffers", buildBufferPipeline)))
+  if (failed(runPipeline("to buffers", [&](OpPassManager &pm) { buildBufferPipeline(pm, **target); })))
     return failure();
   if (options.explain != Explain::No)
     explanation.noteKernels(*module, manifest->entries);

@@ -25,6 +25,10 @@ struct CompileOptions {
   Stage stage = Stage::Artifact;
   Explain explain = Explain::No;
   bool plainLoops = false;
+  /// Build the training step in two entries, too, so that gradients can be summed over calls.
+  bool accumulate = false;
+  /// Accept ops that passes make, which no description may hold: for tests of them.
+  bool internalOps = false;
   /// The assembler that makes machine code out of PTX, beside which that is put: a path; empty: where it usually is, if
   /// anywhere; `none`: no machine code.
   std::string ptxas;

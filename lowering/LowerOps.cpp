@@ -1,5 +1,6 @@
 //===- LowerOps.cpp - buffer-form ops to loops or vectors, marks to calls -===//
 
+#include "NarrowFloats.h"
 #include "Passes.h"
 #include "artifact/format.h"
 #include "dialect/PeerOps.h"
@@ -87,6 +88,7 @@ struct LowerMarks : peer::impl::LowerMarksBase<LowerMarks> {
 
 struct ExpandMath : peer::impl::ExpandMathBase<ExpandMath> {
   void runOnOperation() override {
+    expandNarrowFloats(getOperation());
     RewritePatternSet patterns(&getContext());
     populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
       // sin and cos lose all accuracy for large angles there; rotary positions reach tens of thousands.

@@ -61,9 +61,25 @@ static void outline(Operation *op, StringRef name, SymbolTable &symbols) {
   op->erase();
 }
 
+/// What is copied out of or into a part of a larger buffer: neither target's copies step over what lies between.
+static void makeStridedCopiesLoops(ModuleOp module) {
+  module.walk([](memref::CopyOp copy) {
+    auto isPart = [](Value buffer) {
+      auto type = dyn_cast<MemRefType>(buffer.getType());
+      return type && !type.getLayout().isIdentity();
+    };
+    if (!isPart(copy.getSource()) && !isPart(copy.getTarget()))
+      return;
+    OpBuilder b(copy);
+    linalg::CopyOp::create(b, copy.getLoc(), copy.getSource(), copy.getTarget());
+    copy.erase();
+  });
+}
+
 namespace {
 struct OutlineKernels : peer::impl::OutlineKernelsBase<OutlineKernels> {
   void runOnOperation() override {
+    makeStridedCopiesLoops(getOperation());
     SymbolTable symbols(getOperation());
     for (func::FuncOp function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
       if (function.isExternal() || function.isPrivate())

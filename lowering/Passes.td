@@ -29,6 +29,24 @@ def LowerReshape : Pass<"peer-lower-reshape"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def FillConstants : Pass<"peer-fill-constants"> {
+  let summary = "large tensors of one value are filled, not stored";
+  let description = [{
+    The gradient of a pool that nothing reaches is zero: gigabytes of zeros in an artifact, or a loop.
+
+    ```mlir
+    %0 = arith.constant dense<0.0> : tensor<4096x2x256xf32>
+    ```
+    becomes
+    ```mlir
+    %value = arith.constant 0.0 : f32
+    %empty = tensor.empty() : tensor<4096x2x256xf32>
+    %0 = linalg.fill ins(%value : f32) outs(%empty : tensor<4096x2x256xf32>) -> tensor<4096x2x256xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def DropUpdatedResults : Pass<"peer-drop-updated-results", "::mlir::ModuleOp"> {
   let summary = "remove results that bufferization turned into their arguments";
   let description = [{

@@ -24,12 +24,16 @@ static void verifyLevel(OpPassManager &pm, StringRef level) {
   pm.addPass(createVerifyLevel(options));
 }
 
-void buildGraphPipeline(OpPassManager &pm) {
+void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options) {
   // Model level: names, blocks, requests for derived entries.
+  if (options.isDescription)
+    verifyLevel(pm, "model");
   pm.addPass(createInlineModules());
   pm.addPass(createDeriveDecode());
   pm.addPass(createDifferentiate());
-  pm.addPass(createAddOptimizer());
+  AddOptimizerOptions optimizer;
+  optimizer.accumulate = options.accumulate;
+  pm.addPass(createAddOptimizer(optimizer));
   pm.addPass(createAddUsage());
   // Graph level from here on.
   pm.addPass(createCanonicalizerPass());
@@ -42,21 +46,24 @@ void buildGraphPipeline(OpPassManager &pm) {
   verifyLevel(pm, "graph");
 }
 
-void buildTiledPipeline(OpPassManager &pm, TileSizeModel tileSizes) {
+void buildTiledPipeline(OpPassManager &pm, const Target &target) {
+  target.prepareTiling(pm);
   // Graph level: upstream's elementwise ops become linalg, which tiles.
   pm.addNestedPass<func::FuncOp>(createConvertElementwiseToLinalgPass());
-  pm.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
+  pm.addNestedPass<func::FuncOp>(createFuseElementwise());
   pm.addPass(createLowerReshape());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  pm.addNestedPass<func::FuncOp>(createTilePass(std::move(tileSizes)));
+  pm.addPass(createFillConstants());
+  pm.addNestedPass<func::FuncOp>(createTilePass(target.tileSizes()));
   // Tiled level from here on. Elementwise ops that meet in a tile become one.
-  pm.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
+  pm.addNestedPass<func::FuncOp>(createFuseElementwise());
   pm.addPass(createCSEPass());
   verifyLevel(pm, "tiled");
 }
 
-void buildBufferPipeline(OpPassManager &pm) {
+void buildBufferPipeline(OpPassManager &pm, const Target &target) {
+  target.prepareBuffers(pm);
   pm.addNestedPass<func::FuncOp>(createToDestinations());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions bufferize;
@@ -88,13 +95,15 @@ void buildKernelPipeline(OpPassManager &pm, const Target &target) {
 
 void registerPipelines() {
   auto target = [] { return llvm::cantFail(createTarget("cpu")); };
-  PassPipelineRegistration<>("peer-to-graph", "model level to graph level", buildGraphPipeline);
+  PassPipelineRegistration<>("peer-to-graph", "model level to graph level",
+                             [](OpPassManager &pm) { buildGraphPipeline(pm, {}); });
   PassPipelineRegistration<>("peer-to-tiled", "graph level to tiled level, with this machine's tile sizes",
-                             [=](OpPassManager &pm) { buildTiledPipeline(pm, target()->tileSizes()); });
+                             [=](OpPassManager &pm) { buildTiledPipeline(pm, *target()); });
   PassPipelineRegistration<>("peer-to-kernel", "tiled level to kernel level, for this machine's CPU",
                              [=](OpPassManager &pm) {
-                               buildBufferPipeline(pm);
-                               buildKernelPipeline(pm, *target());
+                               auto cpu = target();
+                               buildBufferPipeline(pm, *cpu);
+                               buildKernelPipeline(pm, *cpu);
                              });
   PassPipelineRegistration<>("peer-to-llvm", "kernel level to the LLVM dialect, for this machine's CPU",
                              [=](OpPassManager &pm) { target()->buildLLVMPipeline(pm); });

@@ -7,12 +7,19 @@
 
 namespace peer {
 
+struct GraphOptions {
+  /// A person wrote it: it is checked first for what no description may hold.
+  bool isDescription = false;
+  /// The training step in two entries, too.
+  bool accumulate = false;
+};
+
 /// Model level to graph level.
-void buildGraphPipeline(mlir::OpPassManager &pm);
+void buildGraphPipeline(mlir::OpPassManager &pm, const GraphOptions &options);
 /// Graph level to tiled level.
-void buildTiledPipeline(mlir::OpPassManager &pm, TileSizeModel tileSizes);
+void buildTiledPipeline(mlir::OpPassManager &pm, const Target &target);
 /// Tiled level to one function per kernel, its op in buffer form.
-void buildBufferPipeline(mlir::OpPassManager &pm);
+void buildBufferPipeline(mlir::OpPassManager &pm, const Target &target);
 /// From there to kernel level.
 void buildKernelPipeline(mlir::OpPassManager &pm, const Target &target);
 

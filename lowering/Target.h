@@ -52,6 +52,10 @@ public:
   /// As a person names it.
   virtual std::string name() const = 0;
 
+  /// Graph level: takes apart what the target wants in parts before ops are cut into tiles.
+  virtual void prepareTiling(mlir::OpPassManager &pm) const = 0;
+  /// Tiled level: takes apart what it wants in parts inside a tile.
+  virtual void prepareBuffers(mlir::OpPassManager &pm) const = 0;
   /// How ops are cut into tiles.
   virtual TileSizeModel tileSizes() const = 0;
   /// Kernel functions in buffer form and the entries that call them to the kernel level, marks included.

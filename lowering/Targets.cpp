@@ -1,6 +1,8 @@
 //===- Targets.cpp - the targets there are -------------------------------===//
 
 #include "Target.h"
+#include "dialect/Names.h"
+#include "dialect/Nearest.h"
 #include "lowering/host/HostTarget.h"
 #include "lowering/nvidia/NvidiaTarget.h"
 
@@ -20,7 +22,9 @@ Expected<std::unique_ptr<Target>> createTarget(StringRef name, const TargetOptio
       return family.create(name, options);
     known += (known.empty() ? "" : ", and ") + family.names.str();
   }
-  return createStringError("unknown target '" + name + "'; known are " + known);
+  // Who writes gpu means no cpu.
+  std::string nearest = didYouMean(name == "gpu" ? "" : name, {"cpu", "sm_80", "sm_90", "sm_90a", "sm_100"});
+  return createStringError("unknown target " + quote(name) + "; known are " + known + nearest);
 }
 
 } // namespace peer

@@ -16,14 +16,6 @@ TileSizes peer::tile(std::initializer_list<std::pair<StringRef, int64_t>> loops)
   return sizes;
 }
 
-Value peer::logitsBehind(Operation *op) {
-  if (auto gate = dyn_cast<GateOp>(op))
-    op = gate.getVal().getDefiningOp();
-  if (auto select = dyn_cast_or_null<SelectOp>(op))
-    return select.getLogits();
-  return {};
-}
-
 /// True if the op reads and writes so little that threads would not help.
 static bool isSmall(Operation *op) {
   for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes())) {
@@ -47,8 +39,8 @@ static void dropSingleTiles(GraphOpInterface op, TileSizes &sizes) {
 
 TileSizeModel peer::createTileSizeModel(TileRules rules) {
   return [rules](Operation *op) -> std::optional<TileSizes> {
-    // Scores are tiled whatever their size: the tile is what keeps them out of memory.
-    if (isSmall(op) && !logitsBehind(op))
+    // A route is tiled whatever the size of what it reads and writes: the tile is what keeps its scores out of memory.
+    if (isSmall(op) && !isa<RouteOp>(op))
       return std::nullopt;
     if (auto generic = dyn_cast<linalg::LinalgOp>(op)) {
       if (generic.getNumLoops() == 0)

@@ -20,14 +20,11 @@ struct TileRules {
   int64_t (*elementwise)(mlir::linalg::LinalgOp op);
 };
 
-/// Small ops are left whole, and loops that a single tile covers are dropped.
+/// Small ops but routes are left whole, and loops that a single tile covers are dropped.
 TileSizeModel createTileSizeModel(TileRules rules);
 
 /// The sizes of these loops.
 TileSizes tile(std::initializer_list<std::pair<llvm::StringRef, int64_t>> loops);
-
-/// The logits that a gate's or select's tile has to hold, if they are computed in it.
-mlir::Value logitsBehind(mlir::Operation *op);
 
 } // namespace peer
 

@@ -33,9 +33,9 @@ Histogram &findHistogram(func::FuncOp function, Mix mix, ParameterAttr pool,
   SmallVector<NamedAttribute> attributes = {builder.getNamedAttr(attrs::kName, pool.getName()),
                                             builder.getNamedAttr(attrs::kRole, builder.getStringAttr(role::kUsage))};
   // The picture of a product-key layer is its grid of key pairs.
-  auto select = dyn_cast_or_null<SelectOp>(mix.getIdx().getDefiningOp());
-  if (select && select.getPolicy() == SelectPolicy::ProductTopK) {
-    int64_t side = cast<ShapedType>(select.getLogits().getType()).getDimSize(3);
+  auto selection = mix.getIdx().template getDefiningOp<SelectionOpInterface>();
+  if (selection && selection.isGrid()) {
+    int64_t side = selection.getNumKeys();
     attributes.push_back(builder.getNamedAttr(attrs::kGrid, builder.getI64ArrayAttr({side, side})));
   }
   unsigned index = function.getNumArguments();
@@ -85,7 +85,7 @@ struct AddUsagePass : peer::impl::AddUsageBase<AddUsagePass> {
   void runOnOperation() override {
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {
       auto kind = function->getAttrOfType<StringAttr>(attrs::kKind);
-      bool counts = kind && (kind.getValue() == kind::kLoss || kind.getValue() == kind::kTrain);
+      bool counts = kind && llvm::is_contained({kind::kLoss, kind::kTrain, kind::kAccumulate}, kind.getValue());
       if (counts && !function.isExternal() && function.getBody().hasOneBlock())
         addUsage(function);
     }

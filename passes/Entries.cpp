@@ -2,6 +2,7 @@
 
 #include "Entries.h"
 
+#include "TokenCounts.h"
 #include "ValueRanges.h"
 #include "dialect/Names.h"
 
@@ -9,8 +10,6 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/StringMap.h"
-
-#include <numeric>
 
 using namespace mlir;
 using namespace peer;
@@ -119,13 +118,39 @@ static LogicalResult checkNames(func::FuncOp function) {
   return success();
 }
 
+/// Values that enter and leave have a type that files and other programs have, too.
+static LogicalResult checkTypes(func::FuncOp function) {
+  auto check = [&](Location loc, StringRef what, StringRef name, Type type) -> LogicalResult {
+    Type element = getElementTypeOrSelf(type);
+    if (element.isF64() || element.isF32() || element.isBF16() || element.isF16() || element.isSignlessInteger(8) ||
+        element.isSignlessInteger(16) || element.isSignlessInteger(32) || element.isSignlessInteger(64))
+      return success();
+    InFlightDiagnostic diag = emitError(loc)
+                              << "entry @" << function.getName() << " has " << what << " " << quote(name) << " of "
+                              << type << "; what enters and leaves is f32, bf16, f16, f64, i8, i16, i32 or i64";
+    if (element.isInteger(1))
+      diag << " (arith.extui makes an i8 of an i1)";
+    return diag;
+  };
+  for (unsigned i = 0; i < function.getNumArguments(); ++i)
+    if (failed(check(function.getArgument(i).getLoc(), "an argument", getArgumentName(function, i),
+                     function.getArgument(i).getType())))
+      return failure();
+  Operation *end = function.front().getTerminator();
+  for (unsigned i = 0; i < function.getNumResults(); ++i)
+    if (failed(
+            check(end->getOperand(i).getLoc(), "a result", getResultName(function, i), end->getOperand(i).getType())))
+      return failure();
+  return success();
+}
+
 FailureOr<func::FuncOp> EntryBuilder::finish() {
   builder.setInsertionPointToEnd(body);
   func::ReturnOp::create(builder, function.getLoc(), results);
   function.setFunctionType(builder.getFunctionType(body->getArgumentTypes(), ValueRange(results).getTypes()));
   function.setAllArgAttrs(argumentAttrs);
   function.setAllResultAttrs(resultAttrs);
-  if (failed(checkNames(function)))
+  if (failed(checkNames(function)) || failed(checkTypes(function)))
     return failure();
   describeEntry(function);
   finished = true;
@@ -159,22 +184,9 @@ static void describeRange(func::FuncOp function, unsigned index) {
     function.setArgAttr(index, attrs::kRange, Builder(function).getI64ArrayAttr({range->first, range->second}));
 }
 
-/// Sequences of `context` tokens make the token count a multiple of it.
-static int64_t getContext(Operation *op) {
-  if (auto rotary = dyn_cast<RotaryOp>(op))
-    return rotary.getContextLength();
-  if (auto attention = dyn_cast<AttentionOp>(op))
-    return attention.getContextLength();
-  if (auto attention = dyn_cast<AttentionGradOp>(op))
-    return attention.getContextLength();
-  return 1;
-}
-
 void peer::describeEntry(func::FuncOp function) {
   Builder builder(function);
-  int64_t multiple = 1;
-  function.walk([&](Operation *op) { multiple = std::lcm(multiple, std::max<int64_t>(getContext(op), 1)); });
-  if (multiple > 1)
+  if (int64_t multiple = TokenCounts(function).multipleOf(); multiple > 1)
     function->setAttr(attrs::kMultipleOf, builder.getI64IntegerAttr(multiple));
   else
     function->removeAttr(attrs::kMultipleOf);

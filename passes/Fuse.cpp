@@ -89,11 +89,47 @@ struct FoldReshape : OpRewritePattern<ReshapeOp> {
   }
 };
 
+/// score, the select that alone reads its logits and the gate of its values, if there is one -> route
+struct FormRoute : OpRewritePattern<SelectOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SelectOp select, PatternRewriter &rewriter) const override {
+    auto score = select.getLogits().getDefiningOp<ScoreOp>();
+    if (!score || !score->hasOneUse() || score->getBlock() != select->getBlock())
+      return rewriter.notifyMatchFailure(select, "not the only reader of a score's logits");
+    Value val = select.getResult(1);
+    auto gates = llvm::make_filter_range(val.getUsers(), llvm::IsaPred<GateOp>);
+    GateOp gate = llvm::hasSingleElement(gates) ? cast<GateOp>(*gates.begin()) : GateOp();
+    bool keepsVal = !gate || !val.hasOneUse();
+    if (!score.getOuts().empty() || !select.getOuts().empty() || (gate && !gate.getOuts().empty()))
+      return rewriter.notifyMatchFailure(select, "has destinations already");
+    auto tokens = [](Value v) { return cast<ShapedType>(v.getType()).getDimSize(0); };
+    if (tokens(val) != tokens(score.getQuery()) || (gate && tokens(gate->getResult(0)) != tokens(val)))
+      return rewriter.notifyMatchFailure(select, "knows more of its tokens than the query tells");
+    // All that the three read is there where the score stands.
+    rewriter.setInsertionPoint(score);
+    auto route = RouteOp::create(rewriter, select.getLoc(), score.getQuery(), score.getKeys(), select.getPolicy(),
+                                 select.getK(), gate ? GateKindAttr::get(getContext(), gate.getKind()) : GateKindAttr(),
+                                 keepsVal, ValueRange());
+    if (gate)
+      rewriter.replaceOp(gate, route.getWeights());
+    rewriter.replaceAllUsesWith(select.getResult(0), route.getIdx());
+    if (keepsVal)
+      rewriter.replaceAllUsesWith(val, route.getVal());
+    rewriter.eraseOp(select);
+    rewriter.eraseOp(score);
+    return success();
+  }
+};
+
 struct FusePass : peer::impl::FuseBase<FusePass> {
   void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    patterns.add<FoldQueryGrad, FoldKeyGrad, FoldReshape>(&getContext());
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    RewritePatternSet folds(&getContext());
+    folds.add<FoldQueryGrad, FoldKeyGrad, FoldReshape>(&getContext());
+    // Behind them, for what they leave dead reads no val.
+    RewritePatternSet routes(&getContext());
+    routes.add<FormRoute>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(folds))) ||
+        failed(applyPatternsGreedily(getOperation(), std::move(routes))))
       signalPassFailure();
   }
 };

@@ -2,6 +2,7 @@
 
 #include "Checks.h"
 #include "Passes.h"
+#include "TokenCounts.h"
 #include "ValueRanges.h"
 
 #include "mlir/IR/TypeUtilities.h"
@@ -147,12 +148,26 @@ LogicalResult FunctionGuard::run() {
   return success();
 }
 
+/// More tokens than can be numbered are refused when the entry is called, fewer than one here.
+LogicalResult limitTokens(func::FuncOp function) {
+  int64_t most = TokenCounts(function).mostTokens();
+  if (most == std::numeric_limits<int32_t>::max())
+    return success();
+  if (most == 0)
+    return function.emitError() << "entry @" << function.getName()
+                                << " has more rows or indices for one token than 32 bits can number";
+  if (auto given = function->getAttrOfType<IntegerAttr>(attrs::kMaxTokens))
+    most = std::min(most, given.getInt());
+  function->setAttr(attrs::kMaxTokens, Builder(function).getI64IntegerAttr(most));
+  return success();
+}
+
 struct GuardIndicesPass : peer::impl::GuardIndicesBase<GuardIndicesPass> {
   void runOnOperation() override {
     func::FuncOp function = getOperation();
     if (function.isExternal() || !function.getBody().hasOneBlock())
       return;
-    if (failed(FunctionGuard(function).run()))
+    if (failed(FunctionGuard(function).run()) || failed(limitTokens(function)))
       signalPassFailure();
   }
 };

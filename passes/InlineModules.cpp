@@ -73,7 +73,18 @@ LogicalResult Inliner::inlineBody(func::FuncOp callee, StringRef prefix, ValueRa
   return success();
 }
 
+/// Loops over nothing and means of nothing are what no model means.
+constexpr StringLiteral kSizes = "every dimension is '?' or at least 1";
+bool isEmpty(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && llvm::is_contained(tensor.getShape(), 0);
+}
+
 LogicalResult Inliner::inlineOp(Operation &op, StringRef prefix, IRMapping &mapping) {
+  for (Type type : op.getResultTypes())
+    if (isEmpty(type))
+      return op.emitError() << "op '" << op.getName() << "' makes " << type << ", in which there is nothing; "
+                            << kSizes;
   if (auto param = dyn_cast<ParamOp>(op))
     return declare(param, prefix, mapping);
   if (auto call = dyn_cast<peer::CallOp>(op))
@@ -180,8 +191,12 @@ FailureOr<func::FuncOp> InlineModulesPass::buildEntry(func::FuncOp source, Strin
     kind = given.getValue();
   EntryBuilder entry(source, source.getName(), kind, "");
   SmallVector<Value> inputs, results;
-  for (unsigned i = 0; i < source.getNumArguments(); ++i)
+  for (unsigned i = 0; i < source.getNumArguments(); ++i) {
+    if (Type type = source.getArgument(i).getType(); isEmpty(type))
+      return emitError(source.getArgument(i).getLoc()) << "argument " << i << " of @" << source.getName() << " is "
+                                                       << type << ", in which there is nothing; " << kSizes;
     inputs.push_back(entry.addArgumentLike(source, i));
+  }
   if (failed(Inliner(entry, symbols, declarations).inlineBody(source, "", inputs, results)))
     return failure();
   for (auto [i, value] : llvm::enumerate(results)) {

@@ -119,7 +119,38 @@ def AddOptimizer : Pass<"peer-add-optimizer", "::mlir::ModuleOp"> {
       return %value, %norm, %new : ...
     }
     ```
+
+    With `accumulate` the step is there in two more entries, so that gradients can be summed over the parts of a batch
+    that is too large for memory:
+
+    - `NAME_accumulate`, of kind `accumulate`: loss and gradients. It takes the loss's inputs, the parameters and two scalars:
+      `gradient_weight`, the gradient of the loss, is 1/N for N parts; where `first_part` is not 0 sums begin. A dense gradient is
+      added, in place, to the state `<parameter>.gradient`; of a row-sparse one the results are `<pool>.idx`, `.coef`, `.x`
+      and `.dy` (see `peer.pool_grad`), with one row per token.
+    - `NAME_update`, of kind `update`: norms, clipping and updates. It takes as inputs the row-sparse gradients of all parts, one
+      after the other, the parameters, the sums, the optimizer's states, learning rates and `step`, and the
+      scalar `loss`, which vetoes the step where it is not finite.
+
+    N calls of the first and one of the second are the step on the whole batch, to rounding, if its loss is the mean of those
+    of its parts; what cannot be seen to be so is refused. Batch norms take the statistics of a part; what they move the
+    running ones towards is the whole batch's, put together from the states `<statistic>.batch`.
+
+    ```mlir
+    func.func @train_step_accumulate(%x, %w, %weight: tensor<f32> {peer.name = "gradient_weight"},
+                                     %first: tensor<f32> {peer.name = "first_part"}, %sum: tensor<8x8xf32> {peer.name = "w.gradient"}) -> ... {
+      ...                                      // loss and gradient %dw, where that of the loss is %weight
+      %new = linalg.generic ... ins(%dw, %first) outs(%sum) ...    // (%first != 0 ? 0 : %sum) + %dw
+      return %value, %new : ...
+    }
+    func.func @train_step_update(%w, %sum: tensor<8x8xf32> {peer.name = "w.gradient"}, %lr, %step, %loss) -> ... {
+      ...                                      // norm and scale, of %sum
+      %new = peer.update %w, %sum, %lr, %step, %scale {optimizer = ...} : ...
+      return %norm, %new : ...
+    }
+    ```
   }];
+  let options = [Option<"accumulate", "accumulate", "bool", "false",
+                        "build the step in two entries, too, whose gradients can be summed over calls">];
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect",
                            "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
@@ -128,8 +159,8 @@ def AddOptimizer : Pass<"peer-add-optimizer", "::mlir::ModuleOp"> {
 def AddUsage : Pass<"peer-add-usage", "::mlir::ModuleOp"> {
   let summary = "let loss and training entries count which experts are used";
   let description = [{
-    Adds a `peer.usage` beside each `peer.mix` of an entry of kind `loss` or `train`, with an argument of role `usage`, named
-    as the pool, and its result, in place. Mixes that share a pool share the histogram. A mix with one expert (a dense
+    Adds a `peer.usage` beside each `peer.mix` of an entry of kind `loss`, `train` or `accumulate`, with an argument of role `usage`,
+    named as the pool, and its result, in place. Mixes that share a pool share the histogram. A mix with one expert (a dense
     layer) and a mix whose pool is not a parameter have nothing to count or no name to count it under, and are skipped.
 
     ```mlir
@@ -188,23 +219,9 @@ def Fuse : Pass<"peer-fuse", "::mlir::func::FuncOp"> {
     %dk = peer.route_key_grad %idx, %dval, %q product_topk n 1024 : ...
     ```
     Under the policy `all` every key is selected and the dense form stays. Chains of `peer.reshape` become one, or none.
-  }];
-}
 
-def Tile : Pass<"peer-tile", "::mlir::func::FuncOp"> {
-  let summary = "put kernels into parallel loops over tiles, and mark where they start";
-  let description = [{
-    Graph level to tiled level. Each op for which the target's model has sizes is put into an `scf.forall` over tiles
-    of its parallel loops. Score, select and gate share one loop, so that scores exist a tile at a time; so do elementwise ops where
-    one is the only user of the other. A fused result that others use is put together from the tiles. Ops without
-    sizes stay as they are: their emitters make their own loops.
-
-    A `peer.mark` before each kernel says what it moves and computes, of whole tensors: bytes and floating-point operations,
-    `[constant, per token]`; one of index -1 ends the last.
-
-    `sizes` gives sizes by kernel name instead of a target's: loops are the letters of the index notation, `d0`, `d1`, ... for
-    linalg ops, e.g. `score:t=64,h=1;mix:t=32;elementwise:d0=64`. A static loop other than over tokens takes the
-    largest divisor up to the size given.
+    Then the scores themselves: score, the select that alone reads its logits, and the gate of what it selects, if there is one,
+    become a `peer.route`, which forms them a tile at a time.
 
     ```mlir
     %s = peer.score %q, %keys : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>
@@ -213,14 +230,74 @@ def Tile : Pass<"peer-tile", "::mlir::func::FuncOp"> {
     ```
     becomes
     ```mlir
-    peer.mark 0 "score_select_gate" bytes [8388608, 9216] flops [0, 4194304]
-    %r:2 = scf.forall (%t, %h) = (0, 0) to (%T, 8) step (64, 1) shared_outs(%w0 = ..., %idx0 = ...) {
+    %idx, %w = peer.route %q, %keys product_topk<16> gate softmax : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>
+    ```
+    Where something else reads `%val`, a gradient for one, it is a third result (`keep_val`). Where something else reads `%s`, or
+    several gates `%val`, those ops stay as they are.
+  }];
+}
+
+def DecomposeRoutes : Pass<"peer-decompose-routes", "::mlir::func::FuncOp"> {
+  let summary = "peer.route as score, select and gate again";
+  let description = [{
+    For targets that have a kernel for each of the three and a tile of scores between them, and for shapes that no kernel
+    takes as one: whole tensors before `--peer-tile`, or the tiles that it made.
+
+    ```mlir
+    %idx, %w = peer.route %q, %keys product_topk<16> gate softmax : tensor<?x1x2x128xf32>, tensor<1x2x1024x128xf32>
+    ```
+    becomes
+    ```mlir
+    %s = peer.score %q, %keys : tensor<?x1x2x128xf32>, tensor<1x2x1024x128xf32>
+    %idx, %val = peer.select %s product_topk<16> : tensor<?x1x2x1024xf32>
+    %w = peer.gate %val softmax : tensor<?x1x16xf32>
+    ```
+  }];
+}
+
+def FuseElementwise : Pass<"peer-fuse-elementwise", "::mlir::func::FuncOp"> {
+  let summary = "chains of elementwise linalg ops become one op each, of 64 operations at most";
+  let description = [{
+    Upstream's `linalg-fuse-elementwise-ops` with a limit: a fused body is made anew for each op that joins, so that its time
+    grows with the square of a chain's length.
+
+    ```mlir
+    %0 = linalg.generic ... ins(%x) { arith.addf }
+    %1 = linalg.generic ... ins(%0) { arith.mulf }
+    ```
+    becomes
+    ```mlir
+    %1 = linalg.generic ... ins(%x) { arith.addf; arith.mulf }
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def Tile : Pass<"peer-tile", "::mlir::func::FuncOp"> {
+  let summary = "put kernels into parallel loops over tiles, and mark where they start";
+  let description = [{
+    Graph level to tiled level. Each op for which the target's model has sizes is put into an `scf.forall` over tiles
+    of its parallel loops. Elementwise ops share a loop where one is the only user of the other. Ops without sizes stay as they
+    are: their emitters make their own loops.
+
+    A `peer.mark` before each kernel says what it moves and computes, of whole tensors: bytes and floating-point operations,
+    `[constant, per token]`; one of index -1 ends the last.
+
+    `sizes` gives sizes by kernel name instead of a target's: loops are the letters of the index notation, `d0`, `d1`, ... for
+    linalg ops, e.g. `route:t=64,h=1;mix:t=32;elementwise:d0=64`. A static loop other than over tokens takes the
+    largest divisor up to the size given.
+
+    ```mlir
+    %idx, %w = peer.route %q, %keys product_topk<16> gate softmax : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>
+    ```
+    becomes
+    ```mlir
+    peer.mark 0 "route" bytes [8388608, 9216] flops [0, 4194304]
+    %r:2 = scf.forall (%t, %h) = (0, 0) to (%T, 8) step (64, 1) shared_outs(%idx0 = ..., %w0 = ...) {
       %size = affine.min ...                       // 64 but for the last tile
       %q1 = tensor.extract_slice %q[%t, %h, 0, 0] [%size, 1, 2, 128] [1, 1, 1, 1] : ...
       %k1 = tensor.extract_slice %keys[%h, 0, 0, 0] [1, 2, 1024, 128] [1, 1, 1, 1] : ...
-      %s = peer.score %q1, %k1 : tensor<?x1x2x128xf32>, tensor<1x2x1024x128xf32>
-      %idx, %val = peer.select %s product_topk<16> : tensor<?x1x2x1024xf32>
-      %w = peer.gate %val softmax : tensor<?x1x16xf32>
+      %idx, %w = peer.route %q1, %k1 product_topk<16> gate softmax : tensor<?x1x2x128xf32>, tensor<1x2x1024x128xf32>
       scf.forall.in_parallel { ... }
     }
     ```
@@ -255,8 +332,8 @@ def VerifyLevel : Pass<"peer-verify-level", "::mlir::ModuleOp"> {
   let description = [{
     | level | allowed |
     |---|---|
-    | `model` | peer ops on tensors, `arith`, `math`, `tensor`, `linalg`, functions |
-    | `graph` | the same without the ops of a description: no names, calls or requests left |
+    | `model` | what a description may hold (README.md): functions, requests, peer ops that people write, elementwise `arith` and `math`, `linalg` |
+    | `graph` | peer ops on tensors, `arith`, `math`, `tensor`, `linalg`, functions; no names, calls or requests left |
     | `tiled` | the same and `scf` loops, `bufferization`, `affine` index arithmetic; scores stand inside a loop or have static shapes |
     | `kernel` | `vector`, `memref`, `scf` and what the target's code is written in; no peer op, no `linalg` and no tensor |
 

@@ -49,16 +49,11 @@ FailureOr<TileSizeModel> peer::parseTileSizeModel(StringRef text, function_ref<I
 
 namespace {
 
-/// Brings the ops of a kernel together, so that its loop can take the place of all of them: a routing op takes nothing but
-/// its producer's results and moves up to it, past other users of those; an elementwise producer moves down to
-/// its only user.
+/// Brings the ops of a kernel together, so that its loop can take the place of all of them: a producer moves down to its
+/// only user.
 void gather(const Kernel &kernel) {
-  for (size_t i = 1; i < kernel.ops.size(); ++i)
-    if (isa<SelectOp, GateOp>(kernel.ops[i]))
-      kernel.ops[i]->moveAfter(kernel.ops[i - 1]);
   for (Operation *op : ArrayRef(kernel.ops).drop_back())
-    if (!isa<ScoreOp, SelectOp>(op))
-      op->moveBefore(kernel.anchor());
+    op->moveBefore(kernel.anchor());
 }
 
 /// A destination that is not read need not be one of the inputs: as a loop's destination it would be copied whole.
@@ -98,16 +93,11 @@ FailureOr<Operation *> tileKernel(RewriterBase &rewriter, const Kernel &kernel) 
   for (Operation *op : kernel.ops)
     detachDestinations(rewriter, op);
   llvm::SmallPtrSet<Operation *, 4> inside(kernel.ops.begin(), kernel.ops.end());
-  // A fused result that others use is put together from the tiles; each tile computes its part of it once.
-  auto control = [&](tensor::ExtractSliceOp slice, OpResult producer,
+  auto control = [&](tensor::ExtractSliceOp, OpResult producer,
                      bool) -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
-    Operation *owner = producer.getOwner();
-    if (!inside.contains(owner))
+    if (!inside.contains(producer.getOwner()))
       return std::nullopt;
-    Operation *loop = slice->getParentOfType<scf::ForallOp>();
-    bool leaves = llvm::any_of(owner->getUsers(),
-                               [&](Operation *user) { return !inside.contains(user) && !loop->isAncestor(user); });
-    return scf::SCFTileAndFuseOptions::ControlFnResult{leaves};
+    return scf::SCFTileAndFuseOptions::ControlFnResult{/*yieldProducerReplacement=*/false};
   };
   scf::SCFTilingOptions tiling;
   tiling.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);

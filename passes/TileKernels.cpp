@@ -88,12 +88,6 @@ static bool isPlainElementwise(Operation *op) {
          linalgOp.getMatchingIndexingMap(linalgOp.getDpsInitOperand(0)).isIdentity();
 }
 
-/// Whether the routing op `consumer` takes the result of `producer` that must not leave the kernel: the scores, which
-/// are larger than anything they are made from, and the values of a selection, which a gate turns into weights.
-static bool isRoutingChain(Operation *producer, Operation *consumer) {
-  return (isa<ScoreOp>(producer) && isa<SelectOp>(consumer)) || (isa<SelectOp>(producer) && isa<GateOp>(consumer));
-}
-
 /// Whether the elementwise `producer` is used by the elementwise `consumer` only, element for element.
 static bool isElementwiseChain(Operation *producer, Operation *consumer, ArrayRef<int64_t> consumerSizes) {
   if (!isPlainElementwise(producer) || !isPlainElementwise(consumer) || !producer->hasOneUse() ||
@@ -108,16 +102,10 @@ static bool isElementwiseChain(Operation *producer, Operation *consumer, ArrayRe
          llvm::all_of(consumerSizes.drop_front(), [](int64_t size) { return size == 0; });
 }
 
-/// Sizes for a kernel made of `ops`: for a routing chain those of the first op that has any, for the score decides how
-/// much a tile holds; otherwise those of the last op.
-static SmallVector<int64_t> chooseSizes(ArrayRef<Operation *> ops, const TileSizeModel &model) {
-  for (Operation *op : ops) {
-    if (op != ops.back() && !isa<ScoreOp, SelectOp>(op))
-      continue;
-    if (std::optional<TileSizes> wanted = model(op))
-      return getSizes(ops.back(), *wanted);
-  }
-  return {};
+/// Sizes for the loop of an op, if the target has any.
+static SmallVector<int64_t> chooseSizes(Operation *op, const TileSizeModel &model) {
+  std::optional<TileSizes> wanted = model(op);
+  return wanted ? getSizes(op, *wanted) : SmallVector<int64_t>();
 }
 
 SmallVector<Kernel> peer::planKernels(Block &block, const TileSizeModel &model) {
@@ -128,26 +116,20 @@ SmallVector<Kernel> peer::planKernels(Block &block, const TileSizeModel &model) 
     if (!isKernelOp(&op))
       continue;
     Kernel kernel;
-    SmallVector<int64_t> ownSizes = chooseSizes({&op}, model);
+    kernel.sizes = chooseSizes(&op, model);
     for (Value operand : op.getOperands()) {
       Operation *producer = operand.getDefiningOp();
       auto found = kernelOf.find(producer);
       if (!producer || found == kernelOf.end())
         continue;
       Kernel &earlier = kernels[found->second];
-      bool routing = isRoutingChain(producer, &op);
-      if (!routing && !isElementwiseChain(producer, &op, ownSizes))
-        continue;
-      SmallVector<Operation *> joined(earlier.ops);
-      joined.push_back(&op);
-      if (routing && chooseSizes(joined, model).empty())
+      if (!isElementwiseChain(producer, &op, kernel.sizes))
         continue;
       llvm::append_range(kernel.ops, earlier.ops);
       earlier.ops.clear();
       kernelOf.erase(found);
     }
     kernel.ops.push_back(&op);
-    kernel.sizes = chooseSizes(kernel.ops, model);
     kernelOf[&op] = kernels.size();
     kernels.push_back(std::move(kernel));
   }

@@ -25,7 +25,11 @@ struct TokenRows {
 /// or at a row's number, are for the caller to replace.
 class TokenFlow {
 public:
-  explicit TokenFlow(mlir::Value tokens) { rows[tokens] = {0, 1}; }
+  TokenFlow() = default;
+  explicit TokenFlow(mlir::Value tokens) { addTokens(tokens); }
+
+  /// One row of the value is a token.
+  void addTokens(mlir::Value tokens) { rows[tokens] = {0, 1}; }
 
   /// Finds the rows of the op's results. Returns why it does not keep tokens apart, such as "may mix tokens"; empty
   /// where it does.

@@ -1,5 +1,6 @@
 //===- VerifyLevel.cpp - check what may stand at which level -------------===//
 
+#include "Description.h"
 #include "Passes.h"
 #include "TokenCounts.h"
 #include "dialect/PeerOps.h"
@@ -21,11 +22,11 @@ namespace {
 struct Level {
   StringRef name;
   SmallVector<StringRef> dialects;
-  bool others;         ///< the dialects are those it does not allow: below, every target has its own
-  bool descriptionOps; ///< peer.param, calls and requests
-  bool tensors;        ///< values of tensor type
-  bool buffers;        ///< values of memref type
-  bool loops;          ///< scores stand inside loops
+  bool others;   ///< the dialects are those it does not allow: below, every target has its own
+  bool modelOps; ///< peer.param, calls and requests
+  bool tensors;  ///< values of tensor type
+  bool buffers;  ///< values of memref type
+  bool loops;    ///< scores stand inside loops
 };
 
 const Level kLevels[] = {
@@ -41,8 +42,6 @@ const Level kLevels[] = {
     {"kernel", {"peer", "tensor", "linalg", "bufferization"}, true, false, false, true, false},
 };
 
-bool isDescriptionOp(Operation *op) { return isa<ParamOp, peer::CallOp, RepeatOp, GradientOp, TrainOp, DecodeOp>(op); }
-
 /// Whether the score tensor of a whole batch could exist here: neither in a loop nor small by its type. Other routing ops
 /// may be left whole, for kernels that divide them in their own way.
 bool isUntiledScore(Operation *op) {
@@ -54,18 +53,16 @@ bool isUntiledScore(Operation *op) {
 /// experts that no index reaches would never learn.
 LogicalResult checkExperts(Operation *op) {
   auto check = [&](Value idx, Value pool, int64_t rowsPerExpert) -> LogicalResult {
-    auto select = idx.getDefiningOp<SelectOp>();
-    if (!select)
+    auto selection = idx.getDefiningOp<SelectionOpInterface>();
+    if (!selection)
       return success();
-    int64_t n = cast<ShapedType>(select.getLogits().getType()).getDimSize(3);
-    bool product = select.getPolicy() == SelectPolicy::ProductTopK;
-    int64_t chosenFrom = product ? n * n : n;
+    int64_t n = selection.getNumKeys(), chosenFrom = selection.getNumExperts();
     int64_t held = cast<ShapedType>(pool.getType()).getDimSize(0) / rowsPerExpert;
     if (chosenFrom == held)
       return success();
     InFlightDiagnostic diag = op->emitError() << "op '" << op->getName() << "' has a pool of " << held
                                               << " experts, but its experts are selected among " << chosenFrom;
-    if (product)
+    if (selection.isGrid())
       diag << " (" << n << " * " << n << " product keys)";
     // Experts of several rows are the likeliest thing meant: a pool says how many rows it has, not what shares them out.
     if (int64_t rows = held * rowsPerExpert; chosenFrom > 0 && rows % chosenFrom == 0)
@@ -89,7 +86,7 @@ LogicalResult checkOp(Operation *op, const Level &level) {
   };
   if (llvm::is_contained(level.dialects, op->getName().getDialectNamespace()) == level.others)
     return fail("is not allowed");
-  if (!level.descriptionOps && isDescriptionOp(op))
+  if (!level.modelOps && isModelOp(op))
     return fail("belongs to a model description and is not allowed");
   if (!level.tensors && (llvm::any_of(op->getOperandTypes(), llvm::IsaPred<TensorType>) ||
                          llvm::any_of(op->getResultTypes(), llvm::IsaPred<TensorType>)))
@@ -112,6 +109,8 @@ struct VerifyLevelPass : peer::impl::VerifyLevelBase<VerifyLevelPass> {
                                  << "': expected model, graph, tiled or kernel";
       return signalPassFailure();
     }
+    if (wanted->name == "model" && failed(checkDescription(getOperation())))
+      return signalPassFailure();
     WalkResult result = getOperation().walk<WalkOrder::PreOrder>(
         [&](Operation *op) { return failed(checkOp(op, *wanted)) ? WalkResult::interrupt() : WalkResult::advance(); });
     if (result.wasInterrupted())
@@ -119,7 +118,7 @@ struct VerifyLevelPass : peer::impl::VerifyLevelBase<VerifyLevelPass> {
     // Before the graph level there are calls, after it tiles.
     if (wanted->name == "graph")
       for (func::FuncOp function : getOperation().getOps<func::FuncOp>())
-        if (!function.isExternal() && failed(checkTokenCounts(function)))
+        if (!function.isExternal() && failed(TokenCounts(function).check()))
           return signalPassFailure();
   }
 };

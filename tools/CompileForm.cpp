@@ -2,6 +2,7 @@
 
 #include "CompileForm.h"
 #include "OptionValues.h"
+#include "StageParser.h"
 
 #include "lowering/Compiler.h"
 
@@ -24,7 +25,7 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
   cl::opt<std::string, true> target(
       "target", cl::desc("cpu (this machine), cpu:NAME, such as cpu:x86-64-v3, or a GPU, such as sm_90"),
       cl::location(options.target), cl::init("cpu"));
-  cl::opt<Stage, true> emit(
+  cl::opt<Stage, true, peer::StageParser> emit(
       "emit", cl::desc("where to stop:"), cl::location(options.stage), cl::init(Stage::Artifact),
       cl::values(clEnumValN(Stage::Graph, "graph", "functions on whole tensors, gradients and updates explicit"),
                  clEnumValN(Stage::Tiled, "tiled", "the same ops on tiles inside loops"),
@@ -39,6 +40,11 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
                  clEnumValN(peer::Explain::JSON, "json", "the same for programs")));
   cl::opt<bool, true> plain("plain-loops", cl::desc("slow, obvious scalar loops instead of vector code"),
                             cl::location(options.plainLoops));
+  cl::opt<bool, true> accumulate(
+      "accumulate", cl::desc("also what 'peer-run train --accumulate' needs: the training step in two parts"),
+      cl::location(options.accumulate));
+  cl::opt<bool, true> internal("internal-ops", cl::desc("accept ops that passes make, for tests of them"), cl::Hidden,
+                               cl::location(options.internalOps));
   cl::opt<std::string, true> ptxas("ptxas",
                                    cl::desc("what makes machine code of PTX (default: if this machine has it)"),
                                    cl::value_desc("PATH|none"), cl::location(options.ptxas));

@@ -16,9 +16,12 @@ static constexpr int64_t kScoreTileBytes = 512 * 1024;
 
 static int64_t clamp(int64_t value, int64_t low, int64_t high) { return std::max(low, std::min(value, high)); }
 
-/// Rows of a score tile, `halves * n` f32 each.
-static int64_t scoreRows(Value logits) {
-  return clamp(kScoreTileBytes / (4 * dimOf(logits, 2) * dimOf(logits, 3)), 8, 64);
+static std::optional<TileSizes> routeTiles(RouteOp op) {
+  int64_t tokens = dimOf(op.getQuery(), 0), heads = dimOf(op.getQuery(), 1), rows = 64;
+  // Else a single tile: as small as keeps its scores, halves * n f32 per token, in cache.
+  if (heads == 1 && !ShapedType::isDynamic(tokens) && tokens <= rows)
+    rows = clamp(kScoreTileBytes / (4 * dimOf(op.getKeys(), 1) * op.getNumKeys()), 8, rows);
+  return tile({{"t", rows}, {"h", 1}});
 }
 
 static std::optional<TileSizes> linearTiles(LinearOp op) {
@@ -40,10 +43,8 @@ static std::optional<TileSizes> linearTiles(LinearOp op) {
 static std::optional<TileSizes> graphOpTiles(Operation *op) {
   using Sizes = std::optional<TileSizes>;
   return llvm::TypeSwitch<Operation *, Sizes>(op)
-      .Case<GateOp, SelectOp>([&](auto) -> Sizes {
-        Value logits = logitsBehind(op);
-        return logits ? tile({{"t", scoreRows(logits)}, {"h", 1}}) : tile({{"t", 64}});
-      })
+      .Case<RouteOp>([&](RouteOp route) -> Sizes { return routeTiles(route); })
+      .Case<GateOp, SelectOp>([&](auto) -> Sizes { return tile({{"t", 64}}); })
       .Case<ScoreOp>([&](auto) -> Sizes { return tile({{"t", 64}, {"h", 1}}); })
       .Case<SelectGradOp, ScoreQueryGradOp>([&](auto) -> Sizes { return tile({{"t", 16}, {"h", 1}}); })
       .Case<ScoreKeyGradOp>([&](ScoreKeyGradOp grad) -> Sizes { return tile({{grad.getShared() ? "p" : "h", 1}}); })

@@ -20,8 +20,6 @@ inline constexpr llvm::StringLiteral kVectors = "vectors";
 inline constexpr llvm::StringLiteral kBlock = "a block per tile";
 /// An op that is left whole chooses its launches where sizes are known.
 inline constexpr llvm::StringLiteral kGrid = "launches of its own";
-/// A block scores, selects and gates in one walk over the keys.
-inline constexpr llvm::StringLiteral kRoute = "one walk of a block over the keys";
 
 inline mlir::remark::RemarkOpts options(mlir::Operation *op, llvm::StringRef emitter) {
   auto function = op->getParentOfType<mlir::FunctionOpInterface>();

@@ -3,13 +3,21 @@
 #include "Pipeline.h"
 
 #include "lowering/Passes.h"
+#include "lowering/gpu/route/Route.h"
+#include "passes/DecomposeRoutes.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
 
 namespace peer {
+
+void prepareGpuTiling(OpPassManager &pm, bool plainLoops) {
+  // There is a kernel for most routes, which divides whole ones itself.
+  pm.addNestedPass<func::FuncOp>(createDecomposeRoutesPass(plainLoops ? nullptr : device::rejectRoute));
+}
 
 /// The canonicalizer for structured control flow: there are no branches between blocks yet whose simplification, half of its
 /// time, could find anything.

@@ -26,45 +26,27 @@ static int64_t blockRows(Value matrix) {
   return clamp(kBlockElements / std::max<int64_t>(dimOf(matrix, 1), 1), kWarpsPerBlock, 64);
 }
 
-/// Tokens and one head, so many tokens as fit into a block that scores and selects. For few tokens the score is left whole: its
-/// emitter spreads the keys of a token over blocks, and select and gate follow in a kernel with a block per head.
-static std::optional<TileSizes> routeTiles(Operation *op) {
-  auto gate = dyn_cast<GateOp>(op);
-  auto select = gate ? gate.getVal().getDefiningOp<SelectOp>() : dyn_cast<SelectOp>(op);
-  auto score = select ? select.getLogits().getDefiningOp<ScoreOp>() : dyn_cast<ScoreOp>(op);
-  for (Operation *user : op->getUsers())
-    if (isa<ScoreOp>(op) && isa<SelectOp>(user))
-      select = cast<SelectOp>(user);
-  // Left whole where scores of so many tokens are known to be wanted: its emitter spreads the keys over blocks.
-  if (auto alone = dyn_cast<ScoreOp>(op);
-      alone && !select && device::scoreRows(alone) && !ShapedType::isDynamic(dimOf(alone.getQuery(), 0)))
+/// Score, select and gate apart: few tokens are left whole, and so are scores where their number is known. Their emitters spread
+/// keys and rows over blocks.
+static std::optional<TileSizes> routingTiles(Operation *op) {
+  auto score = dyn_cast<ScoreOp>(op);
+  if (device::isFewTokens(op->getOperand(0)) ||
+      (score && device::scoreRows(score) && !ShapedType::isDynamic(dimOf(score.getQuery(), 0))))
     return std::nullopt;
-  TileSizes sizes;
-  if (device::isFewTokens(op->getOperand(0))) {
-    if (!gate || !select)
-      return std::nullopt;
-    sizes["h"] = 1;
-    return sizes;
-  }
-  if (gate && !select) {
-    sizes["t"] = 64;
-    return sizes;
-  }
-  int64_t rows = score && select ? device::routeRows(score, select, dimOf(op->getOperand(0), 0)) : 0;
-  sizes["t"] = rows ? rows : score ? 64 : 16;
-  sizes["h"] = 1;
-  return sizes;
+  if (isa<GateOp>(op))
+    return tile({{"t", 64}});
+  return tile({{"t", score ? 64 : 16}, {"h", 1}});
 }
 
 /// Sizes by loop for an op of our dialect, before small loops are dropped.
 static std::optional<TileSizes> graphOpTiles(Operation *op) {
   using Sizes = std::optional<TileSizes>;
   return llvm::TypeSwitch<Operation *, Sizes>(op)
-      .Case<ScoreOp, SelectOp, GateOp>([&](auto) -> Sizes { return routeTiles(op); })
+      .Case<ScoreOp, SelectOp, GateOp>([&](auto) -> Sizes { return routingTiles(op); })
       .Case<SelectGradOp, ScoreQueryGradOp>([&](auto) -> Sizes { return tile({{"t", 16}, {"h", 1}}); })
       .Case<ScoreKeyGradOp>([&](auto) -> Sizes { return std::nullopt; })
       // Left whole: their emitters choose a grid by the number of tokens.
-      .Case<MixOp, QuantizedMixOp, MixGradOp, GateGradOp, RouteQueryGradOp, RouteKeyGradOp>(
+      .Case<RouteOp, MixOp, QuantizedMixOp, MixGradOp, GateGradOp, RouteQueryGradOp, RouteKeyGradOp>(
           [&](auto) -> Sizes { return std::nullopt; })
       // Left whole: their launches are chosen where the sizes are known.
       .Case<LinearOp>([&](auto) -> Sizes { return std::nullopt; })

@@ -2,6 +2,9 @@
 
 #include "Cpu.h"
 
+#include "dialect/Names.h"
+#include "dialect/Nearest.h"
+
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/TargetSelect.h"
@@ -53,10 +56,14 @@ Expected<CpuTarget> resolveCpuTarget(StringRef name) {
   }
   Triple triple(sys::getProcessTriple());
   std::unique_ptr<MCSubtargetInfo> info(target->createMCSubtargetInfo(triple, native ? result.cpu : "", ""));
-  if (!info->isCPUStringValid(result.cpu))
-    return createStringError("unknown CPU '%s'; known are names LLVM has for %s, such as x86-64-v3, x86-64-v4, "
-                             "znver4, and native",
-                             result.cpu.c_str(), triple.getArchName().str().c_str());
+  if (!info->isCPUStringValid(result.cpu)) {
+    SmallVector<StringRef> known{"native"};
+    for (const SubtargetSubTypeKV &processor : info->getAllProcessorDescriptions())
+      known.push_back(processor.Key);
+    return createStringError("unknown CPU " + quote(result.cpu) + "; known are names LLVM has for " +
+                             triple.getArchName() + ", such as x86-64-v3, x86-64-v4, znver4, and native" +
+                             didYouMean(result.cpu, known));
+  }
   info.reset(target->createMCSubtargetInfo(triple, result.cpu, result.features));
   for (StringRef set : kInstructionSets)
     if (info->checkFeatures(("+" + set).str()))

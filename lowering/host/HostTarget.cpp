@@ -8,6 +8,7 @@
 #include "ObjectCode.h"
 #include "lowering/Passes.h"
 #include "lowering/cpu/TileModel.h"
+#include "passes/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -27,6 +28,11 @@ public:
   HostTarget(CpuTarget cpu, const TargetOptions &options) : cpu(std::move(cpu)), options(options) {}
 
   std::string name() const override { return "cpu:" + cpu.cpu; }
+  void prepareTiling(OpPassManager &) const override {}
+  void prepareBuffers(OpPassManager &pm) const override {
+    // A tile's scores are in cache, and there is an emitter for each of the three.
+    pm.addNestedPass<func::FuncOp>(createDecomposeRoutes());
+  }
   TileSizeModel tileSizes() const override { return createCpuTileSizeModel(); }
   void buildKernelPipeline(OpPassManager &pm) const override;
   void buildLLVMPipeline(OpPassManager &pm) const override;

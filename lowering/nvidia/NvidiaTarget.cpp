@@ -28,6 +28,8 @@ public:
       : gpu(std::move(gpu)), host(std::move(host)), options(options) {}
 
   std::string name() const override { return gpu.arch; }
+  void prepareTiling(OpPassManager &pm) const override { prepareGpuTiling(pm, options.plainLoops); }
+  void prepareBuffers(OpPassManager &) const override {}
   TileSizeModel tileSizes() const override { return createGpuTileSizeModel(); }
   void buildKernelPipeline(OpPassManager &pm) const override { buildGpuKernelPipeline(pm, options.plainLoops); }
   void buildLLVMPipeline(OpPassManager &pm) const override;

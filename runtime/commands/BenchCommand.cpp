@@ -47,6 +47,8 @@ Result<int64_t> tokensOf(const BenchOptions &options, const Entry &entry) {
     tokens = std::stoll(number);
     if (tokens % entry.multipleOf != 0)
       return Status::error("--dim ", dim, ": entry \"", entry.name, "\" takes multiples of ", entry.multipleOf);
+    if (entry.most > 0 && tokens > entry.most)
+      return Status::error("--dim ", dim, ": entry \"", entry.name, "\" takes at most ", entry.most);
   }
   return tokens;
 }

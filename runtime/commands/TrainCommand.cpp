@@ -31,6 +31,9 @@ Learning rates: --lr GROUP=RATE sets that of one optimizer group ('peer-run insp
 All follow --schedule, after a linear rise over --warmup steps: 'constant' stays at the peak, 'linear' and 'cosine' fall
 to 10 % of it at --steps.
 
+--accumulate N makes one update of the gradients of N micro-batches of --batch sequences each: to rounding the step that a
+batch N times as large makes, in the memory of one micro-batch. (Batch norms take the statistics of one micro-batch.)
+
 The same seed, batch and number of threads give the same weights, bit for bit, whether a run was interrupted and resumed
 or not. Ctrl-C (or SIGTERM, or the end of the terminal) finishes the step, saves, says how to go on and exits with 130
 (143, 129); a second Ctrl-C ends at once. SIGUSR1 saves and goes on. A loss that is not a number stops the run with exit
@@ -104,7 +107,11 @@ void printSummary(const TrainSummary &summary) {
 Result<int> runTrain(TrainOptions options) {
   if (options.out.empty())
     options.out = std::filesystem::path(options.model).stem().string() + ".run";
-  PEER_TRY_ASSIGN(ModelHandle model, findModel(options.model, options.device));
+  // Only those who ask wait for what is compiled in addition.
+  std::vector<std::string> parts;
+  if (options.accumulate > 1)
+    parts.push_back("--accumulate");
+  PEER_TRY_ASSIGN(ModelHandle model, findModel(options.model, options.device, parts));
   options.artifact = model.file();
   Progress progress = makeStderrProgress();
   TrainInterrupt interrupt;
@@ -147,9 +154,14 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
       ->required()
       ->check(positiveInteger)
       ->type_name("N");
-  command->add_option("--batch", options->batch, "Sequences per step [8]")
+  command->add_option("--batch", options->batch, "Sequences per step, or per micro-batch with --accumulate [8]")
       ->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))
       ->type_name("B");
+  command
+      ->add_option("--accumulate", options->accumulate,
+                   "Micro-batches per step: sum their gradients, update once; for batches larger than memory [1]")
+      ->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))
+      ->type_name("N");
   command
       ->add_option_function<std::vector<std::string>>(
           "--lr",
@@ -207,7 +219,7 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
       ->type_name("N");
   command->add_option("--out", options->out, "Directory of the run [MODEL's name with .run]")->type_name("DIR");
   command->add_flag("--resume", options->resume,
-                    "Go on from the newest checkpoint in --out; seed, batch and data must be the same");
+                    "Go on from the newest checkpoint in --out; seed, sequences per step and data must be the same");
   addCommonOptions(*command, context);
   command->callback([options, &context] {
     context.action = [options, &context] {

@@ -15,12 +15,15 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kFilePrefix = "checkpoint-", kFileSuffix = ".safetensors";
 
-/// Calls `visit` with the name of each file of a directory; a directory that cannot be read has none.
+/// Calls `visit` with the name of each file of a directory; one that is not there has none.
 template <typename Visit>
-void forEachFile(const std::string &directory, Visit visit) {
+Status forEachFile(const std::string &directory, Visit visit) {
   std::error_code error;
   for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
     visit(at->path().filename().string());
+  if (error && error != std::errc::no_such_file_or_directory)
+    return Status::error("cannot read the directory ", directory, ": ", error.message());
+  return {};
 }
 
 /// Whether all values are finite, by their exponent bits: one pass that the compiler vectorises.
@@ -38,9 +41,9 @@ std::string checkpointPath(const std::string &directory, int64_t step) {
   return (fs::path(directory) / concat(kFilePrefix, step, kFileSuffix)).string();
 }
 
-std::vector<CheckpointFile> listCheckpoints(const std::string &directory) {
+Result<std::vector<CheckpointFile>> listCheckpoints(const std::string &directory) {
   std::vector<CheckpointFile> files;
-  forEachFile(directory, [&](const std::string &name) {
+  PEER_TRY(forEachFile(directory, [&](const std::string &name) {
     if (!name.starts_with(kFilePrefix) || !name.ends_with(kFileSuffix) ||
         name.size() <= kFilePrefix.size() + kFileSuffix.size())
       return;
@@ -49,14 +52,17 @@ std::vector<CheckpointFile> listCheckpoints(const std::string &directory) {
     auto [end, error] = std::from_chars(first, last, step);
     if (error == std::errc() && end == last)
       files.push_back({step, (fs::path(directory) / name).string()});
-  });
+  }));
   std::sort(files.begin(), files.end(),
             [](const CheckpointFile &a, const CheckpointFile &b) { return a.step > b.step; });
   return files;
 }
 
-std::string findNonFinite(const TensorMap &parameters) {
-  for (const auto &[name, tensor] : parameters) {
+std::string findNonFinite(const TensorMap &tensors, const Entry *entry) {
+  for (const auto &[name, tensor] : tensors) {
+    const Argument *argument = entry ? entry->findArgument(name) : nullptr;
+    if (entry && !(argument && argument->role == Role::State))
+      continue;
     bool finite = true;
     if (tensor.dtype() == DType::F32)
       finite = allFinite<uint32_t>(tensor.as<uint32_t>(), 0x7f800000u);
@@ -87,7 +93,10 @@ Status saveCheckpoint(const Session &session, const Entry &train, const std::str
 void removeOldCheckpoints(const std::string &directory, int64_t step) {
   // Later steps are left alone: only damaged ones, which a resumed run passed over, can be there, and they must not push out good ones.
   size_t kept = 0;
-  for (const CheckpointFile &file : listCheckpoints(directory)) {
+  Result<std::vector<CheckpointFile>> files = listCheckpoints(directory);
+  if (!files.ok())
+    return; // what is left over costs room, and nothing else
+  for (const CheckpointFile &file : *files) {
     std::error_code ignored;
     if (file.step <= step && ++kept > kKeptCheckpoints)
       fs::remove(file.path, ignored);
@@ -114,7 +123,7 @@ Status loadCheckpoint(Session &session, const Entry &train, const SafetensorsFil
 }
 
 void removeTemporaries(const std::string &directory) {
-  forEachFile(directory, [&](const std::string &name) {
+  (void)forEachFile(directory, [&](const std::string &name) {
     bool ours = name.starts_with(kFilePrefix) || name.starts_with("weights.safetensors") ||
                 name.starts_with("best.safetensors") || name.starts_with("report.html") ||
                 name.starts_with("data.json");

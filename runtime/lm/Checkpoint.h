@@ -23,11 +23,11 @@ struct CheckpointFile {
 /// The path of a step's checkpoint.
 std::string checkpointPath(const std::string &directory, int64_t step);
 
-/// The checkpoints of a directory by their names, newest first; none where there is no such directory.
-std::vector<CheckpointFile> listCheckpoints(const std::string &directory);
+/// The checkpoints of a directory by their names, newest first; none where there is no such directory. One that cannot be read may hold some: an error.
+Result<std::vector<CheckpointFile>> listCheckpoints(const std::string &directory);
 
-/// The name of the first parameter that holds a value that is not finite; empty where all are finite.
-std::string findNonFinite(const TensorMap &parameters);
+/// The name of the first tensor that holds a value that is not finite; empty where all are finite. With `entry` only its states are looked at.
+std::string findNonFinite(const TensorMap &tensors, const Entry *entry = nullptr);
 
 /// Writes a checkpoint atomically, then removes all but kKeptCheckpoints up to this step. `settings` is stored as the metadata `run`.
 Status saveCheckpoint(const Session &session, const Entry &train, const std::string &directory, int64_t step,

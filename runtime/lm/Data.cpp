@@ -158,14 +158,15 @@ Result<TextSplit> splitText(TextView text, int64_t context, const std::string &p
 }
 
 void drawWindows(TextView text, int64_t context, uint64_t seed, int64_t step, std::span<int32_t> tokens,
-                 std::span<int32_t> targets) {
+                 std::span<int32_t> targets, MicroBatch part) {
   assert(static_cast<int64_t>(text.size()) > context && tokens.size() == targets.size() &&
          tokens.size() % context == 0);
   RandomStream random(seed, "training windows");
   uint64_t places = text.size() - static_cast<size_t>(context), windows = tokens.size() / context;
+  uint64_t first = (static_cast<uint64_t>(step) * part.count + part.number) * windows;
   for (uint64_t window = 0; window < windows; ++window) {
     // The high half of a 64 x 64 bit product maps the random bits onto [0, places).
-    uint64_t bits = random.bits(static_cast<uint64_t>(step) * windows + window);
+    uint64_t bits = random.bits(first + window);
     auto place = static_cast<size_t>(static_cast<unsigned __int128>(bits) * places >> 64);
     copyContext(text.subspan(place, context + 1), context, 0, &tokens[window * context], &targets[window * context]);
   }

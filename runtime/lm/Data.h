@@ -58,10 +58,16 @@ Result<TextSplit> splitText(TextView text, int64_t context, const std::string &p
 /// An error where a text is too short for one context and the byte that follows it.
 Status checkTextLength(TextView text, int64_t context, const std::string &path);
 
+/// Which of a step's windows to draw: the micro-batch of this number, of so many.
+struct MicroBatch {
+  int64_t number = 0, count = 1;
+};
+
 /// Fills `tokens` and `targets` (batch * context each) with windows of the text at random places; a target is the byte
-/// after its token. The places depend on (seed, step) and the text's length alone, so a resumed run sees what an uninterrupted one would.
+/// after its token. The places depend on (seed, step) and the text's length alone, so a resumed run sees what an uninterrupted one would, and
+/// the micro-batches of a step have the windows of one batch as large as all of them.
 void drawWindows(TextView text, int64_t context, uint64_t seed, int64_t step, std::span<int32_t> tokens,
-                 std::span<int32_t> targets);
+                 std::span<int32_t> targets, MicroBatch part = {});
 
 /// How many contexts that do not overlap a text has, counting only those whose last target exists.
 int64_t countContexts(TextView text, int64_t context);

@@ -169,8 +169,9 @@ IndexCheck parseCheck(const Reader &reader, const json &value, const ResultInfo 
 }
 
 Entry parseEntry(const Reader &outer, const json &value) {
-  static constexpr EntryKind kinds[] = {EntryKind::Forward, EntryKind::Gradient, EntryKind::Loss,
-                                        EntryKind::Train,   EntryKind::Prefill,  EntryKind::Decode};
+  static constexpr EntryKind kinds[] = {EntryKind::Forward, EntryKind::Gradient,   EntryKind::Loss,
+                                        EntryKind::Train,   EntryKind::Accumulate, EntryKind::Update,
+                                        EntryKind::Prefill, EntryKind::Decode};
   Entry entry;
   entry.name = outer.text(value, key::kName);
   Reader reader = outer.at(concat("entry \"", entry.name, "\""));

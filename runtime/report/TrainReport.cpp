@@ -23,6 +23,13 @@ std::string countParameters(const Manifest &manifest) {
   return formatCount(count);
 }
 
+/// All sequences of a step.
+std::string batchText(const TrainSettings &settings) {
+  std::string text = concat(settings.batch * settings.accumulate, " sequences of ", settings.context, " bytes");
+  return settings.accumulate == 1 ? text
+                                  : concat(text, ", as ", settings.accumulate, " micro-batches of ", settings.batch);
+}
+
 std::vector<ReportRow> settingsRows(const TrainSettings &settings, const Session &session) {
   const Manifest &manifest = session.manifest();
   std::vector<ReportRow> rows{
@@ -34,7 +41,7 @@ std::vector<ReportRow> settingsRows(const TrainSettings &settings, const Session
       {"data", settings.data},
       {"validation data", settings.evalData.empty() ? "the last 5 % of the data" : settings.evalData},
       {"steps", formatCount(static_cast<double>(settings.steps))},
-      {"batch", concat(settings.batch, " sequences of ", settings.context, " bytes")},
+      {"batch", batchText(settings)},
       {"seed", std::to_string(settings.seed)},
       {"schedule", concat(toString(settings.schedule.kind), ", ", settings.schedule.warmup, " steps of warm-up")}};
   for (const auto &[group, rate] : settings.learningRates) {
@@ -61,7 +68,7 @@ Status writeTrainReport(const TrainSummary &summary, const TrainSettings &settin
                      {"bits per byte", fixed(validation.bitsPerByte(), 3)},
                      {"unigram entropy (nats per byte)", fixed(summary.unigramEntropy, 3)},
                      {"tokens per second", formatCount(summary.tokensPerSecond)}};
-  double tokens = static_cast<double>(summary.step) * static_cast<double>(settings.batch * settings.context);
+  double tokens = static_cast<double>(summary.step) * static_cast<double>(settings.tokensPerStep());
   report.metrics = {{"steps done", concat(formatCount(static_cast<double>(summary.step)), " of ",
                                           formatCount(static_cast<double>(settings.steps)))},
                     {"tokens trained on", formatCount(tokens)},

@@ -159,8 +159,9 @@ Result<int64_t> Session::checkInputs(const Entry &entry, const TensorMap &inputs
   }
   if (tokens > 0 && tokens % entry.multipleOf != 0)
     return fail("T is ", tokens, " by input \"", *source, "\", expected a multiple of ", entry.multipleOf);
-  if (entry.most > 0 && tokens > entry.most)
-    return fail("T is ", tokens, " by input \"", *source, "\", expected at most ", entry.most);
+  // Kernels number rows in 32 bits.
+  if (int64_t most = entry.most > 0 ? entry.most : INT32_MAX; tokens > most)
+    return fail("T is ", tokens, " by input \"", *source, "\", expected at most ", most);
   return std::max<int64_t>(tokens, 0);
 }
 

@@ -124,7 +124,9 @@ Status Session::prepare(const Entry &entry) {
   if (kept > 0) {
     uint64_t parameters = missingBytes(manifest(), side->host(Role::Parameter));
     std::string what =
-        concat(parameters ? "parameters and " : "", entry.kind == EntryKind::Train ? "optimizer state" : "state");
+        concat(parameters ? "parameters and " : "", entry.kind == EntryKind::Train        ? "optimizer state"
+                                                    : entry.kind == EntryKind::Accumulate ? "sums of gradients"
+                                                                                          : "state");
     // The host's copies of what a device keeps have no pages before they are asked for.
     PEER_TRY(checkRoom(std::max(kept + parameters, side->missingBytes(entry)), what));
   }

@@ -1,4 +1,4 @@
-// RUN: peer-opt %s --pass-pipeline='builtin.module(func.func(peer-tile{sizes="score:t=64,h=1;mix:t=32"},peer-to-destinations),eliminate-empty-tensors,one-shot-bufferize{bufferize-function-boundaries function-boundary-type-conversion=identity-layout-map},canonicalize,cse,canonicalize)' --split-input-file | FileCheck %s
+// RUN: peer-opt %s --pass-pipeline='builtin.module(func.func(peer-fuse,peer-tile{sizes="route:t=64,h=1;mix:t=32"},peer-decompose-routes,peer-to-destinations),eliminate-empty-tensors,one-shot-bufferize{bufferize-function-boundaries function-boundary-type-conversion=identity-layout-map},canonicalize,cse,canonicalize)' --split-input-file | FileCheck %s
 
 // One scratch of scores per tile; all else is written where it belongs, and nothing is copied.
 // CHECK-LABEL: func.func @layer(

@@ -36,6 +36,20 @@ func.func @gate(%v: tensor<?x8x4xf32>) {
   return
 }
 
+// CHECK-LABEL: func.func @route(
+func.func @route(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32>, %one: tensor<4x8x1x16xbf16>, %shared: tensor<1x1x64x16xbf16>)
+    -> (tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<4x8x64xf32>) {
+  // CHECK: %[[A:.*]]:2 = peer.route %{{.*}}, %{{.*}} product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
+  %i, %w = peer.route %q, %k product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
+  // CHECK: %[[B:.*]]:3 = peer.route %{{.*}}, %{{.*}} product_topk<4> gate relu keep_val : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
+  %j, %u, %v = peer.route %q, %k product_topk<4> gate relu keep_val : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
+  // Keys of all heads, every expert, and no gate: idx and val.
+  // CHECK: %[[C:.*]]:2 = peer.route %{{.*}}, %{{.*}} all keep_val : tensor<4x8x1x16xbf16>, tensor<1x1x64x16xbf16>
+  %l, %z = peer.route %one, %shared all keep_val : tensor<4x8x1x16xbf16>, tensor<1x1x64x16xbf16>
+  // CHECK: return %[[A]]#0, %[[B]]#2, %[[C]]#1 : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<4x8x64xf32>
+  return %i, %v, %z : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<4x8x64xf32>
+}
+
 // CHECK-LABEL: func.func @mix(
 func.func @mix(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %one: tensor<64x1x32xf32>,
                %two: tensor<64x2x32xbf16>, %three: tensor<64x3x32xf32>) {
@@ -91,6 +105,9 @@ func.func @buffers(%q: memref<?x8x2x16xf32, strided<[256, 32, 16, 1], offset: ?>
   peer.select %s product_topk<4> outs(%i, %v : memref<?x8x4xi32>, memref<?x8x4xf32>) : memref<?x8x2x64xf32>
   // CHECK: peer.gate %{{.*}} softmax outs(%{{.*}} : memref<?x8x4xf32>) : memref<?x8x4xf32>
   peer.gate %v softmax outs(%v : memref<?x8x4xf32>) : memref<?x8x4xf32>
+  // CHECK: peer.route %{{.*}}, %{{.*}} product_topk<4> gate one keep_val outs(%{{.*}}, %{{.*}}, %{{.*}} : memref<?x8x4xi32>, memref<?x8x4xf32>, memref<?x8x4xf32>) : memref<?x8x2x16xf32, strided<[256, 32, 16, 1], offset: ?>>, memref<8x2x64x16xf32>
+  peer.route %q, %k product_topk<4> gate one keep_val outs(%i, %v, %v : memref<?x8x4xi32>, memref<?x8x4xf32>, memref<?x8x4xf32>)
+    : memref<?x8x2x16xf32, strided<[256, 32, 16, 1], offset: ?>>, memref<8x2x64x16xf32>
   // CHECK: peer.mix %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} gelu outs(%{{.*}} : memref<?x32xf32>) : memref<?x32xf32>, memref<?x8x4xi32>, memref<?x8x4xf32>, memref<4096x2x32xf32>
   peer.mix %x, %i, %v, %pool gelu outs(%x : memref<?x32xf32>)
     : memref<?x32xf32>, memref<?x8x4xi32>, memref<?x8x4xf32>, memref<4096x2x32xf32>

@@ -1,6 +1,6 @@
 // The derived gradient of every differentiable op, all the way through compiled code, against finite differences.
 // RUN: rm -rf %t && mkdir -p %t
-// RUN: peer-opt %s --target=cpu -o %t/model.peer
+// RUN: peer-opt %s --internal-ops --target=cpu -o %t/model.peer
 // RUN: peer-run init %t/model.peer --seed 3 --out %t/weights.safetensors
 // RUN: %python %S/inputs/finite_differences.py %t | FileCheck %s
 // CHECK: 26 gradients agree with finite differences

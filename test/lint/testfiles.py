@@ -5,7 +5,7 @@ MAX_PASSES = 6
 SUFFIXES = ("-NEXT", "-SAME", "-NOT", "-DAG", "-LABEL", "-EMPTY")
 # Flags of the driver that are no passes.
 DRIVER_FLAGS = re.compile(
-    r"(split-input-file|verify|allow-unregistered|mlir-|load-|target|emit|plain-loops|o$|debug|dump|show|stats|timing|help|"
+    r"(split-input-file|verify|allow-unregistered|mlir-|load-|target|emit|plain-loops|internal-ops|o$|debug|dump|show|stats|timing|help|"
     r"list|color|no-implicit|check-prefix|diff|input-file|implicit-check|match-full|enable-var|pass-pipeline|passes)")
 
 

@@ -54,3 +54,80 @@ func.func @indivisible(%x: tensor<?x12xf32>) -> tensor<?x8xf32> {
   %b = peer.reshape %a to tensor<?x8xf32> : tensor<?x4xf32>
   return %b : tensor<?x8xf32>
 }
+
+// Scores that one selection reads are never formed either. All three ops' results are there where the score stood.
+// CHECK-LABEL: func.func @route(
+// CHECK-SAME:    %[[Q:[a-z0-9]+]]: tensor<?x4x2x8xf32>, %[[KEYS:[a-z0-9]+]]: tensor<4x2x32x8xf32>, %[[ONES:[a-z0-9]+]]:
+// CHECK-NEXT:    %[[R:.*]]:2 = peer.route %[[Q]], %[[KEYS]] product_topk<3> gate softmax : tensor<?x4x2x8xf32>, tensor<4x2x32x8xf32>
+// CHECK-NEXT:    %[[M:.*]] = peer.usage %[[R]]#0, %[[ONES]]
+// CHECK-NEXT:    return %[[R]]#1, %[[M]]
+func.func @route(%q: tensor<?x4x2x8xf32>, %keys: tensor<4x2x32x8xf32>, %ones: tensor<?x4x3xf32>, %mass: tensor<1024xf32>)
+    -> (tensor<?x4x3xf32>, tensor<1024xf32>) {
+  %s = peer.score %q, %keys : tensor<?x4x2x8xf32>, tensor<4x2x32x8xf32>
+  %idx, %val = peer.select %s product_topk<3> : tensor<?x4x2x32xf32>
+  %m = peer.usage %idx, %ones, %mass : tensor<?x4x3xi32>, tensor<?x4x3xf32>, tensor<1024xf32>
+  %w = peer.gate %val softmax : tensor<?x4x3xf32>
+  return %w, %m : tensor<?x4x3xf32>, tensor<1024xf32>
+}
+
+// A gradient reads val: it stays. Keys may be shared, and `all` is a policy like the others.
+// CHECK-LABEL: func.func @keeps_val(
+// CHECK:         %[[R:.*]]:3 = peer.route %{{.*}}, %{{.*}} all gate sigmoid keep_val : tensor<?x4x1x8xf32>, tensor<1x1x5x8xf32>
+// CHECK-NEXT:    %[[D:.*]] = peer.gate_grad %[[R]]#2, %[[R]]#1, %{{.*}} sigmoid
+// CHECK-NEXT:    return %[[R]]#0, %[[D]]
+func.func @keeps_val(%q: tensor<?x4x1x8xf32>, %keys: tensor<1x1x5x8xf32>, %dw: tensor<?x4x5xf32>) -> (tensor<?x4x5xi32>, tensor<?x4x5xf32>) {
+  %s = peer.score %q, %keys : tensor<?x4x1x8xf32>, tensor<1x1x5x8xf32>
+  %idx, %val = peer.select %s all : tensor<?x4x1x5xf32>
+  %w = peer.gate %val sigmoid : tensor<?x4x5xf32>
+  %d = peer.gate_grad %val, %w, %dw sigmoid : tensor<?x4x5xf32>, tensor<?x4x5xf32>, tensor<?x4x5xf32>
+  return %idx, %d : tensor<?x4x5xi32>, tensor<?x4x5xf32>
+}
+
+// No gate, or one for each of two readers: val is what is wanted.
+// CHECK-LABEL: func.func @no_gate(
+// CHECK-NEXT:    %[[R:.*]]:2 = peer.route %{{.*}}, %{{.*}} topk<3> keep_val : tensor<7x4x1x8xbf16>, tensor<4x1x32x8xbf16>
+// CHECK-NEXT:    return %[[R]]#0, %[[R]]#1
+func.func @no_gate(%q: tensor<7x4x1x8xbf16>, %keys: tensor<4x1x32x8xbf16>) -> (tensor<7x4x3xi32>, tensor<7x4x3xf32>) {
+  %s = peer.score %q, %keys : tensor<7x4x1x8xbf16>, tensor<4x1x32x8xbf16>
+  %idx, %val = peer.select %s topk<3> : tensor<7x4x1x32xf32>
+  return %idx, %val : tensor<7x4x3xi32>, tensor<7x4x3xf32>
+}
+
+// CHECK-LABEL: func.func @two_gates(
+// CHECK:         %[[R:.*]]:2 = peer.route %{{.*}} topk<3> keep_val :
+// CHECK-DAG:     peer.gate %[[R]]#1 relu
+// CHECK-DAG:     peer.gate %[[R]]#1 one
+func.func @two_gates(%q: tensor<?x4x1x8xf32>, %keys: tensor<4x1x32x8xf32>) -> (tensor<?x4x3xf32>, tensor<?x4x3xf32>) {
+  %s = peer.score %q, %keys : tensor<?x4x1x8xf32>, tensor<4x1x32x8xf32>
+  %idx, %val = peer.select %s topk<3> : tensor<?x4x1x32xf32>
+  %a = peer.gate %val relu : tensor<?x4x3xf32>
+  %b = peer.gate %val one : tensor<?x4x3xf32>
+  return %a, %b : tensor<?x4x3xf32>, tensor<?x4x3xf32>
+}
+
+// Logits that something else reads are formed anyway, and so are those of two selections.
+// CHECK-LABEL: func.func @logits_are_wanted(
+// CHECK-NOT:     peer.route
+// CHECK:         return
+func.func @logits_are_wanted(%q: tensor<?x4x1x8xf32>, %keys: tensor<4x1x32x8xf32>)
+    -> (tensor<?x4x1x32xf32>, tensor<?x4x3xf32>, tensor<?x4x2xf32>, tensor<?x4x3xf32>) {
+  %s = peer.score %q, %keys : tensor<?x4x1x8xf32>, tensor<4x1x32x8xf32>
+  %idx, %val = peer.select %s topk<3> : tensor<?x4x1x32xf32>
+  %w = peer.gate %val softmax : tensor<?x4x3xf32>
+  %t = peer.score %q, %keys : tensor<?x4x1x8xf32>, tensor<4x1x32x8xf32>
+  %i, %u = peer.select %t topk<2> : tensor<?x4x1x32xf32>
+  %j, %v = peer.select %t topk<3> : tensor<?x4x1x32xf32>
+  return %s, %w, %u, %v : tensor<?x4x1x32xf32>, tensor<?x4x3xf32>, tensor<?x4x2xf32>, tensor<?x4x3xf32>
+}
+
+// Logits that do not come from a score right away (noise was added).
+// CHECK-LABEL: func.func @not_a_score(
+// CHECK-NOT:     peer.route
+// CHECK:         return
+func.func @not_a_score(%q: tensor<?x4x1x8xf32>, %keys: tensor<4x1x32x8xf32>, %noise: tensor<?x4x1x32xf32>) -> tensor<?x4x3xf32> {
+  %s = peer.score %q, %keys : tensor<?x4x1x8xf32>, tensor<4x1x32x8xf32>
+  %n = arith.addf %s, %noise : tensor<?x4x1x32xf32>
+  %idx, %val = peer.select %n topk<3> : tensor<?x4x1x32xf32>
+  %w = peer.gate %val softmax : tensor<?x4x3xf32>
+  return %w : tensor<?x4x3xf32>
+}

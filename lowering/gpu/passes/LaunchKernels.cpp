@@ -2,14 +2,11 @@
 //
 // A kernel function holds one op: a loop over tiles, or an op that the tile model left whole. Whole ops that have a
 // grid emitter choose their launches themselves. Any other becomes one launch: a block per tile, one block for a whole op.
-// Tiles that route are the exception: few of them are spread over more blocks, and which it is the host decides.
 //
 //===----------------------------------------------------------------------===//
 
 #include "lowering/gpu/Kernels.h"
-#include "lowering/gpu/TileModel.h"
 #include "lowering/gpu/block/DeviceOp.h"
-#include "lowering/gpu/route/RouteParts.h"
 
 #include "lowering/Passes.h"
 
@@ -74,8 +71,6 @@ public:
   Tiles(scf::ForallOp loop, LoopBuilder &host);
 
   Value count() const { return all; }
-  /// Where it is constant.
-  std::optional<int64_t> knownCount() const { return known; }
   /// Maps the loop's variables to what they are for the tile of this number.
   void map(BlockBuilder &b, Value number, IRMapping &mapping);
 
@@ -83,7 +78,6 @@ private:
   scf::ForallOp loop;
   SmallVector<Value> counts, lows, steps;
   Value all;
-  std::optional<int64_t> known = 1;
 };
 } // namespace
 
@@ -98,8 +92,6 @@ Tiles::Tiles(scf::ForallOp loop, LoopBuilder &host) : loop(loop) {
         affine::makeComposedFoldedAffineApply(host, host.getLoc(), (d1 - d0).ceilDiv(d2), {low, high, step});
     counts.push_back(value(count));
     all = all ? host.mul(all, counts.back()) : counts.back();
-    std::optional<int64_t> trips = getConstantIntValue(count);
-    known = known && trips ? std::optional(*known * *trips) : std::nullopt;
   }
 }
 
@@ -114,7 +106,8 @@ void Tiles::map(BlockBuilder &b, Value number, IRMapping &mapping) {
 }
 
 /// A block per tile.
-static LogicalResult launchBlocks(scf::ForallOp loop, Tiles &tiles, LoopBuilder &host) {
+static LogicalResult launchTiles(scf::ForallOp loop, LoopBuilder &host) {
+  Tiles tiles(loop, host);
   llvm::MapVector<Operation *, Scratch> scratch;
   for (auto alloc : loop.getBody()->getOps<memref::AllocOp>()) {
     FailureOr<int64_t> bytes = boundBytes(alloc);
@@ -133,31 +126,6 @@ static LogicalResult launchBlocks(scf::ForallOp loop, Tiles &tiles, LoopBuilder 
   for (auto &[alloc, part] : scratch)
     host.free(part.buffer);
   return success();
-}
-
-/// Several blocks per tile where few tiles share out the keys of a router, else one.
-static LogicalResult launchTiles(scf::ForallOp loop, LoopBuilder &host, bool plainLoops) {
-  Tiles tiles(loop, host);
-  std::optional<RouteParts> parts = plainLoops ? std::nullopt : RouteParts::of(*loop.getBody());
-  int64_t many = gpuRouteRegimes().blockPerTile;
-  if (!parts || (tiles.knownCount() && *tiles.knownCount() >= many))
-    return launchBlocks(loop, tiles, host);
-  auto cloneTile = [&](BlockBuilder &b, Value tile, IRMapping &mapping) {
-    tiles.map(b, tile, mapping);
-    for (Operation &op : loop.getBody()->without_terminator())
-      if (!isa<memref::DeallocOp>(op))
-        b.clone(op, mapping);
-  };
-  auto launchParts = [&] { parts->launch(host, tiles.count(), cloneTile); };
-  if (tiles.knownCount()) {
-    launchParts();
-    return success();
-  }
-  LogicalResult result = success();
-  host.ifThen(
-      host.cmp(arith::CmpIPredicate::uge, tiles.count(), host.index(many)),
-      [&] { result = launchBlocks(loop, tiles, host); }, launchParts);
-  return result;
 }
 
 static void launchWhole(Operation *op, LoopBuilder &host) {
@@ -213,6 +181,25 @@ static void launchCopies(func::FuncOp entry) {
   }
 }
 
+/// Host code of whole ops knows addresses of buffers on the device: constants among them are copied there by a kernel.
+static void copyConstants(Operation *op) {
+  OpBuilder at(op);
+  LoopBuilder host(at, op->getLoc());
+  for (OpOperand &operand : op->getOpOperands()) {
+    auto type = dyn_cast<MemRefType>(operand.get().getType());
+    if (!type || !isConstant(operand.get()))
+      continue;
+    host.setInsertionPoint(op);
+    Value copied = host.heap(type.getShape(), type.getElementType());
+    auto copy = memref::CopyOp::create(host, operand.get(), copied);
+    launchWhole(copy, host);
+    copy.erase();
+    operand.set(copied);
+    host.setInsertionPointAfter(op);
+    host.free(copied);
+  }
+}
+
 namespace {
 struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
   using LaunchKernelsBase::LaunchKernelsBase;
@@ -231,8 +218,10 @@ struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
         whole.push_back(op);
     }
     RewritePatternSet patterns(&getContext());
-    if (!plainLoops)
+    if (!plainLoops) {
+      llvm::for_each(whole, copyConstants);
       populateGridPatterns(patterns);
+    }
     GreedyRewriteConfig config;
     config.setStrictness(GreedyRewriteStrictness::ExistingOps);
     if (failed(applyOpPatternsGreedily(whole, std::move(patterns), config)))
@@ -248,7 +237,7 @@ struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
         LoopBuilder host(at, op.getLoc());
         if (!tiles)
           launchWhole(&op, host);
-        else if (failed(launchTiles(cast<scf::ForallOp>(op), host, plainLoops)))
+        else if (failed(launchTiles(cast<scf::ForallOp>(op), host)))
           return signalPassFailure();
         op.erase();
       }

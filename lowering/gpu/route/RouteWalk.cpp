@@ -9,20 +9,6 @@ using namespace peer;
 using namespace peer::device;
 using arith::CmpIPredicate;
 
-void RouteWalk::forTokens(llvm::function_ref<void(Value, Value)> body) {
-  int64_t tokens = b.staticDim(score.getQuery(), 0);
-  Value zero = b.index(0), count = b.dim(score.getQuery(), 0);
-  if (!ShapedType::isDynamic(tokens) && tokens <= rows)
-    return body(zero, count);
-  b.loop(
-      zero, count,
-      [&](Value first) {
-        body(first, b.min(b.sub(count, first), b.index(rows)));
-        b.barrier();
-      },
-      rows);
-}
-
 void RouteWalk::forRows(Value present, llvm::function_ref<void(Value)> body) {
   // Rows of a warp's groups at a time: such that a bank of shared memory serves one of them, with ScoreTile's distance of rows.
   const LaneList &list = lists.lists();

@@ -12,12 +12,9 @@ namespace peer::device {
 /// merge them into the sorted lists of the tokens. All methods are for the whole block.
 class RouteWalk {
 public:
-  /// `rows` tokens at a time: 16, 32 or 64. One slot of `lists` for each, whose shared memory is reserved after the tile's.
-  RouteWalk(BlockBuilder &b, ScoreOp score, int64_t rows, ScoreTile &tile, RowLists &lists)
-      : b(b), score(score), rows(rows), tile(tile), lists(lists) {}
+  /// One slot of `lists` for each token of the tile, whose shared memory is reserved first.
+  RouteWalk(BlockBuilder &b, ScoreTile &tile, RowLists &lists) : b(b), tile(tile), lists(lists) {}
 
-  /// Calls `body` for all tokens of the score's queries, with the first and how many of `rows` there are (index).
-  void forTokens(llvm::function_ref<void(mlir::Value first, mlir::Value present)> body);
   /// Spreads the first `present` rows over the block's groups of lanes, the same rows to the same group every time. `body` is
   /// for all lanes of a warp, some of which may have rows behind the last.
   void forRows(mlir::Value present, llvm::function_ref<void(mlir::Value row)> body);
@@ -31,8 +28,6 @@ public:
 
 private:
   BlockBuilder &b;
-  ScoreOp score;
-  int64_t rows;
   ScoreTile &tile;
   RowLists &lists;
 };

@@ -2,6 +2,7 @@
 
 #include "Route.h"
 #include "ScoreTile.h"
+#include "Select.h"
 #include "lowering/gpu/block/Alignment.h"
 #include "lowering/gpu/block/Scan.h"
 
@@ -24,7 +25,7 @@ int64_t device::scoreRows(ScoreOp op) {
   if (!ShapedType::isDynamic(tokens))
     most = std::clamp<int64_t>(llvm::PowerOf2Ceil(tokens), 16, most);
   for (int64_t rows = most; rows >= 16; rows /= 2)
-    if (ScoreShape::of(op, rows).bytes() <= kMostShared)
+    if (ScoreShape::of(op.getQuery(), op.getKeys(), rows).bytes() <= kMostShared)
       return rows;
   return 0;
 }
@@ -52,7 +53,7 @@ static void emitScores(ScoreOp op, BlockBuilder &b, ScoreTile &tile, Value first
 
 static void emitTile(ScoreOp op, BlockBuilder &b) {
   SharedPlan shared(b);
-  ScoreTile tile(b, op, scoreRows(op), shared);
+  ScoreTile tile(b, op.getQuery(), op.getKeys(), scoreRows(op), shared);
   Value logits = op.getOuts()[0];
   b.loop(
       b.index(0), b.dim(logits, 0),
@@ -79,7 +80,7 @@ static void emitRanges(ScoreOp op, LoopBuilder &host) {
   Value tiles = ceilDiv(host, host.dim(op.getQuery(), 0), host.index(rows));
   emitLaunch(host, host.mul(tiles, host.index(heads * halves * ranges)), kThreads, [&](BlockBuilder &b, Value block) {
     SharedPlan shared(b);
-    ScoreTile tile(b, op, rows, shared);
+    ScoreTile tile(b, op.getQuery(), op.getKeys(), rows, shared);
     Value rest = block;
     auto next = [&](int64_t count) {
       Value number = b.rem(rest, b.index(count));
@@ -104,8 +105,7 @@ static const char *rejectRanges(ScoreOp op) {
 static constexpr int64_t kKeysPerBlock = 64;
 
 /// Bound by reading the keys: each is read once, by the lanes of a warp side by side, and multiplied with all tokens.
-static void emitFewTokens(ScoreOp op, LoopBuilder &host) {
-  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getOuts()[0];
+void device::emitFewScores(Value query, Value keys, Value logits, LoopBuilder &host) {
   int64_t tokens = host.staticDim(query, 0), heads = host.staticDim(query, 1), halves = host.staticDim(query, 2);
   int64_t n = host.staticDim(keys, 2), d = host.staticDim(keys, 3), chunks = llvm::divideCeil(n, kKeysPerBlock);
   int64_t width = d % (4 * kWarpSize) == 0 && hasAlignedRows(keys, 4) && hasAlignedRows(query, 4) ? 4 : 1;
@@ -156,6 +156,10 @@ static void emitFewTokens(ScoreOp op, LoopBuilder &host) {
         },
         kThreads / kWarpSize * keysAtATime);
   });
+}
+
+static void emitFewTokens(ScoreOp op, LoopBuilder &host) {
+  emitFewScores(op.getQuery(), op.getKeys(), op.getOuts()[0], host);
 }
 
 static const char *rejectFewTokens(ScoreOp op) {
@@ -221,15 +225,13 @@ static void emitSelectRows(SelectOp op, LoopBuilder &host) {
   });
 }
 
-static const char *rejectGateRows(GateOp op) { return isGateOfSelect(op) ? "goes with its select" : nullptr; }
-
 void device::populateScorePatterns(PatternSets sets) {
   sets.block(emitTile, rejectTile);
   sets.grid(emitFewTokens, rejectFewTokens);
   sets.grid(emitRanges, rejectRanges);
   sets.grid(emitSelectRows);
-  sets.block(emitGateRows, rejectGateRows);
-  if (sets.blocks)
-    populateRoutePatterns(*sets.blocks);
+  sets.block(emitSelect, rejectSelect);
+  sets.block(emitGateRows);
+  sets.grid(emitRoute, rejectRoute);
   populateScoreGradPatterns(sets);
 }

@@ -27,11 +27,10 @@ static constexpr int64_t kSteps = kSlabWords / 8;
 // Sizes
 //===----------------------------------------------------------------------===//
 
-ScoreShape ScoreShape::of(ScoreOp op, int64_t rows) {
-  auto type = [](Value v) { return cast<ShapedType>(v.getType()); };
-  auto keys = type(op.getKeys()), query = type(op.getQuery());
-  return {rows, keys.getDimSize(2), keys.getDimSize(3), query.getElementType().isBF16(),
-          keys.getElementType().isBF16()};
+ScoreShape ScoreShape::of(Value query, Value keys, int64_t rows) {
+  auto ofKeys = cast<ShapedType>(keys.getType()), ofQuery = cast<ShapedType>(query.getType());
+  return {rows, ofKeys.getDimSize(2), ofKeys.getDimSize(3), ofQuery.getElementType().isBF16(),
+          ofKeys.getElementType().isBF16()};
 }
 
 int64_t ScoreShape::queryStride() const {
@@ -44,8 +43,8 @@ int64_t ScoreShape::queryBytes() const { return rows * queryStride() * 4; }
 
 int64_t ScoreShape::workBytes() const { return 4 * std::max(2 * kKeyChunk * kSlabStride, rows * kScoreStride); }
 
-ScoreTile::ScoreTile(BlockBuilder &b, ScoreOp op, int64_t rows, SharedPlan &shared)
-    : b(b), shape(ScoreShape::of(op, rows)), query(op.getQuery()), keys(op.getKeys()), lane(b) {
+ScoreTile::ScoreTile(BlockBuilder &b, Value query, Value keys, int64_t rows, SharedPlan &shared)
+    : b(b), shape(ScoreShape::of(query, keys, rows)), query(query), keys(keys), lane(b) {
   queries = shared.words(shape.queryBytes() / 4);
   work = shared.words(shape.workBytes() / 4);
   // Warps side by side along the tokens, then along the keys.

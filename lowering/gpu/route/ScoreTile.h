@@ -23,7 +23,7 @@ struct ScoreShape {
   int64_t rows, n, d;
   bool bf16Query, bf16Keys;
 
-  static ScoreShape of(ScoreOp op, int64_t rows);
+  static ScoreShape of(mlir::Value query, mlir::Value keys, int64_t rows);
   /// Shared memory of the queries, and of the keys and scores, which are not needed at the same time.
   int64_t queryBytes() const;
   int64_t workBytes() const;
@@ -39,7 +39,7 @@ struct ScoreShape {
 
 class ScoreTile {
 public:
-  ScoreTile(BlockBuilder &b, ScoreOp op, int64_t rows, SharedPlan &shared);
+  ScoreTile(BlockBuilder &b, mlir::Value query, mlir::Value keys, int64_t rows, SharedPlan &shared);
 
   /// Puts queries of tokens `first` .. `first + rows - 1`, zeros behind the last token, into shared memory. The next barrier
   /// makes them visible.

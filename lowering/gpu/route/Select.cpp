@@ -16,6 +16,15 @@ const char *device::rejectSelect(SelectOp op) {
   return op.getNumSelected() <= kMostSelected ? nullptr : "the sorted list would not fit in registers";
 }
 
+Selection Selection::of(SelectOp op) {
+  return {op.getPolicy(), op.getNumKeys(), op.getNumSelected(), op.getOuts()[0], op.getOuts()[1], Value(), {}};
+}
+
+Selection Selection::of(RouteOp op) {
+  return {op.getPolicy(), op.getNumKeys(), op.getNumSelected(), op.getIdx(),
+          op.getVal(),    op.getWeights(), op.getGate()};
+}
+
 //===----------------------------------------------------------------------===//
 // Rows of lists
 //===----------------------------------------------------------------------===//
@@ -66,9 +75,9 @@ void RowLists::offer(Value slot, Value half, const RowSelect::Piece &piece) {
 }
 
 SelectRows::SelectRows(BlockBuilder &b, Selection what, int64_t slots, SharedPlan &shared)
-    : RowLists(b, what.k(), what.halves(), slots, shared), what(what) {
+    : RowLists(b, what.k, what.halves(), slots, shared), what(what) {
   if (what.halves() == 2)
-    pairs.emplace(b, what.n(), what.k(), shared);
+    pairs.emplace(b, what.n, what.k, shared);
 }
 
 int64_t SelectRows::sharedBytes(int64_t k, int64_t halves, int64_t slots) {
@@ -102,17 +111,17 @@ void SelectRows::finish(Value slot, Value token, Value head, Value present) {
   }
   Values weights;
   if (what.gate)
-    weights = emitGateWeights(b, what.gate.getKind(), lists(), what.k(), best);
+    weights = emitGateWeights(b, *what.gate, lists(), what.k, best);
   b.onEachThread([&] {
     for (int64_t r = 0; r < lists().registers(); ++r) {
       Value number = lists().number(r);
-      Value meant = both(b, present, b.cmp(CmpIPredicate::ult, number, b.index(what.k())));
+      Value meant = both(b, present, b.cmp(CmpIPredicate::ult, number, b.index(what.k)));
       b.ifThen(meant, [&] {
-        b.store(experts[r], what.select.getOuts()[0], {token, head, number});
-        if (what.keepsVal)
-          b.store(best[r], what.select.getOuts()[1], {token, head, number});
+        b.store(experts[r], what.idx, {token, head, number});
+        if (what.val)
+          b.store(best[r], what.val, {token, head, number});
         if (what.gate)
-          b.store(weights[r], what.gate.getOuts()[0], {token, head, number});
+          b.store(weights[r], what.weights, {token, head, number});
       });
     }
   });
@@ -122,7 +131,8 @@ void SelectRows::finish(Value slot, Value token, Value head, Value present) {
 // Logits in memory
 //===----------------------------------------------------------------------===//
 
-void device::emitSelectAll(SelectOp op, BlockBuilder &b) {
+/// The policy 'all': every expert in order of its index.
+static void emitSelectAll(SelectOp op, BlockBuilder &b) {
   Value logits = op.getLogits(), idx = op.getOuts()[0], val = op.getOuts()[1];
   Value heads = b.dim(logits, 1), n = b.dim(logits, 3);
   b.forThreads(b.mul(b.mul(b.dim(logits, 0), heads), n), [&](Value flat) {
@@ -133,13 +143,13 @@ void device::emitSelectAll(SelectOp op, BlockBuilder &b) {
 }
 
 /// A group per row at a time.
-static void emitRows(const Selection &what, BlockBuilder &b) {
+static void emitRows(const Selection &what, Value logits, BlockBuilder &b) {
   SharedPlan shared(b);
-  int64_t slots = b.warps() * kWarpSize / std::min(listSize(what.k()), kWarpSize);
+  int64_t slots = b.warps() * kWarpSize / std::min(listSize(what.k), kWarpSize);
   SelectRows rows(b, what, slots, shared);
   Groups groups(b, rows.lists());
-  Value logits = what.logits(), heads = b.dim(logits, 1), count = b.mul(b.dim(logits, 0), heads);
-  Value n = b.index(what.n()), zero = b.index(0), yes = arith::ConstantOp::create(b, b.getBoolAttr(true));
+  Value heads = b.dim(logits, 1), count = b.mul(b.dim(logits, 0), heads);
+  Value n = b.index(what.n), zero = b.index(0), yes = arith::ConstantOp::create(b, b.getBoolAttr(true));
   b.barrier();
   // Groups of a warp begin and end together.
   b.loop(
@@ -158,27 +168,27 @@ static void emitRows(const Selection &what, BlockBuilder &b) {
 }
 
 /// Few rows: several groups share each half of a row, and their lists are merged.
-static void emitParts(const Selection &what, BlockBuilder &b, int64_t rowCount, int64_t parts) {
+static void emitParts(const Selection &what, Value logits, BlockBuilder &b, int64_t rowCount, int64_t parts) {
   SharedPlan shared(b);
   // The groups of a warp work together, so the last warp may have rows that are not there.
-  int64_t perWarp = kWarpSize / std::min(listSize(what.k()), kWarpSize), slots = llvm::alignTo(rowCount, perWarp);
+  int64_t perWarp = kWarpSize / std::min(listSize(what.k), kWarpSize), slots = llvm::alignTo(rowCount, perWarp);
   SelectRows rows(b, what, slots, shared);
   const LaneList &lists = rows.lists();
   Groups groups(b, lists);
-  RowSelect best(b, what.k(), groups.count, shared);
+  RowSelect best(b, what.k, groups.count, shared);
   SharedWords partScores = shared.words(groups.count * lists.size());
   SharedWords partNumbers = shared.words(groups.count * lists.size());
   auto place = [&](Value list, int64_t r) { return b.add(b.mul(list, b.index(lists.size())), lists.number(r)); };
-  Value heads = b.dim(what.logits(), 1), zero = b.index(0), halves = b.index(what.halves());
+  Value heads = b.dim(logits, 1), zero = b.index(0), halves = b.index(what.halves());
   Value lastList = b.index(rowCount * what.halves() - 1);
   {
     // Groups that are left over look at the last row again.
     Value list = b.min(b.div(groups.number, b.index(parts)), lastList);
-    int64_t span = llvm::divideCeil(what.n(), parts);
+    int64_t span = llvm::divideCeil(what.n, parts);
     Value first = b.mul(b.rem(groups.number, b.index(parts)), b.index(span));
-    Value count = b.max(b.min(b.index(span), b.sub(b.index(what.n()), first)), zero);
+    Value count = b.max(b.min(b.index(span), b.sub(b.index(what.n), first)), zero);
     Value row = b.div(list, halves), token = b.div(row, heads), head = b.rem(row, heads), half = b.rem(list, halves);
-    auto score = [&](Value number) { return b.load(what.logits(), {token, head, half, b.add(first, number)}); };
+    auto score = [&](Value number) { return b.load(logits, {token, head, half, b.add(first, number)}); };
     Value yes = arith::ConstantOp::create(b, b.getBoolAttr(true));
     RowState part = best.offer(best.empty(), groups.number, {first, count, b.index(span), yes, score});
     b.onEachThread([&] {
@@ -214,15 +224,21 @@ static void emitParts(const Selection &what, BlockBuilder &b, int64_t rowCount, 
   });
 }
 
-void device::emitSelection(const Selection &what, BlockBuilder &b) {
-  auto type = cast<MemRefType>(what.logits().getType());
-  int64_t groups = b.warps() * (kWarpSize / std::min(listSize(what.k()), kWarpSize));
+void device::emitSelection(const Selection &what, Value logits, BlockBuilder &b) {
+  auto type = cast<MemRefType>(logits.getType());
+  int64_t groups = b.warps() * (kWarpSize / std::min(listSize(what.k), kWarpSize));
   if (!type.isDynamicDim(0) && type.getDimSize(0) > 0) {
     int64_t rows = type.getDimSize(0) * type.getDimSize(1), parts = 1;
-    while (rows * what.halves() * parts * 2 <= groups && what.n() >= parts * 2 * kFewestScores)
+    while (rows * what.halves() * parts * 2 <= groups && what.n >= parts * 2 * kFewestScores)
       parts *= 2;
     if (parts > 1)
-      return emitParts(what, b, rows, parts);
+      return emitParts(what, logits, b, rows, parts);
   }
-  emitRows(what, b);
+  emitRows(what, logits, b);
+}
+
+void device::emitSelect(SelectOp op, BlockBuilder &b) {
+  if (op.getPolicy() == SelectPolicy::All)
+    return emitSelectAll(op, b);
+  emitSelection(Selection::of(op), op.getLogits(), b);
 }

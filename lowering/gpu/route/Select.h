@@ -12,16 +12,16 @@ namespace peer::device {
 /// Rows of scores per token and head that a select chooses from.
 inline int64_t halvesOf(SelectPolicy policy) { return policy == SelectPolicy::ProductTopK ? 2 : 1; }
 
-/// What selects of one tile write: idx and, where wanted, val and weights.
+/// What is selected, and where it goes.
 struct Selection {
-  mutable SelectOp select;
-  mutable GateOp gate; // null: no weights
-  bool keepsVal;       // false: nobody but the gate reads val
+  SelectPolicy policy;
+  int64_t n, k;
+  mlir::Value idx, val, weights; // tokens x heads x k; val and weights: null where nobody wants them
+  std::optional<GateKind> gate;  // of the weights
 
-  int64_t k() const { return select.getNumSelected(); }
-  int64_t halves() const { return halvesOf(select.getPolicy()); }
-  mlir::Value logits() const { return select.getLogits(); }
-  int64_t n() const { return mlir::cast<mlir::ShapedType>(logits().getType()).getDimSize(3); }
+  static Selection of(SelectOp op);
+  static Selection of(RouteOp op);
+  int64_t halves() const { return halvesOf(policy); }
 };
 
 /// Why a select is left to plain loops, or null.
@@ -81,10 +81,10 @@ struct Groups {
       : count(b.warps() * list.groups()), number(b.add(b.mul(b.warp(), b.index(list.groups())), list.group())) {}
 };
 
-/// The policy 'all': every expert in order of its index.
-void emitSelectAll(SelectOp op, BlockBuilder &b);
 /// Selects from logits in memory, one tile per block.
-void emitSelection(const Selection &what, BlockBuilder &b);
+void emitSelection(const Selection &what, mlir::Value logits, BlockBuilder &b);
+/// A select's tile, of any policy.
+void emitSelect(SelectOp op, BlockBuilder &b);
 
 } // namespace peer::device
 

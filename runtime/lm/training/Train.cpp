@@ -17,10 +17,19 @@ double secondsSince(TimePoint start) {
 
 } // namespace
 
+Result<TensorMap> TrainRun::callStep(int64_t step, const ScalarMap &scalars) {
+  auto draw = [&](int64_t number) {
+    drawWindows(split.train, trainModel.context, settings.seed, step, inputs.at("tokens").as<int32_t>(),
+                inputs.at("targets").as<int32_t>(), {number, settings.accumulate});
+  };
+  if (accumulation)
+    return accumulation->step(*session, inputs, scalars, draw);
+  draw(0);
+  return session->call(*trainModel.entry, inputs, scalars);
+}
+
 Result<StepRecord> TrainRun::runStep(int64_t step) {
   Clock::time_point begin = Clock::now();
-  drawWindows(split.train, trainModel.context, settings.seed, step, inputs.at("tokens").as<int32_t>(),
-              inputs.at("targets").as<int32_t>());
   StepRecord record;
   record.step = step;
   ScalarMap scalars = session->defaultScalars(*trainModel.entry);
@@ -31,7 +40,7 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
     scalar->second = static_cast<double>(step);
 
   stateIsGood = false; // until the step is known to have gone well
-  PEER_TRY_ASSIGN(TensorMap results, session->call(*trainModel.entry, inputs, scalars));
+  PEER_TRY_ASSIGN(TensorMap results, callStep(step, scalars));
   record.loss = results.at("loss").as<float>()[0];
   if (!std::isfinite(record.loss))
     return notFinite("loss", record.loss, step);
@@ -49,7 +58,7 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
     if (name.starts_with(kFault) && !std::isfinite(tensor.as<float>()[0]))
       return notFinite(concat("gradient of group '", name.substr(kFault.size()), "'"), tensor.as<float>()[0], step);
   double seconds = secondsSince(begin);
-  record.tokensPerSecond = static_cast<double>(inputs.at("tokens").elements()) / std::max(seconds, 1e-9);
+  record.tokensPerSecond = static_cast<double>(settings.tokensPerStep()) / std::max(seconds, 1e-9);
   loss.add(record.loss);
   stepSeconds.add(seconds);
   return record;
@@ -66,8 +75,7 @@ Status TrainRun::notFinite(const std::string &what, double value, int64_t step) 
 
 void TrainRun::updateSummary() {
   summary.trainLoss = loss.value();
-  summary.tokensPerSecond =
-      static_cast<double>(settings.batch * settings.context) / std::max(stepSeconds.value(), 1e-9);
+  summary.tokensPerSecond = static_cast<double>(settings.tokensPerStep()) / std::max(stepSeconds.value(), 1e-9);
 }
 
 void TrainRun::showProgress(bool always) {
@@ -114,6 +122,12 @@ Result<TrainSummary> TrainRun::run() {
                       recordedFiles && !text.files.front().name.empty() ? ", as when the run began" : ""));
   if (!options.evalData.empty())
     progress.say(concat("validating on ", options.evalData, ": ", evalText.summary()));
+  if (accumulation)
+    progress.say(concat("each step sums the gradients of ", settings.accumulate, " micro-batches of ", settings.batch,
+                        settings.batch == 1 ? " sequence" : " sequences",
+                        accumulation->hasBatchNorms(session->manifest())
+                            ? "; batch norms take the statistics of one micro-batch at a time"
+                            : ""));
 
   stateIsGood = true;
   loopStart = lastSave = Clock::now();

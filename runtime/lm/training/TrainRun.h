@@ -1,6 +1,7 @@
 // One training run: its parts are in Train.cpp (the loop), TrainStart.cpp (what is opened and checked before) and TrainSave.cpp.
 #pragma once
 
+#include "Accumulation.h"
 #include "RunLock.h"
 #include "Train.h"
 #include "lm/Checkpoint.h"
@@ -29,11 +30,14 @@ private:
   Status openModel();
   Status openData();
   Status readTexts(bool again);
+  Status openAccumulation();
+  Status prepare();
   Status startOver();
   Status resume();
   Status restore(const CheckpointFile &from, const SafetensorsFile &file);
   Status loop();
   Result<StepRecord> runStep(int64_t step);
+  Result<TensorMap> callStep(int64_t step, const ScalarMap &scalars);
   Status notFinite(const std::string &what, double value, int64_t step);
   bool isGoodState();
   Status evaluate();
@@ -56,11 +60,12 @@ private:
   RunLock lock;
   std::unique_ptr<Session> session;
   LanguageEntry trainModel, lossModel;
+  std::optional<Accumulation> accumulation; // where a step has several micro-batches
   TextSource text, evalText;
   bool recordedFiles = false; // the text was read from the files that the run began with
   TextSplit split;
   TrainSettings settings;
-  TensorMap inputs;
+  TensorMap inputs; // of one micro-batch
   std::optional<RunLog> log;
 
   TrainSummary summary;

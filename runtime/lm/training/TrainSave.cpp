@@ -16,7 +16,8 @@ Status TrainRun::checkFinite() {
   std::string what = "parameter", name = findNonFinite(kept.parameters());
   if (name.empty()) {
     what = "optimizer state";
-    name = findNonFinite(kept.states());
+    // Sums of gradients may be what a vetoed step left; the next one begins them anew.
+    name = findNonFinite(kept.states(), trainModel.entry);
   }
   if (name.empty()) {
     lastChecked = summary.step;

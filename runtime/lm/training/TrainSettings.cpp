@@ -30,6 +30,7 @@ std::string TrainSettings::toJson() const {
             {"eval_data", evalData},
             {"steps", steps},
             {"batch", batch},
+            {"accumulate", accumulate},
             {"context", context},
             {"seed", seed},
             {"lr", learningRates},
@@ -67,6 +68,19 @@ Result<std::map<std::string, double>> resolveLearningRates(const Manifest &manif
 
 namespace {
 
+/// A step must have as many sequences, in whatever micro-batches.
+Status checkSameBatch(const Json &then, const TrainSettings &now, const std::string &path) {
+  Json batch = then.value("batch", Json()), accumulate = then.value("accumulate", Json(1));
+  bool known = batch.is_number_integer() && accumulate.is_number_integer();
+  if (known && batch.get<double>() * accumulate.get<double>() == static_cast<double>(now.batch * now.accumulate))
+    return {};
+  auto flags = [](const Json &batch, const Json &accumulate) {
+    return accumulate == 1 ? batch.dump() : concat(batch.dump(), " --accumulate ", accumulate.dump());
+  };
+  return Status::error("cannot resume from ", path, " with --batch ", flags(now.batch, now.accumulate),
+                       ": its run has ", accumulate == 1 ? "" : "--batch ", flags(batch, accumulate));
+}
+
 /// What both runs must have in common.
 Status checkSameRun(const Json &then, const TrainSettings &now, const std::string &path) {
   auto same = [&](const char *key, const Json &value, const char *flag) -> Status {
@@ -77,7 +91,7 @@ Status checkSameRun(const Json &then, const TrainSettings &now, const std::strin
                          before.dump());
   };
   PEER_TRY(same("seed", now.seed, "--seed"));
-  PEER_TRY(same("batch", now.batch, "--batch"));
+  PEER_TRY(checkSameBatch(then, now, path));
   PEER_TRY(same("context", now.context, "a context of"));
   auto sameText = [&](const char *key, uint64_t hash, const char *what, const std::string &source) -> Status {
     if (then.value(key, Json()) == Json(hashToText(hash)))
@@ -111,6 +125,8 @@ Shown show(const Json &run) {
   add("data", "--data (the same text)");
   add("eval_data", "--eval-data (the same text)");
   add("steps", "--steps");
+  add("batch", "--batch");
+  add("accumulate", "--accumulate");
   if (auto rates = run.find("lr"); rates != run.end() && rates->is_object())
     for (auto &[group, rate] : rates->items())
       shown.emplace_back(concat("the learning rate of the group '", group, "'"), rate.dump());
@@ -128,6 +144,8 @@ Result<std::vector<std::string>> compareRuns(const std::string &json, const Trai
   Json then = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (!then.is_object())
     return Status::error(path, " is no checkpoint of a training run: expected settings as the metadata 'run'");
+  if (!then.contains("accumulate"))
+    then["accumulate"] = 1; // of a run from before there was a choice
   PEER_TRY(checkSameRun(then, now, path));
   std::vector<std::string> lines;
   if (textOf(then, "loss_fingerprint").empty() || now.lossFingerprint.empty())

@@ -16,7 +16,7 @@ struct TrainOptions {
   std::string artifact;
   /// cpu, cuda or sim; empty: what the model was compiled for.
   std::string device;
-  int64_t steps = 0, batch = 8, warmup = 0;
+  int64_t steps = 0, batch = 8, accumulate = 1, warmup = 0;
   uint64_t seed = 0;
   /// Of every group but `experts` and those in groupRates.
   std::optional<double> learningRate;
@@ -37,7 +37,9 @@ inline constexpr std::string_view kExpertGroup = "experts";
 /// What a run is; stored in its checkpoints and at the top of its log.
 struct TrainSettings {
   std::string model, data, evalData;
-  int64_t steps = 0, batch = 0, context = 0;
+  int64_t steps = 0, context = 0;
+  /// Sequences of one call, and calls (micro-batches) of one step.
+  int64_t batch = 0, accumulate = 1;
   uint64_t seed = 0;
   std::map<std::string, double> learningRates; // peak, by group
   Schedule schedule;
@@ -48,6 +50,7 @@ struct TrainSettings {
   /// Of the entries loss and train (see Fingerprints.h); empty where the artifact has none.
   std::string lossFingerprint, trainFingerprint;
 
+  int64_t tokensPerStep() const { return batch * accumulate * context; }
   std::string toJson() const;
 };
 
@@ -55,7 +58,7 @@ struct TrainSettings {
 /// description says. Fails on a rate for a group that the model has not.
 Result<std::map<std::string, double>> resolveLearningRates(const Manifest &manifest, const TrainOptions &options);
 
-/// Checks that a run may go on from a checkpoint whose settings are `json`: seed, batch, context, both texts and the model's loss must be the
+/// Checks that a run may go on from a checkpoint whose settings are `json`: seed, sequences per step, context, both texts and the model's loss must be the
 /// same, or the result would not be that of an uninterrupted run. `path` is the checkpoint's. Returns a sentence for each setting that differs and may.
 Result<std::vector<std::string>> compareRuns(const std::string &json, const TrainSettings &now,
                                              const std::string &path);

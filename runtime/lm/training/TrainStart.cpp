@@ -42,7 +42,8 @@ Status TrainRun::checkPlace() {
     if (found.empty() && fs::exists(file, ignored))
       found = file;
   }
-  bool exists = !found.empty() || !listCheckpoints(options.out).empty();
+  PEER_TRY_ASSIGN(std::vector<CheckpointFile> checkpoints, listCheckpoints(options.out));
+  bool exists = !found.empty() || !checkpoints.empty();
   if (!lock.held() && (exists || (options.resume && fs::is_directory(directory, ignored)))) {
     PEER_TRY_ASSIGN(lock, RunLock::acquire(options.out));
   }
@@ -63,6 +64,7 @@ Status TrainRun::openModel() {
   evalEvery = options.evalEvery.value_or(std::max<int64_t>(options.steps / 10, 1));
   settings.model = options.model;
   settings.batch = options.batch;
+  settings.accumulate = options.accumulate;
   settings.context = trainModel.context;
   settings.seed = options.seed;
   settings.steps = options.steps;
@@ -74,6 +76,24 @@ Status TrainRun::openModel() {
   PEER_TRY_ASSIGN(Fingerprints fingerprints, readFingerprints(artifact));
   settings.lossFingerprint = fingerprints[lossModel.entry->name];
   settings.trainFingerprint = fingerprints[trainModel.entry->name];
+  return openAccumulation();
+}
+
+/// One micro-batch is the plain step, which any artifact has.
+Status TrainRun::openAccumulation() {
+  if (settings.accumulate == 1)
+    return {};
+  PEER_TRY_ASSIGN(accumulation, Accumulation::find(*session, *trainModel.entry, settings.accumulate));
+  return accumulation->checkRoom(*session, *trainModel.entry, settings.batch * settings.context);
+}
+
+/// Allocates what the entries keep.
+Status TrainRun::prepare() {
+  PEER_TRY(session->prepare(*trainModel.entry));
+  PEER_TRY(session->prepare(*lossModel.entry));
+  if (accumulation)
+    PEER_TRY(accumulation->prepare(*session, settings.batch * settings.context));
+  PEER_TRY_ASSIGN(inputs, makeLanguageInputs(trainModel, settings.batch));
   return {};
 }
 
@@ -117,9 +137,7 @@ Status TrainRun::openData() {
 
 Status TrainRun::startOver() {
   PEER_TRY(session->initParameters(options.seed));
-  PEER_TRY(session->prepare(*trainModel.entry));
-  PEER_TRY(session->prepare(*lossModel.entry));
-  PEER_TRY_ASSIGN(inputs, makeLanguageInputs(trainModel, settings.batch));
+  PEER_TRY(prepare());
   std::error_code error;
   fs::create_directories(options.out, error);
   if (error)
@@ -143,8 +161,7 @@ Status TrainRun::restore(const CheckpointFile &from, const SafetensorsFile &file
     return Status::error("the run in ", options.out, " is at step ", from.step, " already: expected --steps ",
                          from.step, " or more");
   PEER_TRY(loadCheckpoint(*session, *trainModel.entry, file));
-  PEER_TRY(session->prepare(*lossModel.entry));
-  PEER_TRY_ASSIGN(inputs, makeLanguageInputs(trainModel, settings.batch));
+  PEER_TRY(prepare());
   start = lastSaved = summary.step = from.step;
   summary.checkpoint = from.path;
   removeOldCheckpoints(options.out, start);
@@ -158,7 +175,7 @@ Status TrainRun::restore(const CheckpointFile &from, const SafetensorsFile &file
   PEER_TRY_ASSIGN(RunHistory history, readLog(summary.log));
   for (const StepRecord &record : history.steps) {
     loss.add(record.loss);
-    stepSeconds.add(static_cast<double>(inputs.at("tokens").elements()) / record.tokensPerSecond);
+    stepSeconds.add(static_cast<double>(settings.tokensPerStep()) / record.tokensPerSecond);
   }
   updateSummary();
   if (!history.evaluations.empty())
@@ -171,7 +188,7 @@ Status TrainRun::restore(const CheckpointFile &from, const SafetensorsFile &file
 }
 
 Status TrainRun::resume() {
-  std::vector<CheckpointFile> files = listCheckpoints(options.out);
+  PEER_TRY_ASSIGN(std::vector<CheckpointFile> files, listCheckpoints(options.out));
   for (const CheckpointFile &candidate : files) {
     Result<SafetensorsFile> file = SafetensorsFile::open(candidate.path);
     if (file.ok())

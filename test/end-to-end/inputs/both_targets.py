@@ -13,13 +13,20 @@ from artifact import SIZES, manifest as manifest_of
 from peer_api import Model
 
 CODES = {"f32": "f", "f64": "d", "i32": "i", "i64": "q", "i8": "b", "i16": "h"}
+TOLERANCE = {"bf16": 2e-2, "f16": 2e-3}
 
 
-def bf16_bytes(values):
-    return b"".join(struct.pack("<f", value)[2:] for value in values)
+def float_bytes(dtype, values):
+    if dtype == "bf16":
+        return b"".join(struct.pack("<f", value)[2:] for value in values)
+    if dtype == "f16":
+        return struct.pack(f"<{len(values)}e", *values)
+    return array.array(CODES[dtype], values).tobytes()
 
 
 def values_of(dtype, data):
+    if dtype == "f16":
+        return struct.unpack(f"<{len(data) // 2}e", data)
     if dtype == "bf16":
         return [struct.unpack("<f", b"\0\0" + data[i:i + 2])[0] for i in range(0, len(data), 2)]
     return list(array.array(CODES[dtype], data))
@@ -33,7 +40,7 @@ def make_input(argument, tokens, rng):
     dtype = argument["dtype"]
     if dtype.startswith("f") or dtype == "bf16":
         values = [rng.uniform(-2, 2) for _ in range(count)]
-        return dtype, shape, bf16_bytes(values) if dtype == "bf16" else array.array(CODES[dtype], values).tobytes()
+        return dtype, shape, float_bytes(dtype, values)
     low, high = argument.get("range", [0, 5])
     return dtype, shape, array.array(CODES[dtype], [rng.randrange(max(low, -100), min(high, 100)) for _ in range(count)]).tobytes()
 
@@ -43,7 +50,7 @@ def differs(a, b):
         return f"{a[:2]} and {b[:2]}"
     exact = not (a[0].startswith("f") or a[0] == "bf16")
     for x, y in zip(values_of(a[0], a[2]), values_of(b[0], b[2])):
-        close = x == y or (x != x and y != y) or (not exact and abs(x - y) <= (2e-2 if a[0] == "bf16" else 1e-4) * (1 + abs(x)))
+        close = x == y or (x != x and y != y) or (not exact and abs(x - y) <= TOLERANCE.get(a[0], 1e-4) * (1 + abs(x)))
         if not close:
             return f"{x} and {y}"
     return None

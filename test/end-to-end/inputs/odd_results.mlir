@@ -91,12 +91,6 @@ func.func @loss(%t: tensor<?xi32> {peer.name = "tokens"}) -> (tensor<f32> {peer.
 }
 peer.train @step of @loss {optimizer = #peer.adamw}
 // -----
-// tensors without elements
-func.func @f(%x: tensor<0x4xf32> {peer.name = "x"}) -> (tensor<0x4xf32> {peer.name = "y"}, tensor<0x4xf32> {peer.name = "z"}) {
-  %y = peer.activation %x relu : tensor<0x4xf32>
-  return %y, %x : tensor<0x4xf32>, tensor<0x4xf32>
-}
-// -----
 // an entry without results
 func.func @f(%x: tensor<?x4xf32> {peer.name = "x"}) {
   return

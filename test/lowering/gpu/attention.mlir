@@ -1,5 +1,5 @@
 // Attention and its gradient on the tensor cores; wider heads than registers hold are left to plain loops.
-// RUN: peer-opt %s --target=sm_90 --mlir-print-ir-after=peer-lower-to-blocks --emit=asm -o %t.ptx 2> %t.blocks
+// RUN: peer-opt %s --internal-ops --target=sm_90 --mlir-print-ir-after=peer-lower-to-blocks --emit=asm -o %t.ptx 2> %t.blocks
 // RUN: FileCheck %s --input-file=%t.blocks
 // RUN: FileCheck %s --input-file=%t.ptx --check-prefix=PTX
 // Nothing in thread-local memory, nothing to link.

@@ -1,8 +1,8 @@
 // A mix and its token pass: launches by the number of tokens, rows by 16-byte accesses into registers.
-// RUN: peer-opt %s --target=sm_90 --mlir-print-ir-after=peer-launch-kernels --emit=asm -o %t.ptx 2> %t.launches
+// RUN: peer-opt %s --internal-ops --target=sm_90 --mlir-print-ir-after=peer-launch-kernels --emit=asm -o %t.ptx 2> %t.launches
 // RUN: FileCheck %s --input-file=%t.launches
 // RUN: FileCheck %s --input-file=%t.ptx --check-prefix=PTX --implicit-check-not=.local --implicit-check-not=.extern --implicit-check-not=atom --implicit-check-not=red.global
-// RUN: peer-opt %s --target=sm_80 --emit=asm | FileCheck %s --check-prefix=PTX --implicit-check-not=.local --implicit-check-not=.extern --implicit-check-not=atom --implicit-check-not=red.global
+// RUN: peer-opt %s --internal-ops --target=sm_80 --emit=asm | FileCheck %s --check-prefix=PTX --implicit-check-not=.local --implicit-check-not=.extern --implicit-check-not=atom --implicit-check-not=red.global
 
 // A warp per token from 2048 tokens on, a block per token from 64 on, then several blocks and a launch that adds them up.
 // CHECK-LABEL: func.func private @kernel_mix(

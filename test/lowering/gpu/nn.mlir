@@ -1,5 +1,5 @@
-// RUN: peer-opt %s --target=sm_90 --emit=kernel -o - | FileCheck %s
-// RUN: peer-opt %s --target=sm_90 --emit=asm -o %t.ptx && FileCheck %s --check-prefix=PTX < %t.ptx
+// RUN: peer-opt %s --internal-ops --target=sm_90 --emit=kernel -o - | FileCheck %s
+// RUN: peer-opt %s --internal-ops --target=sm_90 --emit=asm -o %t.ptx && FileCheck %s --check-prefix=PTX < %t.ptx
 // RUN: not grep -E '\.local|\.extern' %t.ptx
 
 // One row per warp, four elements per lane.

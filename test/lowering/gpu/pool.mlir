@@ -1,5 +1,5 @@
 // The backward of a pool and its optimizer: the launches of the sort's two regimes, rows with 16-byte accesses.
-// RUN: peer-opt %s --target=sm_90 --mlir-print-ir-after=peer-launch-kernels --emit=asm -o %t.ptx 2> %t.launches
+// RUN: peer-opt %s --internal-ops --target=sm_90 --mlir-print-ir-after=peer-launch-kernels --emit=asm -o %t.ptx 2> %t.launches
 // RUN: FileCheck %s --input-file=%t.launches
 // RUN: FileCheck %s --input-file=%t.ptx --check-prefix=PTX
 // Nothing in thread-local memory, nothing to link, no float added by whoever comes first.

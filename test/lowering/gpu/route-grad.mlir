@@ -1,5 +1,5 @@
 // Gradients of gate and route: keys are gathered, selections sorted by key, nothing is added atomically.
-// RUN: peer-opt %s --target=sm_90 --mlir-print-ir-after=peer-launch-kernels --emit=asm -o %t.ptx 2> %t.launches
+// RUN: peer-opt %s --internal-ops --target=sm_90 --mlir-print-ir-after=peer-launch-kernels --emit=asm -o %t.ptx 2> %t.launches
 // RUN: FileCheck %s --input-file=%t.launches
 // RUN: FileCheck %s --input-file=%t.ptx --check-prefix=PTX --implicit-check-not=.local --implicit-check-not=.extern --implicit-check-not=atom --implicit-check-not=red.global
 

@@ -34,7 +34,7 @@ bool within(double actual, double expected, double tolerance) {
 }
 } // namespace
 
-std::unique_ptr<Compiled> Compiled::compile(const std::string &text, Code code) {
+std::unique_ptr<Compiled> Compiled::compile(const std::string &text, Code code, const std::string &flags) {
   std::unique_ptr<Compiled> result(new Compiled);
   std::string name = (std::filesystem::temp_directory_path() / "peer-numerics-XXXXXX").string();
   if (!mkdtemp(name.data())) {
@@ -47,11 +47,12 @@ std::unique_ptr<Compiled> Compiled::compile(const std::string &text, Code code) 
   bool gpu = code == Code::Gpu || code == Code::GpuLoops, loops = code == Code::Loops || code == Code::GpuLoops;
   // PEER_TEST_TARGET: another of this machine's vector widths; PEER_TEST_GPU: another GPU.
   const char *target = std::getenv(gpu ? "PEER_TEST_GPU" : "PEER_TEST_TARGET");
-  std::string command = std::string(PEER_OPT) + " " + model + " --target=" +
+  std::string command = std::string(PEER_OPT) + " " + model + " --internal-ops --target=" +
                         (target ? target
                          : gpu  ? "sm_90"
                                 : "cpu") +
-                        (loops ? " --plain-loops" : "") + " --ptxas=none -o " + artifact + " 2> " + messages;
+                        (loops ? " --plain-loops" : "") + " " + flags + " --ptxas=none -o " + artifact + " 2> " +
+                        messages;
   if (std::system(command.c_str()) != 0) {
     ADD_FAILURE() << command << "\n" << readFile(messages) << "\n" << text;
     return nullptr;

@@ -14,8 +14,9 @@ enum class Code { Vectors, Loops, Gpu, GpuLoops };
 /// One compiled description. The artifact's file goes with it.
 class Compiled {
 public:
-  /// Fails the running test, with peer-opt's messages, where the text does not compile; then the result is null.
-  static std::unique_ptr<Compiled> compile(const std::string &text, Code code);
+  /// Fails the running test, with peer-opt's messages, where the text does not compile; then the result is null. `flags` are more of
+  /// peer-opt's.
+  static std::unique_ptr<Compiled> compile(const std::string &text, Code code, const std::string &flags = "");
   ~Compiled();
 
   /// Results by name; empty, and the test failed, on an error.

@@ -152,6 +152,11 @@ TEST(DataTest, WindowsDependOnSeedAndStepAlone) {
   EXPECT_NE(tokens, again);
   drawWindows(bytes, 8, 4, 9, again, ignored);
   EXPECT_NE(tokens, again);
+  // Micro-batches have the windows of the batch.
+  drawWindows(bytes, 8, 3, 9, std::span(again).first(32), std::span(ignored).first(32), {0, 2});
+  drawWindows(bytes, 8, 3, 9, std::span(again).last(32), std::span(ignored).last(32), {1, 2});
+  EXPECT_EQ(tokens, again);
+  EXPECT_EQ(targets, ignored);
   // A text of one window has one place.
   drawWindows(TextView(bytes).first(9), 8, 3, 1, std::span(tokens).first(8), std::span(targets).first(8));
   EXPECT_EQ(tokens[0], 0);

@@ -66,7 +66,7 @@ TEST_F(TrainRunTest, AnErrorSavesTheLastGoodStateFirst) {
          return false;
        },
        {}});
-  std::vector<CheckpointFile> files = listCheckpoints(o.out);
+  std::vector<CheckpointFile> files = *listCheckpoints(o.out);
   ASSERT_EQ(files.size(), 1u) << summary.message();
   EXPECT_EQ(summary.message(),
             concat("cannot write ", o.out, "/log.jsonl: No space left on device; the last good checkpoint is ",
@@ -92,7 +92,13 @@ TEST_F(TrainRunTest, AParameterThatIsNotFiniteIsFoundAtTheNextEvaluation) {
             std::string::npos)
       << summary.message();
   EXPECT_NE(summary.message().find("no checkpoint had been saved"), std::string::npos) << summary.message();
-  EXPECT_TRUE(listCheckpoints(o.out).empty());
+  EXPECT_TRUE(listCheckpoints(o.out)->empty());
+}
+
+TEST_F(TrainRunTest, WhatCannotBeListedIsNotWithoutCheckpoints) {
+  TrainOptions o = options("run", 1);
+  EXPECT_TRUE(listCheckpoints(o.out + "/none")->empty());
+  EXPECT_EQ(listCheckpoints(o.data).message(), "cannot read the directory " + o.data + ": Not a directory");
 }
 
 TEST_F(TrainRunTest, SavesWhenItIsAskedToAndGoesOn) {
@@ -101,7 +107,7 @@ TEST_F(TrainRunTest, SavesWhenItIsAskedToAndGoesOn) {
   int64_t asked = 0;
   std::string said = linesOf(o, {{}, [&] { return ++asked == 4; }});
   EXPECT_NE(said.find("saved " + checkpointPath(o.out, 4)), std::string::npos) << said;
-  EXPECT_EQ(listCheckpoints(o.out).front().step, 12);
+  EXPECT_EQ(listCheckpoints(o.out)->front().step, 12);
 }
 
 TEST_F(TrainRunTest, ASecondProcessIsRefused) {
@@ -130,7 +136,7 @@ TEST_F(TrainRunTest, DataMayContainTheRun) {
   o.steps = 10;
   std::string said = linesOf(o);
   EXPECT_NE(said.find(": 1 file, 3.0 kB, as when the run began\n"), std::string::npos) << said;
-  EXPECT_EQ(listCheckpoints(o.out).front().step, 10);
+  EXPECT_EQ(listCheckpoints(o.out)->front().step, 10);
   o.out = o.data;
   EXPECT_EQ(run(o).message(),
             concat("--out ", o.data, " is the directory that the data is read from: expected another one"));

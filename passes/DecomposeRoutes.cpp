@@ -1,0 +1,47 @@
+//===- DecomposeRoutes.cpp - routes as score, select and gate ------------===//
+
+#include "DecomposeRoutes.h"
+#include "Passes.h"
+
+using namespace mlir;
+using namespace peer;
+
+namespace peer {
+#define GEN_PASS_DEF_DECOMPOSEROUTES
+#include "passes/Passes.h.inc"
+} // namespace peer
+
+static void decompose(RouteOp route, IRRewriter &rewriter) {
+  Location loc = route.getLoc();
+  rewriter.setInsertionPoint(route);
+  auto score = ScoreOp::create(rewriter, loc, route.getQuery(), route.getKeys(), ValueRange());
+  auto select = SelectOp::create(rewriter, loc, score.getResult(0), route.getPolicy(), route.getK(), ValueRange());
+  SmallVector<Value> results{select.getResult(0)};
+  if (std::optional<GateKind> gate = route.getGate())
+    results.push_back(GateOp::create(rewriter, loc, select.getResult(1), *gate, ValueRange()).getResult(0));
+  if (route.getKeepVal())
+    results.push_back(select.getResult(1));
+  rewriter.replaceOp(route, results);
+}
+
+namespace {
+struct DecomposeRoutes : peer::impl::DecomposeRoutesBase<DecomposeRoutes> {
+  using DecomposeRoutesBase::DecomposeRoutesBase;
+  explicit DecomposeRoutes(RejectRoute reject) : reject(reject) {}
+
+  void runOnOperation() override {
+    SmallVector<RouteOp> routes;
+    getOperation().walk([&](RouteOp route) { routes.push_back(route); });
+    IRRewriter rewriter(&getContext());
+    for (RouteOp route : routes)
+      if (route.getOuts().empty() && (!reject || reject(route)))
+        decompose(route, rewriter);
+  }
+
+  RejectRoute reject = nullptr;
+};
+} // namespace
+
+std::unique_ptr<Pass> peer::createDecomposeRoutesPass(RejectRoute reject) {
+  return std::make_unique<DecomposeRoutes>(reject);
+}

@@ -1,0 +1,111 @@
+//===- TrainingLoss.cpp - the loss of a training step and its gradients --===//
+
+#include "Differentiate.h"
+#include "Optimizers.h"
+#include "Passes.h"
+#include "TrainingStep.h"
+
+using namespace mlir;
+using namespace peer;
+
+//===----------------------------------------------------------------------===//
+// The loss in training mode
+//===----------------------------------------------------------------------===//
+
+LogicalResult StepBuilder::copyLoss() {
+  Block &body = loss.getBody().front();
+  for (unsigned i = 0; i < loss.getNumArguments(); ++i)
+    mapping.map(body.getArgument(i), entry.addArgumentLike(loss, i));
+  // What other results need is no part of the step.
+  auto needed = findNeededOps(body, body.getTerminator()->getOperand(0));
+  for (Operation &op : body.without_terminator()) {
+    if (!needed.contains(&op))
+      continue;
+    auto norm = dyn_cast<BatchNormOp>(op);
+    if (!norm || norm.getBatchStatistics())
+      builder.clone(op, mapping);
+    else if (failed(trainBatchNorm(norm)))
+      return failure();
+  }
+  value = mapping.lookup(body.getTerminator()->getOperand(0));
+  return success();
+}
+
+LogicalResult StepBuilder::trainBatchNorm(BatchNormOp norm) {
+  Value x = mapping.lookup(norm.getX());
+  auto batch = BatchStatsOp::create(builder, norm.getLoc(), x, ValueRange());
+  auto trained = BatchNormOp::create(
+      builder, norm.getLoc(), x, mapping.lookup(norm.getWeight()), mapping.lookup(norm.getBias()), batch.getResult(0),
+      batch.getResult(1), norm.getEpsilonAttr(), norm.getMomentumAttr(), builder.getUnitAttr(), ValueRange());
+  mapping.map(norm.getResults(), trained.getResults());
+  if (failed(addStatistic(norm, norm.getMean(), batch.getResult(0))))
+    return failure();
+  return addStatistic(norm, norm.getVariance(), batch.getResult(1));
+}
+
+LogicalResult StepBuilder::addStatistic(BatchNormOp norm, Value source, Value batch) {
+  auto argument = dyn_cast<BlockArgument>(source);
+  ParameterAttr parameter = argument ? getParameter(loss, argument.getArgNumber()) : ParameterAttr();
+  if (!parameter || parameter.getTrainable())
+    return norm.emitOpError("cannot be trained: its running statistics must be parameters marked 'buffer'");
+  statistics.push_back({argument.getArgNumber(), cast<BlockArgument>(mapping.lookup(source)), batch,
+                        norm.getMomentum().convertToDouble(), norm.getLoc()});
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Gradients
+//===----------------------------------------------------------------------===//
+
+LogicalResult StepBuilder::findGradients(Value seed, bool warns) {
+  SmallVector<Value> parameters, gradients;
+  SmallVector<unsigned> indices;
+  for (unsigned i = 0; i < loss.getNumArguments(); ++i) {
+    ParameterAttr parameter = getParameter(loss, i);
+    if (!parameter || !parameter.getTrainable())
+      continue;
+    parameters.push_back(mapping.lookup(Value(loss.getArgument(i))));
+    indices.push_back(i);
+  }
+  if (failed(differentiate(builder, value, seed, parameters, gradients)))
+    return failure();
+  for (auto [parameter, gradient, i] : llvm::zip_equal(parameters, gradients, indices)) {
+    if (!gradient) {
+      if (!warns)
+        continue;
+      mlir::emitWarning(parameter.getLoc()) << "parameter '" << getArgumentName(loss, i) << "' gets no gradient from @"
+                                            << loss.getName() << " and is left as it is";
+      continue;
+    }
+    StringRef name = getParameter(loss, i).getGroup();
+    Group &group = *llvm::find_if(groups, [&](Group &known) { return known.name == name; });
+    Member member{i, cast<BlockArgument>(parameter), getArgumentName(loss, i), gradient, {}, {}, {}};
+    if (failed(findRows(group, member)))
+      return failure();
+    group.members.push_back(member);
+  }
+  llvm::erase_if(groups, [](Group &group) { return group.members.empty(); });
+  return success();
+}
+
+/// Whether a parameter of a lazy group can be updated row by row.
+LogicalResult StepBuilder::findRows(Group &group, Member &member) {
+  if (!isLazy(group.optimizer))
+    return success();
+  auto isPool = [&](OpOperand &use) {
+    auto mix = dyn_cast<MixOp>(use.getOwner());
+    return mix && mix.getPool() == member.argument;
+  };
+  if (llvm::none_of(member.argument.getUses(), isPool))
+    return success(); // no rows to tell apart: updated as a whole
+  auto rows = member.gradient.getDefiningOp<PoolGradOp>();
+  if (!rows)
+    return request.emitOpError() << "cannot update '" << member.name << "' row by row, as group '" << group.name
+                                 << "' asks: more than one op uses it; leave 'lazy' out, or give each layer a pool of "
+                                    "its own";
+  member.rows = {rows.getIdx(),  rows.getOrder(), rows.getStarts(), rows.getCount(),
+                 rows.getCoef(), rows.getX(),     rows.getDy()};
+  member.gradient = {};
+  rows.erase(); // nothing reads the dense form
+  return success();
+}

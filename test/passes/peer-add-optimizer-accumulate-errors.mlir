@@ -1,0 +1,90 @@
+// RUN: %peer-pass %s --peer-inline-modules --peer-add-optimizer=accumulate --split-input-file --verify-diagnostics
+
+func.func @loss(%x: tensor<?xf32>) -> tensor<f32> {
+  %w = peer.param "w" ones : tensor<f32>
+  %m = peer.mean %x : tensor<?xf32>
+  // expected-note @+1 {{op 'arith.mulf' makes of a mean over tokens what is none}}
+  %s = arith.mulf %m, %m : tensor<f32>
+  %r = arith.mulf %s, %w : tensor<f32>
+  return %r : tensor<f32>
+}
+// expected-error @+1 {{cannot have its gradients accumulated: the loss of a batch must be the mean of those of its parts}}
+peer.train @step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+func.func @loss(%x: tensor<?xf32>) -> tensor<f32> {
+  %w = peer.param "w" ones : tensor<f32>
+  %m = peer.mean %x : tensor<?xf32>
+  // expected-note @+1 {{op 'arith.divf' makes of a mean over tokens what is none}}
+  %r = arith.divf %w, %m : tensor<f32>
+  return %r : tensor<f32>
+}
+// expected-error @+1 {{cannot have its gradients accumulated: the loss of a batch must be the mean of those of its parts}}
+peer.train @step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+// Statistics over tokens that are no batch norm's.
+func.func @loss(%x: tensor<?x4xf32>, %t: tensor<?xi32>) -> tensor<f32> {
+  %g = peer.param "gain" ones : tensor<4xf32>
+  // expected-note @+1 {{op 'peer.batch_stats' may mix tokens}}
+  %m, %v = peer.batch_stats %x : tensor<?x4xf32>
+  %n = peer.batch_norm %x, %g, %g, %m, %v {batch_statistics} : tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
+  %l = peer.cross_entropy %n, %t : tensor<?x4xf32>, tensor<?xi32>
+  %r = peer.mean %l : tensor<?xf32>
+  return %r : tensor<f32>
+}
+// expected-error @+1 {{cannot have its gradients accumulated: the loss of a batch must be the mean of those of its parts}}
+peer.train @step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+// A batch of a fixed size has no parts.
+func.func @loss(%x: tensor<4x8xf32>, %i: tensor<4x1x2xi32>, %w: tensor<4x1x2xf32>, %t: tensor<4xi32>) -> tensor<f32> {
+  %p = peer.param "pool" zeros : tensor<16x2x8xf32>
+  // expected-error @+1 {{selects the same experts for all tokens: gradients of 'pool' cannot be accumulated row by row}}
+  %y = peer.mix %x, %i, %w, %p relu : tensor<4x8xf32>, tensor<4x1x2xi32>, tensor<4x1x2xf32>, tensor<16x2x8xf32>
+  %l = peer.cross_entropy %y, %t : tensor<4x8xf32>, tensor<4xi32>
+  %m = peer.mean %l : tensor<4xf32>
+  return %m : tensor<f32>
+}
+peer.train @step of @loss {optimizer = #peer.sgd<lazy = true>}
+
+// -----
+
+// expected-note @+1 {{this has the same name}}
+func.func @step_update(%x: tensor<?xf32>) -> tensor<?xf32> {
+  return %x : tensor<?xf32>
+}
+func.func @loss(%x: tensor<?xf32>) -> tensor<f32> {
+  %m = peer.mean %x : tensor<?xf32>
+  return %m : tensor<f32>
+}
+// expected-error @+1 {{makes an entry 'step_update' to accumulate gradients; rename the other one}}
+peer.train @step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+// A gradient's sum has a name of its own.
+func.func @loss(%x: tensor<?x8xf32>, %t: tensor<?xi32>) -> tensor<f32> {
+  // expected-note @+1 {{the other one comes from here}}
+  %w = peer.param "w" zeros : tensor<8x8xf32>
+  // expected-error @+1 {{entry @step_accumulate has two arguments named 'w.gradient', a parameter and a state that the entry keeps; rename the parameter}}
+  %u = peer.param "w.gradient" zeros : tensor<8x8xf32>
+  %y = peer.linear %x, %w : tensor<?x8xf32>, tensor<8x8xf32>
+  %z = peer.linear %y, %u : tensor<?x8xf32>, tensor<8x8xf32>
+  %l = peer.cross_entropy %z, %t : tensor<?x8xf32>, tensor<?xi32>
+  %m = peer.mean %l : tensor<?xf32>
+  return %m : tensor<f32>
+}
+peer.train @step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+// expected-error @+1 {{has no 'peer.train', whose gradients could be accumulated}}
+module {
+  func.func @f(%x: tensor<?xf32>) -> tensor<?xf32> {
+    return %x : tensor<?xf32>
+  }
+}
