@@ -2,7 +2,6 @@
 #include "ModelFile.h"
 #include "Table.h"
 #include "core/Memory.h"
-#include "device/cpu/Blas.h"
 #include "lm/Progress.h"
 #include "session/Bench.h"
 
@@ -67,8 +66,7 @@ void printJson(const BenchResult &result) {
                                  {"min_us", result.minUs},
                                  {"stream_gb_per_s", result.streamGbPerSecond},
                                  {"kernels", std::move(kernels)}};
-  if (!result.device.empty())
-    root["device"] = result.device;
+  root["device"] = result.device;
   if (result.laneOperationsPerSecond > 0)
     root["lane_operations_per_s"] = result.laneOperationsPerSecond;
   std::printf("%s\n", root.dump(2).c_str());
@@ -99,9 +97,8 @@ std::vector<KernelTiming> grouped(const std::vector<KernelTiming> &kernels) {
 }
 
 void printTable(const BenchResult &result, bool each) {
-  std::printf("%s: T = %lld, %lld calls, %d threads, BLAS kernels: %s\n", result.entry.c_str(),
-              static_cast<long long>(result.tokens), static_cast<long long>(result.repeats), omp_get_max_threads(),
-              blasCore().c_str());
+  std::printf("%s: T = %lld, %lld calls, %d threads\n", result.entry.c_str(), static_cast<long long>(result.tokens),
+              static_cast<long long>(result.repeats), omp_get_max_threads());
   Table table({"kernel", "median us", "min us", "MB", "GB/s", "of stream", "MFLOP", "GFLOP/s"});
   for (const KernelTiming &kernel : each ? result.kernels : grouped(result.kernels)) {
     bool known = result.streamGbPerSecond > 0;
@@ -110,8 +107,7 @@ void printTable(const BenchResult &result, bool each) {
                fixed(kernel.gbPerSecond(), 2), share, fixed(kernel.flops * 1e-6, 3),
                fixed(kernel.gflopPerSecond(), 2)});
   }
-  if (!result.device.empty())
-    std::printf("device: %s\n", result.device.c_str());
+  std::printf("device: %s\n", result.device.c_str());
   if (!result.kernels.empty())
     std::printf("%s", table.text("  ").c_str());
   std::printf("total: median %.1f us, minimum %.1f us", result.medianUs, result.minUs);

@@ -1,6 +1,7 @@
 #include "Benchmark.h"
 
 #include "Inputs.h"
+#include "device/Profile.h"
 #include "model/Random.h"
 #include "session/Bench.h"
 

@@ -15,7 +15,7 @@ def _comment(name, line):
     if name.endswith(".md"):
         return line
     sign = COMMENTS.get(posixpath.splitext(name)[1])
-    if DIRECTIVE.match(line):
+    if DIRECTIVE.match(line) or "#include" in line:
         return ""
     start = line.find(sign) if sign else -1
     # What stands in front of a URL's slashes is no comment.

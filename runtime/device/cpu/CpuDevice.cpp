@@ -6,7 +6,6 @@
 #include "core/Memory.h"
 #include "device/CallFrame.h"
 
-#include <omp.h>
 #include <unistd.h>
 
 namespace peer::runtime {
@@ -58,9 +57,7 @@ public:
 class CpuDevice : public Device {
 public:
   std::string_view name() const override { return "cpu"; }
-  std::string description() const override {
-    return concat(omp_get_max_threads(), " threads, BLAS kernels: ", blasCore());
-  }
+  std::string description() const override { return concat("BLAS kernels: ", blasCore()); }
   std::string place() const override { return ""; }
   Result<DeviceMemory> memory() override {
     uint64_t pages = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)),

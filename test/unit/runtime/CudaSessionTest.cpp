@@ -2,6 +2,8 @@
 #include "../cuda/fake/FakeCounts.h"
 #include "DeviceTestSupport.h"
 
+#include "device/Profile.h"
+
 #include "device/gpu/CallBuffers.h"
 
 #include <cstdlib>

@@ -1,6 +1,8 @@
 // Sessions on the simulated device: the calls of SessionTest, with kernels in PTX.
 #include "DeviceTestSupport.h"
 
+#include "device/Profile.h"
+
 #include "lm/Checkpoint.h"
 
 using namespace peer::runtime;
