@@ -15,7 +15,7 @@ INCLUDE = re.compile(r'\s*#\s*include\s+(["<])([^">]+)[">]')
 ROOMS = {"runtime": ["core", "model", "device", "session", "lm", "report", "commands"], "runtime/sim": ["ptx", "memory", "exec"]}
 MAX_SOURCES = 30
 # Of before this rule; these numbers only shrink.
-LARGE_FOLDERS = {"dialect": 52, "passes": 48}
+LARGE_FOLDERS = {"dialect": 46, "passes": 36}
 MAX_LINES, MAX_TEST_LINES, MAX_MAIN_LINES, MAX_DESCRIPTION_LINES = 400, 250, 80, 60
 
 
