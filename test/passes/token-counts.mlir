@@ -60,15 +60,6 @@ func.func @fixed(%q: tensor<?x4xf32>, %k: tensor<8x4xf32>) -> tensor<?x4xf32> {
 
 // -----
 
-func.func @promised(%x: tensor<?x4xf32>) -> tensor<8x4xf32> {
-  // expected-error @+1 {{op 'arith.truncf' makes T rows, and its result has 8}}
-  %0 = arith.truncf %x : tensor<?x4xf32> to tensor<8x4xbf16>
-  %1 = arith.extf %0 : tensor<8x4xbf16> to tensor<8x4xf32>
-  return %1 : tensor<8x4xf32>
-}
-
-// -----
-
 func.func @joined(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> tensor<?x4xf32> {
   // expected-error @+1 {{op 'tensor.concat' works on tokens in a way in which it is not known how many rows come out}}
   %0 = tensor.concat dim(0) %x, %y : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>

@@ -39,7 +39,8 @@ func.func @f(%x: tensor<?x6xf32> {peer.name = "x"}, %z: tensor<6x4xf32> {peer.na
   %c = peer.linear %b, %w : tensor<?x3xf32>, tensor<3x3xf32>
   %d = tensor.extract_slice %z[1, 0] [2, 4] [2, 1] : tensor<6x4xf32> to tensor<2x4xf32>
   %e = tensor.extract_slice %z[0, 3] [6, 1] [1, 1] : tensor<6x4xf32> to tensor<6xf32>
-  %g = tensor.extract_slice %c[0, 1] [%t, 1] [1, 1] : tensor<?x3xf32> to tensor<?x1xf32>
+  %u = tensor.dim %c, %c0 : tensor<?x3xf32>
+  %g = tensor.extract_slice %c[0, 1] [%u, 1] [1, 1] : tensor<?x3xf32> to tensor<?x1xf32>
   return %a, %b, %c, %d, %e, %g : tensor<?x2xf32>, tensor<?x3xf32>, tensor<?x3xf32>, tensor<2x4xf32>, tensor<6xf32>, tensor<?x1xf32>
 }
 // -----
