@@ -73,6 +73,10 @@ LogicalResult RepeatOp::verify() {
   auto count = int64_t(getCount()), from = int64_t(getFrom());
   if (count < 0 || from < 0)
     return emitOpError("C2: expected a count and a start of at least 0, got ") << count << " and " << from;
+  // Each block is compiled.
+  constexpr int64_t kMost = 1 << 16;
+  if (count > kMost)
+    return emitOpError("C2: expected a count of at most ") << kMost << ", got " << count;
   return checkPrefix(*this, 3, getPrefix());
 }
 

@@ -29,6 +29,25 @@ def LowerReshape : Pass<"peer-lower-reshape"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def SaturateConversions : Pass<"peer-saturate-conversions", "::mlir::func::FuncOp"> {
+  let summary = "floats that no integer is become the nearest one, on every target";
+  let description = [{
+    A conversion of what does not fit has no value, so that what is computed from it, an index that was clamped included, may be
+    anything once it is folded. In the bodies of linalg ops:
+
+    ```mlir
+    %i = arith.fptosi %x : f32 to i32
+    ```
+    becomes
+    ```mlir
+    %above = arith.maxnumf %x, %cst : f32       // -2^31, a NaN's number, too
+    %inside = arith.minnumf %above, %cst_0 : f32 // the largest f32 below 2^31
+    %i = arith.fptosi %inside : f32 to i32
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
 def FillConstants : Pass<"peer-fill-constants"> {
   let summary = "large tensors of one value are filled, not stored";
   let description = [{

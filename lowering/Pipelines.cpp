@@ -51,6 +51,7 @@ void buildTiledPipeline(OpPassManager &pm, const Target &target) {
   // Graph level: upstream's elementwise ops become linalg, which tiles.
   pm.addNestedPass<func::FuncOp>(createConvertElementwiseToLinalgPass());
   pm.addNestedPass<func::FuncOp>(createFuseElementwise());
+  pm.addNestedPass<func::FuncOp>(createSaturateConversions());
   pm.addPass(createLowerReshape());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

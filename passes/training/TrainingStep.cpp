@@ -2,6 +2,8 @@
 
 #include "TrainingStep.h"
 #include "Optimizers.h"
+#include "dialect/Names.h"
+#include "dialect/Nearest.h"
 #include "passes/Passes.h"
 
 using namespace mlir;
@@ -22,10 +24,12 @@ LogicalResult StepBuilder::findGroups() {
   for (unsigned i = 0; i < loss.getNumArguments(); ++i)
     if (ParameterAttr parameter = getParameter(loss, i); parameter && parameter.getTrainable())
       add(parameter.getGroup());
+  SmallVector<StringRef> known = llvm::map_to_vector(groups, [](Group &group) { return group.name; });
   for (NamedAttribute group : listed)
-    if (llvm::none_of(groups, [&](Group &known) { return known.name == group.getName(); }))
-      return request.emitOpError() << "sets an optimizer for group '" << group.getName().getValue()
-                                   << "', but no trainable parameter of @" << loss.getName() << " is in it";
+    if (!llvm::is_contained(known, group.getName().getValue()))
+      return request.emitOpError() << "sets an optimizer for group " << quote(group.getName().getValue())
+                                   << ", but no trainable parameter of @" << loss.getName() << " is in it"
+                                   << didYouMean(group.getName().getValue(), known);
   return success();
 }
 

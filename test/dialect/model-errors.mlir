@@ -87,6 +87,15 @@ func.func @repeat_c2_count(%x: tensor<4xf32>) {
 // -----
 
 func.func private @block(%x: tensor<4xf32>) -> tensor<4xf32>
+func.func @repeat_c2_many(%x: tensor<4xf32>) {
+  // expected-error @+1 {{'peer.repeat' op C2: expected a count of at most 65536, got 4294967296}}
+  %0 = peer.repeat "a" 4294967296 @block(%x) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func private @block(%x: tensor<4xf32>) -> tensor<4xf32>
 func.func @repeat_c2_from(%x: tensor<4xf32>) {
   // expected-error @+1 {{'peer.repeat' op C2: expected a count and a start of at least 0, got 1 and -2}}
   %0 = peer.repeat "a" 1 from -2 @block(%x) : tensor<4xf32>

@@ -9,6 +9,17 @@ peer.train @step of @loss {optimizer = #peer.sgd, groups = {experts = #peer.sgd}
 
 // -----
 
+func.func @loss(%x: tensor<8xf32>) -> tensor<f32> {
+  %w = peer.param "w" ones group("experts") : tensor<8xf32>
+  %y = arith.mulf %x, %w : tensor<8xf32>
+  %m = peer.mean %y : tensor<8xf32>
+  return %m : tensor<f32>
+}
+// expected-error @+1 {{sets an optimizer for group 'expert', but no trainable parameter of @loss is in it; did you mean 'experts'?}}
+peer.train @step of @loss {optimizer = #peer.sgd, groups = {expert = #peer.sgd}}
+
+// -----
+
 func.func @loss(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>, %t: tensor<?xi32>) -> tensor<f32> {
   %p = peer.param "pool" zeros group("experts") : tensor<16x2x8xf32>
   %y = peer.mix %x, %i, %w, %p relu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xf32>
