@@ -45,7 +45,7 @@ Expected<std::unique_ptr<Ptxas>> Ptxas::start(StringRef path, StringRef ptx, Str
   std::string option = ("-arch=" + arch).str(), message;
   bool failed = false;
   job->process =
-      sys::ExecuteNoWait(path, {path, "-v", option, job->ptx.path(), "-o", job->cubin.path()}, std::nullopt,
+      sys::ExecuteNoWait(path, {path, option, job->ptx.path(), "-o", job->cubin.path(), "-v"}, std::nullopt,
                          {StringRef(), job->log.path(), job->log.path()}, /*MemoryLimit=*/0, &message, &failed);
   if (failed)
     return createStringError("cannot run %s: %s", path.str().c_str(), message.c_str());

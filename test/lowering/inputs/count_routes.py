@@ -9,7 +9,8 @@ import re
 import sys
 
 MARK = re.compile(r'\n  +peer\.mark ')
-OPS = re.compile(r"\bpeer\.(\w+)")
+# Not the tile sizes on a mark.
+OPS = re.compile(r"\bpeer\.(?!tiles\b)(\w+)")
 
 
 def main():
