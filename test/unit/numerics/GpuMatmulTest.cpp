@@ -100,7 +100,8 @@ TEST_P(GpuMatmul, LongSums) { check({33, 8, 2048}, 0); }
 // One artifact: rows decide which kernel runs.
 TEST_P(GpuMatmul, RegimesAtRunTime) {
   Sizes s{48, 36, 48};
-  auto compiled = compile(s, /*dynamic=*/true);
+  // With both transposed the weight says how many tokens there are, and any number is refused.
+  auto compiled = compile(s, /*dynamic=*/!(transposeX() && transposeWeight()));
   if (!compiled)
     return;
   for (int64_t tokens : {1, 2, 32, 33, 129, 300}) {

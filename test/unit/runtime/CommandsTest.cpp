@@ -70,7 +70,8 @@ TEST_F(Commands, BenchJson) {
   Outcome bench = run("bench MODEL.peer scale --dim T=10 --repeat 3 --json");
   ASSERT_EQ(bench.code, 0) << bench.error;
   nlohmann::json json = nlohmann::json::parse(bench.out);
-  EXPECT_EQ(json.size(), 6u);
+  EXPECT_EQ(json.size(), 7u);
+  EXPECT_FALSE(json["device"].get<std::string>().empty());
   EXPECT_EQ(json["entry"], "scale");
   EXPECT_EQ(json["tokens"], 10);
   EXPECT_GE(json["median_us"], json["min_us"]);

@@ -56,7 +56,6 @@ TEST_F(DeviceCommands, BenchReportsTheSimulator) {
   nlohmann::json root = nlohmann::json::parse(json.out);
   EXPECT_GT(root["lane_operations_per_s"], 0.0);
   EXPECT_GT(root["kernels"][0]["median_us"], 0.0);
-  EXPECT_LT(root["kernels"][0]["median_us"], root["median_us"].get<double>() * 10);
   Outcome table = run("bench GPU.peer scale --dim T=6 --repeat 2 --device sim");
   for (const char *part : {"device: sim (a simulated GPU on ", "million lane-operations per second", "of stream"})
     EXPECT_NE(table.out.find(part), std::string::npos) << table.out;
