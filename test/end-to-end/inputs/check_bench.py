@@ -2,7 +2,7 @@
 import json
 import sys
 
-TOP = ["entry", "tokens", "median_us", "min_us", "stream_gb_per_s", "kernels"]
+TOP = ["entry", "tokens", "median_us", "min_us", "stream_gb_per_s", "kernels", "device"]
 KERNEL = ["name", "median_us", "bytes", "gb_per_s", "gflop_per_s"]
 
 
