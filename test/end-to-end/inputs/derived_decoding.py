@@ -101,7 +101,7 @@ peer.decode @{name}_decode prefill @{name}_prefill of @{name}
 def compile_text(text, target):
     with open("m.mlir", "w") as file:
         file.write("!a = tensor<?x4xf32>\n" + text)
-    return subprocess.run(["peer-opt", "m.mlir", f"--target={target}", "-o", f"{target}.peer"], stderr=subprocess.PIPE, text=True)
+    return subprocess.run(["peer-opt", "m.mlir", "--internal-ops", f"--target={target}", "-o", f"{target}.peer"], stderr=subprocess.PIPE, text=True)
 
 
 def largest(a, b):
