@@ -62,8 +62,9 @@ inline constexpr char kForward[] = "forward", kGradient[] = "gradient", kLoss[] 
                       kAccumulate[] = "accumulate", kUpdate[] = "update", kPrefill[] = "prefill", kDecode[] = "decode";
 } // namespace kind
 
-/// Scalars that the runtime sets, and results of training: the last three are followed by a group's name.
+/// Scalars that the runtime sets, and results of training; those that end in a dot are followed by a group's name.
 namespace name {
+inline constexpr char kLoss[] = "loss", kGradientWeight[] = "gradient_weight", kFirstPart[] = "first_part";
 inline constexpr char kStep[] = "step", kPosition[] = "position", kLearningRateOf[] = "learning_rate.",
                       kGradientNormOf[] = "gradient_norm.", kGradientFaultOf[] = "gradient_fault.";
 } // namespace name

@@ -2,7 +2,7 @@
 
 #include "TrainingStep.h"
 #include "passes/Passes.h"
-#include "passes/TokenFlow.h"
+#include "passes/analysis/TokenFlow.h"
 
 #include "llvm/ADT/StringMap.h"
 
@@ -198,11 +198,11 @@ void Splitter::sumStatistics() {
 LogicalResult Splitter::buildAccumulate() {
   if (failed(first.findGroups()) || failed(first.copyLoss()))
     return failure();
-  weight = first.entry.addArgument(first.scalarType(), request.getLoc(), "gradient_weight", role::kScalar);
-  begins = first.entry.addArgument(first.scalarType(), request.getLoc(), "first_part", role::kScalar);
+  weight = first.entry.addArgument(first.scalarType(), request.getLoc(), format::name::kGradientWeight, role::kScalar);
+  begins = first.entry.addArgument(first.scalarType(), request.getLoc(), format::name::kFirstPart, role::kScalar);
   if (failed(first.findGradients(weight, /*warns=*/false)))
     return failure();
-  first.entry.addResult(first.value, "loss");
+  first.entry.addResult(first.value, format::name::kLoss);
   for (Group &group : first.groups)
     for (Member &member : group.members) {
       if (!member.rows)
@@ -288,7 +288,7 @@ LogicalResult Splitter::buildUpdate() {
   takeArguments();
   takeStatistics();
   second.addOptimizerArguments();
-  second.value = second.entry.addArgument(second.scalarType(), request.getLoc(), "loss", role::kScalar);
+  second.value = second.entry.addArgument(second.scalarType(), request.getLoc(), format::name::kLoss, role::kScalar);
   second.buildUpdates();
   second.addUpdateResults();
   return second.entry.finish();

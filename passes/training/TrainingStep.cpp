@@ -187,7 +187,7 @@ FailureOr<ArrayAttr> peer::buildTrainingStep(TrainOp request, func::FuncOp loss)
     return failure();
   step.addOptimizerArguments();
   step.buildUpdates();
-  step.entry.addResult(step.value, "loss");
+  step.entry.addResult(step.value, format::name::kLoss);
   step.addUpdateResults();
   if (failed(step.entry.finish()))
     return failure();

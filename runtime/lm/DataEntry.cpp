@@ -2,6 +2,8 @@
 
 #include "DataEntry.h"
 
+#include "artifact/format.h"
+
 #include <algorithm>
 
 namespace peer::runtime {
@@ -25,7 +27,7 @@ Result<LanguageEntry> findLanguageEntry(const Manifest &manifest, EntryKind kind
   if (inputs != 2)
     return Status::error("the ", wanted, " entry of ", path, " takes ", inputs,
                          " inputs: expected 'tokens' and 'targets'");
-  const ResultInfo *loss = entry->findResult("loss");
+  const ResultInfo *loss = entry->findResult(format::name::kLoss);
   if (!loss || loss->dtype != DType::F32 || !loss->shape.empty())
     return Status::error("the ", wanted, " entry of ", path, " returns no f32 scalar 'loss'");
   return LanguageEntry{entry, entry->multipleOf};

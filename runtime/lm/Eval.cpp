@@ -2,6 +2,8 @@
 
 #include "Eval.h"
 
+#include "artifact/format.h"
+
 #include <algorithm>
 
 namespace peer::runtime {
@@ -57,7 +59,7 @@ Result<EvalRecord> evaluateText(Session &session, const LanguageEntry &model, Te
     }
     PEER_TRY_ASSIGN(TensorMap results, session.call(*model.entry, inputs, session.defaultScalars(*model.entry)));
     int64_t count = sequences * model.context;
-    sum += static_cast<double>(results.at("loss").as<float>()[0]) * static_cast<double>(count);
+    sum += static_cast<double>(results.at(format::name::kLoss).as<float>()[0]) * static_cast<double>(count);
     record.tokens += count;
   }
   if (record.tokens > 0)

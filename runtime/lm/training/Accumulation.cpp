@@ -2,6 +2,7 @@
 
 #include "Accumulation.h"
 
+#include "artifact/format.h"
 #include "core/Memory.h"
 #include "device/CallFrame.h"
 #include "lm/DataEntry.h"
@@ -112,13 +113,13 @@ Status Accumulation::keepRows(const TensorMap &results, int64_t number) {
 Result<TensorMap> Accumulation::step(Session &session, TensorMap &inputs, const ScalarMap &scalars,
                                      const std::function<void(int64_t)> &fill) {
   ScalarMap share = session.defaultScalars(*accumulate);
-  share["gradient_weight"] = 1.0 / static_cast<double>(count);
+  share[format::name::kGradientWeight] = 1.0 / static_cast<double>(count);
   double sum = 0.0;
   for (int64_t number = 0; number < count; ++number) {
     fill(number);
-    share["first_part"] = number == 0;
+    share[format::name::kFirstPart] = number == 0;
     PEER_TRY_ASSIGN(TensorMap results, session.call(*accumulate, inputs, share));
-    sum += static_cast<double>(results.at("loss").as<float>()[0]);
+    sum += static_cast<double>(results.at(format::name::kLoss).as<float>()[0]);
     PEER_TRY(keepRows(results, number));
   }
   auto mean = static_cast<float>(sum / static_cast<double>(count));
@@ -126,11 +127,11 @@ Result<TensorMap> Accumulation::step(Session &session, TensorMap &inputs, const 
   for (auto &[name, value] : given)
     if (auto found = scalars.find(name); found != scalars.end())
       value = found->second;
-  given["loss"] = mean;
+  given[format::name::kLoss] = mean;
   PEER_TRY_ASSIGN(TensorMap results, session.call(*update, rows, given));
   PEER_TRY_ASSIGN(Tensor loss, Tensor::zeros(DType::F32, {}, "the loss"));
   loss.as<float>()[0] = mean;
-  results.insert_or_assign("loss", std::move(loss));
+  results.insert_or_assign(format::name::kLoss, std::move(loss));
   return results;
 }
 

@@ -41,7 +41,7 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
 
   stateIsGood = false; // until the step is known to have gone well
   PEER_TRY_ASSIGN(TensorMap results, callStep(step, scalars));
-  record.loss = results.at("loss").as<float>()[0];
+  record.loss = results.at(format::name::kLoss).as<float>()[0];
   if (!std::isfinite(record.loss))
     return notFinite("loss", record.loss, step);
   constexpr std::string_view kNorm = format::name::kGradientNormOf;
