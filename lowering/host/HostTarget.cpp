@@ -100,10 +100,7 @@ llvm::Expected<std::string> HostTarget::printIR(ModuleOp module, ArrayRef<EntryS
   auto code = buildLLVMModule(module, context, entries, cpu, Effort::Full);
   if (!code)
     return code.takeError();
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  (*code)->print(stream, nullptr);
-  return text;
+  return textOf(**code);
 }
 
 llvm::Expected<SmallString<0>> HostTarget::generate(ModuleOp module, ArrayRef<EntrySignature> entries,

@@ -111,6 +111,13 @@ Expected<std::unique_ptr<Module>> buildDataModule(LLVMContext &context, StringRe
   return module;
 }
 
+std::string textOf(const Module &module) {
+  std::string text;
+  raw_string_ostream stream(text);
+  module.print(stream, nullptr);
+  return text;
+}
+
 Expected<SmallString<0>> generateCode(Module &module, const CpuTarget &target, Effort effort, bool assembly) {
   auto machine = createTargetMachine(target);
   if (!machine)

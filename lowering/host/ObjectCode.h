@@ -26,6 +26,9 @@ llvm::Expected<std::unique_ptr<llvm::Module>> buildLLVMModule(mlir::ModuleOp mod
 llvm::Expected<std::unique_ptr<llvm::Module>> buildDataModule(llvm::LLVMContext &context, llvm::StringRef name,
                                                               llvm::StringRef bytes, const CpuTarget &target);
 
+/// The module as LLVM's text.
+std::string textOf(const llvm::Module &module);
+
 /// Assembly text or an object file, in memory.
 llvm::Expected<llvm::SmallString<0>> generateCode(llvm::Module &module, const CpuTarget &target, Effort effort,
                                                   bool assembly);

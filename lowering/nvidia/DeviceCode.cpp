@@ -2,6 +2,8 @@
 
 #include "DeviceCode.h"
 
+#include "lowering/host/ObjectCode.h"
+
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/IR/LLVMContext.h"
@@ -27,8 +29,5 @@ llvm::Expected<std::string> peer::deviceIROf(ModuleOp module) {
   auto code = llvm::parseBitcodeFile(llvm::MemoryBufferRef(bitcode, "kernels"), context);
   if (!code)
     return code.takeError();
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  (*code)->print(stream, nullptr);
-  return text;
+  return textOf(**code);
 }
