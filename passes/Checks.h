@@ -3,7 +3,7 @@
 #ifndef PEER_PASSES_CHECKS_H
 #define PEER_PASSES_CHECKS_H
 
-#include "ValueRanges.h"
+#include "passes/analysis/ValueRanges.h"
 
 namespace peer {
 

@@ -2,7 +2,7 @@
 
 #include "Entries.h"
 #include "Passes.h"
-#include "TokenFlow.h"
+#include "passes/analysis/TokenFlow.h"
 
 #include "mlir/IR/IRMapping.h"
 

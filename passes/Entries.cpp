@@ -2,9 +2,9 @@
 
 #include "Entries.h"
 
-#include "TokenCounts.h"
-#include "ValueRanges.h"
 #include "dialect/Names.h"
+#include "passes/analysis/TokenCounts.h"
+#include "passes/analysis/ValueRanges.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/IR/TypeUtilities.h"

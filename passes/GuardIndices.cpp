@@ -2,8 +2,8 @@
 
 #include "Checks.h"
 #include "Passes.h"
-#include "TokenCounts.h"
-#include "ValueRanges.h"
+#include "passes/analysis/TokenCounts.h"
+#include "passes/analysis/ValueRanges.h"
 
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/TypeSwitch.h"

@@ -3,8 +3,8 @@
 #ifndef PEER_PASSES_TILEKERNELS_H
 #define PEER_PASSES_TILEKERNELS_H
 
-#include "KernelWork.h"
 #include "Tile.h"
+#include "passes/analysis/KernelWork.h"
 
 namespace peer {
 

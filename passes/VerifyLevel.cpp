@@ -1,9 +1,9 @@
 //===- VerifyLevel.cpp - check what may stand at which level -------------===//
 
-#include "Description.h"
 #include "Passes.h"
-#include "TokenCounts.h"
 #include "dialect/PeerOps.h"
+#include "passes/analysis/TokenCounts.h"
+#include "passes/description/Description.h"
 
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/StringSet.h"

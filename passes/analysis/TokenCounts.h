@@ -1,7 +1,7 @@
 //===- TokenCounts.h - how many rows values have, per token ---*- C++ -*-===//
 
-#ifndef PEER_PASSES_TOKENCOUNTS_H
-#define PEER_PASSES_TOKENCOUNTS_H
+#ifndef PEER_PASSES_ANALYSIS_TOKENCOUNTS_H
+#define PEER_PASSES_ANALYSIS_TOKENCOUNTS_H
 
 #include "dialect/PeerOps.h"
 
@@ -68,4 +68,4 @@ private:
 
 } // namespace peer
 
-#endif // PEER_PASSES_TOKENCOUNTS_H
+#endif // PEER_PASSES_ANALYSIS_TOKENCOUNTS_H

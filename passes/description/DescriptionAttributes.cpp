@@ -8,8 +8,8 @@
 
 #include "DescriptionAttributes.h"
 
-#include "Entries.h"
 #include "dialect/Nearest.h"
+#include "passes/Entries.h"
 
 using namespace mlir;
 using namespace peer;

@@ -1,7 +1,7 @@
 //===- ValueRanges.h - what is known of integers at the graph level ------===//
 
-#ifndef PEER_PASSES_VALUERANGES_H
-#define PEER_PASSES_VALUERANGES_H
+#ifndef PEER_PASSES_ANALYSIS_VALUERANGES_H
+#define PEER_PASSES_ANALYSIS_VALUERANGES_H
 
 #include "dialect/IndexRanges.h"
 #include "dialect/PeerOps.h"
@@ -30,4 +30,4 @@ private:
 
 } // namespace peer
 
-#endif // PEER_PASSES_VALUERANGES_H
+#endif // PEER_PASSES_ANALYSIS_VALUERANGES_H

@@ -1,7 +1,7 @@
 //===- DescriptionOps.h - ops in the functions of a description ----------===//
 
-#ifndef PEER_PASSES_DESCRIPTIONOPS_H
-#define PEER_PASSES_DESCRIPTIONOPS_H
+#ifndef PEER_PASSES_DESCRIPTION_DESCRIPTIONOPS_H
+#define PEER_PASSES_DESCRIPTION_DESCRIPTIONOPS_H
 
 #include "mlir/IR/Operation.h"
 
@@ -16,4 +16,4 @@ llvm::LogicalResult checkDescribedOp(mlir::Operation *op);
 
 } // namespace peer
 
-#endif // PEER_PASSES_DESCRIPTIONOPS_H
+#endif // PEER_PASSES_DESCRIPTION_DESCRIPTIONOPS_H

@@ -1,7 +1,7 @@
 //===- KernelWork.h - bytes and operations of a kernel -------------------===//
 
-#ifndef PEER_PASSES_KERNELWORK_H
-#define PEER_PASSES_KERNELWORK_H
+#ifndef PEER_PASSES_ANALYSIS_KERNELWORK_H
+#define PEER_PASSES_ANALYSIS_KERNELWORK_H
 
 #include "dialect/PeerOps.h"
 
@@ -51,4 +51,4 @@ private:
 
 } // namespace peer
 
-#endif // PEER_PASSES_KERNELWORK_H
+#endif // PEER_PASSES_ANALYSIS_KERNELWORK_H

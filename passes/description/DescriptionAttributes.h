@@ -1,7 +1,7 @@
 //===- DescriptionAttributes.h - attributes that something reads ---------===//
 
-#ifndef PEER_PASSES_DESCRIPTIONATTRIBUTES_H
-#define PEER_PASSES_DESCRIPTIONATTRIBUTES_H
+#ifndef PEER_PASSES_DESCRIPTION_DESCRIPTIONATTRIBUTES_H
+#define PEER_PASSES_DESCRIPTION_DESCRIPTIONATTRIBUTES_H
 
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
@@ -15,4 +15,4 @@ llvm::LogicalResult checkFunctionAttributes(mlir::FunctionOpInterface function);
 
 } // namespace peer
 
-#endif // PEER_PASSES_DESCRIPTIONATTRIBUTES_H
+#endif // PEER_PASSES_DESCRIPTION_DESCRIPTIONATTRIBUTES_H

@@ -1,7 +1,7 @@
 //===- TokenFlow.h - how values depend on tokens --------------*- C++ -*-===//
 
-#ifndef PEER_PASSES_TOKENFLOW_H
-#define PEER_PASSES_TOKENFLOW_H
+#ifndef PEER_PASSES_ANALYSIS_TOKENFLOW_H
+#define PEER_PASSES_ANALYSIS_TOKENFLOW_H
 
 #include "dialect/PeerOps.h"
 
@@ -52,4 +52,4 @@ private:
 
 } // namespace peer
 
-#endif // PEER_PASSES_TOKENFLOW_H
+#endif // PEER_PASSES_ANALYSIS_TOKENFLOW_H

@@ -1,7 +1,7 @@
 //===- Description.h - what may stand in a model description -------------===//
 
-#ifndef PEER_PASSES_DESCRIPTION_H
-#define PEER_PASSES_DESCRIPTION_H
+#ifndef PEER_PASSES_DESCRIPTION_DESCRIPTION_H
+#define PEER_PASSES_DESCRIPTION_DESCRIPTION_H
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -19,4 +19,4 @@ bool isModelOp(mlir::Operation *op);
 
 } // namespace peer
 
-#endif // PEER_PASSES_DESCRIPTION_H
+#endif // PEER_PASSES_DESCRIPTION_DESCRIPTION_H
