@@ -22,7 +22,6 @@ static size_t countOps(Operation *op) {
   return op->getNumRegions() == 0 ? 0 : llvm::range_size(op->getRegion(0).front().without_terminator());
 }
 
-// Transpositions of constants are not folded, as upstream does: one of a single value may have any number of elements.
 /// A value with one use is computed where that is.
 static bool mayFuse(OpOperand *use) {
   Operation *producer = use->get().getDefiningOp();
@@ -34,6 +33,7 @@ struct FuseElementwise : peer::impl::FuseElementwiseBase<FuseElementwise> {
   void runOnOperation() override {
     MLIRContext *context = &getContext();
     RewritePatternSet patterns(context);
+    // Transpositions of constants are not folded, as upstream does: one of a single value may have any number of elements.
     linalg::populateElementwiseOpsFusionPatterns(patterns, mayFuse);
     linalg::populateFoldReshapeOpsByExpansionPatterns(patterns, mayFuse);
     tensor::populateBubbleUpExpandShapePatterns(patterns);

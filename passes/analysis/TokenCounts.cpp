@@ -110,13 +110,15 @@ void TokenCounts::set(Value value, ArrayRef<std::optional<RowCount>> found, Oper
   limit(value);
 }
 
-namespace {
-/// How often a loop runs, and an operand that says so.
-struct Trips {
-  std::optional<RowCount> count;
-  Value operand;
-};
-} // namespace
+bool TokenCounts::runs(Operation &op, Trips &loop, RowCount count, Value operand) {
+  if (!loop.count)
+    loop = {count, operand};
+  if (*loop.count == count || !(loop.count->perToken || count.perToken))
+    return true;
+  fail(op, "works on " + loop.count->text() + " rows of one operand, but on " + count.text() + " of another",
+       origins.contains(operand) ? operand : loop.operand);
+  return false;
+}
 
 /// Ops whose notation says which dimensions are the same.
 void TokenCounts::visitGraphOp(GraphOpInterface op) {
@@ -134,14 +136,8 @@ void TokenCounts::visitGraphOp(GraphOpInterface op) {
           return fail(*op, "takes a dimension of tokens as one of known size", operand);
         continue;
       }
-      RowCount count = scale(*op, *size, 1, dim.scale);
-      Trips &known = loops[dim.loop];
-      if (!known.count)
-        known = {count, operand};
-      else if (*known.count != count && (known.count->perToken || count.perToken))
-        return fail(*op,
-                    "works on " + known.count->text() + " rows of one operand, but on " + count.text() + " of another",
-                    origins.contains(operand) ? operand : known.operand);
+      if (!runs(*op, loops[dim.loop], scale(*op, *size, 1, dim.scale), operand))
+        return;
     }
   for (auto [dims, result] : llvm::zip(notation.outputs, op->getResults())) {
     Sizes found = sizesOf(result);
@@ -176,13 +172,8 @@ void TokenCounts::visitLinalgOp(linalg::LinalgOp op) {
           return fail(*op, "walks along tokens in other steps than one by one");
         continue;
       }
-      Trips &known = loops[dim.getPosition()];
-      if (!known.count)
-        known = {size, operand.get()};
-      else if (*known.count != *size && (known.count->perToken || size->perToken))
-        return fail(*op,
-                    "works on " + known.count->text() + " rows of one operand, but on " + size->text() + " of another",
-                    origins.contains(operand.get()) ? operand.get() : known.operand);
+      if (!runs(*op, loops[dim.getPosition()], *size, operand.get()))
+        return;
     }
   }
   for (OpOperand &init : op.getDpsInitsMutable())

@@ -52,6 +52,13 @@ private:
   void visitLinalgOp(mlir::linalg::LinalgOp op);
   void visitSlice(mlir::tensor::ExtractSliceOp op);
   void visitElementwise(mlir::Operation &op);
+  /// How often a loop of an op runs, and an operand that says so.
+  struct Trips {
+    std::optional<RowCount> count;
+    mlir::Value operand;
+  };
+  /// Whether a loop that walks another operand of `count` rows runs as often as it did; fails the op if not.
+  bool runs(mlir::Operation &op, Trips &loop, RowCount count, mlir::Value operand);
   Sizes sizesOf(mlir::Value value) const;
   void set(mlir::Value value, llvm::ArrayRef<std::optional<RowCount>> sizes, mlir::Operation *origin);
   RowCount scale(mlir::Operation &op, RowCount rows, int64_t by, int64_t over);
