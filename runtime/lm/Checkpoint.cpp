@@ -21,7 +21,7 @@ Status forEachFile(const std::string &directory, Visit visit) {
   std::error_code error;
   for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
     visit(at->path().filename().string());
-  if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
+  if (error && error != std::errc::no_such_file_or_directory)
     return Status::error("cannot read the directory ", directory, ": ", error.message());
   return {};
 }

@@ -42,7 +42,10 @@ Status TrainRun::checkPlace() {
     if (found.empty() && fs::exists(file, ignored))
       found = file;
   }
-  PEER_TRY_ASSIGN(std::vector<CheckpointFile> checkpoints, listCheckpoints(options.out));
+  std::vector<CheckpointFile> checkpoints;
+  if (fs::is_directory(directory, ignored)) {
+    PEER_TRY_ASSIGN(checkpoints, listCheckpoints(options.out));
+  }
   bool exists = !found.empty() || !checkpoints.empty();
   if (!lock.held() && (exists || (options.resume && fs::is_directory(directory, ignored)))) {
     PEER_TRY_ASSIGN(lock, RunLock::acquire(options.out));
