@@ -209,6 +209,8 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
 }
 
 LogicalResult compileModel(const CompileOptions &options, DialectRegistry &registry) {
+  if (options.explain != Explain::No && options.stage != Stage::Artifact)
+    return fail("--explain tells of a whole compilation: leave --emit out");
   if (options.explain == Explain::No && options.stage == Stage::Artifact &&
       (options.output.empty() || options.output == "-"))
     return fail("an artifact needs a file to be written to: give -o MODEL.peer");
