@@ -1,6 +1,6 @@
 //===- Names.cpp - what tensors, groups and entries may be called --------===//
 
-#include "Names.h"
+#include "dialect/Names.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Unicode.h"

@@ -1,6 +1,6 @@
 //===- Nearest.cpp - what a misspelt name was probably meant to be -------===//
 
-#include "Nearest.h"
+#include "dialect/Nearest.h"
 
 #include "llvm/ADT/StringExtras.h"
 

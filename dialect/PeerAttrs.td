@@ -3,7 +3,7 @@
 #ifndef PEER_ATTRS_TD
 #define PEER_ATTRS_TD
 
-include "PeerDialect.td"
+include "dialect/PeerDialect.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 

@@ -1,9 +1,9 @@
 //===- PeerDialect.cpp - registration, attributes ------------------------===//
 
-#include "PeerDialect.h"
-#include "IndexRanges.h"
-#include "Nearest.h"
-#include "PeerOps.h"
+#include "dialect/PeerDialect.h"
+#include "dialect/Nearest.h"
+#include "dialect/PeerOps.h"
+#include "dialect/interfaces/IndexRanges.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"

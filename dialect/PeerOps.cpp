@@ -1,7 +1,7 @@
 //===- PeerOps.cpp - syntax of the peer ops ------------------------------===//
 
-#include "PeerOps.h"
-#include "Nearest.h"
+#include "dialect/PeerOps.h"
+#include "dialect/Nearest.h"
 
 #include "mlir/IR/Builders.h"
 

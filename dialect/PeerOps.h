@@ -3,9 +3,9 @@
 #ifndef PEER_DIALECT_PEEROPS_H
 #define PEER_DIALECT_PEEROPS_H
 
-#include "InferTypes.h"
-#include "MemoryEffects.h"
-#include "PeerDialect.h"
+#include "dialect/PeerDialect.h"
+#include "dialect/interfaces/MemoryEffects.h"
+#include "dialect/ops/InferTypes.h"
 
 #include "PeerInterfaces.h.inc"
 

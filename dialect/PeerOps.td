@@ -1,8 +1,8 @@
 //===- PeerOps.td - all ops, for one run of the generator ----------------===//
 
-include "RoutingOps.td"
-include "RoutingGradOps.td"
-include "UpdateOps.td"
-include "NNOps.td"
-include "AttentionOps.td"
-include "ModelOps.td"
+include "dialect/ops/RoutingOps.td"
+include "dialect/ops/RoutingGradOps.td"
+include "dialect/ops/UpdateOps.td"
+include "dialect/ops/NNOps.td"
+include "dialect/ops/AttentionOps.td"
+include "dialect/ops/ModelOps.td"

@@ -1,7 +1,7 @@
 //===- LowerReshape.cpp - peer.reshape to collapse and expand ------------===//
 
 #include "Passes.h"
-#include "dialect/Check.h"
+#include "dialect/ops/Check.h"
 
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 

@@ -2,9 +2,9 @@
 
 #include "TileRules.h"
 
-#include "dialect/Check.h"
-#include "dialect/IndexNotation.h"
 #include "dialect/PeerOps.h"
+#include "dialect/interfaces/IndexNotation.h"
+#include "dialect/ops/Check.h"
 
 using namespace mlir;
 using namespace peer;

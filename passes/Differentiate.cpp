@@ -4,7 +4,7 @@
 
 #include "Entries.h"
 #include "Passes.h"
-#include "dialect/Differentiation.h"
+#include "dialect/interfaces/Differentiation.h"
 
 #include "mlir/IR/IRMapping.h"
 

@@ -4,7 +4,7 @@
 #include "Passes.h"
 #include "TileKernels.h"
 
-#include "dialect/Tiling.h"
+#include "dialect/interfaces/Tiling.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Linalg/Transforms/TilingInterfaceImpl.h"

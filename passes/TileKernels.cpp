@@ -2,7 +2,7 @@
 
 #include "TileKernels.h"
 
-#include "dialect/IndexNotation.h"
+#include "dialect/interfaces/IndexNotation.h"
 
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
 #include "mlir/Interfaces/TilingInterface.h"

@@ -2,8 +2,8 @@
 
 #include "Passes.h"
 
-#include "dialect/Destinations.h"
-#include "dialect/Tiling.h"
+#include "dialect/interfaces/Destinations.h"
+#include "dialect/interfaces/Tiling.h"
 
 using namespace mlir;
 using namespace peer;

@@ -2,8 +2,8 @@
 
 #include "lowering/cpu/TileModel.h"
 
-#include "dialect/Check.h"
 #include "dialect/PeerOps.h"
+#include "dialect/ops/Check.h"
 #include "lowering/TileRules.h"
 
 #include "llvm/ADT/TypeSwitch.h"

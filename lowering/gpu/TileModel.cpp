@@ -4,8 +4,8 @@
 
 #include "lowering/gpu/route/Route.h"
 
-#include "dialect/Check.h"
 #include "dialect/PeerOps.h"
+#include "dialect/ops/Check.h"
 #include "lowering/TileRules.h"
 
 #include "llvm/ADT/TypeSwitch.h"

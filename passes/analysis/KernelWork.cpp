@@ -2,7 +2,7 @@
 
 #include "KernelWork.h"
 
-#include "dialect/IndexNotation.h"
+#include "dialect/interfaces/IndexNotation.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/SmallPtrSet.h"

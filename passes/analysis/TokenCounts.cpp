@@ -2,7 +2,7 @@
 
 #include "TokenCounts.h"
 
-#include "dialect/IndexNotation.h"
+#include "dialect/interfaces/IndexNotation.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"

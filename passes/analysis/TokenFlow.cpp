@@ -2,7 +2,7 @@
 
 #include "TokenFlow.h"
 
-#include "dialect/IndexNotation.h"
+#include "dialect/interfaces/IndexNotation.h"
 
 #include <numeric>
 

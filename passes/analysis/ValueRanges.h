@@ -3,8 +3,8 @@
 #ifndef PEER_PASSES_ANALYSIS_VALUERANGES_H
 #define PEER_PASSES_ANALYSIS_VALUERANGES_H
 
-#include "dialect/IndexRanges.h"
 #include "dialect/PeerOps.h"
+#include "dialect/interfaces/IndexRanges.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Interfaces/InferIntRangeInterface.h"

@@ -10,8 +10,8 @@
 
 #include "Description.h"
 #include "DescriptionAttributes.h"
-#include "dialect/IndexNotation.h"
 #include "dialect/PeerOps.h"
+#include "dialect/interfaces/IndexNotation.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"

@@ -1,7 +1,7 @@
 //===- AddOptimizer.cpp - the training step of a loss --------------------===//
 
 #include "TrainingStep.h"
-#include "dialect/Differentiation.h"
+#include "dialect/interfaces/Differentiation.h"
 #include "passes/Passes.h"
 
 using namespace mlir;

@@ -2,7 +2,7 @@
 
 #include "BlockBuilder.h"
 
-#include "dialect/Check.h"
+#include "dialect/ops/Check.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"

@@ -11,7 +11,7 @@
 #include "RouteTiles.h"
 #include "lowering/gpu/TileModel.h"
 
-#include "dialect/Check.h"
+#include "dialect/ops/Check.h"
 
 using namespace mlir;
 using namespace peer;

@@ -11,7 +11,7 @@
 #include "lowering/gpu/TileModel.h"
 #include "lowering/gpu/block/Scan.h"
 
-#include "dialect/Check.h"
+#include "dialect/ops/Check.h"
 
 using namespace mlir;
 using namespace peer;

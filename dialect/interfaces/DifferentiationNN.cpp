@@ -1,0 +1,150 @@
+//===- DifferentiationNN.cpp - gradients of the network's other ops ------===//
+//
+// Operands are addressed by their position in the ODS.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/PeerOps.h"
+
+using namespace mlir;
+using namespace peer;
+
+#define BUILD_GRADIENT(OP)                                                                                             \
+  LogicalResult OP::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads, const llvm::SmallBitVector &wanted, \
+                                  SmallVectorImpl<Value> &operandGrads)
+
+/// The product of `a` and `b`, each read transposed if it says so.
+static Value multiply(OpBuilder &builder, Location loc, Value a, bool transposeA, Value b, bool transposeB) {
+  return LinearOp::create(builder, loc, a, b, transposeA, transposeB, ValueRange()).getResult(0);
+}
+
+// y = op(x) op(w). With plain operands dx = dy w^T and dw = x^T dy; where an operand is
+// stored transposed its gradient is the transpose, (A B)^T = B^T A^T.
+BUILD_GRADIENT(LinearOp) {
+  Value dy = resultGrads[0];
+  bool transposeX = getTransposeX(), transposeW = getTransposeWeight();
+  if (wanted[0])
+    operandGrads[0] = transposeX ? multiply(builder, getLoc(), getWeight(), transposeW, dy, true)
+                                 : multiply(builder, getLoc(), dy, false, getWeight(), !transposeW);
+  if (wanted[1])
+    operandGrads[1] = transposeW ? multiply(builder, getLoc(), dy, true, getX(), transposeX)
+                                 : multiply(builder, getLoc(), getX(), !transposeX, dy, false);
+  return success();
+}
+
+BUILD_GRADIENT(ReshapeOp) {
+  if (!wanted[0])
+    return success();
+  auto given = cast<RankedTensorType>(resultGrads[0].getType());
+  auto shape = cast<RankedTensorType>(getX().getType());
+  operandGrads[0] =
+      ReshapeOp::create(builder, getLoc(), resultGrads[0], shape.clone(given.getElementType()), ValueRange())
+          .getResult(0);
+  return success();
+}
+
+BUILD_GRADIENT(EmbeddingOp) {
+  if (!wanted[1])
+    return success();
+  int64_t rows = cast<ShapedType>(getTable().getType()).getDimSize(0);
+  operandGrads[1] =
+      EmbeddingGradOp::create(builder, getLoc(), getTokens(), resultGrads[0], rows, ValueRange()).getResult(0);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Norms
+//===----------------------------------------------------------------------===//
+
+BUILD_GRADIENT(RMSNormOp) {
+  auto grad =
+      RMSNormGradOp::create(builder, getLoc(), getX(), getWeight(), resultGrads[0], getEpsilonAttr(), ValueRange());
+  if (wanted[0])
+    operandGrads[0] = grad.getResult(0);
+  if (wanted[1])
+    operandGrads[1] =
+        RMSNormWeightGradOp::create(builder, getLoc(), getX(), grad.getResult(1), resultGrads[0], ValueRange())
+            .getResult(0);
+  return success();
+}
+
+BUILD_GRADIENT(LayerNormOp) {
+  auto grad =
+      LayerNormGradOp::create(builder, getLoc(), getX(), getWeight(), resultGrads[0], getEpsilonAttr(), ValueRange());
+  if (wanted[0])
+    operandGrads[0] = grad.getResult(0);
+  if (!wanted[1] && !wanted[2])
+    return success();
+  auto affine = LayerNormWeightGradOp::create(builder, getLoc(), getX(), grad.getResult(1), grad.getResult(2),
+                                              resultGrads[0], ValueRange());
+  if (wanted[1])
+    operandGrads[1] = affine.getResult(0);
+  if (wanted[2])
+    operandGrads[2] = affine.getResult(1);
+  return success();
+}
+
+BUILD_GRADIENT(BatchNormOp) {
+  // With batch statistics dx contains what flows through mean and variance, which come from x.
+  if (!getBatchStatistics() && (wanted[3] || wanted[4]))
+    return emitOpError("has no gradient for running statistics; set batch_statistics to train through them");
+  auto affine = BatchNormWeightGradOp::create(builder, getLoc(), getX(), getMean(), getVariance(), resultGrads[0],
+                                              getEpsilonAttr(), ValueRange());
+  Value dweight = affine.getResult(0), dbias = affine.getResult(1);
+  if (wanted[0])
+    operandGrads[0] =
+        BatchNormGradOp::create(builder, getLoc(), getX(), getWeight(), getMean(), getVariance(), resultGrads[0],
+                                dweight, dbias, getEpsilonAttr(), getBatchStatisticsAttr(), ValueRange())
+            .getResult(0);
+  if (wanted[1])
+    operandGrads[1] = dweight;
+  if (wanted[2])
+    operandGrads[2] = dbias;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+BUILD_GRADIENT(RotaryOp) {
+  // A rotation's transpose turns the other way.
+  if (wanted[0])
+    operandGrads[0] = RotaryOp::create(builder, getLoc(), resultGrads[0], getHeads(), getContextLength(), getBase(),
+                                       !getInverse(), ValueRange())
+                          .getResult(0);
+  return success();
+}
+
+BUILD_GRADIENT(AttentionOp) {
+  auto grad = AttentionGradOp::create(builder, getLoc(), getQuery(), getKey(), getValue(), resultGrads[0], getHeads(),
+                                      getContextLength(), ValueRange());
+  for (unsigned i : wanted.set_bits())
+    operandGrads[i] = grad.getResult(i);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Activation and loss
+//===----------------------------------------------------------------------===//
+
+BUILD_GRADIENT(ActivationOp) {
+  if (wanted[0])
+    operandGrads[0] =
+        ActivationGradOp::create(builder, getLoc(), getX(), resultGrads[0], getKind(), ValueRange()).getResult(0);
+  return success();
+}
+
+BUILD_GRADIENT(CrossEntropyOp) {
+  if (wanted[0])
+    operandGrads[0] =
+        CrossEntropyGradOp::create(builder, getLoc(), getLogits(), getTargets(), resultGrads[0], ValueRange())
+            .getResult(0);
+  return success();
+}
+
+BUILD_GRADIENT(MeanOp) {
+  if (wanted[0])
+    operandGrads[0] = MeanGradOp::create(builder, getLoc(), getX(), resultGrads[0], ValueRange()).getResult(0);
+  return success();
+}

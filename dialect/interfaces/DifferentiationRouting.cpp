@@ -1,0 +1,72 @@
+//===- DifferentiationRouting.cpp - gradients of the routing ops ---------===//
+//
+// Formulas: LAYERS, "PEER". Operands are addressed by their position in the ODS.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/PeerOps.h"
+
+using namespace mlir;
+using namespace peer;
+
+LogicalResult ScoreOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads,
+                                     const llvm::SmallBitVector &wanted, SmallVectorImpl<Value> &operandGrads) {
+  Value dlogits = resultGrads[0];
+  if (wanted[0])
+    operandGrads[0] = ScoreQueryGradOp::create(builder, getLoc(), dlogits, getKeys(), ValueRange()).getResult(0);
+  if (wanted[1]) {
+    int64_t heads = cast<ShapedType>(getQuery().getType()).getDimSize(1);
+    int64_t keyHeads = cast<ShapedType>(getKeys().getType()).getDimSize(0);
+    bool shared = keyHeads == 1 && heads > 1;
+    operandGrads[1] = ScoreKeyGradOp::create(builder, getLoc(), dlogits, getQuery(), shared, ValueRange()).getResult(0);
+  }
+  return success();
+}
+
+LogicalResult SelectOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads,
+                                      const llvm::SmallBitVector &wanted, SmallVectorImpl<Value> &operandGrads) {
+  // The indices are integers: all that can flow is the gradient of the values.
+  if (!wanted[0] || !resultGrads[1])
+    return success();
+  int64_t keys = cast<ShapedType>(getLogits().getType()).getDimSize(3);
+  operandGrads[0] =
+      SelectGradOp::create(builder, getLoc(), getResult(0), resultGrads[1], getPolicy(), keys, ValueRange())
+          .getResult(0);
+  return success();
+}
+
+LogicalResult GateOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads, const llvm::SmallBitVector &wanted,
+                                    SmallVectorImpl<Value> &operandGrads) {
+  // A constant weight passes nothing on.
+  if (!wanted[0] || getKind() == GateKind::One)
+    return success();
+  operandGrads[0] =
+      GateGradOp::create(builder, getLoc(), getVal(), getResult(0), resultGrads[0], getKind(), ValueRange())
+          .getResult(0);
+  return success();
+}
+
+LogicalResult MixOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads, const llvm::SmallBitVector &wanted,
+                                   SmallVectorImpl<Value> &operandGrads) {
+  Value dy = resultGrads[0];
+  auto token = MixGradOp::create(builder, getLoc(), getX(), getIdx(), getWeights(), getPool(), dy, getActivation(),
+                                 getRowsPerExpert(), ValueRange());
+  if (wanted[0])
+    operandGrads[0] = token.getResult(0);
+  if (wanted[2])
+    operandGrads[2] = token.getResult(1);
+  if (!wanted[3])
+    return success();
+  auto sorted = SortPairsOp::create(builder, getLoc(), getIdx(), getNumExperts(), ValueRange());
+  int64_t rows = cast<ShapedType>(getPool().getType()).getDimSize(0);
+  operandGrads[3] = PoolGradOp::create(builder, getLoc(), getIdx(), sorted.getResult(0), sorted.getResult(1),
+                                       sorted.getResult(2), token.getResult(2), getX(), dy, rows, ValueRange())
+                        .getResult(0);
+  return success();
+}
+
+LogicalResult QuantizedMixOp::buildGradient(OpBuilder &, ArrayRef<Value>, const llvm::SmallBitVector &,
+                                            SmallVectorImpl<Value> &) {
+  return emitError() << "op 'peer.quantized_mix' has no gradient: int8 rows are for inference; train with peer.mix and "
+                        "quantize what it learned";
+}

@@ -1,0 +1,101 @@
+//===- IndexRanges.cpp - which operands are indices ----------------------===//
+//
+// Where -1 means that nothing was selected, it is in the range.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/interfaces/IndexRanges.h"
+
+#include "dialect/ops/Check.h"
+
+#include "mlir/Interfaces/InferIntRangeInterface.h"
+
+using namespace mlir;
+using namespace peer;
+
+#include "IndexRanges.cpp.inc"
+
+/// Experts that a policy numbers, from n keys per half.
+static int64_t countExperts(SelectPolicy policy, int64_t n) {
+  n = std::min(n, int64_t(1) << 31); // no index is an i32 beyond it
+  return policy == SelectPolicy::ProductTopK ? n * n : n;
+}
+
+// One rule per op: which operand, and its range.
+static std::pair<Value, IndexRange> rule(EmbeddingOp op) { return {op.getTokens(), {0, dimOf(op.getTable(), 0)}}; }
+static std::pair<Value, IndexRange> rule(EmbeddingGradOp op) { return {op.getTokens(), {0, op.getRows()}}; }
+static std::pair<Value, IndexRange> rule(CrossEntropyOp op) { return {op.getTargets(), {0, dimOf(op.getLogits(), 1)}}; }
+static std::pair<Value, IndexRange> rule(CrossEntropyGradOp op) {
+  return {op.getTargets(), {0, dimOf(op.getLogits(), 1)}};
+}
+static std::pair<Value, IndexRange> rule(MixOp op) { return {op.getIdx(), {-1, op.getNumExperts()}}; }
+static std::pair<Value, IndexRange> rule(QuantizedMixOp op) { return {op.getIdx(), {-1, op.getNumExperts()}}; }
+static std::pair<Value, IndexRange> rule(MixGradOp op) {
+  return {op.getIdx(), {-1, dimOf(op.getPool(), 0) / int64_t(op.getRowsPerExpert())}};
+}
+static std::pair<Value, IndexRange> rule(UsageOp op) { return {op.getIdx(), {-1, dimOf(op.getMass(), 0)}}; }
+static std::pair<Value, IndexRange> rule(SelectGradOp op) {
+  return {op.getIdx(), {-1, countExperts(op.getPolicy(), op.getN())}};
+}
+static std::pair<Value, IndexRange> rule(RouteQueryGradOp op) {
+  return {op.getIdx(), {-1, countExperts(op.getPolicy(), dimOf(op.getKeys(), 2))}};
+}
+static std::pair<Value, IndexRange> rule(RouteKeyGradOp op) {
+  return {op.getIdx(), {-1, countExperts(op.getPolicy(), op.getN())}};
+}
+static std::pair<Value, IndexRange> rule(SortPairsOp op) { return {op.getIdx(), {-1, op.getNumExperts()}}; }
+static std::pair<Value, IndexRange> rule(PoolGradOp op) {
+  return {op.getIdx(), {-1, int64_t(op.getRows()) / dimOf(op.getCoef(), 3)}};
+}
+static std::pair<Value, IndexRange> rule(RowUpdateOp op) {
+  return {op.getIdx(), {-1, dimOf(op.getPool(), 0) / dimOf(op.getCoef(), 3)}};
+}
+// Rows are written at (position + t) mod C; several at once must fit before the end, which a dynamic T leaves to run time.
+static std::pair<Value, IndexRange> rule(CachedAttentionOp op) {
+  int64_t tokens = dimOf(op.getQuery(), 0), capacity = dimOf(op.getKeyCache(), 0);
+  bool several = !ShapedType::isDynamic(tokens) && tokens > 1;
+  return {op.getPosition(),
+          {0, several ? std::max<int64_t>(capacity - tokens + 1, 0) : std::numeric_limits<int32_t>::max()}};
+}
+
+namespace {
+template <typename Op>
+struct Model : IndexingOpInterface::ExternalModel<Model<Op>, Op> {
+  std::optional<IndexRange> getIndexRange(Operation *op, unsigned operand) const {
+    auto [indices, range] = rule(cast<Op>(op));
+    return op->getOperand(operand) == indices ? std::optional<IndexRange>(range) : std::nullopt;
+  }
+};
+
+/// A selection numbers experts from 0.
+template <typename Op>
+struct SelectedRange : InferIntRangeInterface::ExternalModel<SelectedRange<Op>, Op> {
+  void inferResultRanges(Operation *op, ArrayRef<ConstantIntRanges>, SetIntRangeFn setRange) const {
+    int64_t experts = cast<SelectionOpInterface>(op).getNumExperts();
+    if (experts >= 1 && op->getNumResults() > 0)
+      setRange(op->getResult(0), ConstantIntRanges::fromSigned(APInt(32, 0), APInt(32, experts - 1)));
+  }
+  // The default would ask the op itself, which an external model's op does not answer.
+  void inferResultRangesFromOptional(Operation *op, ArrayRef<IntegerValueRange>, SetIntLatticeFn setRange) const {
+    inferResultRanges(op, {}, [&](Value result, const ConstantIntRanges &range) { setRange(result, range); });
+  }
+};
+
+template <typename... Ops>
+void attach(MLIRContext *context) {
+  (Ops::template attachInterface<Model<Ops>>(*context), ...);
+}
+} // namespace
+
+void peer::attachIndexRanges(MLIRContext *context) {
+  attach<EmbeddingOp, EmbeddingGradOp, CrossEntropyOp, CrossEntropyGradOp, MixOp, QuantizedMixOp, MixGradOp, UsageOp,
+         SelectGradOp, RouteQueryGradOp, RouteKeyGradOp, SortPairsOp, PoolGradOp, RowUpdateOp, CachedAttentionOp>(
+      context);
+  SelectOp::attachInterface<SelectedRange<SelectOp>>(*context);
+  RouteOp::attachInterface<SelectedRange<RouteOp>>(*context);
+}
+
+std::optional<IndexRange> peer::getIndexRange(OpOperand &operand) {
+  auto op = dyn_cast<IndexingOpInterface>(operand.getOwner());
+  return op ? op.getIndexRange(operand.getOperandNumber()) : std::nullopt;
+}

@@ -1,0 +1,98 @@
+//===- AttentionOps.td - rotary positions and causal attention -----------===//
+
+#ifndef PEER_ATTENTION_OPS_TD
+#define PEER_ATTENTION_OPS_TD
+
+include "dialect/ops/PeerOpBase.td"
+
+def Peer_RotaryOp : Peer_DifferentiableOp<"rotary",
+    (ins Peer_Shaped:$x, I64Attr:$heads, I64Attr:$context_length,
+         DefaultValuedAttr<F32Attr, "10000.0f">:$base, UnitAttr:$inverse)> {
+  let summary = "rotary positions (RoFormer, arXiv 2104.09864)";
+  let description = [{
+    Within each head of width w, components c and c + w/2 turn by the angle `position * base^(-2c/w)`, the position of row t
+    being `t mod context`. `inverse` turns back: it is the op's own gradient.
+
+    - C1: x is `T x D` f32, D static.
+    - C2: heads is at least 1 and divides D; D / heads is even and at least 2.
+    - C3: context is at least 1 and divides T.
+    - C4: base is at least 1, and finite.
+  }];
+  let assemblyFormat = [{
+    $x `heads` $heads `context` $context_length (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x)
+  }];
+  let hasFolder = 1;
+}
+
+def Peer_RotaryAtOp : Peer_GraphOp<"rotary_at",
+    (ins Peer_Shaped:$x, Peer_Shaped:$position, I64Attr:$heads,
+         DefaultValuedAttr<F32Attr, "10000.0f">:$base)> {
+  let summary = "rotary positions from a run-time start: row t is at position + t";
+  let description = [{
+    - C1: x is `T x D` f32, D static; position is a rank-0 i32.
+    - C2: heads is at least 1 and divides D; D / heads is even and at least 2.
+    - C3: base is at least 1, and finite.
+  }];
+  let assemblyFormat = [{
+    $x `,` $position `heads` $heads (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x) `,` type($position)
+  }];
+}
+
+def Peer_AttentionOp : Peer_DifferentiableOp<"attention",
+    (ins Peer_Shaped:$query, Peer_Shaped:$key, Peer_Shaped:$value, I64Attr:$heads, I64Attr:$context_length)> {
+  let summary = "causal multi-head attention within each sequence";
+  let description = [{
+    Per sequence of `context` rows and head of width w: `softmax(q k^T / sqrt(w), causal) v` (arXiv 1706.03762).
+
+    - C1: query, key and value are `T x D` f32 with equal shapes, D static.
+    - C2: heads is at least 1 and divides D, which is at least 1.
+    - C3: context is at least 1 and divides T.
+
+    ```mlir
+    %o = peer.attention %q, %k, %v heads 4 context 128 : tensor<?x256xf32>
+    ```
+  }];
+  let assemblyFormat = [{
+    $query `,` $key `,` $value `heads` $heads `context` $context_length (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    `:` type($query) `,` type($key) `,` type($value)
+  }];
+  let extraClassDeclaration = [{
+    int64_t getFlopsPerIteration();
+  }];
+}
+
+def Peer_AttentionGradOp : Peer_GraphOp<"attention_grad",
+    (ins Peer_Shaped:$query, Peer_Shaped:$key, Peer_Shaped:$value, Peer_Shaped:$dy, I64Attr:$heads, I64Attr:$context_length)> {
+  let summary = "dquery, dkey, dvalue of attention; the probabilities are computed again";
+  let description = [{
+    - C1: all four operands are `T x D` f32 with equal shapes, D static.
+    - C2: heads is at least 1 and divides D, which is at least 1.
+    - C3: context is at least 1 and divides T.
+  }];
+  let assemblyFormat = "operands attr-dict `:` type(operands)";
+  let extraClassDeclaration = [{
+    int64_t getFlopsPerIteration();
+  }];
+}
+
+def Peer_CachedAttentionOp : Peer_GraphOp<"cached_attention",
+    (ins Peer_Shaped:$query, Peer_Shaped:$key, Peer_Shaped:$value, Peer_Shaped:$key_cache, Peer_Shaped:$value_cache,
+         Peer_Shaped:$position, I64Attr:$heads)> {
+  let summary = "causal attention of new tokens over a ring of cached keys and values";
+  let description = [{
+    Row t is the token at `position + t`. Its key and value are written to row `(position + t) mod C` of the caches
+    (`C x D`), then it attends to the last `min(position + t + 1, C)` tokens. Results: the output `T x D`, and the caches, in place.
+    Wants position + T <= C, or T = 1.
+
+    - C1: query, key and value are `T x D` f32; the caches are `C x D` f32, static, C at least 1; position is a rank-0 i32.
+    - C2: heads is at least 1 and divides D, which is at least 1.
+  }];
+  let assemblyFormat = "operands attr-dict `:` type(operands)";
+  let extraClassDeclaration = [{
+    std::optional<unsigned> getTiedInput(unsigned output) {
+      return output == 0 ? std::nullopt : std::optional<unsigned>(output + 2);
+    }
+  }];
+}
+
+#endif // PEER_ATTENTION_OPS_TD

@@ -1,0 +1,245 @@
+//===- Routing.cpp - constraints and index notation: score ... usage -----===//
+
+#include "dialect/ops/Check.h"
+
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace peer;
+
+//===----------------------------------------------------------------------===//
+// score
+//===----------------------------------------------------------------------===//
+
+/// C1 to C5 of score and route, which bind T, H, P, n and d.
+static LogicalResult checkScore(Check &check, Value query, Value keys) {
+  if (failed(check.shape({1, 5, 3}, "query", query, "T H P d", Elements::F32OrBF16)))
+    return failure();
+  int64_t heads = check['H'];
+  auto type = cast<ShapedType>(keys.getType());
+  if (type.getRank() == 4 && !type.isDynamicDim(1) && type.getDimSize(1) != check['P'])
+    return check.fail(2, "expected keys to have P = " + Twine(check['P']) + " halves like the query, got " +
+                             Twine(type.getDimSize(1)));
+  if (failed(check.shape({1, 5, 3}, "keys", keys, "G P n d", Elements::F32OrBF16)) ||
+      failed(
+          check.require(2, check['P'] == 1 || check['P'] == 2, "expected 1 or 2 halves, got " + Twine(check['P']))) ||
+      failed(check.require(3, check['d'] >= 1 && check['n'] >= 1, "expected d and n of at least 1")))
+    return failure();
+  return check.require(4, check['G'] == 1 || check['G'] == heads,
+                       "expected keys for " + Twine(heads) + " heads or for 1 shared by all, got " + Twine(check['G']));
+}
+
+PEER_INFER(ScoreOp) {
+  Check check(loc, "score");
+  if (failed(checkScore(check, a.getQuery(), a.getKeys())))
+    return failure();
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H P n", Float32Type::get(context))},
+                         types);
+}
+
+std::string ScoreOp::getIndexNotation() {
+  bool shared = dimOf(getKeys(), 0) == 1;
+  return std::string("t h p ., ") + (shared ? "." : "h") + " p n . -> t h p n";
+}
+
+int64_t ScoreOp::getFlopsPerIteration() { return 2 * dimOf(getQuery(), 3); }
+
+//===----------------------------------------------------------------------===//
+// select
+//===----------------------------------------------------------------------===//
+
+/// C2 to C5 of select, which are C6 to C9 of route: `first` is the first of them. Binds K.
+static LogicalResult checkPolicy(Check &check, SelectPolicy policy, int64_t k, int first) {
+  int64_t n = check['n'];
+  bool product = policy == SelectPolicy::ProductTopK, all = policy == SelectPolicy::All;
+  if (failed(check.require(first + 2, product || all || policy == SelectPolicy::TopK,
+                           "policy '" + stringifySelectPolicy(policy) +
+                               "' is not supported; use topk, product_topk or all")) ||
+      failed(check.require(first, check['P'] == (product ? 2 : 1),
+                           "policy " + stringifySelectPolicy(policy) + " wants " + (product ? "2 halves" : "1 half") +
+                               ", got " + Twine(check['P']))) ||
+      failed(check.require(first + 1, all || (k >= 1 && k <= n),
+                           "expected 1 <= k <= n = " + Twine(n) + ", got k = " + Twine(k))) ||
+      failed(check.require(first + 3, n <= (product ? 46340 : std::numeric_limits<int32_t>::max()),
+                           "expected expert ids to fit in i32, got n = " + Twine(n))))
+    return failure();
+  check.bind('K', all ? n : k);
+  return success();
+}
+
+PEER_INFER(SelectOp) {
+  Check check(loc, "select");
+  if (failed(check.shape(1, "logits", a.getLogits(), "T H P n", Elements::F32)) ||
+      failed(checkPolicy(check, a.getPolicy(), a.getK(), 2)))
+    return failure();
+  return finishInference(
+      check, a.getOperands(), a.getOuts(),
+      {check.tensor("T H K", IntegerType::get(context, 32)), check.tensor("T H K", Float32Type::get(context))}, types);
+}
+
+std::string SelectOp::getIndexNotation() { return "t h . . -> t h ., t h ."; }
+
+int64_t SelectOp::getNumKeys() { return dimOf(getLogits(), 3); }
+
+int64_t SelectOp::getNumSelected() { return getPolicy() == SelectPolicy::All ? dimOf(getLogits(), 3) : getK(); }
+
+//===----------------------------------------------------------------------===//
+// gate
+//===----------------------------------------------------------------------===//
+
+static LogicalResult checkGate(Check &check, GateKind kind, int constraint) {
+  return check.require(constraint, kind != GateKind::Probability,
+                       "gate 'probability' is not supported; use softmax, sigmoid, relu or one");
+}
+
+PEER_INFER(GateOp) {
+  Check check(loc, "gate");
+  if (failed(check.shape(1, "val", a.getVal(), "T H K", Elements::F32)) || failed(checkGate(check, a.getKind(), 2)))
+    return failure();
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H K", Float32Type::get(context))},
+                         types);
+}
+
+std::string GateOp::getIndexNotation() { return "t h . -> t h ."; }
+
+//===----------------------------------------------------------------------===//
+// route
+//===----------------------------------------------------------------------===//
+
+PEER_INFER(RouteOp) {
+  Check check(loc, "route");
+  std::optional<GateKind> gate = a.getGate();
+  if (failed(checkScore(check, a.getQuery(), a.getKeys())) || failed(checkPolicy(check, a.getPolicy(), a.getK(), 6)) ||
+      (gate && failed(checkGate(check, *gate, 10))) ||
+      failed(check.require(11, gate || a.getKeepVal(), "expected a gate, keep_val or both")))
+    return failure();
+  RankedTensorType f32 = check.tensor("T H K", Float32Type::get(context));
+  SmallVector<Type> computed{check.tensor("T H K", IntegerType::get(context, 32))};
+  computed.append(int(gate.has_value()) + int(a.getKeepVal()), f32);
+  return finishInference(check, a.getOperands(), a.getOuts(), computed, types);
+}
+
+std::string RouteOp::getIndexNotation() {
+  std::string notation = dimOf(getKeys(), 0) == 1 ? "t h . ., . . . . -> t h ." : "t h . ., h . . . -> t h .";
+  for (bool has : {getGate().has_value(), getKeepVal()})
+    notation += has ? ", t h ." : "";
+  return notation;
+}
+
+int64_t RouteOp::getNumKeys() { return dimOf(getKeys(), 2); }
+
+int64_t RouteOp::getNumSelected() { return getPolicy() == SelectPolicy::All ? getNumKeys() : getK(); }
+
+int64_t RouteOp::getFlopsPerIteration() { return 2 * dimOf(getQuery(), 2) * getNumKeys() * dimOf(getQuery(), 3); }
+
+//===----------------------------------------------------------------------===//
+// mix
+//===----------------------------------------------------------------------===//
+
+/// C1 to C5 of mix, mix_grad and, but for the scales, quantized_mix.
+static LogicalResult checkMix(Check &check, Value x, Value idx, Value weights, Value pool, int64_t rowsPerExpert,
+                              Elements elements = Elements::F32OrBF16) {
+  if (failed(check.shape({1, 5, 4}, "x", x, "T D", Elements::F32)) ||
+      failed(check.shape({1, 1, 4}, "idx", idx, "T H K", Elements::I32)) ||
+      failed(check.shape({1, 1, 4}, "weights", weights, "T H K", Elements::F32)) ||
+      failed(check.shape({1, 5, 4}, "pool", pool, "N F D", elements)) ||
+      failed(check.require(2, check['F'] >= 1 && check['F'] <= 3,
+                           "expected F = 1, 2 or 3 vectors per pool row, got " + Twine(check['F']))) ||
+      failed(check.require(3, rowsPerExpert >= 1 && check['N'] % rowsPerExpert == 0,
+                           "expected rows_per_expert to be at least 1 and to divide the pool's " + Twine(check['N']) +
+                               " rows, got " + Twine(rowsPerExpert))))
+    return failure();
+  check.bind('r', rowsPerExpert);
+  return success();
+}
+
+/// Types are inferred while an op is parsed, before absent attributes get their default.
+template <typename Adaptor>
+static int64_t rowsPerExpert(Adaptor a) {
+  return a.getRowsPerExpertAttr() ? int64_t(a.getRowsPerExpert()) : 1;
+}
+
+PEER_INFER(MixOp) {
+  Check check(loc, "mix");
+  if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a))))
+    return failure();
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
+}
+
+std::string MixOp::getIndexNotation() { return "t ., t . ., t . ., . . . -> t ."; }
+
+int64_t MixOp::getNumExperts() { return dimOf(getPool(), 0) / getRowsPerExpert(); }
+
+/// Vectors of the pool, and their elements, that the pairs of one token select.
+static int64_t vectorsPerToken(Value idx, Value pool, int64_t rowsPerExpert) {
+  return dimOf(idx, 1) * dimOf(idx, 2) * rowsPerExpert * dimOf(pool, 1);
+}
+static int64_t gatheredPerToken(Value idx, Value pool, int64_t rowsPerExpert) {
+  return vectorsPerToken(idx, pool, rowsPerExpert) * dimOf(pool, 2);
+}
+
+int64_t MixOp::getFlopsPerIteration() { return 2 * gatheredPerToken(getIdx(), getPool(), getRowsPerExpert()); }
+
+std::optional<int64_t> MixOp::getGatheredElements(unsigned input) {
+  if (input != 3)
+    return std::nullopt;
+  return gatheredPerToken(getIdx(), getPool(), getRowsPerExpert());
+}
+
+PEER_INFER(QuantizedMixOp) {
+  Check check(loc, "quantized_mix");
+  if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a), Elements::I8)) ||
+      failed(check.shape({1, 5, 4}, "scales", a.getScales(), "N F", Elements::F32)))
+    return failure();
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
+}
+
+std::string QuantizedMixOp::getIndexNotation() { return "t ., t . ., t . ., . . ., . . -> t ."; }
+
+int64_t QuantizedMixOp::getNumExperts() { return dimOf(getPool(), 0) / getRowsPerExpert(); }
+
+int64_t QuantizedMixOp::getFlopsPerIteration() { return 2 * gatheredPerToken(getIdx(), getPool(), getRowsPerExpert()); }
+
+std::optional<int64_t> QuantizedMixOp::getGatheredElements(unsigned input) {
+  if (input == 4)
+    return vectorsPerToken(getIdx(), getPool(), getRowsPerExpert());
+  if (input != 3)
+    return std::nullopt;
+  return gatheredPerToken(getIdx(), getPool(), getRowsPerExpert());
+}
+
+PEER_INFER(MixGradOp) {
+  Check check(loc, "mix_grad");
+  if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a))) ||
+      failed(check.shape(6, "dy", a.getDy(), "T D", Elements::F32)))
+    return failure();
+  Type f32 = Float32Type::get(context);
+  return finishInference(check, a.getOperands(), a.getOuts(),
+                         {check.tensor("T D", f32), check.tensor("T H K", f32), check.tensor("T H K r F", f32)}, types);
+}
+
+std::string MixGradOp::getIndexNotation() { return "t ., t . ., t . ., . . ., t . -> t ., t . ., t . . . ."; }
+
+int64_t MixGradOp::getFlopsPerIteration() { return 4 * gatheredPerToken(getIdx(), getPool(), getRowsPerExpert()); }
+
+std::optional<int64_t> MixGradOp::getGatheredElements(unsigned input) {
+  if (input != 3)
+    return std::nullopt;
+  return gatheredPerToken(getIdx(), getPool(), getRowsPerExpert());
+}
+
+//===----------------------------------------------------------------------===//
+// usage
+//===----------------------------------------------------------------------===//
+
+PEER_INFER(UsageOp) {
+  Check check(loc, "usage");
+  if (failed(check.shape(1, "idx", a.getIdx(), "T H K", Elements::I32)) ||
+      failed(check.shape(1, "weights", a.getWeights(), "T H K", Elements::F32)) ||
+      failed(check.shape(1, "mass", a.getMass(), "N", Elements::F32OrF64)))
+    return failure();
+  return finishInference(check, a.getOperands(), a.getOuts(),
+                         {check.tensor("N", getElementTypeOrSelf(a.getMass().getType()))}, types, /*tied=*/1);
+}
+
+std::string UsageOp::getIndexNotation() { return "T . ., T . ., . -> ."; }

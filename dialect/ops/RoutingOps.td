@@ -1,0 +1,232 @@
+//===- RoutingOps.td - score, select, gate, mix --------------------------===//
+//
+// T tokens, H heads, P halves (1 = router, 2 = product keys), n keys per half,
+// d query width per half, K experts per head, N experts, r rows per expert,
+// F vectors per row, D model width.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PEER_ROUTING_OPS_TD
+#define PEER_ROUTING_OPS_TD
+
+include "dialect/ops/PeerOpBase.td"
+
+def Peer_ScoreOp : Peer_DifferentiableOp<"score",
+    (ins Peer_Shaped:$query, Peer_Shaped:$keys)> {
+  let summary = "logits of every key for every query";
+  let description = [{
+    `logits[t,h,p,j] = sum over c of query[t,h,p,c] * keys[h,p,j,c]`, accumulated in f32
+    (PEER, arXiv 2407.04153, section 2.2). Keys with a head dimension of 1 are shared.
+
+    - C1: query is `T x H x P x d`, keys are `(H or 1) x P x n x d`, all rank 4.
+    - C2: P is 1 or 2, and equal in both.
+    - C3: H, P, n, d are static; d is equal in both; n and d are at least 1.
+    - C4: the head dimension of keys is H or 1.
+    - C5: element types are f32 or bf16; logits are f32.
+
+    ```mlir
+    %s = peer.score %q, %keys : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>
+    ```
+  }];
+  let assemblyFormat = [{
+    $query `,` $keys (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($query) `,` type($keys)
+  }];
+  let extraClassDeclaration = [{
+    int64_t getFlopsPerIteration();
+  }];
+}
+
+def Peer_SelectOp : Peer_DifferentiableOp<"select",
+    (ins Peer_Shaped:$logits, Peer_PolicyAttr:$policy, I64Attr:$k),
+    [DeclareOpInterfaceMethods<Peer_SelectionOpInterface, ["getNumKeys"]>]> {
+  let summary = "which experts each head of each token uses";
+  let description = [{
+    Results: `idx` `T x H x K` i32, `val` `T x H x K` f32, best first; ties go to the lowest index.
+    - `topk<k>` (P = 1): the k largest logits.
+    - `product_topk<k>` (P = 2): the k largest of `logits[0,i] + logits[1,j]` over all n * n pairs, expert id
+      `i * n + j`: exact, by the top k of each half (PKM, arXiv 1907.05242, section 3.1). Sums are compared before they
+      are rounded to f32, so that rounding makes no ties; where sums are infinite, the better halves come first.
+    - `all` (P = 1): K = n, every expert in order of its index.
+    - `top_p`, `threshold`: reserved; refused by the verifier.
+
+    A NaN logit counts as -inf. Selection carries no gradient; `val` passes its own to the selected logits.
+
+    - C1: logits are `T x H x P x n` f32, rank 4; H, P and n are static.
+    - C2: `topk` and `all` want P = 1, `product_topk` wants P = 2.
+    - C3: 1 <= k <= n (k <= n for product_topk too).
+    - C4: the policy is `topk`, `product_topk` or `all`.
+    - C5: `n * n` experts of product_topk, or n, must fit in i32.
+
+    ```mlir
+    %idx, %val = peer.select %s product_topk<16> : tensor<?x8x2x1024xf32>
+    ```
+  }];
+  let assemblyFormat = [{
+    $logits custom<Policy>($policy, $k) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($logits)
+  }];
+  let extraClassDeclaration = [{
+    /// Results per head: k, or n under `all`.
+    int64_t getNumSelected();
+  }];
+}
+
+def Peer_GateOp : Peer_DifferentiableOp<"gate",
+    (ins Peer_Shaped:$val, Peer_GateAttr:$kind)> {
+  let summary = "weights from the selected scores";
+  let description = [{
+    `w = softmax over K (val)`, `sigmoid(val)`, `relu(val)` or `1`, all `T x H x K` f32. A score of -inf (nothing
+    selected there) has weight 0 under every kind, and a row of nothing but -inf is all zeros.
+
+    - C1: val is `T x H x K` f32; H and K are static.
+    - C2: the kind is softmax, sigmoid, relu or one; `probability` is reserved.
+
+    ```mlir
+    %w = peer.gate %val softmax : tensor<?x8x16xf32>
+    ```
+  }];
+  let assemblyFormat = [{
+    $val custom<Keyword>($kind) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($val)
+  }];
+}
+
+def Peer_RouteOp : Peer_GraphOp<"route",
+    (ins Peer_Shaped:$query, Peer_Shaped:$keys, Peer_PolicyAttr:$policy, I64Attr:$k,
+         OptionalAttr<Peer_GateAttr>:$gate, UnitAttr:$keep_val),
+    [DeclareOpInterfaceMethods<Peer_SelectionOpInterface, ["getNumKeys"]>]> {
+  let summary = "score, select and gate as one: which experts each token uses, and how much";
+  let description = [{
+    `weights = gate(val)` of `idx, val = select(score(query, keys))`, bit by bit what the three ops give; see there for
+    formulas, ties and NaN. Results: `idx` `T x H x K` i32; with a gate `weights` `T x H x K` f32; with `keep_val` `val`
+    `T x H x K` f32. The logits, `T x H x P x n`, larger than anything else here, exist at most a tile at a time.
+
+    `--peer-fuse` makes it where logits are used by a select alone, after differentiation, so that it has no gradient of its
+    own: those of the three ops are `gate_grad`, `route_query_grad` and `route_key_grad`.
+    `--peer-decompose-routes` takes it apart again where a target has no kernel for it.
+
+    - C1: query is `T x H x P x d`, keys are `(H or 1) x P x n x d`, all rank 4.
+    - C2: P is 1 or 2, and equal in both.
+    - C3: H, P, n, d are static; d is equal in both; n and d are at least 1.
+    - C4: the head dimension of keys is H or 1.
+    - C5: element types are f32 or bf16.
+    - C6: `topk` and `all` want P = 1, `product_topk` wants P = 2.
+    - C7: 1 <= k <= n (k <= n for product_topk too).
+    - C8: the policy is `topk`, `product_topk` or `all`.
+    - C9: `n * n` experts of product_topk, or n, must fit in i32.
+    - C10: the gate is softmax, sigmoid, relu or one.
+    - C11: it has a gate, keeps val, or both.
+
+    ```mlir
+    %idx, %w = peer.route %q, %keys product_topk<16> gate softmax : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>
+    %idx, %w, %val = peer.route %q, %keys product_topk<16> gate softmax keep_val
+       : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>
+    ```
+  }];
+  let assemblyFormat = [{
+    $query `,` $keys custom<Policy>($policy, $k) (`gate` custom<Keyword>($gate)^)? (`keep_val` $keep_val^)?
+    (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($query) `,` type($keys)
+  }];
+  let extraClassDeclaration = [{
+    /// Its results, or in buffer form its destinations; null where it has none.
+    ::mlir::Value getIdx() { return getOutput(0); }
+    ::mlir::Value getWeights() { return getGate() ? getOutput(1) : ::mlir::Value(); }
+    ::mlir::Value getVal() { return getKeepVal() ? getOutput(getGate() ? 2 : 1) : ::mlir::Value(); }
+    /// Results per head: k, or n under `all`.
+    int64_t getNumSelected();
+    int64_t getFlopsPerIteration();
+
+  private:
+    ::mlir::Value getOutput(unsigned i) { return getNumResults() > 0 ? getResult(i) : getOuts()[i]; }
+
+  public:
+  }];
+}
+
+def Peer_MixOp : Peer_DifferentiableOp<"mix",
+    (ins Peer_Shaped:$x, Peer_Shaped:$idx, Peer_Shaped:$weights, Peer_Shaped:$pool,
+         Peer_ActivationAttr:$activation,
+         DefaultValuedAttr<I64Attr, "1">:$rows_per_expert)> {
+  let summary = "y = sum over selected experts of weight * expert(x)";
+  let description = [{
+    Expert e owns rows `e*r .. e*r + r - 1` of the pool `R x F x D`, r = `rows_per_expert`. One row gives
+    - F = 1: its value `v` (PKM),
+    - F = 2: `act(u . x) * v`, vectors (u, v) (PEER),
+    - F = 3: `act(g . x) * (u . x) * v`, vectors (g, u, v).
+
+    The sum runs over all heads and selections; an expert chosen twice counts twice; an index of -1 is skipped.
+
+    - C1: x is `T x D`, idx `T x H x K` i32, weights `T x H x K` f32, pool `R x F x D`.
+    - C2: F is 1, 2 or 3.
+    - C3: `rows_per_expert` is at least 1 and divides R.
+    - C4: D is equal in x and pool; T in x, idx and weights; H and K in idx and weights. Only T may be dynamic.
+    - C5: x is f32; the pool is f32 or bf16.
+
+    ```mlir
+    %y = peer.mix %x, %idx, %w, %pool gelu
+       : tensor<?x256xf32>, tensor<?x8x16xi32>, tensor<?x8x16xf32>, tensor<1048576x2x256xf32>
+    ```
+  }];
+  let assemblyFormat = [{
+    $x `,` $idx `,` $weights `,` $pool custom<Keyword>($activation) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    `:` type($x) `,` type($idx) `,` type($weights) `,` type($pool)
+  }];
+  let extraClassDeclaration = [{
+    int64_t getFlopsPerIteration();
+    std::optional<int64_t> getGatheredElements(unsigned input);
+    int64_t getNumExperts();
+  }];
+}
+
+def Peer_QuantizedMixOp : Peer_DifferentiableOp<"quantized_mix",
+    (ins Peer_Shaped:$x, Peer_Shaped:$idx, Peer_Shaped:$weights, Peer_Shaped:$pool, Peer_Shaped:$scales,
+         Peer_ActivationAttr:$activation,
+         DefaultValuedAttr<I64Attr, "1">:$rows_per_expert)> {
+  let summary = "mix of rows stored as int8, for inference";
+  let description = [{
+    As `mix`, with the vectors `scales[r,f] * pool[r,f,:]`: `peer-run quantize` makes such a pool, a quarter of the bytes of
+    f32, from one that was trained. Differentiating through it is refused.
+
+    - C1: x is `T x D`, idx `T x H x K` i32, weights `T x H x K` f32, pool `R x F x D`, scales `R x F`.
+    - C2: F is 1, 2 or 3.
+    - C3: `rows_per_expert` is at least 1 and divides R.
+    - C4: D is equal in x and pool; T in x, idx and weights; H and K in idx and weights; R and F in pool and scales. Only T
+      may be dynamic.
+    - C5: x and scales are f32; the pool is i8.
+
+    ```mlir
+    %pool   = peer.param "experts" zeros : tensor<1048576x2x256xi8>
+    %scales = peer.param "experts.scale" zeros : tensor<1048576x2xf32>
+    %y = peer.quantized_mix %x, %idx, %w, %pool, %scales gelu : tensor<?x256xf32>, tensor<?x8x16xi32>,
+        tensor<?x8x16xf32>, tensor<1048576x2x256xi8>, tensor<1048576x2xf32>
+    ```
+  }];
+  let assemblyFormat = [{
+    $x `,` $idx `,` $weights `,` $pool `,` $scales custom<Keyword>($activation) (`outs` `(` $outs^ `:` type($outs) `)`)?
+    attr-dict `:` type($x) `,` type($idx) `,` type($weights) `,` type($pool) `,` type($scales)
+  }];
+  let extraClassDeclaration = [{
+    int64_t getFlopsPerIteration();
+    std::optional<int64_t> getGatheredElements(unsigned input);
+    int64_t getNumExperts();
+  }];
+}
+
+def Peer_UsageOp : Peer_GraphOp<"usage",
+    (ins Peer_Shaped:$idx, Peer_Shaped:$weights, Peer_Shaped:$mass)> {
+  let summary = "adds each expert's gate mass to a histogram";
+  let description = [{
+    `mass[e] += sum of weights[t,h,k] where idx[t,h,k] = e`; the result is tied to `mass` (`N`). The sums of one call are taken
+    in f64 and rounded once where mass is f32. What is summed over many calls should be f64, as `--peer-add-usage` makes it: an f32
+    counts to 2^24. Usage and unevenness (PEER, section 3.3) are computed from it.
+
+    - C1: idx is `T x H x K` i32, weights `T x H x K` f32, mass `N` f32 or f64; H, K and N are static.
+  }];
+  let assemblyFormat = [{
+    $idx `,` $weights `,` $mass (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    `:` type($idx) `,` type($weights) `,` type($mass)
+  }];
+  let extraClassDeclaration = [{
+    std::optional<unsigned> getTiedInput(unsigned output) { return 2; }
+  }];
+}
+
+#endif // PEER_ROUTING_OPS_TD

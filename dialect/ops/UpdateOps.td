@@ -1,0 +1,68 @@
+//===- UpdateOps.td - optimizers as ops ----------------------------------===//
+
+#ifndef PEER_UPDATE_OPS_TD
+#define PEER_UPDATE_OPS_TD
+
+include "dialect/ops/PeerOpBase.td"
+
+/// Updates have no `outs`: every result is tied to an input and written in place. C0 of all: operands are all
+/// tensors or all buffers.
+class Peer_UpdateOpBase<string mnemonic, dag inputs>
+    : Peer_Op<mnemonic, [
+        DeclareOpInterfaceMethods<Peer_GraphOpInterface,
+          ["getOutsMutable", "getIndexNotation", "getTiedInput"]>,
+        Peer_InferTypes, Peer_GraphOpEffects]> {
+  let arguments = !con(inputs, (ins Variadic<Peer_Shaped>:$states));
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = "operands attr-dict `:` type(operands)";
+}
+
+def Peer_UpdateOp : Peer_UpdateOpBase<"update",
+    (ins Peer_Shaped:$param, Peer_Shaped:$grad, Peer_Shaped:$learning_rate, Peer_Shaped:$step,
+         Peer_Shaped:$scale, Peer_OptimizerAttr:$optimizer)> {
+  let summary = "one exact optimizer step over a whole parameter";
+  let description = [{
+    Results: the parameter, then its states (adamw: m, v; sgd: a momentum buffer, if momentum is not 0), all in place.
+    Where `scale` is NaN the step is vetoed and nothing changes. Otherwise `g = scale * grad`. adamw, with `step` counted from 1 (arXiv 1711.05101, algorithm 2):
+    `m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
+    p -= lr * (m / (1 - b1^step) / (sqrt(v / (1 - b2^step)) + eps) + weight_decay * p)`.
+    sgd: `m = momentum * m + g; p -= lr * (m + weight_decay * p)`.
+
+    - C1: the parameter is static, f32 or bf16; grad and states have its shape and are f32.
+    - C2: learning_rate, step and scale are rank-0 f32.
+    - C3: as many states as the optimizer keeps.
+  }];
+}
+
+def Peer_RowUpdateOp : Peer_UpdateOpBase<"row_update",
+    (ins Peer_Shaped:$pool, Peer_Shaped:$idx, Peer_Shaped:$order, Peer_Shaped:$starts, Peer_Shaped:$count,
+         Peer_Shaped:$coef, Peer_Shaped:$x, Peer_Shaped:$dy, Peer_Shaped:$learning_rate, Peer_Shaped:$step,
+         Peer_Shaped:$scale, Peer_OptimizerAttr:$optimizer)> {
+  let summary = "one lazy optimizer step over the touched rows of a pool";
+  let description = [{
+    The row-sparse gradient (see `pool_grad`) summed a row at a time in pair order and applied at once, as `update` does.
+    Where `scale` is NaN the step is vetoed: nothing changes. Rows that no pair touches keep value and states: weight decay and moment decay skip them too.
+    Deterministic: each touched expert belongs to one segment, each segment to one thread.
+
+    - C1: the row-sparse gradient's operands as for pool_grad; the pool is `R x F x D`, static, f32 or bf16; states
+      have its shape and are f32.
+    - C2: learning_rate, step and scale are rank-0 f32.
+    - C3: as many states as the optimizer keeps.
+    - C4: r, the rows per expert, is at least 1 and divides R.
+  }];
+  let extraClassDeclaration = [{
+    std::optional<int64_t> getGatheredElements(unsigned input);
+  }];
+}
+
+def Peer_SumSquaresOp : Peer_GraphOp<"sum_squares", (ins Peer_Shaped:$x)> {
+  let summary = "sum of squares of all elements, a rank-0 f32";
+  let description = [{
+    The same on every run, whatever the number of threads.
+
+    - C1: x is f32.
+  }];
+  let assemblyFormat = "operands attr-dict `:` type(operands)";
+}
+
+#endif // PEER_UPDATE_OPS_TD
