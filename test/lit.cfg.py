@@ -14,8 +14,17 @@ config.test_exec_root = os.path.join(config.build_dir, "test")
 
 peer_opt = os.path.join(config.build_dir, "bin", "peer-opt")
 if lit_config.params.get("roundtrip", "0") == "1":
-    # The compiling form is not mlir-opt; only pass tests take the flag.
+    # The compiling form is not mlir-opt; only pass tests take the flag, and only they are worth a second run.
     config.substitutions.append(("%peer-pass", peer_opt + " --verify-roundtrip"))
+
+    class PassTests(lit.formats.ShTest):
+        def getTestsInDirectory(self, *arguments):
+            for test in super().getTestsInDirectory(*arguments):
+                with open(test.getSourcePath(), encoding="utf-8", errors="replace") as source:
+                    if "%peer-pass" in source.read():
+                        yield test
+
+    config.test_format = PassTests(execute_external=True)
 else:
     config.substitutions.append(("%peer-pass", peer_opt))
 config.substitutions.append(("%examples", os.path.join(config.source_dir, "examples")))
