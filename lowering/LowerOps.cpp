@@ -1,21 +1,14 @@
-//===- LowerOps.cpp - buffer-form ops to loops or vectors, marks to calls -===//
+//===- LowerOps.cpp - buffer-form ops to loops or vectors ----------------===//
 
-#include "NarrowFloats.h"
 #include "Passes.h"
-#include "artifact/format.h"
 #include "dialect/PeerOps.h"
-#include "lowering/emit/Calls.h"
 #include "lowering/emit/Lowerings.h"
 
-#include "mlir/Dialect/Arith/Transforms/Passes.h"
-#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace peer {
 #define GEN_PASS_DEF_LOWERTOLOOPS
 #define GEN_PASS_DEF_LOWERTOVECTORS
-#define GEN_PASS_DEF_LOWERMARKS
-#define GEN_PASS_DEF_EXPANDMATH
 #include "LoweringPasses.h.inc"
 } // namespace peer
 
@@ -63,48 +56,6 @@ struct LowerToVectors : peer::impl::LowerToVectorsBase<LowerToVectors> {
     populateRoutingToVectorsPatterns(patterns, options);
     populateNNToVectorsPatterns(patterns, options);
     if (failed(lower(getOperation(), std::move(patterns))))
-      signalPassFailure();
-  }
-};
-
-struct LowerMarks : peer::impl::LowerMarksBase<LowerMarks> {
-  void runOnOperation() override {
-    constexpr StringLiteral hook = format::symbol::kMark;
-    ModuleOp module = getOperation();
-    SmallVector<MarkOp> marks;
-    module.walk([&](MarkOp op) { marks.push_back(op); });
-    if (marks.empty())
-      return;
-    OpBuilder b(&getContext());
-    declareHook(b, module, hook, b.getFunctionType({b.getI64Type()}, {}));
-    for (MarkOp mark : marks) {
-      b.setInsertionPoint(mark);
-      Value index = arith::ConstantOp::create(b, mark.getLoc(), b.getI64IntegerAttr(int64_t(mark.getIndex())));
-      func::CallOp::create(b, mark.getLoc(), hook, TypeRange{}, ValueRange{index});
-      mark.erase();
-    }
-  }
-};
-
-struct ExpandMath : peer::impl::ExpandMathBase<ExpandMath> {
-  void runOnOperation() override {
-    expandNarrowFloats(getOperation());
-    RewritePatternSet patterns(&getContext());
-    populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
-      // sin and cos lose all accuracy for large angles there; rotary positions reach tens of thousands.
-      return name != math::SinOp::getOperationName() && name != math::CosOp::getOperationName();
-    });
-    // Rounding to bf16 is a call of compiler-rt on a CPU without the instruction.
-    arith::populateExpandBFloat16Patterns(patterns);
-    // Only these ops: a walk to the fixed point over all of a model's kernels takes several times as long.
-    SmallVector<Operation *> ops;
-    getOperation()->walk([&](Operation *op) {
-      if (isa_and_nonnull<math::MathDialect>(op->getDialect()) || isa<arith::ExtFOp, arith::TruncFOp>(op))
-        ops.push_back(op);
-    });
-    GreedyRewriteConfig config;
-    config.setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
-    if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
       signalPassFailure();
   }
 };

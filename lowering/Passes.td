@@ -73,6 +73,16 @@ def DropUpdatedResults : Pass<"peer-drop-updated-results", "::mlir::ModuleOp"> {
     written in place. A small vector (running statistics) that was computed elsewhere is copied there; anything larger is
     an error. Upstream's
     drop-equivalent-buffer-results leaves public functions alone, and entries are public.
+
+    ```mlir
+    func.func @step(%p: memref<64x8xf32>, %loss: memref<f32>) -> (memref<f32>, memref<64x8xf32> {peer.updates = 0 : i64}) {
+      return %loss, %p : memref<f32>, memref<64x8xf32>
+    ```
+    becomes
+    ```mlir
+    func.func @step(%p: memref<64x8xf32>, %loss: memref<f32>) -> memref<f32> {
+      return %loss : memref<f32>
+    ```
   }];
 }
 
@@ -81,6 +91,16 @@ def OutlineKernels : Pass<"peer-outline-kernels", "::mlir::ModuleOp"> {
   let description = [{
     Blocks of a model repeat: after this pass upstream's duplicate-function-elimination leaves one copy of each kernel for
     all blocks and entries, and everything below works on that one. Profilers see a name per kernel.
+
+    ```mlir
+    peer.mark 0 "activation" bytes [0, 64] flops [0, 8]
+    peer.activation %x gelu outs(%y : memref<?x8xf32>) : memref<?x8xf32>
+    ```
+    becomes
+    ```mlir
+    peer.mark 0 "activation" bytes [0, 64] flops [0, 8]
+    func.call @kernel_activation(%x, %y) : (memref<?x8xf32>, memref<?x8xf32>) -> ()
+    ```
   }];
   let dependentDialects = ["::mlir::func::FuncDialect"];
 }
@@ -90,6 +110,18 @@ def LowerToLoops : Peer_LoweringPass<"peer-lower-to-loops"> {
   let description = [{
     The slow, obvious decomposition of every op: the fallback for shapes that no
     fast path takes, and the oracle for those that one does.
+
+    ```mlir
+    peer.gate %v relu outs(%w : memref<?x2x4xf32>) : memref<?x2x4xf32>
+    ```
+    becomes, inside loops over t, h and k,
+    ```mlir
+    %score = memref.load %v[%t, %h, %k] : memref<?x2x4xf32>
+    %positive = arith.maximumf %score, %zero : f32
+    %none = arith.cmpf oeq, %score, %lowest : f32
+    %weight = arith.select %none, %zero, %positive : f32
+    memref.store %weight, %w[%t, %h, %k] : memref<?x2x4xf32>
+    ```
   }];
 }
 
@@ -98,6 +130,18 @@ def LowerToVectors : Peer_LoweringPass<"peer-lower-to-vectors"> {
   let description = [{
     Ops in shapes that no fast path takes become plain loops, as with
     --peer-lower-to-loops.
+
+    ```mlir
+    peer.gate %v relu outs(%w : memref<?x2x16xf32>) : memref<?x2x16xf32>
+    ```
+    becomes, inside loops over t and h,
+    ```mlir
+    %scores = vector.load %v[%t, %h, %c0] : memref<?x2x16xf32>, vector<16xf32>
+    %positive = arith.maximumf %scores, %zeros : vector<16xf32>
+    %none = arith.cmpf oeq, %scores, %lowest : vector<16xf32>
+    %weights = arith.select %none, %zeros, %positive : vector<16xi1>, vector<16xf32>
+    vector.store %weights, %w[%t, %h, %c0] : memref<?x2x16xf32>, vector<16xf32>
+    ```
   }];
   let options = [
     Option<"width", "width", "int64_t", "16", "f32 lanes of a vector register: 16, 8 or 4">
@@ -106,6 +150,17 @@ def LowerToVectors : Peer_LoweringPass<"peer-lower-to-vectors"> {
 
 def LowerMarks : Peer_LoweringPass<"peer-lower-marks"> {
   let summary = "peer.mark to calls of the runtime's profiling hook";
+  let description = [{
+    ```mlir
+    peer.mark 3 "mix" bytes [0, 64] flops [0, 8]
+    ```
+    becomes
+    ```mlir
+    %c3 = arith.constant 3 : i64
+    func.call @peer_rt_mark(%c3) : (i64) -> ()
+    ```
+    What the mark says of the kernel is in the manifest by then.
+  }];
 }
 
 def ExpandMath : Pass<"peer-expand-math"> {
@@ -113,6 +168,20 @@ def ExpandMath : Pass<"peer-expand-math"> {
   let description = [{
     Upstream's polynomial approximations (errors of a few ulp in f32). Without
     them every lane would be a call of libm.
+
+    ```mlir
+    %0 = math.exp %x : vector<16xf32>
+    ```
+    becomes a reduction by ln 2, a polynomial and a shift of the exponent:
+    ```mlir
+    %n = math.floor %scaled : vector<16xf32>
+    %r = math.fma %n, %minus_ln2, %x : vector<16xf32>
+    %p = math.fma %r, %c5, %c4 : vector<16xf32>
+    ...
+    %s = arith.shli %exponent, %c23 : vector<16xi32>
+    %t = arith.bitcast %s : vector<16xi32> to vector<16xf32>
+    %0 = arith.mulf %q, %t : vector<16xf32>
+    ```
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::vector::VectorDialect"];
@@ -131,6 +200,24 @@ def LaunchKernels : Peer_DevicePass<"peer-launch-kernels"> {
     A loop over tiles becomes a grid with a block per tile, its body the ops that the block executes together, with
     barriers between them; where tiles that score and select are few, several blocks share each. An op that was left whole is
     launched by its grid emitter, or as one block where it has none. A tile's local buffers become a part of one buffer per launch.
+
+    ```mlir
+    func.func private @kernel_activation(%x: memref<?x16xf32>, %y: memref<?x16xf32>, %tokens: index) {
+      scf.forall (%t) = (0) to (%tokens) step (64) {
+        ... // subviews %a of %x and %b of %y
+        peer.activation %a gelu outs(%b : ...) : ...
+    ```
+    becomes
+    ```mlir
+    func.func private @kernel_activation(%x: memref<?x16xf32>, %y: memref<?x16xf32>, %tokens: index) {
+      %tiles = affine.apply affine_map<()[s0] -> (s0 ceildiv 64)>()[%tokens]
+      %any = arith.cmpi ne, %tiles, %c0 : index
+      scf.if %any {
+        gpu.launch blocks(%block, ...) in (... = %tiles, ...) threads(...) in (... = %c256, ...) module(@kernels) function(@activation) {
+          ... // subviews of the block's tokens
+          peer.activation %a gelu outs(%b : ...) : ...
+          gpu.terminator
+    ```
   }];
   let options = [
     Option<"plainLoops", "plain-loops", "bool", "false", "no grid emitters: every whole op is one block">
@@ -141,6 +228,18 @@ def LowerToBlocks : Peer_DevicePass<"peer-lower-to-blocks"> {
   let summary = "ops inside launches to the code of a block of threads";
   let description = [{
     An op that no emitter takes is executed by one thread of the block, in plain loops.
+
+    ```mlir
+    gpu.launch blocks(...) in (...) threads(%thread, ...) in (%threads = %c256, ...) {
+      memref.copy %y, %x : memref<?x8xf32> to memref<?x8xf32>
+    ```
+    becomes
+    ```mlir
+    gpu.launch blocks(...) in (...) threads(%thread, ...) in (%threads = %c256, ...) {
+      %me = gpu.thread_id x
+      scf.for %i = %me to %elements step %c256 {
+        ... // one element of %y to %x
+    ```
   }];
   let options = [
     Option<"plainLoops", "plain-loops", "bool", "false", "plain loops for every op of our dialect: the oracle">
@@ -151,6 +250,14 @@ def LowerDeviceMath : Pass<"peer-lower-device-math"> {
   let summary = "what --peer-expand-math leaves of math to instructions of a GPU";
   let description = [{
     No call of CUDA's device library is left, so the PTX is complete and the same on every machine.
+
+    ```mlir
+    %0 = math.sqrt %x : f32
+    ```
+    becomes
+    ```mlir
+    %0 = llvm.call_intrinsic "llvm.sqrt.f32"(%x) : (f32) -> f32
+    ```
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];
 }
@@ -160,6 +267,20 @@ def PlanMemory : Peer_DevicePass<"peer-plan-memory"> {
   let description = [{
     Buffers whose lives do not overlap share a place in one arena. Which do is decided here; sizes that depend on the
     number of tokens are computed when the entry is called. Buffers that an entry returns are allocated one by one.
+
+    ```mlir
+    %a = memref.alloc(%tokens) : memref<?x8xf32>
+    func.call @use(%x, %a) : (memref<?x8xf32>, memref<?x8xf32>) -> ()
+    memref.dealloc %a : memref<?x8xf32>
+    ```
+    becomes
+    ```mlir
+    %bytes = arith.muli %tokens, %c32 : index
+    %arena, %token = gpu.alloc async [%start] (%bytes) : memref<?xi8>
+    %a = memref.view %arena[%c0][%tokens] : memref<?xi8> to memref<?x8xf32>
+    func.call @use(%x, %a) : (memref<?x8xf32>, memref<?x8xf32>) -> ()
+    gpu.dealloc async [%end] %arena : memref<?xi8>
+    ```
   }];
 }
 
@@ -168,6 +289,17 @@ def FinishKernels : Peer_DevicePass<"peer-finish-kernels"> {
   let description = [{
     Shared memory is aligned to the widest access, 16 bytes. How many blocks shall fit on a multiprocessor, which an emitter
     noted on an op (`peer.blocks`), becomes `nvvm.minctasm`.
+
+    ```mlir
+    gpu.func @f(...) workgroup(%tile: memref<64xf32, #gpu.address_space<workgroup>>) kernel {
+      memref.store %x, %tile[%i] {peer.blocks = 2 : i32} : memref<64xf32, #gpu.address_space<workgroup>>
+    ```
+    becomes
+    ```mlir
+    gpu.func @f(...) workgroup(%tile: memref<64xf32, #gpu.address_space<workgroup>> {llvm.align = 16 : i64}) kernel
+        attributes {nvvm.minctasm = 2 : i32} {
+      memref.store %x, %tile[%i] : memref<64xf32, #gpu.address_space<workgroup>>
+    ```
   }];
 }
 
@@ -175,6 +307,16 @@ def MergeKernels : Peer_DevicePass<"peer-merge-kernels"> {
   let summary = "one copy of equal kernels";
   let description = [{
     Several ops sort, or add up the shares of blocks: their launches share the kernel of the first of them.
+
+    ```mlir
+    gpu.launch_func @kernels::@sort blocks in (...) threads in (...) args(%i : memref<64xi32>)
+    gpu.launch_func @kernels::@sort_2 blocks in (...) threads in (...) args(%j : memref<64xi32>)
+    ```
+    becomes, where their bodies are equal, and @sort_2 is erased,
+    ```mlir
+    gpu.launch_func @kernels::@sort blocks in (...) threads in (...) args(%i : memref<64xi32>)
+    gpu.launch_func @kernels::@sort blocks in (...) threads in (...) args(%j : memref<64xi32>)
+    ```
   }];
 }
 

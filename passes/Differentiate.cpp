@@ -1,6 +1,6 @@
 //===- Differentiate.cpp - gradient entries ------------------------------===//
 
-#include "Differentiate.h"
+#include "ReverseMode.h"
 
 #include "Entries.h"
 #include "Passes.h"

@@ -1,6 +1,6 @@
 //===- ReverseMode.cpp - reverse mode over straight-line graph ops -------===//
 
-#include "Differentiate.h"
+#include "ReverseMode.h"
 
 #include "dialect/PeerOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

@@ -2,8 +2,8 @@
 
 #include "Optimizers.h"
 #include "TrainingStep.h"
-#include "passes/Differentiate.h"
 #include "passes/Passes.h"
+#include "passes/ReverseMode.h"
 
 using namespace mlir;
 using namespace peer;
