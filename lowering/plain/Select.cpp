@@ -73,7 +73,7 @@ static void emitProductTopK(LoopBuilder &b, const Halves &halves,
   });
 }
 
-void loops::emitSelect(SelectOp op, LoopBuilder &b) {
+static void emitSelect(SelectOp op, LoopBuilder &b) {
   Value logits = op.getLogits(), idx = op.getOuts()[0], val = op.getOuts()[1];
   int64_t k = op.getNumSelected();
   Value n = b.dim(logits, 3), zero = b.index(0);
@@ -106,3 +106,5 @@ void loops::emitSelect(SelectOp op, LoopBuilder &b) {
     emitProductTopK(b, halves, keep);
   });
 }
+
+void loops::addSelect(LoopEmitters &emitters) { emitters.loops<SelectOp>(emitSelect); }
