@@ -61,7 +61,7 @@ static void emitFewTokens(RouteOp op, LoopBuilder &host) {
 //===----------------------------------------------------------------------===//
 
 const char *device::rejectRoute(RouteOp op) {
-  if (op.getPolicy() == SelectPolicy::All)
+  if (op.getPolicy().selectsAll())
     return "'all' keeps every score";
   if (op.getNumSelected() > kMostSelected)
     return "the sorted list would not fit in registers";
