@@ -86,8 +86,8 @@ void printFields(AsmPrinter &printer, ArrayRef<std::pair<StringRef, FloatAttr>> 
 SmallVector<StringRef> AdamWAttr::getStateNames() const { return {"m", "v"}; }
 
 Attribute AdamWAttr::parse(AsmParser &parser, Type) {
-  Field fields[] = {{"learning_rate", 1e-3, 0, 1e3}, {"beta1", 0.9, 0, 0.9999999}, {"beta2", 0.95, 0, 0.9999999},
-                    {"epsilon", 1e-8, kLeastNumber, 1},    {"weight_decay", 0, 0, 1e3},  {"clip_norm", 0, 0, 1e30}};
+  Field fields[] = {{"learning_rate", 1e-3, 0, 1e3},    {"beta1", 0.9, 0, 0.9999999}, {"beta2", 0.95, 0, 0.9999999},
+                    {"epsilon", 1e-8, kLeastNumber, 1}, {"weight_decay", 0, 0, 1e3},  {"clip_norm", 0, 0, 1e30}};
   bool lazy;
   if (parseFields(parser, fields, lazy))
     return {};

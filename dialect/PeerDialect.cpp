@@ -14,9 +14,9 @@
 using namespace mlir;
 using namespace peer;
 
+#include "PeerAttrInterfaces.cpp.inc"
 #include "PeerDialect.cpp.inc"
 #include "PeerEnums.cpp.inc"
-#include "PeerAttrInterfaces.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "PeerAttrs.cpp.inc"
 

@@ -108,8 +108,8 @@ struct FormRoute : OpRewritePattern<SelectOp> {
     // All that the three read is there where the score stands.
     rewriter.setInsertionPoint(score);
     auto route = RouteOp::create(rewriter, select.getLoc(), score.getQuery(), score.getKeys(), select.getPolicy(),
-                                 gate ? GateKindAttr::get(getContext(), gate.getKind()) : GateKindAttr(),
-                                 keepsVal, ValueRange());
+                                 gate ? GateKindAttr::get(getContext(), gate.getKind()) : GateKindAttr(), keepsVal,
+                                 ValueRange());
     if (gate)
       rewriter.replaceOp(gate, route.getWeights());
     rewriter.replaceAllUsesWith(select.getIdx(), route.getIdx());

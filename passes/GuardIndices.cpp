@@ -113,7 +113,7 @@ LogicalResult FunctionGuard::followSort(RowGradOpInterface op) {
     idx.set(sort.getIdx());
   if (idx.get() != sort.getIdx())
     return op->emitError() << "op '" << op->getName()
-                          << "' must get the indices, and their range, that its peer.sort_pairs has";
+                           << "' must get the indices, and their range, that its peer.sort_pairs has";
   return success();
 }
 

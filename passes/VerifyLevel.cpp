@@ -47,8 +47,7 @@ const Level kLevels[] = {
 bool isUntiledScore(Operation *op) {
   auto graphOp = dyn_cast<GraphOpInterface>(op);
   return graphOp && graphOp.hasLargeResults() && !op->getParentOfType<LoopLikeOpInterface>() &&
-         op->getNumResults() == 1 &&
-         !cast<ShapedType>(op->getResult(0).getType()).hasStaticShape();
+         op->getNumResults() == 1 && !cast<ShapedType>(op->getResult(0).getType()).hasStaticShape();
 }
 
 /// Indices from a select that numbers more experts than the pool holds would be read out of its bounds, and

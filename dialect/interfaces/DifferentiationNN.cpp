@@ -38,8 +38,7 @@ BUILD_GRADIENT(ReshapeOp) {
   auto given = cast<RankedTensorType>(resultGrads[0].getType());
   auto shape = cast<RankedTensorType>(getX().getType());
   operandGrads[0] =
-      ReshapeOp::create(builder, getLoc(), resultGrads[0], shape.clone(given.getElementType()), ValueRange())
-          .getY();
+      ReshapeOp::create(builder, getLoc(), resultGrads[0], shape.clone(given.getElementType()), ValueRange()).getY();
   return success();
 }
 
@@ -75,8 +74,8 @@ BUILD_GRADIENT(LayerNormOp) {
     operandGrads[0] = grad.getDx();
   if (!wanted[1] && !wanted[2])
     return success();
-  auto affine = LayerNormWeightGradOp::create(builder, getLoc(), getX(), grad.getMean(), grad.getRstd(),
-                                              resultGrads[0], ValueRange());
+  auto affine = LayerNormWeightGradOp::create(builder, getLoc(), getX(), grad.getMean(), grad.getRstd(), resultGrads[0],
+                                              ValueRange());
   if (wanted[1])
     operandGrads[1] = affine.getDweight();
   if (wanted[2])

@@ -30,8 +30,7 @@ LogicalResult SelectOp::buildGradient(OpBuilder &builder, ArrayRef<Value> result
     return success();
   int64_t keys = cast<ShapedType>(getLogits().getType()).getDimSize(3);
   operandGrads[0] =
-      SelectGradOp::create(builder, getLoc(), getIdx(), resultGrads[1], getPolicy(), keys, ValueRange())
-          .getDlogits();
+      SelectGradOp::create(builder, getLoc(), getIdx(), resultGrads[1], getPolicy(), keys, ValueRange()).getDlogits();
   return success();
 }
 
@@ -41,8 +40,7 @@ LogicalResult GateOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGr
   if (!wanted[0] || getKind() == GateKind::One)
     return success();
   operandGrads[0] =
-      GateGradOp::create(builder, getLoc(), getVal(), getWeights(), resultGrads[0], getKind(), ValueRange())
-          .getDval();
+      GateGradOp::create(builder, getLoc(), getVal(), getWeights(), resultGrads[0], getKind(), ValueRange()).getDval();
   return success();
 }
 

@@ -32,7 +32,7 @@ static std::pair<Value, IndexRange> rule(SelectGradOp op) {
   return {op.getIdx(), {-1, op.getPolicy().getNumExperts(op.getN())}};
 }
 static std::pair<Value, IndexRange> rule(RouteQueryGradOp op) {
-  return {op.getIdx(), {-1, countExperts(op.getPolicy(), dimOf(op.getKeys(), 2))}};
+  return {op.getIdx(), {-1, op.getPolicy().getNumExperts(dimOf(op.getKeys(), 2))}};
 }
 static std::pair<Value, IndexRange> rule(RouteKeyGradOp op) {
   return {op.getIdx(), {-1, op.getPolicy().getNumExperts(op.getN())}};

@@ -41,7 +41,19 @@ def Peer_GraphOpInterface : OpInterface<"GraphOpInterface"> {
       Elements of input `input` that one step through all loops reads, where that
       is not the input's slice: a gather of rows from a table. Benchmarks count bytes with it.
       }], "std::optional<int64_t>", "getGatheredElements", (ins "unsigned":$input), [{}],
-      [{ return std::nullopt; }]>
+      [{ return std::nullopt; }]>,
+    InterfaceMethod<[{
+      Whether its result is its input, element by element in row-major order, under another type: it costs nothing, and is
+      no kernel.
+      }], "bool", "isView", (ins), [{}], [{ return false; }]>,
+    InterfaceMethod<"Whether each element of its result depends on the same one of its inputs alone.",
+      "bool", "isElementwise", (ins), [{}], [{ return false; }]>,
+    InterfaceMethod<[{
+      Whether its results are too large to be kept for a whole batch: below the graph level it stands in a loop.
+      }], "bool", "hasLargeResults", (ins), [{}], [{ return false; }]>,
+    InterfaceMethod<[{
+      Whether what it computes on the way is larger than operands and results: it is tiled however small those are.
+      }], "bool", "hasLargeIntermediates", (ins), [{}], [{ return false; }]>
   ];
 }
 

@@ -54,9 +54,9 @@ static LogicalResult checkPolicy(Check &check, SelectPolicyAttrInterface policy,
   int64_t n = check['n'], halves = policy.getHalves();
   StringRef name = policy.getPolicyName();
   std::string fault = policy.reject(n);
-  if (failed(check.require(first + 2, !policy.isReserved(),
-                           "policy '" + name + "' is not supported; use " + listPolicyNames())) ||
-      failed(check.require(first, check['P'] == halves,
+  if (policy.isReserved())
+    return check.fail(first + 2, "policy '" + name + "' is not supported; use " + listPolicyNames());
+  if (failed(check.require(first, check['P'] == halves,
                            "policy " + name + " wants " + Twine(halves) + (halves == 1 ? " half" : " halves") +
                                ", got " + Twine(check['P']))) ||
       failed(check.require(first + 1, fault.empty(), fault)) ||
@@ -206,8 +206,7 @@ std::optional<int64_t> QuantizedMixOp::getGatheredElements(unsigned input) {
 
 PEER_INFER(MixGradOp) {
   Check check(loc, "mix_grad");
-  if (failed(checkMix(check, a)) ||
-      failed(check.shape(6, "dy", a.getDy(), "T D", Elements::F32)))
+  if (failed(checkMix(check, a)) || failed(check.shape(6, "dy", a.getDy(), "T D", Elements::F32)))
     return failure();
   Type f32 = Float32Type::get(context);
   return finishInference(check, a.getOperands(), a.getOuts(),

@@ -28,9 +28,9 @@ PEER_INFER(SelectGradOp) {
       failed(check.shape(1, "dval", a.getDval(), "T H K", Elements::F32)))
     return failure();
   SelectPolicyAttrInterface policy = a.getPolicy();
-  if (failed(check.require(2, !policy.isReserved(),
-                           "expected the policy " + listPolicyNames() + ", got " + policy.getPolicyName())) ||
-      failed(checkKeyCount(check, a.getN())))
+  if (policy.isReserved())
+    return check.fail(2, "expected the policy " + listPolicyNames() + ", got " + policy.getPolicyName());
+  if (failed(checkKeyCount(check, a.getN())))
     return failure();
   check.bind('P', policy.getHalves());
   check.bind('n', a.getN());

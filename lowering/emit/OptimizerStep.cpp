@@ -103,7 +103,8 @@ OptimizerStep peer::emitOptimizerStep(LoopBuilder &b, OptimizerAttrInterface opt
 }
 
 Values peer::emitUpdate(LoopBuilder &b, const OptimizerStep &step, Value param, Value grad, ValueRange states) {
-  Values updated = findEmitter(step.optimizer).step(b, step, param, b.mul(b.splat(step.scale, param.getType()), grad), states);
+  Values updated =
+      findEmitter(step.optimizer).step(b, step, param, b.mul(b.splat(step.scale, param.getType()), grad), states);
   // A choice for each value, not a branch around the pass: it costs nothing beside the memory, and no path can miss it.
   Value vetoed = b.cmp(CmpFPredicate::UNO, step.scale, step.scale);
   updated[0] = b.select(vetoed, param, updated[0]);

@@ -31,10 +31,13 @@ mlir::Value flatSlice(LoopBuilder &b, mlir::Value buffer, mlir::ValueRange at);
 /// Operands of an op that mixes.
 struct MixOperands {
   mlir::Value x, idx, weights, pool, scales, y; // scales: null where the pool holds the vectors themselves
-  std::optional<Activation> activation;            // none where rows are one vector
+  std::optional<Activation> activation;         // none where rows are one vector
   int64_t rowsPerExpert;
 
   MixOperands(MixLikeOpInterface op);
+  template <typename Op>
+    requires std::is_convertible_v<Op, MixLikeOpInterface>
+  MixOperands(Op op) : MixOperands(MixLikeOpInterface(op)) {}
 };
 
 //===----------------------------------------------------------------------===//

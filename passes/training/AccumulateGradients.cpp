@@ -140,7 +140,7 @@ LogicalResult Splitter::handRows(Member &member) {
   TokenRows walks = flow.of(mix.getIdx());
   if (walks.dim != 0)
     return mix->emitOpError() << "selects the same experts for all tokens: gradients of '" << member.name
-                             << "' cannot be accumulated row by row";
+                              << "' cannot be accumulated row by row";
   RowGradient &gradient = member.rows;
   auto hand = [&](Value value, StringRef what) { return handValue(value, walks.perToken, member.name + "." + what); };
   rows[member.name] = {mix.getNumExperts(), hand(gradient.idx, "idx"), hand(gradient.coef, "coef"),

@@ -97,13 +97,18 @@ LogicalResult StepBuilder::findRows(Group &group, Member &member) {
   };
   if (llvm::none_of(member.argument.getUses(), isPool))
     return success(); // no rows to tell apart: updated as a whole
-  auto rows = member.gradient.getDefiningOp<PoolGradOp>();
+  auto rows = member.gradient.getDefiningOp<RowGradOpInterface>();
   if (!rows)
     return request.emitOpError() << "cannot update '" << member.name << "' row by row, as group '" << group.name
                                  << "' asks: more than one op uses it; leave 'lazy' out, or give each layer a pool of "
                                     "its own";
-  member.rows = {rows.getIdx(),  rows.getOrder(), rows.getStarts(), rows.getCount(),
-                 rows.getCoef(), rows.getX(),     rows.getDy()};
+  member.rows = {rows.getIdxMutable().get(),
+                 rows.getOrder(),
+                 rows.getStarts(),
+                 rows.getCount(),
+                 rows.getCoef(),
+                 rows.getX(),
+                 rows.getDy()};
   member.gradient = {};
   rows.erase(); // nothing reads the dense form
   return success();

@@ -50,8 +50,7 @@ static void emitQuantizedMix(QuantizedMixOp op, LoopBuilder &host) { emitSelecte
 static const char *rejectMixGrad(MixGradOp op) {
   if (!isDense(op.getDweights(), 1))
     return "weight gradients of a token are not dense";
-  return rejectMixPass(op.getPool(), op.getIdx(), op.getWeights(),
-                       {op.getX(), op.getDy(), op.getDx(), op.getCoef()});
+  return rejectMixPass(op.getPool(), op.getIdx(), op.getWeights(), {op.getX(), op.getDy(), op.getDx(), op.getCoef()});
 }
 
 /// With a = first . x, u = second . x (or 1) and c = last . dy: coefficients w act'(a) u c, w act(a) c and w act(a) u; kept
