@@ -32,12 +32,14 @@ static std::string rejectCount(int64_t k, int64_t n) {
 Attribute TopKPolicyAttr::parse(AsmParser &parser, Type) { return parseCounted<TopKPolicyAttr>(parser); }
 void TopKPolicyAttr::print(AsmPrinter &printer) const { printer << "<" << getK() << ">"; }
 int64_t TopKPolicyAttr::getNumSelected(int64_t) const { return getK(); }
+bool TopKPolicyAttr::selectsLargest() const { return true; }
 std::string TopKPolicyAttr::reject(int64_t n) const { return rejectCount(getK(), n); }
 
 Attribute ProductTopKPolicyAttr::parse(AsmParser &parser, Type) { return parseCounted<ProductTopKPolicyAttr>(parser); }
 void ProductTopKPolicyAttr::print(AsmPrinter &printer) const { printer << "<" << getK() << ">"; }
 int64_t ProductTopKPolicyAttr::getHalves() const { return 2; }
 int64_t ProductTopKPolicyAttr::getNumSelected(int64_t) const { return getK(); }
+bool ProductTopKPolicyAttr::selectsLargest() const { return true; }
 std::string ProductTopKPolicyAttr::reject(int64_t n) const { return rejectCount(getK(), n); }
 
 //===----------------------------------------------------------------------===//

@@ -1,7 +1,8 @@
 //===- Policies.td - which experts a row of scores selects ---------------===//
 //
 // A new policy is a definition here, its answers in Policies.cpp, and an
-// emitter in lowering/plain/Select.cpp.
+// emitter in lowering/plain/Select.cpp. Fast emitters leave to that what they
+// do not know.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,14 +17,15 @@ class Peer_Policy<string name, string mnem, string usage, list<string> answers>
   let extraClassDeclaration = "static constexpr ::llvm::StringLiteral kUsage = \"" # usage # "\";";
 }
 
-def Peer_TopKPolicy : Peer_Policy<"TopK", "topk", "topk<k>", ["getNumSelected", "reject"]> {
+def Peer_TopKPolicy : Peer_Policy<"TopK", "topk", "topk<k>",
+    ["getNumSelected", "selectsLargest", "reject"]> {
   let summary = "the k largest scores, best first";
   let parameters = (ins "int64_t":$k);
   let hasCustomAssemblyFormat = 1;
 }
 
 def Peer_ProductTopKPolicy : Peer_Policy<"ProductTopK", "product_topk", "product_topk<k>",
-    ["getHalves", "getNumSelected", "reject"]> {
+    ["getHalves", "getNumSelected", "selectsLargest", "reject"]> {
   let summary = "the k largest sums of a score of either half, best first (PKM, arXiv 1907.05242)";
   let parameters = (ins "int64_t":$k);
   let hasCustomAssemblyFormat = 1;

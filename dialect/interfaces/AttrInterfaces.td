@@ -18,6 +18,9 @@ def Peer_SelectPolicyAttrInterface : AttrInterface<"SelectPolicyAttrInterface"> 
       "int64_t", "getHalves", (ins), [{}], [{ return 1; }]>,
     InterfaceMethod<"Experts that a head selects, or the most of them, given n keys per half.",
       "int64_t", "getNumSelected", (ins "int64_t":$n)>,
+    InterfaceMethod<[{
+      Whether it selects the largest scores, or sums of two where there are two halves, best first: what fast kernels do.
+      }], "bool", "selectsLargest", (ins), [{}], [{ return false; }]>,
     InterfaceMethod<"Whether it selects all experts, in order of their index: its results are copies.",
       "bool", "selectsAll", (ins), [{}], [{ return false; }]>,
     InterfaceMethod<"Whether a head may select fewer: an index of -1 is none.",

@@ -15,7 +15,7 @@ using namespace peer;
 
 #include "IndexRanges.cpp.inc"
 
-// One rule per op: which operand, and its range.
+// One rule per op that takes indices: which operand, and its range.
 static std::pair<Value, IndexRange> rule(EmbeddingOp op) { return {op.getTokens(), {0, dimOf(op.getTable(), 0)}}; }
 static std::pair<Value, IndexRange> rule(EmbeddingGradOp op) { return {op.getTokens(), {0, op.getRows()}}; }
 static std::pair<Value, IndexRange> rule(CrossEntropyOp op) { return {op.getTargets(), {0, dimOf(op.getLogits(), 1)}}; }
@@ -75,18 +75,25 @@ struct SelectedRange : InferIntRangeInterface::ExternalModel<SelectedRange<Op>, 
   }
 };
 
+template <typename Op>
+void attachTo(MLIRContext *context) {
+  if constexpr (requires(Op op) { rule(op); })
+    Op::template attachInterface<Model<Op>>(*context);
+  if constexpr (Op::template hasTrait<SelectionOpInterface::Trait>())
+    Op::template attachInterface<SelectedRange<Op>>(*context);
+}
+
 template <typename... Ops>
-void attach(MLIRContext *context) {
-  (Ops::template attachInterface<Model<Ops>>(*context), ...);
+void attachToEach(MLIRContext *context) {
+  (attachTo<Ops>(context), ...);
 }
 } // namespace
 
 void peer::attachIndexRanges(MLIRContext *context) {
-  attach<EmbeddingOp, EmbeddingGradOp, CrossEntropyOp, CrossEntropyGradOp, MixOp, QuantizedMixOp, MixGradOp, UsageOp,
-         SelectGradOp, RouteQueryGradOp, RouteKeyGradOp, SortPairsOp, PoolGradOp, RowUpdateOp, CachedAttentionOp>(
-      context);
-  SelectOp::attachInterface<SelectedRange<SelectOp>>(*context);
-  RouteOp::attachInterface<SelectedRange<RouteOp>>(*context);
+  attachToEach<
+#define GET_OP_LIST
+#include "PeerOps.cpp.inc"
+      >(context);
 }
 
 std::optional<IndexRange> peer::getIndexRange(OpOperand &operand) {

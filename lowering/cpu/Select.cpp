@@ -20,6 +20,8 @@ static constexpr int64_t kMostSelected = 64;
 const char *cpu::rejectSelect(SelectOp op) {
   if (op.getPolicy().selectsAll())
     return "'all' copies its row: plain loops do";
+  if (!op.getPolicy().selectsLargest())
+    return "the policy is left to plain loops";
   return op.getNumSelected() <= kMostSelected ? nullptr : "the sorted list would not fit in registers";
 }
 

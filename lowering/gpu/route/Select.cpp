@@ -13,6 +13,8 @@ static constexpr int64_t kFewestScores = 32;
 const char *device::rejectSelect(SelectOp op) {
   if (op.getPolicy().selectsAll())
     return nullptr;
+  if (!op.getPolicy().selectsLargest())
+    return "the policy is left to plain loops";
   return op.getNumSelected() <= kMostSelected ? nullptr : "the sorted list would not fit in registers";
 }
 
