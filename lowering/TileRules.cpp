@@ -39,15 +39,15 @@ static void dropSingleTiles(GraphOpInterface op, TileSizes &sizes) {
 
 TileSizeModel peer::createTileSizeModel(TileRules rules) {
   return [rules](Operation *op) -> std::optional<TileSizes> {
-    // A route is tiled whatever the size of what it reads and writes: the tile is what keeps its scores out of memory.
-    if (isSmall(op) && !isa<RouteOp>(op))
+    auto graph = dyn_cast<GraphOpInterface>(op);
+    // The tile is what keeps large intermediate values out of memory.
+    if (isSmall(op) && !(graph && graph.hasLargeIntermediates()))
       return std::nullopt;
     if (auto generic = dyn_cast<linalg::LinalgOp>(op)) {
       if (generic.getNumLoops() == 0)
         return std::nullopt;
       return tile({{"d0", rules.elementwise(generic)}});
     }
-    auto graph = dyn_cast<GraphOpInterface>(op);
     std::optional<TileSizes> sizes = graph ? rules.graphOp(op) : std::nullopt;
     if (!sizes)
       return std::nullopt;

@@ -28,7 +28,7 @@ struct ToDestinations : peer::impl::ToDestinationsBase<ToDestinations> {
     WalkResult walked = getOperation()->walk([&](GraphOpInterface op) -> WalkResult {
       if (!lacksDestinations(op))
         return WalkResult::advance();
-      if (isa<ReshapeOp>(op.getOperation()))
+      if (op.isView())
         return op.emitOpError("is a view and needs no destination; lower it to tensor.expand_shape before");
       lacking.push_back(op);
       return WalkResult::advance();

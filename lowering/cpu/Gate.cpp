@@ -43,7 +43,7 @@ static Value emitPointwise(LoopBuilder &b, GateKind kind, Value v) {
 }
 
 void cpu::emitGate(GateOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value val = op.getVal(), weights = op.getOuts()[0];
+  Value val = op.getVal(), weights = op.getWeights();
   nest(b, dims(b, val, 2), [&](ArrayRef<Value> row) {
     if (op.getKind() == GateKind::Softmax)
       return emitSoftmax(b, val, weights, row, options.width);
@@ -55,7 +55,7 @@ void cpu::emitGate(GateOp op, LoopBuilder &b, const VectorOptions &options) {
 }
 
 void cpu::emitGateGrad(GateGradOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value weights = op.getWeights(), dweights = op.getDweights(), dval = op.getOuts()[0];
+  Value weights = op.getWeights(), dweights = op.getDweights(), dval = op.getDval();
   nest(b, dims(b, dval, 2), [&](ArrayRef<Value> row) {
     Value size = b.dim(dval, 2), mean;
     auto load = [&](Value buffer, Value at, int64_t lanes) { return b.load(buffer, {row[0], row[1], at}, lanes); };

@@ -85,7 +85,7 @@ private:
         b.index(0), listed,
         [&](Value i) {
           Value scale =
-              b.mul(b.load(scales, {i}, width), emitActivation(b, op.activation, b.load(products[0], {i}, width)));
+              b.mul(b.load(scales, {i}, width), emitActivation(b, *op.activation, b.load(products[0], {i}, width)));
           if (vectors == 3)
             scale = b.mul(scale, b.load(products[1], {i}, width));
           b.store(scale, scales, {i});

@@ -12,7 +12,7 @@ using namespace peer;
 using namespace peer::cpu;
 
 const char *cpu::rejectMixGrad(MixGradOp op) {
-  for (Value buffer : {op.getIdx(), op.getWeights(), op.getOuts()[1], op.getOuts()[2]})
+  for (Value buffer : {op.getIdx(), op.getWeights(), op.getDweights(), op.getCoef()})
     if (!isDense(buffer, 1))
       return "indices, weights or coefficients of a token are not dense";
   return nullptr;
@@ -34,11 +34,11 @@ public:
   void emitToken(Value token) {
     x = b.slice(op.getX(), {token});
     dy = b.slice(op.getDy(), {token});
-    dx = b.slice(op.getOuts()[0], {token});
+    dx = b.slice(op.getDx(), {token});
     idx = flatSlice(b, op.getIdx(), {token});
     weights = flatSlice(b, op.getWeights(), {token});
-    dweights = flatSlice(b, op.getOuts()[1], {token});
-    coef = flatSlice(b, op.getOuts()[2], {token});
+    dweights = flatSlice(b, op.getDweights(), {token});
+    coef = flatSlice(b, op.getCoef(), {token});
     fillZero(b, dweights, width);
     if (!rows.isOneChunk() || vectors == 1)
       fillZero(b, dx, width);
@@ -90,8 +90,8 @@ private:
             keep(w, coefs[0]);
             return keep(c, partOfWeight);
           }
-          Value a = b.load(products[0], {i}, width), act = emitActivation(b, op.getActivation(), a);
-          Value da = b.mul(b.mul(w, emitActivationGrad(b, op.getActivation(), a)), c), value = act;
+          Value a = b.load(products[0], {i}, width), act = emitActivation(b, *op.getActivation(), a);
+          Value da = b.mul(b.mul(w, emitActivationGrad(b, *op.getActivation(), a)), c), value = act;
           if (vectors == 3) {
             Value u = b.load(products[1], {i}, width);
             keep(b.mul(b.mul(w, act), c), coefs[1]);

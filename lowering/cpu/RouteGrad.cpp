@@ -9,14 +9,14 @@ using namespace peer::cpu;
 using arith::CmpIPredicate;
 
 /// The key that an expert takes in half p.
-static Value keyOf(LoopBuilder &b, Value expert, int64_t p, SelectPolicy policy, int64_t n) {
-  if (policy != SelectPolicy::ProductTopK)
+static Value keyOf(LoopBuilder &b, Value expert, int64_t p, SelectPolicyAttrInterface policy, int64_t n) {
+  if (!policy.isGrid())
     return expert;
   return p == 0 ? b.div(expert, b.index(n)) : b.rem(expert, b.index(n));
 }
 
 void cpu::emitSelectGrad(SelectGradOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value idx = op.getIdx(), dlogits = op.getOuts()[0];
+  Value idx = op.getIdx(), dlogits = op.getDlogits();
   fillZero(b, dlogits, options.width);
   nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
     Value expert = b.load(idx, at);
@@ -30,7 +30,7 @@ void cpu::emitSelectGrad(SelectGradOp op, LoopBuilder &b, const VectorOptions &o
 }
 
 void cpu::emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value idx = op.getIdx(), keys = op.getKeys(), dquery = op.getOuts()[0];
+  Value idx = op.getIdx(), keys = op.getKeys(), dquery = op.getDquery();
   int64_t selected = b.staticDim(idx, 2), halves = b.staticDim(keys, 1), n = b.staticDim(keys, 2);
   // The selections of one head, without the empty ones.
   Value experts = b.stack({selected}, b.getIndexType()), scales = b.stack({selected}, b.getF32Type());
@@ -57,7 +57,7 @@ void cpu::emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b, const VectorOp
 }
 
 void cpu::emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value idx = op.getIdx(), query = op.getQuery(), dkeys = op.getOuts()[0];
+  Value idx = op.getIdx(), query = op.getQuery(), dkeys = op.getDkeys();
   fillZero(b, dkeys, options.width);
   auto addSelections = [&](Value t, Value h) {
     Value head = op.getShared() ? b.index(0) : h;

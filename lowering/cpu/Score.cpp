@@ -37,7 +37,7 @@ static Value keyMatrix(LoopBuilder &b, Value keys, Value h, Value p) {
 
 /// Keys or queries in bf16: no BLAS takes them, so dots of widened vectors.
 static void emitScoreDots(ScoreOp op, LoopBuilder &b, int64_t width) {
-  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getOuts()[0];
+  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getLogits();
   nest(b, dims(b, logits, 4), [&](ArrayRef<Value> at) {
     Value head = b.staticDim(keys, 0) == 1 ? b.index(0) : at[1];
     auto terms = [&](const Strip &s) -> SmallVector<std::pair<Value, Value>> {
@@ -49,7 +49,7 @@ static void emitScoreDots(ScoreOp op, LoopBuilder &b, int64_t width) {
 }
 
 void cpu::emitScoreOp(ScoreOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getOuts()[0];
+  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getLogits();
   if (!isF32(query) || !isF32(keys))
     return emitScoreDots(op, b, options.width);
   nest(b, {b.dim(query, 1), b.dim(query, 2)}, [&](ArrayRef<Value> hp) {
@@ -63,7 +63,7 @@ const char *cpu::rejectScoreQueryGrad(ScoreQueryGradOp op) {
 }
 
 void cpu::emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b, const VectorOptions &) {
-  Value dlogits = op.getDlogits(), dquery = op.getOuts()[0];
+  Value dlogits = op.getDlogits(), dquery = op.getDquery();
   nest(b, {b.dim(dlogits, 1), b.dim(dlogits, 2)}, [&](ArrayRef<Value> hp) {
     b.sgemm(headMatrix(b, dlogits, hp[0], hp[1]), false, keyMatrix(b, op.getKeys(), hp[0], hp[1]), false,
             headMatrix(b, dquery, hp[0], hp[1]));
@@ -75,7 +75,7 @@ const char *cpu::rejectScoreKeyGrad(ScoreKeyGradOp op) {
 }
 
 void cpu::emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value dlogits = op.getDlogits(), dkeys = op.getOuts()[0];
+  Value dlogits = op.getDlogits(), dkeys = op.getDkeys();
   // With shared keys every head adds to the same matrix.
   fillZero(b, dkeys, options.width);
   nest(b, {b.dim(dlogits, 1), b.dim(dlogits, 2)}, [&](ArrayRef<Value> hp) {

@@ -123,7 +123,7 @@ void Rotation::rotate(Value x, Value y, Value row) {
 } // namespace
 
 void nn::emit(LoopBuilder &b, RotaryOp op, int64_t width) {
-  Value x = op.getX(), y = op.getOuts()[0];
+  Value x = op.getX(), y = op.getY();
   Rotation rotation(b, x, op.getHeads(), op.getBase().convertToFloat(), width);
   // A tile holds whole sequences.
   Value context = b.index(op.getContextLength());
@@ -135,7 +135,7 @@ void nn::emit(LoopBuilder &b, RotaryOp op, int64_t width) {
 }
 
 void nn::emit(LoopBuilder &b, RotaryAtOp op, int64_t width) {
-  Value x = op.getX(), y = op.getOuts()[0];
+  Value x = op.getX(), y = op.getY();
   Rotation rotation(b, x, op.getHeads(), op.getBase().convertToFloat(), width);
   Value start = b.toIndex(b.load(op.getPosition(), {}));
   b.loop(b.dim(x, 0), [&](Value t) {

@@ -52,7 +52,7 @@ Value loops::keyOf(LoopBuilder &b, Value expert, unsigned p, unsigned halves, in
 }
 
 void loops::emitScoreOp(ScoreOp op, LoopBuilder &b) {
-  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getOuts()[0];
+  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getLogits();
   nest(b, dims(b, logits, 4), [&](ArrayRef<Value> at) {
     Value head = keyHead(b, keys, at[1]);
     Value score = sum(b, b.dim(query, 3), [&](Value c) {
@@ -80,7 +80,7 @@ static Value emitWeight(LoopBuilder &b, GateKind kind, Value v, Value highest, V
 }
 
 void loops::emitGate(GateOp op, LoopBuilder &b) {
-  Value val = op.getVal(), weights = op.getOuts()[0];
+  Value val = op.getVal(), weights = op.getWeights();
   Value lowest = b.f32(-std::numeric_limits<double>::infinity()), zero = b.f32(0);
   nest(b, dims(b, val, 2), [&](ArrayRef<Value> row) {
     Value selected = b.dim(val, 2), highest, total;

@@ -35,7 +35,7 @@ static void emitSelected(const MixOperands &op, LoopBuilder &b) {
       b.loop(rows, [&](Value j) {
         Value row = b.add(firstRow, j), scale = b.load(op.weights, at);
         if (vectors > 1)
-          scale = b.mul(scale, emitActivation(b, op.activation, scaled(dot(b, pool, row, 0, x, token), row, 0)));
+          scale = b.mul(scale, emitActivation(b, *op.activation, scaled(dot(b, pool, row, 0, x, token), row, 0)));
         if (vectors > 2)
           scale = b.mul(scale, scaled(dot(b, pool, row, 1, x, token), row, 1));
         addRow(b, scaled(scale, row, vectors - 1), pool, row, vectors - 1, y, token);
@@ -49,7 +49,7 @@ void loops::emitQuantizedMix(QuantizedMixOp op, LoopBuilder &b) { emitSelected(o
 
 /// One row's part of the gradient: coefficients stored, dx added to; the row's term of dweights is returned.
 static Value emitRowGradient(LoopBuilder &b, MixGradOp op, ArrayRef<Value> at, Value row, Value j) {
-  Value x = op.getX(), pool = op.getPool(), dy = op.getDy(), dx = op.getOuts()[0], coef = op.getOuts()[2];
+  Value x = op.getX(), pool = op.getPool(), dy = op.getDy(), dx = op.getDx(), coef = op.getCoef();
   Value token = at[0], weight = b.load(op.getWeights(), at);
   int64_t vectors = b.staticDim(pool, 1);
   auto storeCoef = [&](Value value, int64_t f) { b.store(value, coef, {at[0], at[1], at[2], j, b.index(f)}); };
@@ -59,8 +59,8 @@ static Value emitRowGradient(LoopBuilder &b, MixGradOp op, ArrayRef<Value> at, V
     return c;
   }
   Value a = dot(b, pool, row, 0, x, token);
-  Value act = emitActivation(b, op.getActivation(), a);
-  Value da = b.mul(b.mul(weight, emitActivationGrad(b, op.getActivation(), a)), c);
+  Value act = emitActivation(b, *op.getActivation(), a);
+  Value da = b.mul(b.mul(weight, emitActivationGrad(b, *op.getActivation(), a)), c);
   Value up = vectors == 3 ? dot(b, pool, row, 1, x, token) : b.f32(1);
   Value value = b.mul(act, up);
   storeCoef(b.mul(da, up), 0);
@@ -75,9 +75,9 @@ static Value emitRowGradient(LoopBuilder &b, MixGradOp op, ArrayRef<Value> at, V
 }
 
 void loops::emitMixGrad(MixGradOp op, LoopBuilder &b) {
-  Value idx = op.getIdx(), dweights = op.getOuts()[1];
-  fillZero(b, op.getOuts()[0]);
-  fillZero(b, op.getOuts()[2]);
+  Value idx = op.getIdx(), dweights = op.getDweights();
+  fillZero(b, op.getDx());
+  fillZero(b, op.getCoef());
   Value rows = b.index(op.getRowsPerExpert());
   nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
     Value expert = b.load(idx, at);

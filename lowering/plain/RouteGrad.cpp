@@ -8,12 +8,10 @@ using namespace peer::loops;
 using arith::CmpFPredicate;
 using arith::CmpIPredicate;
 
-static unsigned halvesOf(SelectPolicy policy) { return policy == SelectPolicy::ProductTopK ? 2 : 1; }
-
 /// For each selection of each head and half: body(t, h, p, key, dval), in the order of t, h, k.
-static void forEachSelection(LoopBuilder &b, Value idx, Value dval, SelectPolicy policy, int64_t n,
+static void forEachSelection(LoopBuilder &b, Value idx, Value dval, SelectPolicyAttrInterface policy, int64_t n,
                              llvm::function_ref<void(Value t, Value h, Value p, Value key, Value gradient)> body) {
-  unsigned halves = halvesOf(policy);
+  unsigned halves = policy.getHalves();
   nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
     Value expert = b.load(idx, at);
     b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {
@@ -25,7 +23,7 @@ static void forEachSelection(LoopBuilder &b, Value idx, Value dval, SelectPolicy
 }
 
 void loops::emitSelectGrad(SelectGradOp op, LoopBuilder &b) {
-  Value dlogits = op.getOuts()[0];
+  Value dlogits = op.getDlogits();
   fillZero(b, dlogits);
   forEachSelection(b, op.getIdx(), op.getDval(), op.getPolicy(), op.getN(),
                    [&](Value t, Value h, Value p, Value key, Value gradient) {
@@ -34,7 +32,7 @@ void loops::emitSelectGrad(SelectGradOp op, LoopBuilder &b) {
 }
 
 void loops::emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b) {
-  Value dlogits = op.getDlogits(), keys = op.getKeys(), dquery = op.getOuts()[0];
+  Value dlogits = op.getDlogits(), keys = op.getKeys(), dquery = op.getDquery();
   nest(b, dims(b, dquery, 4), [&](ArrayRef<Value> at) {
     Value head = keyHead(b, keys, at[1]);
     Value total = sum(b, b.dim(keys, 2), [&](Value j) {
@@ -45,7 +43,7 @@ void loops::emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b) {
 }
 
 void loops::emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b) {
-  Value dlogits = op.getDlogits(), query = op.getQuery(), dkeys = op.getOuts()[0];
+  Value dlogits = op.getDlogits(), query = op.getQuery(), dkeys = op.getDkeys();
   nest(b, dims(b, dkeys, 4), [&](ArrayRef<Value> at) {
     auto overTokens = [&](Value head) {
       return sum(b, b.dim(dlogits, 0), [&](Value t) {
@@ -58,7 +56,7 @@ void loops::emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b) {
 }
 
 void loops::emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b) {
-  Value keys = op.getKeys(), dquery = op.getOuts()[0];
+  Value keys = op.getKeys(), dquery = op.getDquery();
   fillZero(b, dquery);
   forEachSelection(b, op.getIdx(), op.getDval(), op.getPolicy(), b.staticDim(keys, 2),
                    [&](Value t, Value h, Value p, Value key, Value gradient) {
@@ -71,7 +69,7 @@ void loops::emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b) {
 }
 
 void loops::emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b) {
-  Value query = op.getQuery(), dkeys = op.getOuts()[0];
+  Value query = op.getQuery(), dkeys = op.getDkeys();
   fillZero(b, dkeys);
   forEachSelection(b, op.getIdx(), op.getDval(), op.getPolicy(), op.getN(),
                    [&](Value t, Value h, Value p, Value key, Value gradient) {
@@ -84,7 +82,7 @@ void loops::emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b) {
 }
 
 void loops::emitGateGrad(GateGradOp op, LoopBuilder &b) {
-  Value weights = op.getWeights(), dweights = op.getDweights(), dval = op.getOuts()[0];
+  Value weights = op.getWeights(), dweights = op.getDweights(), dval = op.getDval();
   Value zero = b.f32(0), one = b.f32(1);
   nest(b, dims(b, dval, 2), [&](ArrayRef<Value> row) {
     Value selected = b.dim(dval, 2), mean;

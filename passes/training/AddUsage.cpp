@@ -23,8 +23,7 @@ struct Histogram {
 };
 
 /// The histogram of a mix's pool, added to the function on first use.
-template <typename Mix>
-Histogram &findHistogram(func::FuncOp function, Mix mix, ParameterAttr pool,
+Histogram &findHistogram(func::FuncOp function, MixLikeOpInterface mix, ParameterAttr pool,
                          llvm::MapVector<Value, Histogram> &histograms) {
   auto [it, isNew] = histograms.try_emplace(mix.getPool());
   if (!isNew)
@@ -33,7 +32,7 @@ Histogram &findHistogram(func::FuncOp function, Mix mix, ParameterAttr pool,
   SmallVector<NamedAttribute> attributes = {builder.getNamedAttr(attrs::kName, pool.getName()),
                                             builder.getNamedAttr(attrs::kRole, builder.getStringAttr(role::kUsage))};
   // The picture of a product-key layer is its grid of key pairs.
-  auto selection = mix.getIdx().template getDefiningOp<SelectionOpInterface>();
+  auto selection = mix.getIdx().getDefiningOp<SelectionOpInterface>();
   if (selection && selection.isGrid()) {
     int64_t side = selection.getNumKeys();
     attributes.push_back(builder.getNamedAttr(attrs::kGrid, builder.getI64ArrayAttr({side, side})));
@@ -45,8 +44,7 @@ Histogram &findHistogram(func::FuncOp function, Mix mix, ParameterAttr pool,
   return it->second;
 }
 
-template <typename Mix>
-void countSelected(func::FuncOp function, Mix mix, llvm::MapVector<Value, Histogram> &histograms) {
+void countSelected(func::FuncOp function, MixLikeOpInterface mix, llvm::MapVector<Value, Histogram> &histograms) {
   auto pool = dyn_cast<BlockArgument>(mix.getPool());
   ParameterAttr parameter = pool ? getParameter(function, pool.getArgNumber()) : ParameterAttr();
   if (mix.getNumExperts() <= 1 || !parameter)
@@ -55,16 +53,16 @@ void countSelected(func::FuncOp function, Mix mix, llvm::MapVector<Value, Histog
   OpBuilder builder(mix->getContext());
   builder.setInsertionPointAfter(mix);
   histogram.mass =
-      UsageOp::create(builder, mix.getLoc(), mix.getIdx(), mix.getWeights(), histogram.mass, ValueRange()).getResult(0);
+      UsageOp::create(builder, mix.getLoc(), mix.getIdx(), mix.getWeights(), histogram.mass, ValueRange()).getTotal();
 }
 
 void addUsage(func::FuncOp function) {
   llvm::MapVector<Value, Histogram> histograms;
   for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
-    if (auto mix = dyn_cast<MixOp>(op))
+    // A gradient mixes again what was counted.
+    auto mix = dyn_cast<MixLikeOpInterface>(op);
+    if (mix && isa<DifferentiableOpInterface>(op))
       countSelected(function, mix, histograms);
-    else if (auto quantized = dyn_cast<QuantizedMixOp>(op))
-      countSelected(function, quantized, histograms);
   }
 
   Builder builder(function);

@@ -5,11 +5,11 @@
 // CHECK-LABEL: func.func @loss(
 // CHECK-SAME:    %[[MASS:[a-z0-9]+]]: tensor<16xf64> {bufferization.writable = true, peer.grid = [4, 4], peer.name = "experts", peer.role = "usage"})
 // CHECK-SAME:    -> (tensor<?x8xf32>, tensor<16xf64> {peer.name = "experts", peer.updates = 4 : i64})
-// CHECK:         %[[S:.*]]:2 = peer.select
+// CHECK:         %[[S0:.*]], %[[S1:.*]] = peer.select
 // CHECK:         %[[Y:.*]] = peer.mix
-// CHECK-NEXT:    %[[M1:.*]] = peer.usage %[[S]]#0, %[[S]]#1, %[[MASS]]
+// CHECK-NEXT:    %[[M1:.*]] = peer.usage %[[S0]], %[[S1]], %[[MASS]]
 // CHECK-NEXT:    peer.mix %[[Y]]
-// CHECK-NEXT:    %[[M2:.*]] = peer.usage %[[S]]#0, %[[S]]#1, %[[M1]]
+// CHECK-NEXT:    %[[M2:.*]] = peer.usage %[[S0]], %[[S1]], %[[M1]]
 // CHECK-NOT:     peer.usage
 // CHECK:         return %{{.*}}, %[[M2]]
 func.func @loss(%x: tensor<?x8xf32>, %logits: tensor<?x1x2x4xf32>,

@@ -34,7 +34,7 @@ static void emitSelected(const MixOperands &op, LoopBuilder &host) {
   pass.coefficients = [&](BlockBuilder &b, ArrayRef<Value> dots, Value weight) {
     Value scale = weight;
     if (vectors > 1)
-      scale = b.mul(scale, emitActivation(b, op.activation, dots[0]));
+      scale = b.mul(scale, emitActivation(b, *op.activation, dots[0]));
     if (vectors > 2)
       scale = b.mul(scale, dots[1]);
     MixPass::Coefficients result{Values(vectors), {}};
@@ -48,10 +48,9 @@ static void emitMix(MixOp op, LoopBuilder &host) { emitSelected(op, host); }
 static void emitQuantizedMix(QuantizedMixOp op, LoopBuilder &host) { emitSelected(op, host); }
 
 static const char *rejectMixGrad(MixGradOp op) {
-  if (!isDense(op.getOuts()[1], 1))
+  if (!isDense(op.getDweights(), 1))
     return "weight gradients of a token are not dense";
-  return rejectMixPass(op.getPool(), op.getIdx(), op.getWeights(),
-                       {op.getX(), op.getDy(), op.getOuts()[0], op.getOuts()[2]});
+  return rejectMixPass(op.getPool(), op.getIdx(), op.getWeights(), {op.getX(), op.getDy(), op.getDx(), op.getCoef()});
 }
 
 /// With a = first . x, u = second . x (or 1) and c = last . dy: coefficients w act'(a) u c, w act(a) c and w act(a) u; kept
@@ -64,8 +63,8 @@ static MixPass::Coefficients emitCoefficients(BlockBuilder &b, MixGradOp op, Arr
     result.kept = {weight, c};
     return result;
   }
-  Value a = dots[0], act = emitActivation(b, op.getActivation(), a), value = act;
-  Value da = b.mul(b.mul(weight, emitActivationGrad(b, op.getActivation(), a)), c);
+  Value a = dots[0], act = emitActivation(b, *op.getActivation(), a), value = act;
+  Value da = b.mul(b.mul(weight, emitActivationGrad(b, *op.getActivation(), a)), c);
   if (vectors == 3) {
     result.scales[1] = b.mul(b.mul(weight, act), c);
     da = b.mul(da, dots[1]);
@@ -97,14 +96,14 @@ static void sumParts(LoopBuilder &host, Value parts, Value dweights, int64_t row
 }
 
 static void emitMixGrad(MixGradOp op, LoopBuilder &host) {
-  Value dweights = op.getOuts()[1], coef = op.getOuts()[2], parts;
+  Value dweights = op.getDweights(), coef = op.getCoef(), parts;
   int64_t vectors = host.staticDim(op.getPool(), 1), rows = op.getRowsPerExpert();
   MixPass pass{op.getPool(), op.getIdx(), op.getWeights(), rows};
   pass.factors.assign(vectors, op.getX());
   pass.factors.back() = op.getDy();
   pass.added.assign(vectors, true);
   pass.added.back() = false;
-  pass.sum = op.getOuts()[0];
+  pass.sum = op.getDx();
   pass.coefficients = [&](BlockBuilder &b, ArrayRef<Value> dots, Value weight) {
     return emitCoefficients(b, op, dots, weight);
   };

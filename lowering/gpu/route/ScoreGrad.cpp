@@ -35,17 +35,17 @@ static Value elementsOf(LoopBuilder &b, Value buffer, int64_t from = 0) {
 }
 
 /// The key of a half that an expert stands for.
-static Value emitKey(LoopBuilder &b, SelectPolicy policy, int64_t n, Value expert, int64_t half) {
-  if (policy != SelectPolicy::ProductTopK)
+static Value emitKey(LoopBuilder &b, SelectPolicyAttrInterface policy, int64_t n, Value expert, int64_t half) {
+  if (!policy.isGrid())
     return expert;
   return half == 0 ? Value(arith::DivUIOp::create(b, expert, b.i32(n))) : b.rem(expert, b.i32(n));
 }
 
 /// Zeros, then each selected entry once: by the first selection that takes part in it, for all that do.
 static void emitSelectGrad(SelectGradOp op, BlockBuilder &b) {
-  Value idx = op.getIdx(), dval = op.getDval(), dlogits = op.getOuts()[0], zero = b.f32(0);
-  SelectPolicy policy = op.getPolicy();
-  int64_t halves = halvesOf(policy), n = op.getN();
+  Value idx = op.getIdx(), dval = op.getDval(), dlogits = op.getDlogits(), zero = b.f32(0);
+  SelectPolicyAttrInterface policy = op.getPolicy();
+  int64_t halves = policy.getHalves(), n = op.getN();
   b.forThreads(elementsOf(b, dlogits), [&](Value flat) { b.store(zero, dlogits, positionOf(b, flat, dlogits)); });
   b.barrier();
   Value heads = b.dim(idx, 1), selected = b.dim(idx, 2);
@@ -78,7 +78,7 @@ static Value keyHead(LoopBuilder &b, Value keys, Value head) { return b.staticDi
 
 /// A thread per element of dquery: neighbours read neighbouring elements of a key.
 static void emitScoreQueryGrad(ScoreQueryGradOp op, BlockBuilder &b) {
-  Value dlogits = op.getDlogits(), keys = op.getKeys(), dquery = op.getOuts()[0];
+  Value dlogits = op.getDlogits(), keys = op.getKeys(), dquery = op.getDquery();
   b.forThreads(elementsOf(b, dquery), [&](Value flat) {
     Values at = positionOf(b, flat, dquery);
     Value head = keyHead(b, keys, at[1]);
@@ -92,7 +92,7 @@ static void emitScoreQueryGrad(ScoreQueryGradOp op, BlockBuilder &b) {
 
 /// A block for 32 neighbouring elements of dkeys: each warp sums its part of the tokens, then the parts are added in order.
 static void emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &host) {
-  Value dlogits = op.getDlogits(), query = op.getQuery(), dkeys = op.getOuts()[0];
+  Value dlogits = op.getDlogits(), query = op.getQuery(), dkeys = op.getDkeys();
   Value elements = elementsOf(host, dkeys);
   Value blocks = host.div(host.add(elements, host.index(kWarpSize - 1)), host.index(kWarpSize));
   emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {
