@@ -1,6 +1,7 @@
 // Events, and streams that wait for them.
 #include "FakeDriver.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace peer::runtime::cuda::fake {
@@ -22,8 +23,11 @@ Code cuStreamWaitEvent(Stream stream, Event event, unsigned flags) {
       return self.explain(kCaptureIsolation, "a captured stream waits for one that is not, or the other way");
     if (!(*before)->recorded)
       return kSuccess;
-    return self.enqueue(stream,
-                        {[&self, waited = *before]() -> Code { return waited->done ? self.sticky : self.drainAll(); }});
+    // For what was recorded by now, whatever the event is used for later.
+    return self.enqueue(stream, {.run = [] { return kSuccess; },
+                                 .ready = [waited = *before, upTo = (*before)->records]() -> bool {
+                                   return waited->finished >= upTo;
+                                 }});
   });
 }
 
@@ -56,7 +60,8 @@ Code cuEventRecord(Event event, Stream stream) {
     recorded->recorded = true;
     recorded->captured = on->captured != nullptr;
     recorded->done = false;
-    return self.enqueue(stream, {[recorded]() -> Code {
+    return self.enqueue(stream, {[recorded, number = ++recorded->records]() -> Code {
+                          recorded->finished = std::max(recorded->finished, number);
                           recorded->done = true;
                           recorded->seconds = now();
                           return kSuccess;

@@ -39,13 +39,24 @@ Code Driver::enqueue(Stream handle, Operation operation) {
   return kSuccess;
 }
 
-Code Driver::drain(FakeStream &stream) {
-  // One that waits for another stream runs that first, and maybe more of this one.
-  while (!stream.waiting.empty()) {
+bool Driver::advance(FakeStream &stream) {
+  bool any = false;
+  while (!stream.waiting.empty() && (!stream.waiting.front().ready || stream.waiting.front().ready())) {
     Operation operation = std::move(stream.waiting.front());
     stream.waiting.erase(stream.waiting.begin());
     if (sticky == kSuccess)
       sticky = operation.run();
+    any = true;
+  }
+  return any;
+}
+
+Code Driver::drain(FakeStream &stream) {
+  for (bool moves = true; moves && !stream.waiting.empty();) {
+    moves = advance(stream);
+    for (auto &[handle, other] : streams)
+      if (!stream.waiting.empty() && other.get() != &stream)
+        moves |= advance(*other);
   }
   return sticky;
 }
