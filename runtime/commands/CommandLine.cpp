@@ -50,10 +50,10 @@ std::string sentenceOf(const CLI::ParseError &error) {
   return text + " (see --help)";
 }
 
-/// What was printed may wait in a buffer for a disk that is full. Whoever closed standard output wants nothing from it.
+/// What was printed may wait in a buffer for a disk that is full. Whoever closed standard output, or a pipe, wants nothing from it.
 int finish(int code) {
   errno = 0;
-  bool lost = (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && errno != EBADF;
+  bool lost = (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && errno != EBADF && errno != EPIPE;
   return lost ? fail(concat("cannot write to standard output", errno ? ": " : "", errno ? std::strerror(errno) : ""))
               : code;
 }
