@@ -30,8 +30,8 @@ std::string peer::didYouMean(StringRef given, ArrayRef<StringRef> known) {
   return nearest.empty() ? "" : ("; did you mean '" + nearest + "'?").str();
 }
 
-std::string peer::listNames(ArrayRef<StringRef> names) {
+std::string peer::listNames(ArrayRef<StringRef> names, StringRef last) {
   if (names.size() < 2)
     return names.empty() ? "" : names.front().str();
-  return join(names.drop_back(), ", ") + " and " + names.back().str();
+  return (join(names.drop_back(), ", ") + " " + last + " " + names.back()).str();
 }

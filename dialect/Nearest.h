@@ -16,8 +16,8 @@ llvm::StringRef findNearest(llvm::StringRef given, llvm::ArrayRef<llvm::StringRe
 /// What a message about the unknown name `given` ends with: "; did you mean 'NAME'?", or nothing.
 std::string didYouMean(llvm::StringRef given, llvm::ArrayRef<llvm::StringRef> known);
 
-/// Names separated by commas, the last by `and`: "a, b and c".
-std::string listNames(llvm::ArrayRef<llvm::StringRef> names);
+/// Names separated by commas, but the last: "a, b and c".
+std::string listNames(llvm::ArrayRef<llvm::StringRef> names, llvm::StringRef last = "and");
 
 } // namespace peer
 

@@ -19,6 +19,8 @@
 #include "PeerDialect.h.inc"
 #include "PeerEnums.h.inc"
 
+#include "PeerAttrInterfaces.h.inc"
+
 #define GET_ATTRDEF_CLASSES
 #include "PeerAttrs.h.inc"
 

@@ -2,8 +2,11 @@
 
 #include "dialect/PeerOps.h"
 #include "dialect/Nearest.h"
+#include "dialect/Policies.h"
 
 #include "mlir/IR/Builders.h"
+
+#include <cstring>
 
 using namespace mlir;
 using namespace peer;
@@ -18,52 +21,13 @@ void printInitAttrBody(AsmPrinter &printer, InitAttr init);
 // Custom pieces of the syntax
 //===----------------------------------------------------------------------===//
 
-/// `topk<16>`, `product_topk<16>`, `all`, which takes no count: it would be lost in print.
-static ParseResult parsePolicy(OpAsmParser &parser, SelectPolicyAttr &policy, IntegerAttr &k) {
-  static constexpr StringLiteral kKnown = "topk<k>, product_topk<k> and all";
-  StringRef keyword;
-  SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseOptionalKeyword(&keyword))
-    return parser.emitError(loc, "expected a policy; known are ") << kKnown;
-  std::optional<SelectPolicy> kind = symbolizeSelectPolicy(keyword);
-  if (!kind)
-    return parser.emitError(loc, "unknown policy '")
-           << keyword << "'; known are " << kKnown << didYouMean(keyword, {"topk", "product_topk", "all"});
-  policy = SelectPolicyAttr::get(parser.getContext(), *kind);
-  int64_t count = 0;
-  if (*kind == SelectPolicy::TopK || *kind == SelectPolicy::ProductTopK) {
-    if (parser.parseOptionalLess())
-      return parser.emitError(parser.getCurrentLocation(), "expected how many experts each head selects, as in '")
-             << keyword << "<16>'";
-    if (parser.parseInteger(count) || parser.parseGreater())
-      return failure();
-  } else if (*kind != SelectPolicy::All && succeeded(parser.parseOptionalLess()) &&
-             (parser.parseInteger(count) || parser.parseGreater())) {
-    return failure(); // reserved policies, which the verifier refuses
-  }
-  k = parser.getBuilder().getI64IntegerAttr(count);
-  return success();
-}
-
-static void printPolicy(OpAsmPrinter &printer, Operation *, SelectPolicyAttr policy, IntegerAttr k) {
-  printer << stringifySelectPolicy(policy.getValue());
-  if (policy.getValue() != SelectPolicy::All)
-    printer << "<" << k.getInt() << ">";
-}
-
 /// What a keyword says, and the keywords that say it; reserved ones, which the verifier refuses, are left out.
 struct Keywords {
   StringRef noun;
   SmallVector<StringRef> known;
-  StringRef hint = "";
 };
-static Keywords getKeywords(SelectPolicyAttr) { return {"a policy", {"topk", "product_topk", "all"}}; }
 static Keywords getKeywords(GateKindAttr) { return {"a gate", {"softmax", "sigmoid", "relu", "one"}}; }
-static Keywords getKeywords(ActivationAttr) {
-  return {"an activation",
-          {"gelu", "silu", "relu"},
-          "; where the rows of a pool are one vector (F = 1) it means nothing, and any of them may stand"};
-}
+static Keywords getKeywords(ActivationAttr) { return {"an activation", {"gelu", "silu", "relu"}}; }
 
 /// A kind by its bare name. The default syntax of enum attributes would print two spaces, and answer an unknown name with
 /// two errors.
@@ -74,8 +38,7 @@ static ParseResult parseKeyword(OpAsmParser &parser, EnumAttr &attribute) {
   SMLoc loc = parser.getCurrentLocation();
   Keywords keywords = getKeywords(EnumAttr());
   if (parser.parseOptionalKeyword(&keyword))
-    return parser.emitError(loc, "expected ")
-           << keywords.noun << "; known are " << listNames(keywords.known) << keywords.hint;
+    return parser.emitError(loc, "expected ") << keywords.noun << "; known are " << listNames(keywords.known);
   std::optional<Enum> value = symbolizeEnum<Enum>(keyword);
   if (!value)
     return parser.emitError(loc, "unknown keyword '")
@@ -90,6 +53,19 @@ static ParseResult parseKeyword(OpAsmParser &parser, EnumAttr &attribute) {
 template <typename EnumAttr>
 static void printKeyword(OpAsmPrinter &printer, Operation *, EnumAttr attribute) {
   printer << stringifyEnum(attribute.getValue());
+}
+
+/// An activation, or none: the verifier knows which pools do without. What begins with a letter here is one, but for `outs`.
+static ParseResult parseOptionalKeyword(OpAsmParser &parser, ActivationAttr &attribute) {
+  const char *next = parser.getCurrentLocation().getPointer();
+  if (!llvm::isAlpha(*next) || std::strncmp(next, "outs", 4) == 0)
+    return success();
+  return parseKeyword(parser, attribute);
+}
+
+static void printOptionalKeyword(OpAsmPrinter &printer, Operation *op, ActivationAttr attribute) {
+  if (attribute)
+    printKeyword(printer, op, attribute);
 }
 
 static ParseResult parseInit(OpAsmParser &parser, InitAttr &init) {

@@ -41,9 +41,9 @@ func.func private @memory_block(%x0: !act) -> !act {
   // 128 keys for each half of a query number 128 * 128 values; each head takes 16.
   %c  = peer.param "ffw.keys" normal(0.1) : !keys         %s  = peer.score %q, %c : tensor<?x4x2x32xf32>, !keys
   %i, %v = peer.select %s product_topk<16> : tensor<?x4x2x128xf32>   %w = peer.gate %v softmax : tensor<?x4x16xf32>
-  // Rows of one vector have no activation: the word stands there for the other forms of a pool.
+  // Rows of one vector have no activation.
   %p  = peer.param "ffw.values" normal(0.1) group("values") : !values
-  %o  = peer.mix %n, %i, %w, %p gelu : !act, tensor<?x4x16xi32>, tensor<?x4x16xf32>, !values
+  %o  = peer.mix %n, %i, %w, %p : !act, tensor<?x4x16xi32>, tensor<?x4x16xf32>, !values
   %y  = arith.addf %x, %o : !act
   return %y : !act
 }

@@ -22,12 +22,12 @@ static void decompose(RouteOp route, IRRewriter &rewriter, const char *reason) {
   Location loc = route.getLoc();
   rewriter.setInsertionPoint(route);
   auto score = ScoreOp::create(rewriter, loc, route.getQuery(), route.getKeys(), ValueRange());
-  auto select = SelectOp::create(rewriter, loc, score.getResult(0), route.getPolicy(), route.getK(), ValueRange());
-  SmallVector<Value> results{select.getResult(0)};
+  auto select = SelectOp::create(rewriter, loc, score.getLogits(), route.getPolicy(), ValueRange());
+  SmallVector<Value> results{select.getIdx()};
   if (std::optional<GateKind> gate = route.getGate())
-    results.push_back(GateOp::create(rewriter, loc, select.getResult(1), *gate, ValueRange()).getResult(0));
+    results.push_back(GateOp::create(rewriter, loc, select.getVal(), *gate, ValueRange()).getWeights());
   if (route.getKeepVal())
-    results.push_back(select.getResult(1));
+    results.push_back(select.getVal());
   rewriter.replaceOp(route, results);
 }
 

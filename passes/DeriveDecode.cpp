@@ -16,11 +16,11 @@ namespace peer {
 
 namespace {
 
-/// A cached pair of keys and values: the arguments and what replaces them.
+/// What an op keeps of earlier tokens: the argument and what replaces it.
 struct Cache {
-  BlockArgument keys, values;
+  BlockArgument argument;
   std::string name;
-  Value newKeys, newValues;
+  Value updated;
 };
 
 /// Copies a forward function into an entry that continues a sequence.
@@ -35,7 +35,8 @@ public:
 private:
   void addArguments(EntryBuilder &entry);
   InFlightDiagnostic refuse(Operation *op, const Twine &why);
-  LogicalResult checkContext(Operation *op, int64_t context);
+  LogicalResult checkContext(SequenceOpInterface op);
+  LogicalResult continueSequence(OpBuilder &builder, SequenceOpInterface op);
   LogicalResult copyOp(EntryBuilder &entry, Operation *op);
   LogicalResult retype(EntryBuilder &entry, Operation *op);
 
@@ -48,7 +49,7 @@ private:
   Value position;
   SmallVector<Cache> caches;
   unsigned nextCache = 0;
-  /// The first op that counts positions, and the context it counts them in.
+  /// The first op on sequences, and the context it counts positions in.
   Operation *contextOf = nullptr;
   int64_t contextLength = 0;
 };
@@ -72,15 +73,17 @@ void DecodeBuilder::addArguments(EntryBuilder &entry) {
       entry.addArgument(RankedTensorType::get({}, builder.getI32Type()), loc, format::name::kPosition, role::kScalar);
   for (unsigned i = 1; i < forward.getNumArguments(); ++i)
     mapping.map(body.getArgument(i), entry.addArgumentLike(forward, i));
-  for (AttentionOp attention : body.getOps<AttentionOp>()) {
-    if (!flow.dependsOnTokens(attention))
+  unsigned number = 0; // of ops with caches
+  for (SequenceOpInterface op : body.getOps<SequenceOpInterface>()) {
+    auto wanted = op.getCaches();
+    if (wanted.empty() || !flow.dependsOnTokens(op))
       continue;
-    int64_t width = cast<ShapedType>(attention.getKey().getType()).getDimSize(1);
-    auto type = RankedTensorType::get({int64_t(attention.getContextLength()), width}, builder.getF32Type());
-    std::string name = prefix + "cache." + std::to_string(caches.size());
-    BlockArgument keys = entry.addArgument(type, attention.getLoc(), name + ".key", role::kState);
-    BlockArgument values = entry.addArgument(type, attention.getLoc(), name + ".value", role::kState);
-    caches.push_back({keys, values, name, keys, values});
+    std::string first = prefix + "cache." + std::to_string(number++) + ".";
+    for (auto [what, type] : wanted) {
+      std::string name = first + what.str();
+      BlockArgument argument = entry.addArgument(type, op.getLoc(), name, role::kState);
+      caches.push_back({argument, name, argument});
+    }
   }
 }
 
@@ -92,7 +95,8 @@ InFlightDiagnostic DecodeBuilder::refuse(Operation *op, const Twine &why) {
 }
 
 /// In the forward function, positions begin again with each context; a decoded sequence has one position.
-LogicalResult DecodeBuilder::checkContext(Operation *op, int64_t context) {
+LogicalResult DecodeBuilder::checkContext(SequenceOpInterface op) {
+  int64_t context = op.getContextLength();
   if (!contextOf) {
     contextOf = op;
     contextLength = context;
@@ -105,35 +109,30 @@ LogicalResult DecodeBuilder::checkContext(Operation *op, int64_t context) {
   return diag;
 }
 
+/// Replaces an op on whole sequences by one that goes on where the last call ended.
+LogicalResult DecodeBuilder::continueSequence(OpBuilder &builder, SequenceOpInterface op) {
+  if (std::string why = op.rejectDecoding(); !why.empty())
+    return refuse(op, why);
+  if (failed(checkContext(op)))
+    return failure();
+  auto operands = llvm::map_to_vector(op->getOperands(), [&](Value value) { return mapping.lookup(value); });
+  MutableArrayRef<Cache> own = MutableArrayRef(caches).slice(nextCache, op.getCaches().size());
+  nextCache += own.size();
+  auto arguments = llvm::map_to_vector(own, [](Cache &cache) -> Value { return cache.argument; });
+  Operation *next = op.buildDecoding(builder, operands, position, arguments);
+  mapping.map(op->getResult(0), next->getResult(0));
+  for (auto [cache, updated] : llvm::zip_equal(own, next->getResults().drop_front()))
+    cache.updated = updated;
+  return success();
+}
+
 LogicalResult DecodeBuilder::copyOp(EntryBuilder &entry, Operation *op) {
-  OpBuilder &builder = entry.builder;
-  auto mapped = [&](Value value) { return mapping.lookup(value); };
   if (!flow.dependsOnTokens(op)) {
-    builder.clone(*op, mapping);
+    entry.builder.clone(*op, mapping);
     return success();
   }
-  if (auto rotary = dyn_cast<RotaryOp>(op)) {
-    if (rotary.getInverse())
-      return refuse(op, "turns positions back");
-    if (failed(checkContext(op, rotary.getContextLength())))
-      return failure();
-    auto moved = RotaryAtOp::create(builder, op->getLoc(), mapped(rotary.getX()), position, rotary.getHeadsAttr(),
-                                    rotary.getBaseAttr(), ValueRange());
-    mapping.map(op->getResults(), moved->getResults());
-    return success();
-  }
-  if (auto attention = dyn_cast<AttentionOp>(op)) {
-    if (failed(checkContext(op, attention.getContextLength())))
-      return failure();
-    Cache &cache = caches[nextCache++];
-    auto cached = CachedAttentionOp::create(builder, op->getLoc(), mapped(attention.getQuery()),
-                                            mapped(attention.getKey()), mapped(attention.getValue()), cache.keys,
-                                            cache.values, position, attention.getHeadsAttr(), ValueRange());
-    mapping.map(attention.getResult(0), cached.getResult(0));
-    cache.newKeys = cached.getResult(1);
-    cache.newValues = cached.getResult(2);
-    return success();
-  }
+  if (auto sequences = dyn_cast<SequenceOpInterface>(op))
+    return continueSequence(entry.builder, sequences);
   return retype(entry, op);
 }
 
@@ -172,10 +171,8 @@ LogicalResult DecodeBuilder::build(StringRef name, StringRef kind) {
     return refuse(result.getDefiningOp(), rows.dim == 0 ? "returns " + Twine(rows.perToken) + " rows per token"
                                                         : "returns tokens along dimension " + Twine(rows.dim));
   entry.addResult(mapping.lookup(result), "logits");
-  for (Cache &cache : caches) {
-    entry.addResult(cache.newKeys, cache.name + ".key", cache.keys);
-    entry.addResult(cache.newValues, cache.name + ".value", cache.values);
-  }
+  for (Cache &cache : caches)
+    entry.addResult(cache.updated, cache.name, cache.argument);
   FailureOr<func::FuncOp> function = entry.finish();
   if (failed(function))
     return failure();

@@ -20,7 +20,7 @@ FailureOr<SelectGradOp> findSparseSelection(Operation *op, Value dlogits, Patter
   auto select = dlogits.getDefiningOp<SelectGradOp>();
   if (!select)
     return rewriter.notifyMatchFailure(op, "the gradient of the logits does not come from a selection alone");
-  if (select.getPolicy() != SelectPolicy::TopK && select.getPolicy() != SelectPolicy::ProductTopK)
+  if (select.getPolicy().selectsAll())
     return rewriter.notifyMatchFailure(op, "the policy selects every key: the dense form is the cheaper one");
   return select;
 }
@@ -61,14 +61,14 @@ struct FoldReshape : OpRewritePattern<ReshapeOp> {
   LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
     if (!op.getOuts().empty())
       return rewriter.notifyMatchFailure(op, "has a destination already");
-    if (op.getX().getType() == op.getResult(0).getType()) {
+    if (op.getX().getType() == op.getY().getType()) {
       rewriter.replaceOp(op, op.getX());
       return success();
     }
     auto inner = op.getX().getDefiningOp<ReshapeOp>();
     if (!inner || !inner.getOuts().empty())
       return rewriter.notifyMatchFailure(op, "reshapes no other reshape");
-    auto outer = cast<RankedTensorType>(op.getResult(0).getType());
+    auto outer = cast<RankedTensorType>(op.getY().getType());
     auto source = cast<RankedTensorType>(inner.getX().getType());
     if (source == outer) {
       rewriter.replaceOp(op, inner.getX());
@@ -96,23 +96,23 @@ struct FormRoute : OpRewritePattern<SelectOp> {
     auto score = select.getLogits().getDefiningOp<ScoreOp>();
     if (!score || !score->hasOneUse() || score->getBlock() != select->getBlock())
       return rewriter.notifyMatchFailure(select, "not the only reader of a score's logits");
-    Value val = select.getResult(1);
+    Value val = select.getVal();
     auto gates = llvm::make_filter_range(val.getUsers(), llvm::IsaPred<GateOp>);
     GateOp gate = llvm::hasSingleElement(gates) ? cast<GateOp>(*gates.begin()) : GateOp();
     bool keepsVal = !gate || !val.hasOneUse();
     if (!score.getOuts().empty() || !select.getOuts().empty() || (gate && !gate.getOuts().empty()))
       return rewriter.notifyMatchFailure(select, "has destinations already");
     auto tokens = [](Value v) { return cast<ShapedType>(v.getType()).getDimSize(0); };
-    if (tokens(val) != tokens(score.getQuery()) || (gate && tokens(gate->getResult(0)) != tokens(val)))
+    if (tokens(val) != tokens(score.getQuery()) || (gate && tokens(gate.getWeights()) != tokens(val)))
       return rewriter.notifyMatchFailure(select, "knows more of its tokens than the query tells");
     // All that the three read is there where the score stands.
     rewriter.setInsertionPoint(score);
     auto route = RouteOp::create(rewriter, select.getLoc(), score.getQuery(), score.getKeys(), select.getPolicy(),
-                                 select.getK(), gate ? GateKindAttr::get(getContext(), gate.getKind()) : GateKindAttr(),
-                                 keepsVal, ValueRange());
+                                 gate ? GateKindAttr::get(getContext(), gate.getKind()) : GateKindAttr(), keepsVal,
+                                 ValueRange());
     if (gate)
       rewriter.replaceOp(gate, route.getWeights());
-    rewriter.replaceAllUsesWith(select.getResult(0), route.getIdx());
+    rewriter.replaceAllUsesWith(select.getIdx(), route.getIdx());
     if (keepsVal)
       rewriter.replaceAllUsesWith(val, route.getVal());
     rewriter.eraseOp(select);

@@ -31,8 +31,8 @@ public:
 private:
   LogicalResult guardOperand(OpOperand &operand, IndexRange range);
   Guard clamp(OpBuilder &builder, Location loc, Value index, IndexRange range);
-  template <typename RowGradOp>
-  LogicalResult followSort(RowGradOp op);
+  LogicalResult followSort(RowGradOpInterface op);
+  Value vetoing(OpBuilder &builder, Location loc);
   void veto(OpOperand &scale);
 
   func::FuncOp function;
@@ -75,7 +75,7 @@ Guard FunctionGuard::clamp(OpBuilder &builder, Location loc, Value index, IndexR
   Value count = generic.getResult(1);
   // Squares of ones and zeros are their own.
   if (rank > 0)
-    count = SumSquaresOp::create(builder, loc, count, ValueRange()).getResult(0);
+    count = SumSquaresOp::create(builder, loc, count, ValueRange()).getSquares();
   return {generic.getResult(0), count};
 }
 
@@ -102,30 +102,33 @@ LogicalResult FunctionGuard::guardOperand(OpOperand &operand, IndexRange range) 
 }
 
 /// Pairs, segments and counts of a row-sparse gradient are trusted where they were sorted here, from the same indices.
-template <typename RowGradOp>
-LogicalResult FunctionGuard::followSort(RowGradOp op) {
-  auto sort = op.getOrder().template getDefiningOp<SortPairsOp>();
-  if (!sort || op.getOrder() != sort.getResult(0) || op.getStarts() != sort.getResult(1) ||
-      op.getCount() != sort.getResult(2))
-    return op.emitError() << "op '" << op->getName() << "' must get order, starts and count from one peer.sort_pairs";
+LogicalResult FunctionGuard::followSort(RowGradOpInterface op) {
+  auto sort = op.getOrder().getDefiningOp<SortPairsOp>();
+  if (!sort || op.getOrder() != sort.getOrder() || op.getStarts() != sort.getStarts() ||
+      op.getCount() != sort.getCount())
+    return op->emitError() << "op '" << op->getName() << "' must get order, starts and count from one peer.sort_pairs";
   // The sort's indices may have been clamped.
-  auto clamped = guards.find({op.getIdx(), IndexRange(-1, sort.getNumExperts())});
+  OpOperand &idx = op.getIdxMutable();
+  auto clamped = guards.find({idx.get(), IndexRange(-1, sort.getNumExperts())});
   if (clamped != guards.end() && clamped->second.clamped == sort.getIdx())
-    op.getIdxMutable().assign(sort.getIdx());
-  if (op.getIdx() != sort.getIdx())
-    return op.emitError() << "op '" << op->getName()
-                          << "' must get the indices, and their range, that its peer.sort_pairs has";
+    idx.set(sort.getIdx());
+  if (idx.get() != sort.getIdx())
+    return op->emitError() << "op '" << op->getName()
+                           << "' must get the indices, and their range, that its peer.sort_pairs has";
   return success();
 }
 
-/// A count above 0 makes the scale NaN: its negative has no root.
+/// NaN where a count is above 0: its negative has no root.
+Value FunctionGuard::vetoing(OpBuilder &builder, Location loc) {
+  return math::SqrtOp::create(builder, loc, arith::NegFOp::create(builder, loc, counted));
+}
+
 void FunctionGuard::veto(OpOperand &scale) {
   if (!counted)
     return;
   OpBuilder builder(scale.getOwner());
   Location loc = scale.getOwner()->getLoc();
-  Value root = math::SqrtOp::create(builder, loc, arith::NegFOp::create(builder, loc, counted));
-  scale.set(arith::AddFOp::create(builder, loc, scale.get(), root));
+  scale.set(arith::AddFOp::create(builder, loc, scale.get(), vetoing(builder, loc)));
 }
 
 LogicalResult FunctionGuard::run() {
@@ -134,15 +137,15 @@ LogicalResult FunctionGuard::run() {
       if (std::optional<IndexRange> range = getIndexRange(operand))
         if (failed(guardOperand(operand, *range)))
           return failure();
-    LogicalResult sorted = llvm::TypeSwitch<Operation *, LogicalResult>(&op)
-                               .Case<PoolGradOp, PoolGradNormOp, RowUpdateOp>([&](auto op) { return followSort(op); })
-                               .Default(success());
-    if (failed(sorted))
+    if (auto grad = dyn_cast<RowGradOpInterface>(op); grad && failed(followSort(grad)))
       return failure();
-    if (auto update = dyn_cast<UpdateOp>(op))
+    if (auto update = dyn_cast<UpdateOpInterface>(op))
       veto(update.getScaleMutable());
-    if (auto update = dyn_cast<RowUpdateOp>(op))
-      veto(update.getScaleMutable());
+    if (auto usage = dyn_cast<UsageOp>(op); usage && counted) {
+      OpBuilder builder(&op);
+      usage.getWeightsMutable().assign(
+          zeroIfVetoed(builder, op.getLoc(), usage.getWeights(), vetoing(builder, op.getLoc())));
+    }
     ranges.visit(&op);
   }
   return success();

@@ -209,14 +209,14 @@ def Fuse : Pass<"peer-fuse", "::mlir::func::FuncOp"> {
     The gradient of scores through a selection touches the selected keys only:
 
     ```mlir
-    %dlogits = peer.select_grad %idx, %dval product_topk n 1024 : tensor<?x8x16xi32>, tensor<?x8x16xf32>
+    %dlogits = peer.select_grad %idx, %dval product_topk<16> n 1024 : tensor<?x8x16xi32>, tensor<?x8x16xf32>
     %dq = peer.score_query_grad %dlogits, %keys : tensor<?x8x2x1024xf32>, tensor<8x2x1024x128xf32>
     %dk = peer.score_key_grad %dlogits, %q : tensor<?x8x2x1024xf32>, tensor<?x8x2x128xf32>
     ```
     becomes
     ```mlir
-    %dq = peer.route_query_grad %idx, %dval, %keys product_topk : ...
-    %dk = peer.route_key_grad %idx, %dval, %q product_topk n 1024 : ...
+    %dq = peer.route_query_grad %idx, %dval, %keys product_topk<16> : ...
+    %dk = peer.route_key_grad %idx, %dval, %q product_topk<16> n 1024 : ...
     ```
     Under the policy `all` every key is selected and the dense form stays. Chains of `peer.reshape` become one, or none.
 

@@ -19,10 +19,10 @@ StringRef peer::getKernelNameOf(Operation *op) {
   return op->getName().stripDialect();
 }
 
-/// Whether an op runs as a kernel. A reshape is a view, and an op without loops is too small to be worth a name.
+/// Whether an op runs as a kernel. A view is none, and an op without loops is too small to be worth a name.
 static bool isKernelOp(Operation *op) {
-  if (isa<GraphOpInterface>(op))
-    return !isa<ReshapeOp>(op);
+  if (auto graphOp = dyn_cast<GraphOpInterface>(op))
+    return !graphOp.isView();
   auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
   return linalgOp && linalgOp.hasPureTensorSemantics() && linalgOp.getNumLoops() > 0;
 }
@@ -81,8 +81,8 @@ static SmallVector<int64_t> getSizes(Operation *op, const TileSizes &wanted) {
 
 /// The elementwise op's one result, if it is walked element by element without a transposition.
 static bool isPlainElementwise(Operation *op) {
-  if (isa<ActivationOp, ActivationGradOp>(op))
-    return true;
+  if (auto graphOp = dyn_cast<GraphOpInterface>(op))
+    return graphOp.isElementwise();
   auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
   return linalgOp && op->getNumResults() == 1 && linalg::isElementwise(linalgOp) &&
          linalgOp.getMatchingIndexingMap(linalgOp.getDpsInitOperand(0)).isIdentity();

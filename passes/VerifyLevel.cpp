@@ -1,5 +1,6 @@
 //===- VerifyLevel.cpp - check what may stand at which level -------------===//
 
+#include "Entries.h"
 #include "Passes.h"
 #include "dialect/PeerOps.h"
 #include "passes/analysis/TokenCounts.h"
@@ -45,39 +46,32 @@ const Level kLevels[] = {
 /// Whether the score tensor of a whole batch could exist here: neither in a loop nor small by its type. Other routing ops
 /// may be left whole, for kernels that divide them in their own way.
 bool isUntiledScore(Operation *op) {
-  return isa<ScoreOp>(op) && !op->getParentOfType<LoopLikeOpInterface>() && op->getNumResults() == 1 &&
-         !cast<ShapedType>(op->getResult(0).getType()).hasStaticShape();
+  auto graphOp = dyn_cast<GraphOpInterface>(op);
+  return graphOp && graphOp.hasLargeResults() && !op->getParentOfType<LoopLikeOpInterface>() &&
+         op->getNumResults() == 1 && !cast<ShapedType>(op->getResult(0).getType()).hasStaticShape();
 }
 
 /// Indices from a select that numbers more experts than the pool holds would be read out of its bounds, and
 /// experts that no index reaches would never learn.
 LogicalResult checkExperts(Operation *op) {
-  auto check = [&](Value idx, Value pool, int64_t rowsPerExpert) -> LogicalResult {
-    auto selection = idx.getDefiningOp<SelectionOpInterface>();
-    if (!selection)
-      return success();
-    int64_t n = selection.getNumKeys(), chosenFrom = selection.getNumExperts();
-    int64_t held = cast<ShapedType>(pool.getType()).getDimSize(0) / rowsPerExpert;
-    if (chosenFrom == held)
-      return success();
-    InFlightDiagnostic diag = op->emitError() << "op '" << op->getName() << "' has a pool of " << held
-                                              << " experts, but its experts are selected among " << chosenFrom;
-    if (selection.isGrid())
-      diag << " (" << n << " * " << n << " product keys)";
-    // Experts of several rows are the likeliest thing meant: a pool says how many rows it has, not what shares them out.
-    if (int64_t rows = held * rowsPerExpert; chosenFrom > 0 && rows % chosenFrom == 0)
-      diag << "; {rows_per_expert = " << rows / chosenFrom << "} makes " << chosenFrom << " of its " << rows << " rows";
-    else
-      diag << "; give it " << chosenFrom * rowsPerExpert << " rows";
-    return diag;
-  };
-  if (auto mix = dyn_cast<MixOp>(op))
-    return check(mix.getIdx(), mix.getPool(), mix.getRowsPerExpert());
-  if (auto mix = dyn_cast<QuantizedMixOp>(op))
-    return check(mix.getIdx(), mix.getPool(), mix.getRowsPerExpert());
-  if (auto grad = dyn_cast<MixGradOp>(op))
-    return check(grad.getIdx(), grad.getPool(), grad.getRowsPerExpert());
-  return success();
+  auto mix = dyn_cast<MixLikeOpInterface>(op);
+  auto selection = mix ? mix.getIdx().getDefiningOp<SelectionOpInterface>() : SelectionOpInterface();
+  if (!selection)
+    return success();
+  int64_t n = selection.getNumKeys(), chosenFrom = selection.getNumExperts();
+  int64_t held = mix.getNumExperts(), rowsPerExpert = mix.getRowsPerExpert();
+  if (chosenFrom == held)
+    return success();
+  InFlightDiagnostic diag = op->emitError() << "op '" << op->getName() << "' has a pool of " << held
+                                            << " experts, but its experts are selected among " << chosenFrom;
+  if (selection.isGrid())
+    diag << " (" << n << " * " << n << " product keys)";
+  // Experts of several rows are the likeliest thing meant: a pool says how many rows it has, not what shares them out.
+  if (int64_t rows = held * rowsPerExpert; chosenFrom > 0 && rows % chosenFrom == 0)
+    diag << "; {rows_per_expert = " << rows / chosenFrom << "} makes " << chosenFrom << " of its " << rows << " rows";
+  else
+    diag << "; give it " << chosenFrom * rowsPerExpert << " rows";
+  return diag;
 }
 
 LogicalResult checkOp(Operation *op, const Level &level) {
@@ -114,6 +108,8 @@ struct VerifyLevelPass : peer::impl::VerifyLevelBase<VerifyLevelPass> {
     WalkResult result = getOperation().walk<WalkOrder::PreOrder>(
         [&](Operation *op) { return failed(checkOp(op, *wanted)) ? WalkResult::interrupt() : WalkResult::advance(); });
     if (result.wasInterrupted())
+      return signalPassFailure();
+    if (wanted->name == "graph" && failed(checkKeptTensors(getOperation())))
       return signalPassFailure();
     // Before the graph level there are calls, after it tiles.
     if (wanted->name == "graph")

@@ -13,13 +13,14 @@ sys.path.insert(0, str(HERE / "lint"))
 import coverage  # noqa: E402
 import formatting  # noqa: E402
 import layout  # noqa: E402
+import opnames  # noqa: E402
 import references  # noqa: E402
 import targets  # noqa: E402
 import testfiles  # noqa: E402
 import text  # noqa: E402
 from tree import Tree  # noqa: E402
 
-RULES = layout.RULES + targets.RULES + text.RULES + testfiles.RULES + coverage.RULES + references.RULES
+RULES = layout.RULES + targets.RULES + opnames.RULES + text.RULES + testfiles.RULES + coverage.RULES + references.RULES
 
 
 def main():

@@ -17,7 +17,7 @@ static constexpr StringLiteral kOps =
 #include "PeerOpDocs.inc"
     ;
 
-/// Summary and description of `peer.NAME`; empty where there is no such op.
+/// Summary, results and description of `peer.NAME`; empty where there is no such op.
 static std::string documentationOf(StringRef op) {
   size_t start = kOps.find(("### `" + op + "` (").str());
   if (start == StringRef::npos)
@@ -28,10 +28,13 @@ static std::string documentationOf(StringRef op) {
   StringRef description = rest.split("\n```\n").second;
   for (StringRef end : {"\nTraits: ", "\nInterfaces: ", "\n#### "})
     description = description.split(end).first;
+  // Graph ops have one row of results, which lists names and types.
+  StringRef results = section.split("\n| `results` | ").second.split(" |\n").first;
+  std::string listed = results.empty() ? "" : ("Results: " + results + "\n\n").str();
   std::string about = summary.trim("_ \n").str(); // begins with a capital, whatever it had
   if (about.size() > 1 && !isUpper(about[1]))
     about[0] = toLower(about[0]);
-  return ("**" + op + "**: " + about + "\n\n" + description.trim() + "\n\n---\n\n").str();
+  return ("**" + op + "**: " + about + "\n\n" + listed + description.trim() + "\n\n---\n\n").str();
 }
 
 /// Puts the documentation before the text of a hover that is about an op.

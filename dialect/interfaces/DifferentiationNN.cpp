@@ -15,7 +15,7 @@ using namespace peer;
 
 /// The product of `a` and `b`, each read transposed if it says so.
 static Value multiply(OpBuilder &builder, Location loc, Value a, bool transposeA, Value b, bool transposeB) {
-  return LinearOp::create(builder, loc, a, b, transposeA, transposeB, ValueRange()).getResult(0);
+  return LinearOp::create(builder, loc, a, b, transposeA, transposeB, ValueRange()).getY();
 }
 
 // y = op(x) op(w). With plain operands dx = dy w^T and dw = x^T dy; where an operand is
@@ -38,8 +38,7 @@ BUILD_GRADIENT(ReshapeOp) {
   auto given = cast<RankedTensorType>(resultGrads[0].getType());
   auto shape = cast<RankedTensorType>(getX().getType());
   operandGrads[0] =
-      ReshapeOp::create(builder, getLoc(), resultGrads[0], shape.clone(given.getElementType()), ValueRange())
-          .getResult(0);
+      ReshapeOp::create(builder, getLoc(), resultGrads[0], shape.clone(given.getElementType()), ValueRange()).getY();
   return success();
 }
 
@@ -48,7 +47,7 @@ BUILD_GRADIENT(EmbeddingOp) {
     return success();
   int64_t rows = cast<ShapedType>(getTable().getType()).getDimSize(0);
   operandGrads[1] =
-      EmbeddingGradOp::create(builder, getLoc(), getTokens(), resultGrads[0], rows, ValueRange()).getResult(0);
+      EmbeddingGradOp::create(builder, getLoc(), getTokens(), resultGrads[0], rows, ValueRange()).getDtable();
   return success();
 }
 
@@ -60,11 +59,11 @@ BUILD_GRADIENT(RMSNormOp) {
   auto grad =
       RMSNormGradOp::create(builder, getLoc(), getX(), getWeight(), resultGrads[0], getEpsilonAttr(), ValueRange());
   if (wanted[0])
-    operandGrads[0] = grad.getResult(0);
+    operandGrads[0] = grad.getDx();
   if (wanted[1])
     operandGrads[1] =
-        RMSNormWeightGradOp::create(builder, getLoc(), getX(), grad.getResult(1), resultGrads[0], ValueRange())
-            .getResult(0);
+        RMSNormWeightGradOp::create(builder, getLoc(), getX(), grad.getRstd(), resultGrads[0], ValueRange())
+            .getDweight();
   return success();
 }
 
@@ -72,15 +71,15 @@ BUILD_GRADIENT(LayerNormOp) {
   auto grad =
       LayerNormGradOp::create(builder, getLoc(), getX(), getWeight(), resultGrads[0], getEpsilonAttr(), ValueRange());
   if (wanted[0])
-    operandGrads[0] = grad.getResult(0);
+    operandGrads[0] = grad.getDx();
   if (!wanted[1] && !wanted[2])
     return success();
-  auto affine = LayerNormWeightGradOp::create(builder, getLoc(), getX(), grad.getResult(1), grad.getResult(2),
-                                              resultGrads[0], ValueRange());
+  auto affine = LayerNormWeightGradOp::create(builder, getLoc(), getX(), grad.getMean(), grad.getRstd(), resultGrads[0],
+                                              ValueRange());
   if (wanted[1])
-    operandGrads[1] = affine.getResult(0);
+    operandGrads[1] = affine.getDweight();
   if (wanted[2])
-    operandGrads[2] = affine.getResult(1);
+    operandGrads[2] = affine.getDbias();
   return success();
 }
 
@@ -90,12 +89,12 @@ BUILD_GRADIENT(BatchNormOp) {
     return emitOpError("has no gradient for running statistics; set batch_statistics to train through them");
   auto affine = BatchNormWeightGradOp::create(builder, getLoc(), getX(), getMean(), getVariance(), resultGrads[0],
                                               getEpsilonAttr(), ValueRange());
-  Value dweight = affine.getResult(0), dbias = affine.getResult(1);
+  Value dweight = affine.getDweight(), dbias = affine.getDbias();
   if (wanted[0])
     operandGrads[0] =
         BatchNormGradOp::create(builder, getLoc(), getX(), getWeight(), getMean(), getVariance(), resultGrads[0],
                                 dweight, dbias, getEpsilonAttr(), getBatchStatisticsAttr(), ValueRange())
-            .getResult(0);
+            .getDx();
   if (wanted[1])
     operandGrads[1] = dweight;
   if (wanted[2])
@@ -112,7 +111,7 @@ BUILD_GRADIENT(RotaryOp) {
   if (wanted[0])
     operandGrads[0] = RotaryOp::create(builder, getLoc(), resultGrads[0], getHeads(), getContextLength(), getBase(),
                                        !getInverse(), ValueRange())
-                          .getResult(0);
+                          .getY();
   return success();
 }
 
@@ -131,7 +130,7 @@ BUILD_GRADIENT(AttentionOp) {
 BUILD_GRADIENT(ActivationOp) {
   if (wanted[0])
     operandGrads[0] =
-        ActivationGradOp::create(builder, getLoc(), getX(), resultGrads[0], getKind(), ValueRange()).getResult(0);
+        ActivationGradOp::create(builder, getLoc(), getX(), resultGrads[0], getKind(), ValueRange()).getDx();
   return success();
 }
 
@@ -139,12 +138,12 @@ BUILD_GRADIENT(CrossEntropyOp) {
   if (wanted[0])
     operandGrads[0] =
         CrossEntropyGradOp::create(builder, getLoc(), getLogits(), getTargets(), resultGrads[0], ValueRange())
-            .getResult(0);
+            .getDlogits();
   return success();
 }
 
 BUILD_GRADIENT(MeanOp) {
   if (wanted[0])
-    operandGrads[0] = MeanGradOp::create(builder, getLoc(), getX(), resultGrads[0], ValueRange()).getResult(0);
+    operandGrads[0] = MeanGradOp::create(builder, getLoc(), getX(), resultGrads[0], ValueRange()).getDx();
   return success();
 }

@@ -13,12 +13,12 @@ LogicalResult ScoreOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultG
                                      const llvm::SmallBitVector &wanted, SmallVectorImpl<Value> &operandGrads) {
   Value dlogits = resultGrads[0];
   if (wanted[0])
-    operandGrads[0] = ScoreQueryGradOp::create(builder, getLoc(), dlogits, getKeys(), ValueRange()).getResult(0);
+    operandGrads[0] = ScoreQueryGradOp::create(builder, getLoc(), dlogits, getKeys(), ValueRange()).getDquery();
   if (wanted[1]) {
     int64_t heads = cast<ShapedType>(getQuery().getType()).getDimSize(1);
     int64_t keyHeads = cast<ShapedType>(getKeys().getType()).getDimSize(0);
     bool shared = keyHeads == 1 && heads > 1;
-    operandGrads[1] = ScoreKeyGradOp::create(builder, getLoc(), dlogits, getQuery(), shared, ValueRange()).getResult(0);
+    operandGrads[1] = ScoreKeyGradOp::create(builder, getLoc(), dlogits, getQuery(), shared, ValueRange()).getDkeys();
   }
   return success();
 }
@@ -30,8 +30,7 @@ LogicalResult SelectOp::buildGradient(OpBuilder &builder, ArrayRef<Value> result
     return success();
   int64_t keys = cast<ShapedType>(getLogits().getType()).getDimSize(3);
   operandGrads[0] =
-      SelectGradOp::create(builder, getLoc(), getResult(0), resultGrads[1], getPolicy(), keys, ValueRange())
-          .getResult(0);
+      SelectGradOp::create(builder, getLoc(), getIdx(), resultGrads[1], getPolicy(), keys, ValueRange()).getDlogits();
   return success();
 }
 
@@ -41,27 +40,26 @@ LogicalResult GateOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGr
   if (!wanted[0] || getKind() == GateKind::One)
     return success();
   operandGrads[0] =
-      GateGradOp::create(builder, getLoc(), getVal(), getResult(0), resultGrads[0], getKind(), ValueRange())
-          .getResult(0);
+      GateGradOp::create(builder, getLoc(), getVal(), getWeights(), resultGrads[0], getKind(), ValueRange()).getDval();
   return success();
 }
 
 LogicalResult MixOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads, const llvm::SmallBitVector &wanted,
                                    SmallVectorImpl<Value> &operandGrads) {
   Value dy = resultGrads[0];
-  auto token = MixGradOp::create(builder, getLoc(), getX(), getIdx(), getWeights(), getPool(), dy, getActivation(),
-                                 getRowsPerExpert(), ValueRange());
+  auto token = MixGradOp::create(builder, getLoc(), getX(), getIdx(), getWeights(), getPool(), dy, getActivationAttr(),
+                                 getRowsPerExpertAttr(), ValueRange());
   if (wanted[0])
-    operandGrads[0] = token.getResult(0);
+    operandGrads[0] = token.getDx();
   if (wanted[2])
-    operandGrads[2] = token.getResult(1);
+    operandGrads[2] = token.getDweights();
   if (!wanted[3])
     return success();
   auto sorted = SortPairsOp::create(builder, getLoc(), getIdx(), getNumExperts(), ValueRange());
   int64_t rows = cast<ShapedType>(getPool().getType()).getDimSize(0);
-  operandGrads[3] = PoolGradOp::create(builder, getLoc(), getIdx(), sorted.getResult(0), sorted.getResult(1),
-                                       sorted.getResult(2), token.getResult(2), getX(), dy, rows, ValueRange())
-                        .getResult(0);
+  operandGrads[3] = PoolGradOp::create(builder, getLoc(), getIdx(), sorted.getOrder(), sorted.getStarts(),
+                                       sorted.getCount(), token.getCoef(), getX(), dy, rows, ValueRange())
+                        .getDpool();
   return success();
 }
 

@@ -15,33 +15,27 @@ using namespace peer;
 
 #include "IndexRanges.cpp.inc"
 
-/// Experts that a policy numbers, from n keys per half.
-static int64_t countExperts(SelectPolicy policy, int64_t n) {
-  n = std::min(n, int64_t(1) << 31); // no index is an i32 beyond it
-  return policy == SelectPolicy::ProductTopK ? n * n : n;
-}
-
-// One rule per op: which operand, and its range.
+// One rule per op that takes indices: which operand, and its range.
 static std::pair<Value, IndexRange> rule(EmbeddingOp op) { return {op.getTokens(), {0, dimOf(op.getTable(), 0)}}; }
 static std::pair<Value, IndexRange> rule(EmbeddingGradOp op) { return {op.getTokens(), {0, op.getRows()}}; }
 static std::pair<Value, IndexRange> rule(CrossEntropyOp op) { return {op.getTargets(), {0, dimOf(op.getLogits(), 1)}}; }
 static std::pair<Value, IndexRange> rule(CrossEntropyGradOp op) {
   return {op.getTargets(), {0, dimOf(op.getLogits(), 1)}};
 }
-static std::pair<Value, IndexRange> rule(MixOp op) { return {op.getIdx(), {-1, op.getNumExperts()}}; }
-static std::pair<Value, IndexRange> rule(QuantizedMixOp op) { return {op.getIdx(), {-1, op.getNumExperts()}}; }
-static std::pair<Value, IndexRange> rule(MixGradOp op) {
-  return {op.getIdx(), {-1, dimOf(op.getPool(), 0) / int64_t(op.getRowsPerExpert())}};
+template <typename Op>
+  requires std::is_base_of_v<MixLikeOpInterface::Trait<Op>, Op>
+static std::pair<Value, IndexRange> rule(Op op) {
+  return {op.getIdx(), {-1, op.getNumExperts()}};
 }
 static std::pair<Value, IndexRange> rule(UsageOp op) { return {op.getIdx(), {-1, dimOf(op.getMass(), 0)}}; }
 static std::pair<Value, IndexRange> rule(SelectGradOp op) {
-  return {op.getIdx(), {-1, countExperts(op.getPolicy(), op.getN())}};
+  return {op.getIdx(), {-1, op.getPolicy().getNumExperts(op.getN())}};
 }
 static std::pair<Value, IndexRange> rule(RouteQueryGradOp op) {
-  return {op.getIdx(), {-1, countExperts(op.getPolicy(), dimOf(op.getKeys(), 2))}};
+  return {op.getIdx(), {-1, op.getPolicy().getNumExperts(dimOf(op.getKeys(), 2))}};
 }
 static std::pair<Value, IndexRange> rule(RouteKeyGradOp op) {
-  return {op.getIdx(), {-1, countExperts(op.getPolicy(), op.getN())}};
+  return {op.getIdx(), {-1, op.getPolicy().getNumExperts(op.getN())}};
 }
 static std::pair<Value, IndexRange> rule(SortPairsOp op) { return {op.getIdx(), {-1, op.getNumExperts()}}; }
 static std::pair<Value, IndexRange> rule(PoolGradOp op) {
@@ -81,18 +75,25 @@ struct SelectedRange : InferIntRangeInterface::ExternalModel<SelectedRange<Op>, 
   }
 };
 
+template <typename Op>
+void attachTo(MLIRContext *context) {
+  if constexpr (requires(Op op) { rule(op); })
+    Op::template attachInterface<Model<Op>>(*context);
+  if constexpr (Op::template hasTrait<SelectionOpInterface::Trait>())
+    Op::template attachInterface<SelectedRange<Op>>(*context);
+}
+
 template <typename... Ops>
-void attach(MLIRContext *context) {
-  (Ops::template attachInterface<Model<Ops>>(*context), ...);
+void attachToEach(MLIRContext *context) {
+  (attachTo<Ops>(context), ...);
 }
 } // namespace
 
 void peer::attachIndexRanges(MLIRContext *context) {
-  attach<EmbeddingOp, EmbeddingGradOp, CrossEntropyOp, CrossEntropyGradOp, MixOp, QuantizedMixOp, MixGradOp, UsageOp,
-         SelectGradOp, RouteQueryGradOp, RouteKeyGradOp, SortPairsOp, PoolGradOp, RowUpdateOp, CachedAttentionOp>(
-      context);
-  SelectOp::attachInterface<SelectedRange<SelectOp>>(*context);
-  RouteOp::attachInterface<SelectedRange<RouteOp>>(*context);
+  attachToEach<
+#define GET_OP_LIST
+#include "PeerOps.cpp.inc"
+      >(context);
 }
 
 std::optional<IndexRange> peer::getIndexRange(OpOperand &operand) {

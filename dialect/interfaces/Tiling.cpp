@@ -39,7 +39,7 @@ OpFoldResult peer::getLoopSize(OpBuilder &builder, GraphOpInterface op, const In
 /// driver cannot be told.
 static SmallVector<unsigned> getOfferedLoops(GraphOpInterface op, const IndexNotation &notation) {
   // A reshape keeps its result type in an attribute and costs nothing: it stays whole.
-  if (isa<ReshapeOp>(op.getOperation()))
+  if (op.isView())
     return {};
   for (unsigned output = 0, end = op->getNumResults(); output < end; ++output)
     if (op.getTiedInput(output))

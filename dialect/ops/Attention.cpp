@@ -51,6 +51,12 @@ std::string RotaryOp::getIndexNotation() {
   return rows + " -> " + rows;
 }
 
+std::string RotaryOp::rejectDecoding() { return getInverse() ? "turns positions back" : ""; }
+
+Operation *RotaryOp::buildDecoding(OpBuilder &builder, ValueRange operands, Value position, ValueRange) {
+  return RotaryAtOp::create(builder, getLoc(), operands[0], position, getHeadsAttr(), getBaseAttr(), ValueRange());
+}
+
 PEER_INFER(RotaryAtOp) {
   Check check(loc, "rotary_at");
   if (failed(check.shape(1, "x", a.getX(), "T D", Elements::F32)) ||
@@ -87,6 +93,16 @@ std::string AttentionOp::getIndexNotation() {
 
 int64_t AttentionOp::getFlopsPerIteration() {
   return 4 * getContextLength() * getContextLength() * (dimOf(getQuery(), 1) / getHeads());
+}
+
+SmallVector<std::pair<StringRef, RankedTensorType>> AttentionOp::getCaches() {
+  auto type = RankedTensorType::get({int64_t(getContextLength()), dimOf(getKey(), 1)}, Float32Type::get(getContext()));
+  return {{"key", type}, {"value", type}};
+}
+
+Operation *AttentionOp::buildDecoding(OpBuilder &builder, ValueRange operands, Value position, ValueRange caches) {
+  return CachedAttentionOp::create(builder, getLoc(), operands[0], operands[1], operands[2], caches[0], caches[1],
+                                   position, getHeadsAttr(), ValueRange());
 }
 
 PEER_INFER(AttentionGradOp) {

@@ -7,7 +7,9 @@ include "dialect/ops/PeerOpBase.td"
 
 def Peer_RotaryOp : Peer_DifferentiableOp<"rotary",
     (ins Peer_Shaped:$x, I64Attr:$heads, I64Attr:$context_length,
-         DefaultValuedAttr<F32Attr, "10000.0f">:$base, UnitAttr:$inverse)> {
+         DefaultValuedAttr<F32Attr, "10000.0f">:$base, UnitAttr:$inverse),
+    (outs "T x D f32":$y),
+    [DeclareOpInterfaceMethods<Peer_SequenceOpInterface, ["rejectDecoding", "buildDecoding"]>]> {
   let summary = "rotary positions (RoFormer, arXiv 2104.09864)";
   let description = [{
     Within each head of width w, components c and c + w/2 turn by the angle `position * base^(-2c/w)`, the position of row t
@@ -26,7 +28,8 @@ def Peer_RotaryOp : Peer_DifferentiableOp<"rotary",
 
 def Peer_RotaryAtOp : Peer_GraphOp<"rotary_at",
     (ins Peer_Shaped:$x, Peer_Shaped:$position, I64Attr:$heads,
-         DefaultValuedAttr<F32Attr, "10000.0f">:$base)> {
+         DefaultValuedAttr<F32Attr, "10000.0f">:$base),
+    (outs "T x D f32":$y)> {
   let summary = "rotary positions from a run-time start: row t is at position + t";
   let description = [{
     - C1: x is `T x D` f32, D static; position is a rank-0 i32.
@@ -39,7 +42,9 @@ def Peer_RotaryAtOp : Peer_GraphOp<"rotary_at",
 }
 
 def Peer_AttentionOp : Peer_DifferentiableOp<"attention",
-    (ins Peer_Shaped:$query, Peer_Shaped:$key, Peer_Shaped:$value, I64Attr:$heads, I64Attr:$context_length)> {
+    (ins Peer_Shaped:$query, Peer_Shaped:$key, Peer_Shaped:$value, I64Attr:$heads, I64Attr:$context_length),
+    (outs "T x D f32":$y),
+    [DeclareOpInterfaceMethods<Peer_SequenceOpInterface, ["getCaches", "buildDecoding"]>]> {
   let summary = "causal multi-head attention within each sequence";
   let description = [{
     Per sequence of `context` rows and head of width w: `softmax(q k^T / sqrt(w), causal) v` (arXiv 1706.03762).
@@ -62,7 +67,8 @@ def Peer_AttentionOp : Peer_DifferentiableOp<"attention",
 }
 
 def Peer_AttentionGradOp : Peer_GraphOp<"attention_grad",
-    (ins Peer_Shaped:$query, Peer_Shaped:$key, Peer_Shaped:$value, Peer_Shaped:$dy, I64Attr:$heads, I64Attr:$context_length)> {
+    (ins Peer_Shaped:$query, Peer_Shaped:$key, Peer_Shaped:$value, Peer_Shaped:$dy, I64Attr:$heads, I64Attr:$context_length),
+    (outs "T x D f32":$dquery, "T x D f32":$dkey, "T x D f32":$dvalue)> {
   let summary = "dquery, dkey, dvalue of attention; the probabilities are computed again";
   let description = [{
     - C1: all four operands are `T x D` f32 with equal shapes, D static.
@@ -77,7 +83,8 @@ def Peer_AttentionGradOp : Peer_GraphOp<"attention_grad",
 
 def Peer_CachedAttentionOp : Peer_GraphOp<"cached_attention",
     (ins Peer_Shaped:$query, Peer_Shaped:$key, Peer_Shaped:$value, Peer_Shaped:$key_cache, Peer_Shaped:$value_cache,
-         Peer_Shaped:$position, I64Attr:$heads)> {
+         Peer_Shaped:$position, I64Attr:$heads),
+    (outs "T x D f32":$y, "like key_cache, which it is tied to":$keys, "like value_cache, which it is tied to":$values)> {
   let summary = "causal attention of new tokens over a ring of cached keys and values";
   let description = [{
     Row t is the token at `position + t`. Its key and value are written to row `(position + t) mod C` of the caches

@@ -116,7 +116,7 @@ LogicalResult TrainOp::verifySymbolUses(SymbolTableCollection &tables) {
   if (!loss || loss.getRank() != 0 || !loss.getElementType().isF32())
     return emitOpError("C1: expected ") << getFunctionAttr() << " to return a rank-0 f32 loss";
   for (NamedAttribute group : getGroups().value_or(DictionaryAttr::get(getContext())))
-    if (!isa<AdamWAttr, SGDAttr>(group.getValue()))
+    if (!isa<OptimizerAttrInterface>(group.getValue()))
       return emitOpError("C2: expected group '") << group.getName().getValue() << "' to be #peer.adamw or #peer.sgd";
   return success();
 }

@@ -11,7 +11,7 @@
 include "dialect/ops/PeerOpBase.td"
 include "mlir/IR/SymbolInterfaces.td"
 
-def Peer_ParamOp : Peer_Op<"param", [DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
+def Peer_ParamOp : Peer_Op<"param", [Peer_ModelOp, DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
   let summary = "a named parameter, where it is used";
   let description = [{
     The full name is the prefixes of the calls around it and this name, joined by dots, as in a PyTorch state dict. Using
@@ -37,7 +37,7 @@ def Peer_ParamOp : Peer_Op<"param", [DeclareOpInterfaceMethods<OpAsmOpInterface,
   let hasVerifier = 1;
 }
 
-def Peer_CallOp : Peer_Op<"call", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Peer_CallOp : Peer_Op<"call", [Peer_ModelOp, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a block, with its parameters under a prefix";
   let description = [{
     - C1: the callee is a function of the module and its type matches.
@@ -54,7 +54,7 @@ def Peer_CallOp : Peer_Op<"call", [DeclareOpInterfaceMethods<SymbolUserOpInterfa
   let assemblyFormat = "$prefix $callee `(` $inputs `)` attr-dict `:` functional-type($inputs, $results)";
 }
 
-def Peer_RepeatOp : Peer_Op<"repeat", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Peer_RepeatOp : Peer_Op<"repeat", [Peer_ModelOp, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a block several times in sequence, each with parameters of its own";
   let description = [{
     Block i gets the prefix `PREFIX.i`, i counting from `from` (0 where not given).
@@ -80,7 +80,7 @@ def Peer_RepeatOp : Peer_Op<"repeat", [DeclareOpInterfaceMethods<SymbolUserOpInt
 
 /// A request for an entry derived from a function of the module.
 class Peer_DerivedEntryOp<string mnemonic> : Peer_Op<mnemonic, [
-    Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]>;
+    Peer_ModelOp, Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]>;
 
 def Peer_GradientOp : Peer_DerivedEntryOp<"gradient"> {
   let summary = "an entry that computes the gradient of a function";

@@ -11,7 +11,8 @@
 include "dialect/ops/PeerOpBase.td"
 
 def Peer_LinearOp : Peer_DifferentiableOp<"linear",
-    (ins Peer_Shaped:$x, Peer_Shaped:$weight, UnitAttr:$transpose_x, UnitAttr:$transpose_weight)> {
+    (ins Peer_Shaped:$x, Peer_Shaped:$weight, UnitAttr:$transpose_x, UnitAttr:$transpose_weight),
+    (outs "f32, the rows of x by the columns of weight":$y)> {
   let summary = "matrix product x . weight";
   let description = [{
     `y[t,j] = sum over i of x[t,i] * weight[i,j]`; `transpose_x` and `transpose_weight` read an operand transposed. The
@@ -33,7 +34,8 @@ def Peer_LinearOp : Peer_DifferentiableOp<"linear",
 }
 
 def Peer_ReshapeOp : Peer_DifferentiableOp<"reshape",
-    (ins Peer_Shaped:$x, TypeAttrOf<AnyRankedTensor>:$type)> {
+    (ins Peer_Shaped:$x, TypeAttrOf<AnyRankedTensor>:$type),
+    (outs "of the type that is asked for":$y)> {
   let summary = "the same elements in row-major order under another shape";
   let description = [{
     Upstream's reshapes want the dynamic size as an operand, which a description should not have to spell out;
@@ -50,11 +52,15 @@ def Peer_ReshapeOp : Peer_DifferentiableOp<"reshape",
   let assemblyFormat = [{
     $x `to` $type (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x)
   }];
+  let extraClassDeclaration = [{
+    bool isView() { return true; }
+  }];
   let hasFolder = 1;
 }
 
 def Peer_EmbeddingOp : Peer_DifferentiableOp<"embedding",
-    (ins Peer_Shaped:$tokens, Peer_Shaped:$table)> {
+    (ins Peer_Shaped:$tokens, Peer_Shaped:$table),
+    (outs "T x D f32":$y)> {
   let summary = "y[t,:] = table[tokens[t],:]";
   let description = [{
     - C1: tokens are `T` i32, the table is `V x D`, static, f32 or bf16; the result is `T x D` f32.
@@ -65,7 +71,8 @@ def Peer_EmbeddingOp : Peer_DifferentiableOp<"embedding",
 }
 
 def Peer_EmbeddingGradOp : Peer_GraphOp<"embedding_grad",
-    (ins Peer_Shaped:$tokens, Peer_Shaped:$dy, I64Attr:$rows)> {
+    (ins Peer_Shaped:$tokens, Peer_Shaped:$dy, I64Attr:$rows),
+    (outs "rows x D f32":$dtable)> {
   let summary = "dtable[v,:] = sum over t with tokens[t] = v of dy[t,:], in the order of t";
   let description = [{
     - C1: tokens are `T` i32, dy is `T x D` f32, D static; the result is `rows x D` f32.
@@ -75,7 +82,8 @@ def Peer_EmbeddingGradOp : Peer_GraphOp<"embedding_grad",
 }
 
 def Peer_RMSNormOp : Peer_DifferentiableOp<"rms_norm",
-    (ins Peer_Shaped:$x, Peer_Shaped:$weight, DefaultValuedAttr<F32Attr, "1.0e-5f">:$epsilon)> {
+    (ins Peer_Shaped:$x, Peer_Shaped:$weight, DefaultValuedAttr<F32Attr, "1.0e-5f">:$epsilon),
+    (outs "T x D f32":$y)> {
   let summary = "root mean square norm over the last dimension (arXiv 1910.07467)";
   let description = [{
     `y = x * rstd * weight`, `rstd = 1 / sqrt(mean(x^2) + epsilon)`.
@@ -89,7 +97,8 @@ def Peer_RMSNormOp : Peer_DifferentiableOp<"rms_norm",
 }
 
 def Peer_RMSNormGradOp : Peer_GraphOp<"rms_norm_grad",
-    (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$dy, F32Attr:$epsilon)> {
+    (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$dy, F32Attr:$epsilon),
+    (outs "T x D f32":$dx, "T f32":$rstd)> {
   let summary = "dx `T x D` and rstd `T`";
   let description = [{
     `dx = rstd * (dy w - xhat * mean(dy w xhat))` with `xhat = x * rstd`.
@@ -101,7 +110,8 @@ def Peer_RMSNormGradOp : Peer_GraphOp<"rms_norm_grad",
 }
 
 def Peer_RMSNormWeightGradOp : Peer_GraphOp<"rms_norm_weight_grad",
-    (ins Peer_Shaped:$x, Peer_Shaped:$rstd, Peer_Shaped:$dy)> {
+    (ins Peer_Shaped:$x, Peer_Shaped:$rstd, Peer_Shaped:$dy),
+    (outs "D f32":$dweight)> {
   let summary = "dweight = sum over t of dy * x * rstd";
   let description = [{
     - C1: x and dy are `T x D` f32, rstd `T` f32.
@@ -111,7 +121,8 @@ def Peer_RMSNormWeightGradOp : Peer_GraphOp<"rms_norm_weight_grad",
 
 def Peer_LayerNormOp : Peer_DifferentiableOp<"layer_norm",
     (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$bias,
-         DefaultValuedAttr<F32Attr, "1.0e-5f">:$epsilon)> {
+         DefaultValuedAttr<F32Attr, "1.0e-5f">:$epsilon),
+    (outs "T x D f32":$y)> {
   let summary = "layer norm over the last dimension (arXiv 1607.06450)";
   let description = [{
     `y = (x - mean) * rstd * weight + bias`, biased variance.
@@ -126,7 +137,8 @@ def Peer_LayerNormOp : Peer_DifferentiableOp<"layer_norm",
 }
 
 def Peer_LayerNormGradOp : Peer_GraphOp<"layer_norm_grad",
-    (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$dy, F32Attr:$epsilon)> {
+    (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$dy, F32Attr:$epsilon),
+    (outs "T x D f32":$dx, "T f32":$mean, "T f32":$rstd)> {
   let summary = "dx `T x D`, mean `T` and rstd `T`";
   let description = [{
     `dx = rstd * (g - mean(g) - xhat * mean(g xhat))` with `g = dy w`, `xhat = (x - mean) * rstd`.
@@ -138,7 +150,8 @@ def Peer_LayerNormGradOp : Peer_GraphOp<"layer_norm_grad",
 }
 
 def Peer_LayerNormWeightGradOp : Peer_GraphOp<"layer_norm_weight_grad",
-    (ins Peer_Shaped:$x, Peer_Shaped:$mean, Peer_Shaped:$rstd, Peer_Shaped:$dy)> {
+    (ins Peer_Shaped:$x, Peer_Shaped:$mean, Peer_Shaped:$rstd, Peer_Shaped:$dy),
+    (outs "D f32":$dweight, "D f32":$dbias)> {
   let summary = "dweight = sum over t of dy * xhat and dbias = sum over t of dy";
   let description = [{
     - C1: x and dy are `T x D` f32, mean and rstd `T` f32.
@@ -149,7 +162,8 @@ def Peer_LayerNormWeightGradOp : Peer_GraphOp<"layer_norm_weight_grad",
 def Peer_BatchNormOp : Peer_DifferentiableOp<"batch_norm",
     (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$bias, Peer_Shaped:$mean, Peer_Shaped:$variance,
          DefaultValuedAttr<F32Attr, "1.0e-5f">:$epsilon, DefaultValuedAttr<F32Attr, "0.1f">:$momentum,
-         UnitAttr:$batch_statistics)> {
+         UnitAttr:$batch_statistics),
+    (outs "R x C f32":$y)> {
   let summary = "batch norm of queries (arXiv 1502.03167)";
   let description = [{
     `y[r,c] = (x[r,c] - mean[c]) / sqrt(variance[c] + epsilon) * weight[c] + bias[c]`, rows being tokens times heads.
@@ -167,7 +181,8 @@ def Peer_BatchNormOp : Peer_DifferentiableOp<"batch_norm",
   }];
 }
 
-def Peer_BatchStatsOp : Peer_GraphOp<"batch_stats", (ins Peer_Shaped:$x)> {
+def Peer_BatchStatsOp : Peer_GraphOp<"batch_stats", (ins Peer_Shaped:$x),
+    (outs "C f32":$mean, "C f32":$variance)> {
   let summary = "mean `C` and biased variance `C` over the rows of x `R x C`; zeros where R = 0";
   let description = [{
     - C1: x is `R x C` f32.
@@ -176,7 +191,8 @@ def Peer_BatchStatsOp : Peer_GraphOp<"batch_stats", (ins Peer_Shaped:$x)> {
 }
 
 def Peer_BatchNormWeightGradOp : Peer_GraphOp<"batch_norm_weight_grad",
-    (ins Peer_Shaped:$x, Peer_Shaped:$mean, Peer_Shaped:$variance, Peer_Shaped:$dy, F32Attr:$epsilon)> {
+    (ins Peer_Shaped:$x, Peer_Shaped:$mean, Peer_Shaped:$variance, Peer_Shaped:$dy, F32Attr:$epsilon),
+    (outs "C f32":$dweight, "C f32":$dbias)> {
   let summary = "dweight = sum over rows of dy * xhat and dbias = sum over rows of dy";
   let description = [{
     - C1: x and dy are `R x C` f32, mean and variance `C` f32.
@@ -187,7 +203,8 @@ def Peer_BatchNormWeightGradOp : Peer_GraphOp<"batch_norm_weight_grad",
 
 def Peer_BatchNormGradOp : Peer_GraphOp<"batch_norm_grad",
     (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$mean, Peer_Shaped:$variance, Peer_Shaped:$dy,
-         Peer_Shaped:$dweight, Peer_Shaped:$dbias, F32Attr:$epsilon, UnitAttr:$batch_statistics)> {
+         Peer_Shaped:$dweight, Peer_Shaped:$dbias, F32Attr:$epsilon, UnitAttr:$batch_statistics),
+    (outs "R x C f32":$dx)> {
   let summary = "dx of batch_norm";
   let description = [{
     `dx = w * rstd * dy`, and with `batch_statistics` `dx = w * rstd * (dy - (dbias + xhat * dweight) / R)`: R is the whole
@@ -200,7 +217,8 @@ def Peer_BatchNormGradOp : Peer_GraphOp<"batch_norm_grad",
 }
 
 def Peer_ActivationOp : Peer_DifferentiableOp<"activation",
-    (ins Peer_Shaped:$x, Peer_ActivationAttr:$kind)> {
+    (ins Peer_Shaped:$x, Peer_ActivationAttr:$kind),
+    (outs "T x D f32":$y)> {
   let summary = "gelu (exact), silu or relu of every element";
   let description = [{
     - C1: x is `T x D` f32.
@@ -208,11 +226,15 @@ def Peer_ActivationOp : Peer_DifferentiableOp<"activation",
   let assemblyFormat = [{
     $x custom<Keyword>($kind) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x)
   }];
+  let extraClassDeclaration = [{
+    bool isElementwise() { return true; }
+  }];
   let hasFolder = 1;
 }
 
 def Peer_ActivationGradOp : Peer_GraphOp<"activation_grad",
-    (ins Peer_Shaped:$x, Peer_Shaped:$dy, Peer_ActivationAttr:$kind)> {
+    (ins Peer_Shaped:$x, Peer_Shaped:$dy, Peer_ActivationAttr:$kind),
+    (outs "T x D f32":$dx)> {
   let summary = "dx = dy * act'(x); relu'(0) is 0";
   let description = [{
     - C1: x and dy are `T x D` f32.
@@ -220,10 +242,14 @@ def Peer_ActivationGradOp : Peer_GraphOp<"activation_grad",
   let assemblyFormat = [{
     $x `,` $dy custom<Keyword>($kind) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x) `,` type($dy)
   }];
+  let extraClassDeclaration = [{
+    bool isElementwise() { return true; }
+  }];
 }
 
 def Peer_CrossEntropyOp : Peer_DifferentiableOp<"cross_entropy",
-    (ins Peer_Shaped:$logits, Peer_Shaped:$targets)> {
+    (ins Peer_Shaped:$logits, Peer_Shaped:$targets),
+    (outs "T f32":$loss)> {
   let summary = "loss[t] = logsumexp(logits[t,:]) - logits[t,targets[t]], in nats";
   let description = [{
     - C1: logits are `T x V` f32, targets `T` i32; the result is `T` f32.
@@ -234,7 +260,8 @@ def Peer_CrossEntropyOp : Peer_DifferentiableOp<"cross_entropy",
 }
 
 def Peer_CrossEntropyGradOp : Peer_GraphOp<"cross_entropy_grad",
-    (ins Peer_Shaped:$logits, Peer_Shaped:$targets, Peer_Shaped:$dloss)> {
+    (ins Peer_Shaped:$logits, Peer_Shaped:$targets, Peer_Shaped:$dloss),
+    (outs "T x V f32":$dlogits)> {
   let summary = "dlogits = dloss[t] * (softmax(logits[t,:]) - onehot(targets[t]))";
   let description = [{
     - C1: logits are `T x V` f32, targets `T` i32, dloss `T` f32.
@@ -242,7 +269,8 @@ def Peer_CrossEntropyGradOp : Peer_GraphOp<"cross_entropy_grad",
   let assemblyFormat = "operands attr-dict `:` type(operands)";
 }
 
-def Peer_MeanOp : Peer_DifferentiableOp<"mean", (ins Peer_Shaped:$x)> {
+def Peer_MeanOp : Peer_DifferentiableOp<"mean", (ins Peer_Shaped:$x),
+    (outs "a rank-0 f32":$mean)> {
   let summary = "mean of a vector, a rank-0 f32; 0 of an empty one";
   let description = [{
     - C1: x is `T` f32.
@@ -252,7 +280,8 @@ def Peer_MeanOp : Peer_DifferentiableOp<"mean", (ins Peer_Shaped:$x)> {
   }];
 }
 
-def Peer_MeanGradOp : Peer_GraphOp<"mean_grad", (ins Peer_Shaped:$x, Peer_Shaped:$dmean)> {
+def Peer_MeanGradOp : Peer_GraphOp<"mean_grad", (ins Peer_Shaped:$x, Peer_Shaped:$dmean),
+    (outs "T f32":$dx)> {
   let summary = "dx[t] = dmean / T; x gives the shape only";
   let description = [{
     - C1: x is `T` f32, dmean a rank-0 f32.

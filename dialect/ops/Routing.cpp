@@ -1,5 +1,6 @@
 //===- Routing.cpp - constraints and index notation: score ... usage -----===//
 
+#include "dialect/Policies.h"
 #include "dialect/ops/Check.h"
 
 #include "mlir/IR/TypeUtilities.h"
@@ -49,28 +50,27 @@ int64_t ScoreOp::getFlopsPerIteration() { return 2 * dimOf(getQuery(), 3); }
 //===----------------------------------------------------------------------===//
 
 /// C2 to C5 of select, which are C6 to C9 of route: `first` is the first of them. Binds K.
-static LogicalResult checkPolicy(Check &check, SelectPolicy policy, int64_t k, int first) {
-  int64_t n = check['n'];
-  bool product = policy == SelectPolicy::ProductTopK, all = policy == SelectPolicy::All;
-  if (failed(check.require(first + 2, product || all || policy == SelectPolicy::TopK,
-                           "policy '" + stringifySelectPolicy(policy) +
-                               "' is not supported; use topk, product_topk or all")) ||
-      failed(check.require(first, check['P'] == (product ? 2 : 1),
-                           "policy " + stringifySelectPolicy(policy) + " wants " + (product ? "2 halves" : "1 half") +
+static LogicalResult checkPolicy(Check &check, SelectPolicyAttrInterface policy, int first) {
+  int64_t n = check['n'], halves = policy.getHalves();
+  StringRef name = policy.getPolicyName();
+  std::string fault = policy.reject(n);
+  if (policy.isReserved())
+    return check.fail(first + 2, "policy '" + name + "' is not supported; use " + listPolicyNames());
+  if (failed(check.require(first, check['P'] == halves,
+                           "policy " + name + " wants " + Twine(halves) + (halves == 1 ? " half" : " halves") +
                                ", got " + Twine(check['P']))) ||
-      failed(check.require(first + 1, all || (k >= 1 && k <= n),
-                           "expected 1 <= k <= n = " + Twine(n) + ", got k = " + Twine(k))) ||
-      failed(check.require(first + 3, n <= (product ? 46340 : std::numeric_limits<int32_t>::max()),
+      failed(check.require(first + 1, fault.empty(), fault)) ||
+      failed(check.require(first + 3, policy.getNumExperts(n) <= std::numeric_limits<int32_t>::max(),
                            "expected expert ids to fit in i32, got n = " + Twine(n))))
     return failure();
-  check.bind('K', all ? n : k);
+  check.bind('K', policy.getNumSelected(n));
   return success();
 }
 
 PEER_INFER(SelectOp) {
   Check check(loc, "select");
   if (failed(check.shape(1, "logits", a.getLogits(), "T H P n", Elements::F32)) ||
-      failed(checkPolicy(check, a.getPolicy(), a.getK(), 2)))
+      failed(checkPolicy(check, a.getPolicy(), 2)))
     return failure();
   return finishInference(
       check, a.getOperands(), a.getOuts(),
@@ -80,8 +80,6 @@ PEER_INFER(SelectOp) {
 std::string SelectOp::getIndexNotation() { return "t h . . -> t h ., t h ."; }
 
 int64_t SelectOp::getNumKeys() { return dimOf(getLogits(), 3); }
-
-int64_t SelectOp::getNumSelected() { return getPolicy() == SelectPolicy::All ? dimOf(getLogits(), 3) : getK(); }
 
 //===----------------------------------------------------------------------===//
 // gate
@@ -109,7 +107,7 @@ std::string GateOp::getIndexNotation() { return "t h . -> t h ."; }
 PEER_INFER(RouteOp) {
   Check check(loc, "route");
   std::optional<GateKind> gate = a.getGate();
-  if (failed(checkScore(check, a.getQuery(), a.getKeys())) || failed(checkPolicy(check, a.getPolicy(), a.getK(), 6)) ||
+  if (failed(checkScore(check, a.getQuery(), a.getKeys())) || failed(checkPolicy(check, a.getPolicy(), 6)) ||
       (gate && failed(checkGate(check, *gate, 10))) ||
       failed(check.require(11, gate || a.getKeepVal(), "expected a gate, keep_val or both")))
     return failure();
@@ -128,23 +126,31 @@ std::string RouteOp::getIndexNotation() {
 
 int64_t RouteOp::getNumKeys() { return dimOf(getKeys(), 2); }
 
-int64_t RouteOp::getNumSelected() { return getPolicy() == SelectPolicy::All ? getNumKeys() : getK(); }
-
 int64_t RouteOp::getFlopsPerIteration() { return 2 * dimOf(getQuery(), 2) * getNumKeys() * dimOf(getQuery(), 3); }
 
 //===----------------------------------------------------------------------===//
 // mix
 //===----------------------------------------------------------------------===//
 
+/// Types are inferred while an op is parsed, before absent attributes get their default.
+template <typename Adaptor>
+static int64_t getRowsPerExpert(Adaptor a) {
+  return a.getRowsPerExpertAttr() ? int64_t(a.getRowsPerExpert()) : 1;
+}
+
 /// C1 to C5 of mix, mix_grad and, but for the scales, quantized_mix.
-static LogicalResult checkMix(Check &check, Value x, Value idx, Value weights, Value pool, int64_t rowsPerExpert,
-                              Elements elements = Elements::F32OrBF16) {
-  if (failed(check.shape({1, 5, 4}, "x", x, "T D", Elements::F32)) ||
-      failed(check.shape({1, 1, 4}, "idx", idx, "T H K", Elements::I32)) ||
-      failed(check.shape({1, 1, 4}, "weights", weights, "T H K", Elements::F32)) ||
-      failed(check.shape({1, 5, 4}, "pool", pool, "N F D", elements)) ||
+template <typename Adaptor>
+static LogicalResult checkMix(Check &check, Adaptor a, Elements elements = Elements::F32OrBF16) {
+  int64_t rowsPerExpert = getRowsPerExpert(a);
+  if (failed(check.shape({1, 5, 4}, "x", a.getX(), "T D", Elements::F32)) ||
+      failed(check.shape({1, 1, 4}, "idx", a.getIdx(), "T H K", Elements::I32)) ||
+      failed(check.shape({1, 1, 4}, "weights", a.getWeights(), "T H K", Elements::F32)) ||
+      failed(check.shape({1, 5, 4}, "pool", a.getPool(), "N F D", elements)) ||
       failed(check.require(2, check['F'] >= 1 && check['F'] <= 3,
                            "expected F = 1, 2 or 3 vectors per pool row, got " + Twine(check['F']))) ||
+      failed(check.require(2, check['F'] == 1 || a.getActivation(),
+                           "expected an activation (gelu, silu or relu), as the rows of this pool are " +
+                               Twine(check['F']) + " vectors; only those of one vector need none")) ||
       failed(check.require(3, rowsPerExpert >= 1 && check['N'] % rowsPerExpert == 0,
                            "expected rows_per_expert to be at least 1 and to divide the pool's " + Twine(check['N']) +
                                " rows, got " + Twine(rowsPerExpert))))
@@ -153,22 +159,14 @@ static LogicalResult checkMix(Check &check, Value x, Value idx, Value weights, V
   return success();
 }
 
-/// Types are inferred while an op is parsed, before absent attributes get their default.
-template <typename Adaptor>
-static int64_t rowsPerExpert(Adaptor a) {
-  return a.getRowsPerExpertAttr() ? int64_t(a.getRowsPerExpert()) : 1;
-}
-
 PEER_INFER(MixOp) {
   Check check(loc, "mix");
-  if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a))))
+  if (failed(checkMix(check, a)))
     return failure();
   return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
 }
 
 std::string MixOp::getIndexNotation() { return "t ., t . ., t . ., . . . -> t ."; }
-
-int64_t MixOp::getNumExperts() { return dimOf(getPool(), 0) / getRowsPerExpert(); }
 
 /// Vectors of the pool, and their elements, that the pairs of one token select.
 static int64_t vectorsPerToken(Value idx, Value pool, int64_t rowsPerExpert) {
@@ -188,15 +186,13 @@ std::optional<int64_t> MixOp::getGatheredElements(unsigned input) {
 
 PEER_INFER(QuantizedMixOp) {
   Check check(loc, "quantized_mix");
-  if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a), Elements::I8)) ||
+  if (failed(checkMix(check, a, Elements::I8)) ||
       failed(check.shape({1, 5, 4}, "scales", a.getScales(), "N F", Elements::F32)))
     return failure();
   return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
 }
 
 std::string QuantizedMixOp::getIndexNotation() { return "t ., t . ., t . ., . . ., . . -> t ."; }
-
-int64_t QuantizedMixOp::getNumExperts() { return dimOf(getPool(), 0) / getRowsPerExpert(); }
 
 int64_t QuantizedMixOp::getFlopsPerIteration() { return 2 * gatheredPerToken(getIdx(), getPool(), getRowsPerExpert()); }
 
@@ -210,8 +206,7 @@ std::optional<int64_t> QuantizedMixOp::getGatheredElements(unsigned input) {
 
 PEER_INFER(MixGradOp) {
   Check check(loc, "mix_grad");
-  if (failed(checkMix(check, a.getX(), a.getIdx(), a.getWeights(), a.getPool(), rowsPerExpert(a))) ||
-      failed(check.shape(6, "dy", a.getDy(), "T D", Elements::F32)))
+  if (failed(checkMix(check, a)) || failed(check.shape(6, "dy", a.getDy(), "T D", Elements::F32)))
     return failure();
   Type f32 = Float32Type::get(context);
   return finishInference(check, a.getOperands(), a.getOuts(),

@@ -1,5 +1,6 @@
 //===- RoutingGrad.cpp - constraints of the routing gradients and updates ===//
 
+#include "dialect/Policies.h"
 #include "dialect/ops/Check.h"
 
 using namespace mlir;
@@ -8,8 +9,6 @@ using namespace peer;
 //===----------------------------------------------------------------------===//
 // Gradients of score, select and gate
 //===----------------------------------------------------------------------===//
-
-static int halves(SelectPolicy policy) { return policy == SelectPolicy::ProductTopK ? 2 : 1; }
 
 /// C3 of the ops that are told n.
 static LogicalResult checkKeyCount(Check &check, int64_t n) {
@@ -28,12 +27,12 @@ PEER_INFER(SelectGradOp) {
   if (failed(check.shape(1, "idx", a.getIdx(), "T H K", Elements::I32)) ||
       failed(check.shape(1, "dval", a.getDval(), "T H K", Elements::F32)))
     return failure();
-  SelectPolicy policy = a.getPolicy();
-  if (failed(check.require(2, policy != SelectPolicy::TopP && policy != SelectPolicy::Threshold,
-                           "expected the policy topk, product_topk or all, got " + stringifySelectPolicy(policy))) ||
-      failed(checkKeyCount(check, a.getN())))
+  SelectPolicyAttrInterface policy = a.getPolicy();
+  if (policy.isReserved())
+    return check.fail(2, "expected the policy " + listPolicyNames() + ", got " + policy.getPolicyName());
+  if (failed(checkKeyCount(check, a.getN())))
     return failure();
-  check.bind('P', halves(policy));
+  check.bind('P', policy.getHalves());
   check.bind('n', a.getN());
   return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H P n", Float32Type::get(context))},
                          types);
@@ -69,13 +68,14 @@ std::string ScoreKeyGradOp::getIndexNotation() {
 }
 
 /// C2 of route_query_grad and route_key_grad.
-static LogicalResult checkRoutePolicy(Check &check, SelectPolicy policy) {
-  if (failed(check.require(2, policy == SelectPolicy::TopK || policy == SelectPolicy::ProductTopK,
-                           "expected the policy topk or product_topk, got " + stringifySelectPolicy(policy))))
+static LogicalResult checkRoutePolicy(Check &check, SelectPolicyAttrInterface policy) {
+  int64_t halves = policy.getHalves();
+  StringRef name = policy.getPolicyName();
+  if (failed(check.require(2, !policy.isReserved() && !policy.selectsAll(),
+                           "expected a policy that selects some of the keys, got " + name)))
     return failure();
-  return check.require(2, check['P'] == halves(policy),
-                       "policy " + stringifySelectPolicy(policy) + " wants P = " + Twine(halves(policy)) + ", got " +
-                           Twine(check['P']));
+  return check.require(2, check['P'] == halves,
+                       "policy " + name + " wants P = " + Twine(halves) + ", got " + Twine(check['P']));
 }
 
 PEER_INFER(RouteQueryGradOp) {
@@ -223,12 +223,13 @@ static LogicalResult checkScalars(Check &check, Value rate, Value step, Value sc
 }
 
 /// Grad and states must look like the parameter: C1 for shapes, C3 for the count.
-static LogicalResult checkStates(Check &check, Value param, ValueRange like, ValueRange states, Attribute optimizer) {
+static LogicalResult checkStates(Check &check, Value param, ValueRange like, ValueRange states,
+                                 OptimizerAttrInterface optimizer) {
   auto type = cast<ShapedType>(param.getType());
   if (!type.hasStaticShape() || !(type.getElementType().isF32() || type.getElementType().isBF16()))
     return check.fail(1, "expected a static parameter of f32 or bf16");
-  if (states.size() != getNumStates(optimizer))
-    return check.fail(3, "expected " + Twine(getNumStates(optimizer)) + " states, got " + Twine(states.size()));
+  if (states.size() != optimizer.getNumStates())
+    return check.fail(3, "expected " + Twine(optimizer.getNumStates()) + " states, got " + Twine(states.size()));
   for (Value value : llvm::concat<Value>(llvm::to_vector(like), llvm::to_vector(states))) {
     auto other = cast<ShapedType>(value.getType());
     if (other.getShape() != type.getShape() || !other.getElementType().isF32()) {

@@ -10,7 +10,8 @@
 include "dialect/ops/PeerOpBase.td"
 
 def Peer_SelectGradOp : Peer_GraphOp<"select_grad",
-    (ins Peer_Shaped:$idx, Peer_Shaped:$dval, Peer_PolicyAttr:$policy, I64Attr:$n)> {
+    (ins Peer_Shaped:$idx, Peer_Shaped:$dval, Peer_PolicyAttr:$policy, I64Attr:$n),
+    (outs "T x H x P x n f32":$dlogits)> {
   let summary = "gradient of the logits, dense";
   let description = [{
     `dlogits[t,h,p,:]`, `T x H x P x n` f32: zero but for the selected entries, which receive the sum of `dval` of the
@@ -21,12 +22,13 @@ def Peer_SelectGradOp : Peer_GraphOp<"select_grad",
     - C3: n is at least 1.
   }];
   let assemblyFormat = [{
-    $idx `,` $dval custom<Keyword>($policy) `n` $n (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($idx) `,` type($dval)
+    $idx `,` $dval custom<Policy>($policy) `n` $n (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($idx) `,` type($dval)
   }];
 }
 
 def Peer_ScoreQueryGradOp : Peer_GraphOp<"score_query_grad",
-    (ins Peer_Shaped:$dlogits, Peer_Shaped:$keys)> {
+    (ins Peer_Shaped:$dlogits, Peer_Shaped:$keys),
+    (outs "T x H x P x d f32":$dquery)> {
   let summary = "dquery[t,h,p,:] = sum over j of dlogits[t,h,p,j] * keys[h,p,j,:]";
   let description = [{
     - C1: dlogits is `T x H x P x n` f32, keys `(H or 1) x P x n x d` f32 or bf16; only T may be dynamic.
@@ -37,7 +39,8 @@ def Peer_ScoreQueryGradOp : Peer_GraphOp<"score_query_grad",
 }
 
 def Peer_ScoreKeyGradOp : Peer_GraphOp<"score_key_grad",
-    (ins Peer_Shaped:$dlogits, Peer_Shaped:$query, UnitAttr:$shared)> {
+    (ins Peer_Shaped:$dlogits, Peer_Shaped:$query, UnitAttr:$shared),
+    (outs "(H or 1) x P x n x d f32":$dkeys)> {
   let summary = "dkeys[h,p,j,:] = sum over t of dlogits[t,h,p,j] * query[t,h,p,:]";
   let description = [{
     With `shared` the sum runs over heads too and the head dimension of the result is 1.
@@ -51,7 +54,8 @@ def Peer_ScoreKeyGradOp : Peer_GraphOp<"score_key_grad",
 }
 
 def Peer_RouteQueryGradOp : Peer_GraphOp<"route_query_grad",
-    (ins Peer_Shaped:$idx, Peer_Shaped:$dval, Peer_Shaped:$keys, Peer_PolicyAttr:$policy)> {
+    (ins Peer_Shaped:$idx, Peer_Shaped:$dval, Peer_Shaped:$keys, Peer_PolicyAttr:$policy),
+    (outs "T x H x P x d f32":$dquery)> {
   let summary = "gradient of the query through score and select, from the selected keys only";
   let description = [{
     `dquery[t,h,p,:] = sum over k of dval[t,h,k] * keys[h,p,i_p(idx[t,h,k]),:]`, with `i_0 = idx / n`, `i_1 = idx mod n`
@@ -61,7 +65,7 @@ def Peer_RouteQueryGradOp : Peer_GraphOp<"route_query_grad",
     - C2: `product_topk` wants P = 2, `topk` P = 1; no other policy.
   }];
   let assemblyFormat = [{
-    $idx `,` $dval `,` $keys custom<Keyword>($policy) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    $idx `,` $dval `,` $keys custom<Policy>($policy) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
     `:` type($idx) `,` type($dval) `,` type($keys)
   }];
   let extraClassDeclaration = [{
@@ -72,7 +76,8 @@ def Peer_RouteQueryGradOp : Peer_GraphOp<"route_query_grad",
 
 def Peer_RouteKeyGradOp : Peer_GraphOp<"route_key_grad",
     (ins Peer_Shaped:$idx, Peer_Shaped:$dval, Peer_Shaped:$query, Peer_PolicyAttr:$policy,
-         I64Attr:$n, UnitAttr:$shared)> {
+         I64Attr:$n, UnitAttr:$shared),
+    (outs "(H or 1) x P x n x d f32":$dkeys)> {
   let summary = "gradient of the keys through score and select";
   let description = [{
     `dkeys[h,p,j,:] = sum over t, k with i_p(idx[t,h,k]) = j of dval[t,h,k] * query[t,h,p,:]`, summed in the order of t then
@@ -83,7 +88,7 @@ def Peer_RouteKeyGradOp : Peer_GraphOp<"route_key_grad",
     - C3: n is at least 1.
   }];
   let assemblyFormat = [{
-    $idx `,` $dval `,` $query custom<Keyword>($policy) `n` $n (`shared` $shared^)? (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    $idx `,` $dval `,` $query custom<Policy>($policy) `n` $n (`shared` $shared^)? (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
     `:` type($idx) `,` type($dval) `,` type($query)
   }];
   let extraClassDeclaration = [{
@@ -92,7 +97,8 @@ def Peer_RouteKeyGradOp : Peer_GraphOp<"route_key_grad",
 }
 
 def Peer_GateGradOp : Peer_GraphOp<"gate_grad",
-    (ins Peer_Shaped:$val, Peer_Shaped:$weights, Peer_Shaped:$dweights, Peer_GateAttr:$kind)> {
+    (ins Peer_Shaped:$val, Peer_Shaped:$weights, Peer_Shaped:$dweights, Peer_GateAttr:$kind),
+    (outs "T x H x K f32":$dval)> {
   let summary = "gradient of the selected scores";
   let description = [{
     softmax `dval = w * (dw - sum over K of w * dw)`; sigmoid `dw * w * (1 - w)`; relu `dw` where val > 0; one: 0.
@@ -108,7 +114,9 @@ def Peer_GateGradOp : Peer_GraphOp<"gate_grad",
 
 def Peer_MixGradOp : Peer_GraphOp<"mix_grad",
     (ins Peer_Shaped:$x, Peer_Shaped:$idx, Peer_Shaped:$weights, Peer_Shaped:$pool, Peer_Shaped:$dy,
-         Peer_ActivationAttr:$activation, DefaultValuedAttr<I64Attr, "1">:$rows_per_expert)> {
+         OptionalAttr<Peer_ActivationAttr>:$activation, DefaultValuedAttr<I64Attr, "1">:$rows_per_expert),
+    (outs "T x D f32":$dx, "T x H x K f32":$dweights, "T x H x K x r x F f32":$coef),
+    [Peer_MixLikeOpInterface]> {
   let summary = "the token pass of the mix's gradient";
   let description = [{
     Results: `dx` `T x D`, `dweights` `T x H x K`, and `coef` `T x H x K x r x F`: the gradient of pool row e's vector f is the
@@ -119,7 +127,7 @@ def Peer_MixGradOp : Peer_GraphOp<"mix_grad",
     - C6: dy is `T x D` f32 like x.
   }];
   let assemblyFormat = [{
-    $x `,` $idx `,` $weights `,` $pool `,` $dy custom<Keyword>($activation) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    $x `,` $idx `,` $weights `,` $pool `,` $dy custom<OptionalKeyword>($activation) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
     `:` type($x) `,` type($idx) `,` type($weights) `,` type($pool) `,` type($dy)
   }];
   let extraClassDeclaration = [{
@@ -129,7 +137,8 @@ def Peer_MixGradOp : Peer_GraphOp<"mix_grad",
 }
 
 def Peer_SortPairsOp : Peer_GraphOp<"sort_pairs",
-    (ins Peer_Shaped:$idx, I64Attr:$num_experts)> {
+    (ins Peer_Shaped:$idx, I64Attr:$num_experts),
+    (outs "T*H*K i32":$order, "T*H*K i32":$starts, "2 i32":$count)> {
   let summary = "the (token, head, selection) pairs grouped by expert";
   let description = [{
     Results: `order` `T*H*K` i32, the flat pair numbers, those of an expert together as its segment and in pair order, pairs of
@@ -151,7 +160,8 @@ defvar Peer_RowGrad = (ins Peer_Shaped:$idx, Peer_Shaped:$order, Peer_Shaped:$st
     Peer_Shaped:$coef, Peer_Shaped:$x, Peer_Shaped:$dy);
 
 def Peer_PoolGradOp : Peer_GraphOp<"pool_grad",
-    !con(Peer_RowGrad, (ins I64Attr:$rows))> {
+    !con(Peer_RowGrad, (ins I64Attr:$rows)),
+    (outs "rows x F x D f32":$dpool), [Peer_RowGradOpInterface]> {
   let summary = "the mix's gradient for the pool, dense";
   let description = [{
     `rows x F x D` f32 from the row-sparse form; rows nobody selected are zero. Built only where a description asks for
@@ -166,7 +176,8 @@ def Peer_PoolGradOp : Peer_GraphOp<"pool_grad",
   }];
 }
 
-def Peer_PoolGradNormOp : Peer_GraphOp<"pool_grad_norm", Peer_RowGrad> {
+def Peer_PoolGradNormOp : Peer_GraphOp<"pool_grad_norm", Peer_RowGrad,
+    (outs "a rank-0 f32":$squares), [Peer_RowGradOpInterface]> {
   let summary = "sum of squares of the pool's gradient, from the row-sparse form";
   let description = [{
     A rank-0 f32. The same on every run, whatever the number of threads.

@@ -12,7 +12,8 @@
 include "dialect/ops/PeerOpBase.td"
 
 def Peer_ScoreOp : Peer_DifferentiableOp<"score",
-    (ins Peer_Shaped:$query, Peer_Shaped:$keys)> {
+    (ins Peer_Shaped:$query, Peer_Shaped:$keys),
+    (outs "T x H x P x n f32":$logits)> {
   let summary = "logits of every key for every query";
   let description = [{
     `logits[t,h,p,j] = sum over c of query[t,h,p,c] * keys[h,p,j,c]`, accumulated in f32
@@ -33,11 +34,13 @@ def Peer_ScoreOp : Peer_DifferentiableOp<"score",
   }];
   let extraClassDeclaration = [{
     int64_t getFlopsPerIteration();
+    bool hasLargeResults() { return true; }
   }];
 }
 
 def Peer_SelectOp : Peer_DifferentiableOp<"select",
-    (ins Peer_Shaped:$logits, Peer_PolicyAttr:$policy, I64Attr:$k),
+    (ins Peer_Shaped:$logits, Peer_PolicyAttr:$policy),
+    (outs "T x H x K i32":$idx, "T x H x K f32":$val),
     [DeclareOpInterfaceMethods<Peer_SelectionOpInterface, ["getNumKeys"]>]> {
   let summary = "which experts each head of each token uses";
   let description = [{
@@ -62,16 +65,13 @@ def Peer_SelectOp : Peer_DifferentiableOp<"select",
     ```
   }];
   let assemblyFormat = [{
-    $logits custom<Policy>($policy, $k) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($logits)
-  }];
-  let extraClassDeclaration = [{
-    /// Results per head: k, or n under `all`.
-    int64_t getNumSelected();
+    $logits custom<Policy>($policy) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($logits)
   }];
 }
 
 def Peer_GateOp : Peer_DifferentiableOp<"gate",
-    (ins Peer_Shaped:$val, Peer_GateAttr:$kind)> {
+    (ins Peer_Shaped:$val, Peer_GateAttr:$kind),
+    (outs "T x H x K f32":$weights)> {
   let summary = "weights from the selected scores";
   let description = [{
     `w = softmax over K (val)`, `sigmoid(val)`, `relu(val)` or `1`, all `T x H x K` f32. A score of -inf (nothing
@@ -90,8 +90,9 @@ def Peer_GateOp : Peer_DifferentiableOp<"gate",
 }
 
 def Peer_RouteOp : Peer_GraphOp<"route",
-    (ins Peer_Shaped:$query, Peer_Shaped:$keys, Peer_PolicyAttr:$policy, I64Attr:$k,
+    (ins Peer_Shaped:$query, Peer_Shaped:$keys, Peer_PolicyAttr:$policy,
          OptionalAttr<Peer_GateAttr>:$gate, UnitAttr:$keep_val),
+    (outs "T x H x K i32":$idx, "with a gate, T x H x K f32":$weights, "with keep_val, T x H x K f32":$val),
     [DeclareOpInterfaceMethods<Peer_SelectionOpInterface, ["getNumKeys"]>]> {
   let summary = "score, select and gate as one: which experts each token uses, and how much";
   let description = [{
@@ -122,29 +123,23 @@ def Peer_RouteOp : Peer_GraphOp<"route",
     ```
   }];
   let assemblyFormat = [{
-    $query `,` $keys custom<Policy>($policy, $k) (`gate` custom<Keyword>($gate)^)? (`keep_val` $keep_val^)?
+    $query `,` $keys custom<Policy>($policy) (`gate` custom<Keyword>($gate)^)? (`keep_val` $keep_val^)?
     (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($query) `,` type($keys)
   }];
   let extraClassDeclaration = [{
-    /// Its results, or in buffer form its destinations; null where it has none.
-    ::mlir::Value getIdx() { return getOutput(0); }
-    ::mlir::Value getWeights() { return getGate() ? getOutput(1) : ::mlir::Value(); }
-    ::mlir::Value getVal() { return getKeepVal() ? getOutput(getGate() ? 2 : 1) : ::mlir::Value(); }
-    /// Results per head: k, or n under `all`.
-    int64_t getNumSelected();
+    /// Weights and val are optional.
+    bool hasOutput(unsigned number) { return number == 0 || (number == 1 ? getGate().has_value() : getKeepVal()); }
     int64_t getFlopsPerIteration();
-
-  private:
-    ::mlir::Value getOutput(unsigned i) { return getNumResults() > 0 ? getResult(i) : getOuts()[i]; }
-
-  public:
+    bool hasLargeIntermediates() { return true; }
   }];
 }
 
 def Peer_MixOp : Peer_DifferentiableOp<"mix",
     (ins Peer_Shaped:$x, Peer_Shaped:$idx, Peer_Shaped:$weights, Peer_Shaped:$pool,
-         Peer_ActivationAttr:$activation,
-         DefaultValuedAttr<I64Attr, "1">:$rows_per_expert)> {
+         OptionalAttr<Peer_ActivationAttr>:$activation,
+         DefaultValuedAttr<I64Attr, "1">:$rows_per_expert),
+    (outs "T x D f32":$y),
+    [Peer_MixLikeOpInterface]> {
   let summary = "y = sum over selected experts of weight * expert(x)";
   let description = [{
     Expert e owns rows `e*r .. e*r + r - 1` of the pool `R x F x D`, r = `rows_per_expert`. One row gives
@@ -155,7 +150,7 @@ def Peer_MixOp : Peer_DifferentiableOp<"mix",
     The sum runs over all heads and selections; an expert chosen twice counts twice; an index of -1 is skipped.
 
     - C1: x is `T x D`, idx `T x H x K` i32, weights `T x H x K` f32, pool `R x F x D`.
-    - C2: F is 1, 2 or 3.
+    - C2: F is 1, 2 or 3. An activation may be left out where F is 1, and means nothing there.
     - C3: `rows_per_expert` is at least 1 and divides R.
     - C4: D is equal in x and pool; T in x, idx and weights; H and K in idx and weights. Only T may be dynamic.
     - C5: x is f32; the pool is f32 or bf16.
@@ -163,30 +158,33 @@ def Peer_MixOp : Peer_DifferentiableOp<"mix",
     ```mlir
     %y = peer.mix %x, %idx, %w, %pool gelu
        : tensor<?x256xf32>, tensor<?x8x16xi32>, tensor<?x8x16xf32>, tensor<1048576x2x256xf32>
+    %z = peer.mix %x, %idx, %w, %values
+       : tensor<?x256xf32>, tensor<?x8x16xi32>, tensor<?x8x16xf32>, tensor<1048576x1x256xf32>
     ```
   }];
   let assemblyFormat = [{
-    $x `,` $idx `,` $weights `,` $pool custom<Keyword>($activation) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    $x `,` $idx `,` $weights `,` $pool custom<OptionalKeyword>($activation) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
     `:` type($x) `,` type($idx) `,` type($weights) `,` type($pool)
   }];
   let extraClassDeclaration = [{
     int64_t getFlopsPerIteration();
     std::optional<int64_t> getGatheredElements(unsigned input);
-    int64_t getNumExperts();
   }];
 }
 
 def Peer_QuantizedMixOp : Peer_DifferentiableOp<"quantized_mix",
     (ins Peer_Shaped:$x, Peer_Shaped:$idx, Peer_Shaped:$weights, Peer_Shaped:$pool, Peer_Shaped:$scales,
-         Peer_ActivationAttr:$activation,
-         DefaultValuedAttr<I64Attr, "1">:$rows_per_expert)> {
+         OptionalAttr<Peer_ActivationAttr>:$activation,
+         DefaultValuedAttr<I64Attr, "1">:$rows_per_expert),
+    (outs "T x D f32":$y),
+    [Peer_MixLikeOpInterface]> {
   let summary = "mix of rows stored as int8, for inference";
   let description = [{
     As `mix`, with the vectors `scales[r,f] * pool[r,f,:]`: `peer-run quantize` makes such a pool, a quarter of the bytes of
     f32, from one that was trained. Differentiating through it is refused.
 
     - C1: x is `T x D`, idx `T x H x K` i32, weights `T x H x K` f32, pool `R x F x D`, scales `R x F`.
-    - C2: F is 1, 2 or 3.
+    - C2: F is 1, 2 or 3. An activation may be left out where F is 1.
     - C3: `rows_per_expert` is at least 1 and divides R.
     - C4: D is equal in x and pool; T in x, idx and weights; H and K in idx and weights; R and F in pool and scales. Only T
       may be dynamic.
@@ -200,18 +198,18 @@ def Peer_QuantizedMixOp : Peer_DifferentiableOp<"quantized_mix",
     ```
   }];
   let assemblyFormat = [{
-    $x `,` $idx `,` $weights `,` $pool `,` $scales custom<Keyword>($activation) (`outs` `(` $outs^ `:` type($outs) `)`)?
+    $x `,` $idx `,` $weights `,` $pool `,` $scales custom<OptionalKeyword>($activation) (`outs` `(` $outs^ `:` type($outs) `)`)?
     attr-dict `:` type($x) `,` type($idx) `,` type($weights) `,` type($pool) `,` type($scales)
   }];
   let extraClassDeclaration = [{
     int64_t getFlopsPerIteration();
     std::optional<int64_t> getGatheredElements(unsigned input);
-    int64_t getNumExperts();
   }];
 }
 
 def Peer_UsageOp : Peer_GraphOp<"usage",
-    (ins Peer_Shaped:$idx, Peer_Shaped:$weights, Peer_Shaped:$mass)> {
+    (ins Peer_Shaped:$idx, Peer_Shaped:$weights, Peer_Shaped:$mass),
+    (outs "like mass, which it is tied to":$total), [Peer_WrittenByPeople]> {
   let summary = "adds each expert's gate mass to a histogram";
   let description = [{
     `mass[e] += sum of weights[t,h,k] where idx[t,h,k] = e`; the result is tied to `mass` (`N`). The sums of one call are taken

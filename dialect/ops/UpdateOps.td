@@ -7,13 +7,13 @@ include "dialect/ops/PeerOpBase.td"
 
 /// Updates have no `outs`: every result is tied to an input and written in place. C0 of all: operands are all
 /// tensors or all buffers.
-class Peer_UpdateOpBase<string mnemonic, dag inputs>
-    : Peer_Op<mnemonic, [
+class Peer_UpdateOpBase<string mnemonic, dag inputs, list<Trait> traits = []>
+    : Peer_Op<mnemonic, !listconcat(traits, [
         DeclareOpInterfaceMethods<Peer_GraphOpInterface,
-          ["getOutsMutable", "getIndexNotation", "getTiedInput"]>,
-        Peer_InferTypes, Peer_GraphOpEffects]> {
+          ["getOutsMutable", "getIndexNotation", "getTiedInput"]>, OpAsmOpInterface,
+        Peer_NamedOutputs<(outs "":$updated)>, Peer_UpdateOpInterface, Peer_InferTypes, Peer_GraphOpEffects])> {
   let arguments = !con(inputs, (ins Variadic<Peer_Shaped>:$states));
-  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let results = (outs Peer_Results<(outs "the parameter, then its states, each like what it is tied to":$updated)>:$results);
   let assemblyFormat = "operands attr-dict `:` type(operands)";
 }
 
@@ -37,7 +37,7 @@ def Peer_UpdateOp : Peer_UpdateOpBase<"update",
 def Peer_RowUpdateOp : Peer_UpdateOpBase<"row_update",
     (ins Peer_Shaped:$pool, Peer_Shaped:$idx, Peer_Shaped:$order, Peer_Shaped:$starts, Peer_Shaped:$count,
          Peer_Shaped:$coef, Peer_Shaped:$x, Peer_Shaped:$dy, Peer_Shaped:$learning_rate, Peer_Shaped:$step,
-         Peer_Shaped:$scale, Peer_OptimizerAttr:$optimizer)> {
+         Peer_Shaped:$scale, Peer_OptimizerAttr:$optimizer), [Peer_RowGradOpInterface]> {
   let summary = "one lazy optimizer step over the touched rows of a pool";
   let description = [{
     The row-sparse gradient (see `pool_grad`) summed a row at a time in pair order and applied at once, as `update` does.
@@ -55,7 +55,8 @@ def Peer_RowUpdateOp : Peer_UpdateOpBase<"row_update",
   }];
 }
 
-def Peer_SumSquaresOp : Peer_GraphOp<"sum_squares", (ins Peer_Shaped:$x)> {
+def Peer_SumSquaresOp : Peer_GraphOp<"sum_squares", (ins Peer_Shaped:$x),
+    (outs "a rank-0 f32":$squares)> {
   let summary = "sum of squares of all elements, a rank-0 f32";
   let description = [{
     The same on every run, whatever the number of threads.

@@ -25,7 +25,7 @@ static void emitSoftmax(LoopBuilder &b, Value val, Value weights, ArrayRef<Value
 }
 
 static void emitGate(GateOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value val = op.getVal(), weights = op.getOuts()[0];
+  Value val = op.getVal(), weights = op.getWeights();
   nest(b, dims(b, val, 2), [&](ArrayRef<Value> row) {
     if (op.getKind() == GateKind::Softmax)
       return emitSoftmax(b, val, weights, row, options.width);
@@ -37,7 +37,7 @@ static void emitGate(GateOp op, LoopBuilder &b, const VectorOptions &options) {
 }
 
 static void emitGateGrad(GateGradOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value weights = op.getWeights(), dweights = op.getDweights(), dval = op.getOuts()[0];
+  Value weights = op.getWeights(), dweights = op.getDweights(), dval = op.getDval();
   nest(b, dims(b, dval, 2), [&](ArrayRef<Value> row) {
     Value size = b.dim(dval, 2), mean;
     auto load = [&](Value buffer, Value at, int64_t lanes) { return b.load(buffer, {row[0], row[1], at}, lanes); };

@@ -14,7 +14,7 @@ using namespace peer;
 using namespace peer::cpu;
 
 static const char *rejectMixGrad(MixGradOp op) {
-  for (Value buffer : {op.getIdx(), op.getWeights(), op.getOuts()[1], op.getOuts()[2]})
+  for (Value buffer : {op.getIdx(), op.getWeights(), op.getDweights(), op.getCoef()})
     if (!isDense(buffer, 1))
       return "indices, weights or coefficients of a token are not dense";
   return nullptr;
@@ -36,11 +36,11 @@ public:
   void emitToken(Value token) {
     x = b.slice(op.getX(), {token});
     dy = b.slice(op.getDy(), {token});
-    dx = b.slice(op.getOuts()[0], {token});
+    dx = b.slice(op.getDx(), {token});
     idx = flatSlice(b, op.getIdx(), {token});
     weights = flatSlice(b, op.getWeights(), {token});
-    dweights = flatSlice(b, op.getOuts()[1], {token});
-    coef = flatSlice(b, op.getOuts()[2], {token});
+    dweights = flatSlice(b, op.getDweights(), {token});
+    coef = flatSlice(b, op.getCoef(), {token});
     fillZero(b, dweights, width);
     if (!rows.isOneChunk() || vectors == 1)
       fillZero(b, dx, width);

@@ -8,6 +8,8 @@
 #include "Kernels.h"
 #include "Rows.h"
 
+#include "lowering/emit/OptimizerStep.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
@@ -56,7 +58,7 @@ static void emitChunk(LoopBuilder &b, const RowGrad &grad, Value chunk, int64_t 
 }
 
 static void emitPoolGrad(PoolGradOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value dpool = op.getOuts()[0];
+  Value dpool = op.getDpool();
   b.parallel({b.dim(dpool, 0)}, [&](ValueRange row) { fillZero(b, b.slice(dpool, row), options.width); });
   RowGrad grad = emitRowGrad(b, op);
   b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
@@ -86,7 +88,7 @@ static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b, const VectorOpti
       b.store(b.add(sum, b.sumLanes(wide)), partial, chunk);
     });
   });
-  emitOrderedSum(b, partial, chunks, op.getOuts()[0]);
+  emitOrderedSum(b, partial, chunks, op.getSquares());
   b.free(partial);
 }
 

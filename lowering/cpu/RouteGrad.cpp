@@ -11,7 +11,7 @@ using namespace peer::cpu;
 using arith::CmpIPredicate;
 
 static void emitSelectGrad(SelectGradOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value idx = op.getIdx(), dlogits = op.getOuts()[0];
+  Value idx = op.getIdx(), dlogits = op.getDlogits();
   int64_t halves = b.staticDim(dlogits, 2);
   fillZero(b, dlogits, options.width);
   nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
@@ -26,7 +26,7 @@ static void emitSelectGrad(SelectGradOp op, LoopBuilder &b, const VectorOptions 
 }
 
 static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value idx = op.getIdx(), keys = op.getKeys(), dquery = op.getOuts()[0];
+  Value idx = op.getIdx(), keys = op.getKeys(), dquery = op.getDquery();
   int64_t selected = b.staticDim(idx, 2), halves = b.staticDim(keys, 1), n = b.staticDim(keys, 2);
   // The selections of one head, without the empty ones.
   Value experts = b.stack({selected}, b.getIndexType()), scales = b.stack({selected}, b.getF32Type());
@@ -53,7 +53,7 @@ static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b, const Vector
 }
 
 static void emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value idx = op.getIdx(), query = op.getQuery(), dkeys = op.getOuts()[0];
+  Value idx = op.getIdx(), query = op.getQuery(), dkeys = op.getDkeys();
   int64_t halves = b.staticDim(query, 2);
   fillZero(b, dkeys, options.width);
   auto addSelections = [&](Value t, Value h) {

@@ -18,7 +18,7 @@ static Value keyMatrix(LoopBuilder &b, Value keys, Value h, Value p) {
 
 /// Keys or queries in bf16: no BLAS takes them, so dots of widened vectors.
 static void emitScoreDots(ScoreOp op, LoopBuilder &b, int64_t width) {
-  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getOuts()[0];
+  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getLogits();
   nest(b, dims(b, logits, 4), [&](ArrayRef<Value> at) {
     Value head = b.staticDim(keys, 0) == 1 ? b.index(0) : at[1];
     auto terms = [&](const Strip &s) -> SmallVector<std::pair<Value, Value>> {
@@ -30,7 +30,7 @@ static void emitScoreDots(ScoreOp op, LoopBuilder &b, int64_t width) {
 }
 
 static void emitScoreOp(ScoreOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getOuts()[0];
+  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getLogits();
   if (!isF32(query) || !isF32(keys))
     return emitScoreDots(op, b, options.width);
   nest(b, {b.dim(query, 1), b.dim(query, 2)}, [&](ArrayRef<Value> hp) {
@@ -44,7 +44,7 @@ static const char *rejectScoreQueryGrad(ScoreQueryGradOp op) {
 }
 
 static void emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b, const VectorOptions &) {
-  Value dlogits = op.getDlogits(), dquery = op.getOuts()[0];
+  Value dlogits = op.getDlogits(), dquery = op.getDquery();
   nest(b, {b.dim(dlogits, 1), b.dim(dlogits, 2)}, [&](ArrayRef<Value> hp) {
     b.sgemm(headMatrix(b, dlogits, hp[0], hp[1]), false, keyMatrix(b, op.getKeys(), hp[0], hp[1]), false,
             headMatrix(b, dquery, hp[0], hp[1]));
@@ -56,7 +56,7 @@ static const char *rejectScoreKeyGrad(ScoreKeyGradOp op) {
 }
 
 static void emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value dlogits = op.getDlogits(), dkeys = op.getOuts()[0];
+  Value dlogits = op.getDlogits(), dkeys = op.getDkeys();
   // With shared keys every head adds to the same matrix.
   fillZero(b, dkeys, options.width);
   nest(b, {b.dim(dlogits, 1), b.dim(dlogits, 2)}, [&](ArrayRef<Value> hp) {
@@ -79,7 +79,7 @@ static std::optional<TileSizes> routeTiles(RouteOp op) {
 
 void cpu::addScore(LoopEmitters &emitters) {
   // Taken apart in its tile (passes/DecomposeRoutes.h). Any is tiled: that is what keeps its scores out of memory.
-  emitters.vectors<RouteOp>({.tileSizes = routeTiles, .worth = Worth::Always});
+  emitters.vectors<RouteOp>({.tileSizes = routeTiles});
   emitters.vectors<ScoreOp>({.emit = emitScoreOp, .tileSizes = [](ScoreOp) { return tile({{"t", 64}, {"h", 1}}); }});
   emitters.vectors<ScoreQueryGradOp>({.emit = emitScoreQueryGrad,
                                       .reject = rejectScoreQueryGrad,

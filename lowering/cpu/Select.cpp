@@ -18,8 +18,10 @@ using arith::CmpIPredicate;
 static constexpr int64_t kMostSelected = 64;
 
 static const char *rejectSelect(SelectOp op) {
-  if (op.getPolicy() == SelectPolicy::All)
+  if (op.getPolicy().selectsAll())
     return "'all' copies its row: plain loops do";
+  if (!op.getPolicy().selectsLargest())
+    return "the policy is left to plain loops";
   return op.getNumSelected() <= kMostSelected ? nullptr : "the sorted list would not fit in registers";
 }
 
@@ -169,9 +171,9 @@ static Values emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, V
 }
 
 static void emitSelect(SelectOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value logits = op.getLogits(), idx = op.getOuts()[0], val = op.getOuts()[1];
+  Value logits = op.getLogits(), idx = op.getIdx(), val = op.getVal();
   int64_t k = op.getNumSelected(), n = b.staticDim(logits, 3), width = options.width;
-  bool product = op.getPolicy() == SelectPolicy::ProductTopK;
+  bool product = op.isGrid();
   Values scratch;
   if (product)
     for (Type element : {Type(b.getF32Type()), Type(b.getI32Type()), Type(b.getF32Type()), Type(b.getI32Type())})

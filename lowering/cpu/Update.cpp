@@ -3,6 +3,8 @@
 #include "Kernels.h"
 #include "Rows.h"
 
+#include "lowering/emit/OptimizerStep.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
@@ -42,7 +44,7 @@ static void emitSumSquares(SumSquaresOp op, LoopBuilder &b, const VectorOptions 
     });
     b.store(sum, partial, chunk);
   });
-  emitOrderedSum(b, partial, chunks, op.getOuts()[0]);
+  emitOrderedSum(b, partial, chunks, op.getSquares());
   b.free(partial);
 }
 

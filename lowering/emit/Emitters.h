@@ -27,7 +27,6 @@ struct VectorEmitter {
   const char *(*reject)(OpTy op) = nullptr;
   /// None: the op is left whole, and its emitter makes its own parallel loops.
   std::optional<TileSizes> (*tileSizes)(OpTy op) = nullptr;
-  Worth worth = Worth::FromSmallTensor;
 };
 
 /// The loops of an op at every width: scalar ones without library calls at width 1, vectors of so many lanes above.
@@ -57,7 +56,7 @@ public:
         auto emit = [emit = record.emit, options](OpTy op, LoopBuilder &b) { emit(op, b, options); };
         patterns.add<BufferPattern<OpTy>>(patterns.getContext(), remarks::kVectors, emit, record.reject, /*benefit=*/2);
       });
-    tiled<OpTy>(record.tileSizes, record.worth);
+    tiled<OpTy>(record.tileSizes);
   }
 
   template <typename OpTy>
@@ -73,7 +72,7 @@ public:
       patterns.add<BufferPattern<OpTy>>(patterns.getContext(), remarks::kVectors, atWidth(options.width),
                                         rejectStridedRows, /*benefit=*/2);
     });
-    tiled<OpTy>(record.tileSizes, Worth::FromSmallTensor);
+    tiled<OpTy>(record.tileSizes);
   }
 
   void elementwiseTiles(int64_t (*rows)(mlir::linalg::LinalgOp op)) { tiles.setElementwise(rows); }
@@ -85,9 +84,9 @@ public:
 
 private:
   template <typename OpTy>
-  void tiled(std::optional<TileSizes> (*sizes)(OpTy op), Worth worth) {
+  void tiled(std::optional<TileSizes> (*sizes)(OpTy op)) {
     if (sizes)
-      tiles.add(OpTy::getOperationName(), [sizes](mlir::Operation *op) { return sizes(mlir::cast<OpTy>(op)); }, worth);
+      tiles.add(OpTy::getOperationName(), [sizes](mlir::Operation *op) { return sizes(mlir::cast<OpTy>(op)); });
   }
 
   std::vector<std::function<void(mlir::RewritePatternSet &)>> plainPatterns;

@@ -74,13 +74,9 @@ Value peer::flatten(LoopBuilder &b, Value buffer) {
 
 Value peer::flatSlice(LoopBuilder &b, Value buffer, ValueRange at) { return flatten(b, b.slice(buffer, at)); }
 
-MixOperands::MixOperands(MixOp op)
-    : x(op.getX()), idx(op.getIdx()), weights(op.getWeights()), pool(op.getPool()), y(op.getOuts()[0]),
-      activation(op.getActivation()), rowsPerExpert(op.getRowsPerExpert()) {}
-
-MixOperands::MixOperands(QuantizedMixOp op)
+MixOperands::MixOperands(MixLikeOpInterface op)
     : x(op.getX()), idx(op.getIdx()), weights(op.getWeights()), pool(op.getPool()), scales(op.getScales()),
-      y(op.getOuts()[0]), activation(op.getActivation()), rowsPerExpert(op.getRowsPerExpert()) {}
+      y(getOutputAt(op, 0)), activation(op.getActivation()), rowsPerExpert(op.getRowsPerExpert()) {}
 
 //===----------------------------------------------------------------------===//
 // The order of selections
@@ -163,85 +159,8 @@ std::pair<Value, Value> peer::emitPair(LoopBuilder &b, const RowGrad &grad, Valu
 }
 
 //===----------------------------------------------------------------------===//
-// Optimizers
+// Ops on flat buffers
 //===----------------------------------------------------------------------===//
-
-/// 1 / (1 - beta^step), beta^step by repeated squaring in f64: 1 - beta^step cancels for a beta near 1, and steps
-/// run into the millions.
-static Value emitCorrection(LoopBuilder &b, double beta, Value step) {
-  auto f64 = [&](double value) -> Value { return arith::ConstantOp::create(b, b.getF64FloatAttr(value)); };
-  auto i64 = [&](int64_t value) -> Value { return arith::ConstantOp::create(b, b.getI64IntegerAttr(value)); };
-  Value count = arith::FPToSIOp::create(b, b.getI64Type(), step);
-  Values result = b.loop(b.index(0), b.index(63), {f64(1), f64(beta), count}, [&](Value, ValueRange carried) {
-    Value odd = b.cmp(CmpIPredicate::ne, both(b, carried[2], i64(1)), i64(0));
-    Value power = b.select(odd, b.mul(carried[0], carried[1]), carried[0]);
-    return Values{power, b.mul(carried[1], carried[1]), arith::ShRUIOp::create(b, carried[2], i64(1))};
-  });
-  return arith::TruncFOp::create(b, b.getF32Type(), b.div(f64(1), b.sub(f64(1), result[0])));
-}
-
-OptimizerStep peer::emitOptimizerStep(LoopBuilder &b, Attribute optimizer, Value rate, Value step, Value scale) {
-  OptimizerStep result;
-  result.optimizer = optimizer;
-  result.rate = b.load(rate, {});
-  result.scale = b.load(scale, {});
-  if (auto adamw = dyn_cast<AdamWAttr>(optimizer)) {
-    Value count = b.load(step, {});
-    result.firstCorrection = emitCorrection(b, adamw.getBeta1().getValueAsDouble(), count);
-    result.secondCorrection = emitCorrection(b, adamw.getBeta2().getValueAsDouble(), count);
-  }
-  return result;
-}
-
-/// p - rate * (direction + decay * p).
-static Value emitStep(LoopBuilder &b, Value param, Value direction, Value rate, double decay) {
-  Type type = param.getType();
-  if (decay != 0)
-    direction = b.fma(b.f32(decay, type), param, direction);
-  return b.sub(param, b.mul(b.splat(rate, type), direction));
-}
-
-static Values emitExactUpdate(LoopBuilder &b, const OptimizerStep &step, Value param, Value grad, ValueRange states) {
-  Type type = param.getType();
-  Value g = b.mul(b.splat(step.scale, type), grad);
-  if (auto sgd = dyn_cast<SGDAttr>(step.optimizer)) {
-    double decay = sgd.getWeightDecay().getValueAsDouble();
-    if (states.empty())
-      return {emitStep(b, param, g, step.rate, decay)};
-    Value m = b.fma(b.f32(sgd.getMomentum().getValueAsDouble(), type), states[0], g);
-    return {emitStep(b, param, m, step.rate, decay), m};
-  }
-  auto adamw = cast<AdamWAttr>(step.optimizer);
-  double b1 = adamw.getBeta1().getValueAsDouble(), b2 = adamw.getBeta2().getValueAsDouble();
-  Value m = b.fma(b.f32(b1, type), states[0], b.mul(b.f32(1 - b1, type), g));
-  Value v = b.fma(b.f32(b2, type), states[1], b.mul(b.f32(1 - b2, type), b.mul(g, g)));
-  Value mean = b.mul(m, b.splat(step.firstCorrection, type));
-  Value root = b.sqrt(b.mul(v, b.splat(step.secondCorrection, type)));
-  Value direction = b.div(mean, b.add(root, b.f32(adamw.getEpsilon().getValueAsDouble(), type)));
-  return {emitStep(b, param, direction, step.rate, adamw.getWeightDecay().getValueAsDouble()), m, v};
-}
-
-Values peer::emitUpdate(LoopBuilder &b, const OptimizerStep &step, Value param, Value grad, ValueRange states) {
-  Values updated = emitExactUpdate(b, step, param, grad, states);
-  // A choice for each value, not a branch around the pass: it costs nothing beside the memory, and no path can miss it.
-  Value vetoed = b.cmp(CmpFPredicate::UNO, step.scale, step.scale);
-  updated[0] = b.select(vetoed, param, updated[0]);
-  for (auto [after, before] : llvm::zip(MutableArrayRef<Value>(updated).drop_front(), states))
-    after = b.select(vetoed, before, after);
-  return updated;
-}
-
-void peer::emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, Value param, ValueRange states, Value grad,
-                        ValueRange at, int64_t lanes) {
-  Value p = b.load(param, at, lanes);
-  Values old;
-  for (Value state : states)
-    old.push_back(b.load(state, at, lanes));
-  Values updated = emitUpdate(b, step, p, grad, old);
-  b.store(updated[0], param, at);
-  for (auto [state, value] : llvm::zip(states, ArrayRef<Value>(updated).drop_front()))
-    b.store(value, state, at);
-}
 
 static bool isFlattenable(Value buffer) {
   return cast<MemRefType>(buffer.getType()).getRank() > 0 && isDense(buffer, 0);

@@ -28,14 +28,16 @@ mlir::Value flatten(LoopBuilder &b, mlir::Value buffer);
 /// buffer[at...] as rank 1: what remains must be dense.
 mlir::Value flatSlice(LoopBuilder &b, mlir::Value buffer, mlir::ValueRange at);
 
-/// Operands of mix and quantized_mix.
+/// Operands of an op that mixes.
 struct MixOperands {
   mlir::Value x, idx, weights, pool, scales, y; // scales: null where the pool holds the vectors themselves
-  Activation activation;
+  std::optional<Activation> activation;         // none where rows are one vector
   int64_t rowsPerExpert;
 
-  MixOperands(MixOp op);
-  MixOperands(QuantizedMixOp op);
+  MixOperands(MixLikeOpInterface op);
+  template <typename Op>
+    requires std::is_convertible_v<Op, MixLikeOpInterface>
+  MixOperands(Op op) : MixOperands(MixLikeOpInterface(op)) {}
 };
 
 //===----------------------------------------------------------------------===//
@@ -87,25 +89,6 @@ Segment emitSegment(LoopBuilder &b, const RowGrad &grad, mlir::Value segment);
 /// The coefficient of vector f of a row, and the token, of one entry of `order`.
 std::pair<mlir::Value, mlir::Value> emitPair(LoopBuilder &b, const RowGrad &grad, mlir::Value entry, mlir::Value row,
                                              int64_t f);
-
-//===----------------------------------------------------------------------===//
-// Optimizers
-//===----------------------------------------------------------------------===//
-
-/// An optimizer's run-time numbers, computed once per op.
-struct OptimizerStep {
-  mlir::Attribute optimizer;
-  mlir::Value rate, scale;
-  mlir::Value firstCorrection, secondCorrection; // adamw: 1 / (1 - beta^step)
-};
-OptimizerStep emitOptimizerStep(LoopBuilder &b, mlir::Attribute optimizer, mlir::Value rate, mlir::Value step,
-                                mlir::Value scale);
-/// The new parameter, then the new states, of one element or one vector of them.
-Values emitUpdate(LoopBuilder &b, const OptimizerStep &step, mlir::Value param, mlir::Value grad,
-                  mlir::ValueRange states);
-/// Loads, updates and stores `lanes` elements of the parameter and its states.
-void emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, mlir::Value param, mlir::ValueRange states,
-                  mlir::Value grad, mlir::ValueRange at, int64_t lanes);
 
 /// Null, or why an op is not one pass over flat buffers.
 const char *rejectUpdate(UpdateOp op);

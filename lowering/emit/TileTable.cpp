@@ -37,8 +37,8 @@ static void dropSingleTiles(GraphOpInterface op, TileSizes &sizes) {
   }
 }
 
-void TileTable::add(StringRef op, Sizes sizes, Worth worth) {
-  bool isNew = entries.try_emplace(op, Entry{std::move(sizes), worth}).second;
+void TileTable::add(StringRef op, Sizes sizes) {
+  bool isNew = entries.try_emplace(op, std::move(sizes)).second;
   (void)isNew;
   assert(isNew && "one emitter of an op says how it is tiled");
 }
@@ -50,12 +50,16 @@ std::optional<TileSizes> TileTable::sizesOf(Operation *op) const {
     return tile({{"d0", elementwiseRows(elementwise)}});
   }
   auto entry = entries.find(op->getName().getStringRef());
-  if (entry == entries.end() || (entry->second.worth != Worth::Always && isSmall(op)))
+  if (entry == entries.end())
     return std::nullopt;
-  std::optional<TileSizes> sizes = entry->second.sizes(op);
+  auto graph = cast<GraphOpInterface>(op);
+  // A tile of a small op pays by its threads, and does not; else it is what keeps large intermediate values out of memory.
+  if (isSmall(op) && !graph.hasLargeIntermediates())
+    return std::nullopt;
+  std::optional<TileSizes> sizes = entry->second(op);
   if (!sizes)
     return std::nullopt;
-  dropSingleTiles(cast<GraphOpInterface>(op), *sizes);
+  dropSingleTiles(graph, *sizes);
   if (sizes->empty())
     return std::nullopt;
   return sizes;

@@ -15,16 +15,13 @@ inline constexpr int64_t kSmallTensor = 8192;
 /// The sizes of these loops.
 std::optional<TileSizes> tile(std::initializer_list<std::pair<llvm::StringRef, int64_t>> loops);
 
-/// Which ops are worth tiles. Small ones are none: a tile pays by its threads.
-enum class Worth { FromSmallTensor, Always };
-
 /// A target's tile sizes: filled by its emitters, asked by --peer-tile.
 class TileTable {
 public:
   using Sizes = std::function<std::optional<TileSizes>(mlir::Operation *)>;
 
   /// Sizes by loop of an op of our dialect, of which there is no other entry; none: the op is left whole.
-  void add(llvm::StringRef op, Sizes sizes, Worth worth = Worth::FromSmallTensor);
+  void add(llvm::StringRef op, Sizes sizes);
   /// Steps of the outermost loop of an elementwise op in a tile.
   void setElementwise(int64_t (*rows)(mlir::linalg::LinalgOp op)) { elementwiseRows = rows; }
 
@@ -32,13 +29,9 @@ public:
   TileSizeModel model() const;
 
 private:
-  struct Entry {
-    Sizes sizes;
-    Worth worth;
-  };
   std::optional<TileSizes> sizesOf(mlir::Operation *op) const;
 
-  llvm::StringMap<Entry> entries;
+  llvm::StringMap<Sizes> entries;
   int64_t (*elementwiseRows)(mlir::linalg::LinalgOp op) = nullptr;
 };
 

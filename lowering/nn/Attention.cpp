@@ -13,7 +13,7 @@ static void emit(LoopBuilder &b, AttentionOp op, int64_t width) {
   Value scores = allocateScores(b, getQueryBlock(context, width), context, width);
   forHeads(b, op.getQuery(), op.getHeads(), context, [&](TakeHead take) {
     Head head{take(op.getQuery()), take(op.getKey()), take(op.getValue()), {}, {}};
-    emitAttend(b, head, take(op.getOuts()[0]), scores, width);
+    emitAttend(b, head, take(op.getY()), scores, width);
   });
   b.free(scores);
 }
@@ -52,7 +52,7 @@ static void emit(LoopBuilder &b, AttentionGradOp op, int64_t width) {
   forHeads(b, op.getQuery(), op.getHeads(), context, [&](TakeHead take) {
     Head head{take(op.getQuery()), take(op.getKey()), take(op.getValue()), {}, {}};
     Value dy = take(op.getDy());
-    Value dquery = take(op.getOuts()[0]), dkey = take(op.getOuts()[1]), dvalue = take(op.getOuts()[2]);
+    Value dquery = take(op.getDquery()), dkey = take(op.getDkey()), dvalue = take(op.getDvalue());
     emitZero(b, dkey, width);
     emitZero(b, dvalue, width);
     forQueryBlocks(b, head, scores, width, [&](const QueryBlock &part) {

@@ -16,7 +16,7 @@ constexpr int64_t kVectorsPerStrip = 4;
 static int64_t stripWidth(int64_t width) { return width == 1 ? 1 : width * kVectorsPerStrip; }
 
 static void emit(LoopBuilder &b, BatchNormOp op, int64_t width) {
-  Value x = op.getX(), y = op.getOuts()[0];
+  Value x = op.getX(), y = op.getY();
   b.strips(b.dim(x, 1), stripWidth(width), [&](Value at, int64_t lanes) {
     Value rstd = emitReciprocalRoot(b, b.load(op.getVariance(), at, lanes), op.getEpsilon().convertToFloat());
     Value scale = b.mul(rstd, b.load(op.getWeight(), at, lanes));
@@ -27,7 +27,7 @@ static void emit(LoopBuilder &b, BatchNormOp op, int64_t width) {
 }
 
 static void emit(LoopBuilder &b, BatchNormGradOp op, int64_t width) {
-  Value x = op.getX(), dy = op.getDy(), dx = op.getOuts()[0], rows = b.dim(x, 0);
+  Value x = op.getX(), dy = op.getDy(), dx = op.getDx(), rows = b.dim(x, 0);
   b.strips(b.dim(x, 1), stripWidth(width), [&](Value at, int64_t lanes) {
     Value rstd = emitReciprocalRoot(b, b.load(op.getVariance(), at, lanes), op.getEpsilon().convertToFloat());
     Value scale = b.mul(rstd, b.load(op.getWeight(), at, lanes));

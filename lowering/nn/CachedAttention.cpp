@@ -59,7 +59,7 @@ void emitAppend(LoopBuilder &b, Value rows, Value cache, Value start, int64_t wi
 } // namespace
 
 static void emit(LoopBuilder &b, CachedAttentionOp op, int64_t width) {
-  Value query = op.getQuery(), keys = op.getKeyCache(), values = op.getValueCache(), output = op.getOuts()[0];
+  Value query = op.getQuery(), keys = op.getKeyCache(), values = op.getValueCache(), output = op.getY();
   int64_t tokens = b.staticDim(query, 0), capacity = b.staticDim(keys, 0), size = b.staticDim(keys, 1);
   int64_t headWidth = size / op.getHeads();
   Value start = b.toIndex(b.load(op.getPosition(), {}));

@@ -16,7 +16,7 @@ static void accumulate(LoopBuilder &b, Value term, Value sums, Value at, int64_t
 }
 
 static void emit(LoopBuilder &b, RMSNormWeightGradOp op, int64_t width) {
-  Value x = op.getX(), dy = op.getDy(), dweight = op.getOuts()[0];
+  Value x = op.getX(), dy = op.getDy(), dweight = op.getDweight();
   emitZero(b, dweight, width);
   b.loop(b.dim(x, 0), [&](Value t) {
     Value rstd = b.load(op.getRstd(), t);
@@ -29,7 +29,7 @@ static void emit(LoopBuilder &b, RMSNormWeightGradOp op, int64_t width) {
 }
 
 static void emit(LoopBuilder &b, LayerNormWeightGradOp op, int64_t width) {
-  Value x = op.getX(), dy = op.getDy(), dweight = op.getOuts()[0], dbias = op.getOuts()[1];
+  Value x = op.getX(), dy = op.getDy(), dweight = op.getDweight(), dbias = op.getDbias();
   emitZero(b, dweight, width);
   emitZero(b, dbias, width);
   b.loop(b.dim(x, 0), [&](Value t) {
@@ -53,7 +53,7 @@ static void scaleAll(LoopBuilder &b, Value sums, Value factor, int64_t width) {
 
 // The mean first and then the squares about it: E[x^2] - E[x]^2 would cancel.
 static void emit(LoopBuilder &b, BatchStatsOp op, int64_t width) {
-  Value x = op.getX(), means = op.getOuts()[0], variances = op.getOuts()[1];
+  Value x = op.getX(), means = op.getMean(), variances = op.getVariance();
   Value rows = b.dim(x, 0), columns = b.dim(x, 1);
   // No row: the sums are zero, and a division by at least one keeps them so.
   Value reciprocal = b.div(b.f32(1), b.max(emitCount(b, rows), b.f32(1)));
@@ -75,7 +75,7 @@ static void emit(LoopBuilder &b, BatchStatsOp op, int64_t width) {
 
 // rstd belongs to the column, so it multiplies the finished sum.
 static void emit(LoopBuilder &b, BatchNormWeightGradOp op, int64_t width) {
-  Value x = op.getX(), dy = op.getDy(), dweight = op.getOuts()[0], dbias = op.getOuts()[1];
+  Value x = op.getX(), dy = op.getDy(), dweight = op.getDweight(), dbias = op.getDbias();
   emitZero(b, dweight, width);
   emitZero(b, dbias, width);
   b.loop(b.dim(x, 0), [&](Value r) {

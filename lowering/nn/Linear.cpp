@@ -61,11 +61,11 @@ void nn::emitProduct(LoopBuilder &builder, int64_t width, Value a, bool transpos
 }
 
 static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
-  emitProduct(b, width, op.getX(), op.getTransposeX(), op.getWeight(), op.getTransposeWeight(), op.getOuts()[0]);
+  emitProduct(b, width, op.getX(), op.getTransposeX(), op.getWeight(), op.getTransposeWeight(), op.getY());
 }
 
 void nn::emitOnRows(LoopBuilder &b, EmbeddingOp op, int64_t width) {
-  Value table = op.getTable(), y = op.getOuts()[0];
+  Value table = op.getTable(), y = op.getY();
   b.rows(b.dim(y, 0), [&](Value t) {
     Value row = b.toIndex(b.load(op.getTokens(), t));
     b.strips(b.dim(y, 1), width,
@@ -74,7 +74,7 @@ void nn::emitOnRows(LoopBuilder &b, EmbeddingOp op, int64_t width) {
 }
 
 static void emit(LoopBuilder &b, EmbeddingGradOp op, int64_t width) {
-  Value dy = op.getDy(), dtable = op.getOuts()[0];
+  Value dy = op.getDy(), dtable = op.getDtable();
   emitZero(b, dtable, width);
   b.loop(b.dim(dy, 0), [&](Value t) {
     Value row = b.toIndex(b.load(op.getTokens(), t));

@@ -14,14 +14,14 @@ static void forElements(LoopBuilder &b, Value buffer, int64_t width,
 }
 
 static void emit(LoopBuilder &b, ActivationOp op, int64_t width) {
-  Value x = op.getX(), y = op.getOuts()[0];
+  Value x = op.getX(), y = op.getY();
   forElements(b, x, width, [&](ValueRange at, int64_t lanes) {
     b.store(emitActivation(b, op.getKind(), b.load(x, at, lanes)), y, at);
   });
 }
 
 static void emit(LoopBuilder &b, ActivationGradOp op, int64_t width) {
-  Value x = op.getX(), dy = op.getDy(), dx = op.getOuts()[0];
+  Value x = op.getX(), dy = op.getDy(), dx = op.getDx();
   forElements(b, x, width, [&](ValueRange at, int64_t lanes) {
     Value slope = emitActivationGrad(b, op.getKind(), b.load(x, at, lanes));
     b.store(b.mul(b.load(dy, at, lanes), slope), dx, at);
@@ -39,7 +39,7 @@ static Value emitShiftedExp(LoopBuilder &b, Value logits, Value highest, ValueRa
 }
 
 static void emit(LoopBuilder &b, CrossEntropyOp op, int64_t width) {
-  Value logits = op.getLogits(), loss = op.getOuts()[0];
+  Value logits = op.getLogits(), loss = op.getLoss();
   b.loop(b.dim(logits, 0), [&](Value t) {
     Value highest = emitRowMax(b, logits, t, width);
     Value sum = b.sumStrips(b.dim(logits, 1), width, [&](Value at, int64_t lanes) {
@@ -52,7 +52,7 @@ static void emit(LoopBuilder &b, CrossEntropyOp op, int64_t width) {
 }
 
 static void emit(LoopBuilder &b, CrossEntropyGradOp op, int64_t width) {
-  Value logits = op.getLogits(), dlogits = op.getOuts()[0], size = b.dim(logits, 1);
+  Value logits = op.getLogits(), dlogits = op.getDlogits(), size = b.dim(logits, 1);
   b.loop(b.dim(logits, 0), [&](Value t) {
     Value highest = emitRowMax(b, logits, t, width);
     Value sum = b.sumStrips(size, width, [&](Value at, int64_t lanes) {
@@ -75,11 +75,11 @@ static void emit(LoopBuilder &b, MeanOp op, int64_t width) {
   Value x = op.getX(), size = b.dim(x, 0);
   Value sum = b.sumStrips(size, width, [&](Value at, int64_t lanes) { return b.load(x, at, lanes); });
   // An empty sum is 0, and so is its mean.
-  b.store(b.div(sum, b.max(emitCount(b, size), b.f32(1))), op.getOuts()[0], {});
+  b.store(b.div(sum, b.max(emitCount(b, size), b.f32(1))), op.getMean(), {});
 }
 
 static void emit(LoopBuilder &b, MeanGradOp op, int64_t width) {
-  Value dx = op.getOuts()[0], size = b.dim(dx, 0);
+  Value dx = op.getDx(), size = b.dim(dx, 0);
   Value share = b.div(b.load(op.getDmean(), {}), b.max(emitCount(b, size), b.f32(1)));
   b.strips(size, width, [&](Value at, int64_t lanes) { b.store(b.splat(share, b.floats(lanes)), dx, at); });
 }

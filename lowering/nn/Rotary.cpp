@@ -124,7 +124,7 @@ void Rotation::rotate(Value x, Value y, Value row) {
 } // namespace
 
 static void emit(LoopBuilder &b, RotaryOp op, int64_t width) {
-  Value x = op.getX(), y = op.getOuts()[0];
+  Value x = op.getX(), y = op.getY();
   Rotation rotation(b, x, op.getHeads(), op.getBase().convertToFloat(), width);
   // A tile holds whole sequences.
   Value context = b.index(op.getContextLength());
@@ -136,7 +136,7 @@ static void emit(LoopBuilder &b, RotaryOp op, int64_t width) {
 }
 
 static void emit(LoopBuilder &b, RotaryAtOp op, int64_t width) {
-  Value x = op.getX(), y = op.getOuts()[0];
+  Value x = op.getX(), y = op.getY();
   Rotation rotation(b, x, op.getHeads(), op.getBase().convertToFloat(), width);
   Value start = b.toIndex(b.load(op.getPosition(), {}));
   b.loop(b.dim(x, 0), [&](Value t) {

@@ -28,7 +28,7 @@ Value mean(LoopBuilder &b, Value size, int64_t width, Term term) {
 } // namespace
 
 void nn::emitOnRows(LoopBuilder &b, RMSNormOp op, int64_t width) {
-  Value x = op.getX(), weight = op.getWeight(), y = op.getOuts()[0];
+  Value x = op.getX(), weight = op.getWeight(), y = op.getY();
   Value size = b.dim(x, 1);
   double epsilon = op.getEpsilon().convertToFloat();
   b.rows(b.dim(x, 0), [&](Value t) {
@@ -47,7 +47,7 @@ void nn::emitOnRows(LoopBuilder &b, RMSNormOp op, int64_t width) {
 
 // dx = rstd * (g - xhat * mean(g xhat)) with g = dy w, and mean(g xhat) = rstd * mean(g x).
 void nn::emitOnRows(LoopBuilder &b, RMSNormGradOp op, int64_t width) {
-  Value x = op.getX(), weight = op.getWeight(), dx = op.getOuts()[0], rstds = op.getOuts()[1];
+  Value x = op.getX(), weight = op.getWeight(), dx = op.getDx(), rstds = op.getRstd();
   Value size = b.dim(x, 1);
   double epsilon = op.getEpsilon().convertToFloat();
   b.rows(b.dim(x, 0), [&](Value t) {
@@ -87,7 +87,7 @@ static Value emitNormalized(LoopBuilder &b, Value v, Value center, Value rstd) {
 }
 
 void nn::emitOnRows(LoopBuilder &b, LayerNormOp op, int64_t width) {
-  Value x = op.getX(), weight = op.getWeight(), bias = op.getBias(), y = op.getOuts()[0];
+  Value x = op.getX(), weight = op.getWeight(), bias = op.getBias(), y = op.getY();
   Value size = b.dim(x, 1);
   b.rows(b.dim(x, 0), [&](Value t) {
     Row row{b, x, t};
@@ -102,7 +102,7 @@ void nn::emitOnRows(LoopBuilder &b, LayerNormOp op, int64_t width) {
 // dx = rstd * (g - mean(g) - xhat * mean(g xhat)) with g = dy w.
 void nn::emitOnRows(LoopBuilder &b, LayerNormGradOp op, int64_t width) {
   Value x = op.getX(), weight = op.getWeight();
-  Value dx = op.getOuts()[0], means = op.getOuts()[1], rstds = op.getOuts()[2];
+  Value dx = op.getDx(), means = op.getMean(), rstds = op.getRstd();
   Value size = b.dim(x, 1);
   b.rows(b.dim(x, 0), [&](Value t) {
     Row row{b, x, t}, dy{b, op.getDy(), t};

@@ -23,7 +23,7 @@ Value loops::sum(LoopBuilder &b, Value bound, llvm::function_ref<Value(Value)> t
 }
 
 static void emitScoreOp(ScoreOp op, LoopBuilder &b) {
-  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getOuts()[0];
+  Value query = op.getQuery(), keys = op.getKeys(), logits = op.getLogits();
   nest(b, dims(b, logits, 4), [&](ArrayRef<Value> at) {
     Value head = keyHead(b, keys, at[1]);
     Value score = sum(b, b.dim(query, 3), [&](Value c) {
@@ -34,7 +34,7 @@ static void emitScoreOp(ScoreOp op, LoopBuilder &b) {
 }
 
 static void emitGate(GateOp op, LoopBuilder &b) {
-  Value val = op.getVal(), weights = op.getOuts()[0];
+  Value val = op.getVal(), weights = op.getWeights();
   bool softmax = op.getKind() == GateKind::Softmax;
   nest(b, dims(b, val, 2), [&](ArrayRef<Value> row) {
     Value selected = b.dim(val, 2), highest, factor;

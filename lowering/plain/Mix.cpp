@@ -48,7 +48,7 @@ static void emitQuantizedMix(QuantizedMixOp op, LoopBuilder &b) { emitSelected(o
 
 /// One row's part of the gradient: coefficients stored, dx added to; the row's term of dweights is returned.
 static Value emitRowGradient(LoopBuilder &b, MixGradOp op, ArrayRef<Value> at, Value row, Value j) {
-  Value x = op.getX(), pool = op.getPool(), dy = op.getDy(), dx = op.getOuts()[0], coef = op.getOuts()[2];
+  Value x = op.getX(), pool = op.getPool(), dy = op.getDy(), dx = op.getDx(), coef = op.getCoef();
   Value token = at[0], weight = b.load(op.getWeights(), at);
   int64_t vectors = b.staticDim(pool, 1);
   Values dots;
@@ -65,9 +65,9 @@ static Value emitRowGradient(LoopBuilder &b, MixGradOp op, ArrayRef<Value> at, V
 }
 
 static void emitMixGrad(MixGradOp op, LoopBuilder &b) {
-  Value idx = op.getIdx(), dweights = op.getOuts()[1];
-  fillZero(b, op.getOuts()[0]);
-  fillZero(b, op.getOuts()[2]);
+  Value idx = op.getIdx(), dweights = op.getDweights();
+  fillZero(b, op.getDx());
+  fillZero(b, op.getCoef());
   Value rows = b.index(op.getRowsPerExpert());
   nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
     Value expert = b.load(idx, at);

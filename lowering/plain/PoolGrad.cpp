@@ -2,13 +2,15 @@
 
 #include "Loops.h"
 
+#include "lowering/emit/OptimizerStep.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::loops;
 using arith::CmpIPredicate;
 
 static void emitSortPairs(SortPairsOp op, LoopBuilder &b) {
-  Value idx = op.getIdx(), order = op.getOuts()[0], starts = op.getOuts()[1], count = op.getOuts()[2];
+  Value idx = op.getIdx(), order = op.getOrder(), starts = op.getStarts(), count = op.getCount();
   Value experts = b.index(op.getNumExperts()), zero = b.i32(0), one = b.i32(1);
   Value next = b.heap({int64_t(op.getNumExperts())}, b.getI32Type());
   b.loop(experts, [&](Value e) { b.store(zero, next, {e}); });
@@ -58,14 +60,14 @@ static void forEachGradient(LoopBuilder &b, const RowGrad &grad,
 }
 
 static void emitPoolGrad(PoolGradOp op, LoopBuilder &b) {
-  Value dpool = op.getOuts()[0];
+  Value dpool = op.getDpool();
   fillZero(b, dpool);
   forEachGradient(b, emitRowGrad(b, op),
                   [&](Value row, Value f, Value d, Value gradient) { b.store(gradient, dpool, {row, f, d}); });
 }
 
 static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b) {
-  emitSquares(b, op.getOuts()[0], [&](llvm::function_ref<void(Value)> add) {
+  emitSquares(b, op.getSquares(), [&](llvm::function_ref<void(Value)> add) {
     forEachGradient(b, emitRowGrad(b, op), [&](Value, Value, Value, Value gradient) { add(gradient); });
   });
 }

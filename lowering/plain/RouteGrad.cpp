@@ -7,12 +7,10 @@ using namespace peer;
 using namespace peer::loops;
 using arith::CmpIPredicate;
 
-static unsigned halvesOf(SelectPolicy policy) { return policy == SelectPolicy::ProductTopK ? 2 : 1; }
-
 /// For each selection of each head and half: body(t, h, p, key, dval), in the order of t, h, k.
-static void forEachSelection(LoopBuilder &b, Value idx, Value dval, SelectPolicy policy, int64_t n,
+static void forEachSelection(LoopBuilder &b, Value idx, Value dval, SelectPolicyAttrInterface policy, int64_t n,
                              llvm::function_ref<void(Value t, Value h, Value p, Value key, Value gradient)> body) {
-  unsigned halves = halvesOf(policy);
+  unsigned halves = policy.getHalves();
   nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
     Value expert = b.load(idx, at);
     b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {
@@ -24,7 +22,7 @@ static void forEachSelection(LoopBuilder &b, Value idx, Value dval, SelectPolicy
 }
 
 static void emitSelectGrad(SelectGradOp op, LoopBuilder &b) {
-  Value dlogits = op.getOuts()[0];
+  Value dlogits = op.getDlogits();
   fillZero(b, dlogits);
   forEachSelection(b, op.getIdx(), op.getDval(), op.getPolicy(), op.getN(),
                    [&](Value t, Value h, Value p, Value key, Value gradient) {
@@ -33,7 +31,7 @@ static void emitSelectGrad(SelectGradOp op, LoopBuilder &b) {
 }
 
 static void emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b) {
-  Value dlogits = op.getDlogits(), keys = op.getKeys(), dquery = op.getOuts()[0];
+  Value dlogits = op.getDlogits(), keys = op.getKeys(), dquery = op.getDquery();
   nest(b, dims(b, dquery, 4), [&](ArrayRef<Value> at) {
     Value head = keyHead(b, keys, at[1]);
     Value total = sum(b, b.dim(keys, 2), [&](Value j) {
@@ -44,7 +42,7 @@ static void emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b) {
 }
 
 static void emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b) {
-  Value dlogits = op.getDlogits(), query = op.getQuery(), dkeys = op.getOuts()[0];
+  Value dlogits = op.getDlogits(), query = op.getQuery(), dkeys = op.getDkeys();
   nest(b, dims(b, dkeys, 4), [&](ArrayRef<Value> at) {
     auto overTokens = [&](Value head) {
       return sum(b, b.dim(dlogits, 0), [&](Value t) {
@@ -57,7 +55,7 @@ static void emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b) {
 }
 
 static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b) {
-  Value keys = op.getKeys(), dquery = op.getOuts()[0];
+  Value keys = op.getKeys(), dquery = op.getDquery();
   fillZero(b, dquery);
   forEachSelection(b, op.getIdx(), op.getDval(), op.getPolicy(), b.staticDim(keys, 2),
                    [&](Value t, Value h, Value p, Value key, Value gradient) {
@@ -70,7 +68,7 @@ static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b) {
 }
 
 static void emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b) {
-  Value query = op.getQuery(), dkeys = op.getOuts()[0];
+  Value query = op.getQuery(), dkeys = op.getDkeys();
   fillZero(b, dkeys);
   forEachSelection(b, op.getIdx(), op.getDval(), op.getPolicy(), op.getN(),
                    [&](Value t, Value h, Value p, Value key, Value gradient) {
@@ -83,7 +81,7 @@ static void emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b) {
 }
 
 static void emitGateGrad(GateGradOp op, LoopBuilder &b) {
-  Value weights = op.getWeights(), dweights = op.getDweights(), dval = op.getOuts()[0];
+  Value weights = op.getWeights(), dweights = op.getDweights(), dval = op.getDval();
   nest(b, dims(b, dval, 2), [&](ArrayRef<Value> row) {
     Value selected = b.dim(dval, 2), mean;
     if (op.getKind() == GateKind::Softmax)

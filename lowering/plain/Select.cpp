@@ -74,17 +74,10 @@ static void emitProductTopK(LoopBuilder &b, const Halves &halves,
 }
 
 static void emitSelect(SelectOp op, LoopBuilder &b) {
-  Value logits = op.getLogits(), idx = op.getOuts()[0], val = op.getOuts()[1];
+  Value logits = op.getLogits(), idx = op.getIdx(), val = op.getVal();
   int64_t k = op.getNumSelected();
   Value n = b.dim(logits, 3), zero = b.index(0);
-  if (op.getPolicy() == SelectPolicy::All) {
-    nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
-      b.store(b.toI32(at[2]), idx, at);
-      b.store(b.load(logits, {at[0], at[1], zero, at[2]}), val, at);
-    });
-    return;
-  }
-  bool product = op.getPolicy() == SelectPolicy::ProductTopK;
+  bool product = op.isGrid();
   Halves halves{{}, {}, k, b.staticDim(logits, 3)};
   if (product) {
     halves.values = b.stack({2, k}, b.getF32Type());

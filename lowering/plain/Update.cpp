@@ -2,6 +2,8 @@
 
 #include "Loops.h"
 
+#include "lowering/emit/OptimizerStep.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::loops;
@@ -17,7 +19,7 @@ static void emitUpdateOp(UpdateOp op, LoopBuilder &b) {
 
 static void emitSumSquares(SumSquaresOp op, LoopBuilder &b) {
   Value x = op.getX();
-  emitSquares(b, op.getOuts()[0], [&](llvm::function_ref<void(Value)> add) {
+  emitSquares(b, op.getSquares(), [&](llvm::function_ref<void(Value)> add) {
     nest(b, dims(b, x, rankOf(x)), [&](ArrayRef<Value> at) { add(b.load(x, at)); });
   });
 }

@@ -41,13 +41,18 @@ void TokenCounts::fail(Operation &op, const Twine &what, Value culprit) {
     fault = Fault{&op, what.str(), origins.lookup(culprit)};
 }
 
+static bool isView(Operation *op) {
+  auto graphOp = dyn_cast<GraphOpInterface>(op);
+  return graphOp && graphOp.isView();
+}
+
 LogicalResult TokenCounts::check() const {
   if (!fault)
     return success();
   InFlightDiagnostic diag = fault->op->emitError() << "op '" << fault->op->getName() << "' " << fault->what;
   if (fault->origin)
     diag.attachNote(fault->origin->getLoc())
-        << (isa<ReshapeOp>(fault->origin) ? "this reshape" : "this op") << " makes other rows than one per token";
+        << (isView(fault->origin) ? "this reshape" : "this op") << " makes other rows than one per token";
   return diag;
 }
 

@@ -28,19 +28,17 @@ void TokenFlow::setResults(Operation *op, TokenRows found) {
 std::string TokenFlow::visit(Operation *op) {
   if (!dependsOnTokens(op))
     return "";
-  if (isa<RotaryOp, AttentionOp>(op))
-    return visitPositions(op);
-  if (auto reshape = dyn_cast<ReshapeOp>(op))
-    return visitReshape(reshape);
+  if (isa<SequenceOpInterface>(op))
+    return visitSequences(op);
   if (auto graphOp = dyn_cast<GraphOpInterface>(op))
-    return visitGraphOp(graphOp);
+    return graphOp.isView() ? visitView(graphOp) : visitGraphOp(graphOp);
   if (op->hasTrait<OpTrait::Elementwise>() && op->getNumRegions() == 0)
     return visitElementwise(op);
   return kMixes;
 }
 
 /// Positions are those of rows: there must be one per token, in all operands.
-std::string TokenFlow::visitPositions(Operation *op) {
+std::string TokenFlow::visitSequences(Operation *op) {
   for (Value operand : op->getOperands()) {
     TokenRows found = of(operand);
     if (!found.depends())
@@ -58,11 +56,12 @@ static int64_t rowSize(Value value) {
   return std::accumulate(shape.begin(), shape.end(), int64_t(1), std::multiplies<>());
 }
 
-std::string TokenFlow::visitReshape(ReshapeOp op) {
-  TokenRows from = of(op.getX());
-  if (!op.getOuts().empty() || from.dim != 0)
+std::string TokenFlow::visitView(GraphOpInterface op) {
+  Value source = op->getOperand(0);
+  TokenRows from = of(source);
+  if (!op.getOutsMutable().empty() || from.dim != 0)
     return kMixes;
-  int64_t elements = from.perToken * rowSize(op.getX()), row = rowSize(op.getResult(0));
+  int64_t elements = from.perToken * rowSize(source), row = rowSize(op->getResult(0));
   if (row == 0 || elements % row != 0)
     return "joins rows of several tokens";
   setResults(op, {0, elements / row});

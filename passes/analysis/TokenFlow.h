@@ -21,8 +21,8 @@ struct TokenRows {
 };
 
 /// Follows a function's tokens through straight-line ops that compute each token's rows from this token's rows alone.
-/// What ops do with rows is read off their index notation; attention and rotary positions, which look at other tokens
-/// or at a row's number, are for the caller to replace.
+/// What ops do with rows is read off their index notation; ops on sequences, which look at other tokens or at a row's
+/// number, are for the caller to replace.
 class TokenFlow {
 public:
   TokenFlow() = default;
@@ -40,8 +40,8 @@ public:
   bool dependsOnTokens(mlir::Operation *op) const;
 
 private:
-  std::string visitPositions(mlir::Operation *op);
-  std::string visitReshape(ReshapeOp op);
+  std::string visitSequences(mlir::Operation *op);
+  std::string visitView(GraphOpInterface op);
   std::string visitElementwise(mlir::Operation *op);
   std::string visitGraphOp(GraphOpInterface op);
   void setResults(mlir::Operation *op, TokenRows found);

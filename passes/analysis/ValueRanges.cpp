@@ -9,7 +9,9 @@ using namespace mlir;
 using namespace peer;
 
 bool peer::keepsElements(Operation *op) {
-  return isa<ReshapeOp, tensor::CastOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp, arith::ExtSIOp>(op);
+  auto graphOp = dyn_cast<GraphOpInterface>(op);
+  return (graphOp && graphOp.isView()) ||
+         isa<tensor::CastOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp, arith::ExtSIOp>(op);
 }
 
 ValueRanges::ValueRanges(func::FuncOp function) {

@@ -11,12 +11,12 @@
 using namespace mlir;
 using namespace peer;
 
-bool peer::isModelOp(Operation *op) { return isa<ParamOp, peer::CallOp, RepeatOp, GradientOp, TrainOp, DecodeOp>(op); }
+bool peer::isModelOp(Operation *op) { return op->hasTrait<ModelOp>(); }
 
 bool peer::isDescriptionOp(Operation *op) {
-  // What people write has a gradient, or says why not; a histogram needs none.
+  // What people write has a gradient, or says why not, or needs none.
   return isa_and_nonnull<PeerDialect>(op->getDialect()) &&
-         (isModelOp(op) || isa<DifferentiableOpInterface, UsageOp>(op));
+         (isModelOp(op) || isa<DifferentiableOpInterface>(op) || op->hasTrait<WrittenByPeople>());
 }
 
 static LogicalResult checkSignature(func::FuncOp function) {

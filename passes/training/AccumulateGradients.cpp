@@ -95,7 +95,7 @@ LogicalResult Splitter::followTokens() {
     if (llvm::any_of(op.getOperands(), [&](Value operand) { return means.contains(operand); }))
       fault = visitMean(&op);
     else if (auto mean = dyn_cast<MeanOp>(op); mean && flow.dependsOnTokens(&op))
-      means.insert(mean.getResult(0));
+      means.insert(mean.getMean());
     else
       fault = flow.visit(&op);
     if (fault.empty())
@@ -123,7 +123,7 @@ Handover Splitter::handValue(Value value, int64_t rowsPerToken, const Twine &nam
     SmallVector<int64_t> shape(used.getShape());
     shape.insert(shape.begin() + 1, rowsPerToken);
     type = used.clone(shape);
-    value = ReshapeOp::create(first.builder, value.getLoc(), value, type, ValueRange()).getResult(0);
+    value = ReshapeOp::create(first.builder, value.getLoc(), value, type, ValueRange()).getY();
   }
   known->second = {name.str(), type, used};
   first.entry.addResult(value, known->second.name);
@@ -133,14 +133,14 @@ Handover Splitter::handValue(Value value, int64_t rowsPerToken, const Twine &nam
 LogicalResult Splitter::handRows(Member &member) {
   // The rows of the gradient are those of the mix; there is one.
   BlockArgument pool = loss.getArgument(member.index);
-  MixOp mix;
+  MixLikeOpInterface mix;
   for (OpOperand &use : pool.getUses())
-    if (auto user = dyn_cast<MixOp>(use.getOwner()); user && user.getPool() == pool)
+    if (auto user = dyn_cast<MixLikeOpInterface>(use.getOwner()); user && user.getPool() == pool)
       mix = user;
   TokenRows walks = flow.of(mix.getIdx());
   if (walks.dim != 0)
-    return mix.emitOpError() << "selects the same experts for all tokens: gradients of '" << member.name
-                             << "' cannot be accumulated row by row";
+    return mix->emitOpError() << "selects the same experts for all tokens: gradients of '" << member.name
+                              << "' cannot be accumulated row by row";
   RowGradient &gradient = member.rows;
   auto hand = [&](Value value, StringRef what) { return handValue(value, walks.perToken, member.name + "." + what); };
   rows[member.name] = {mix.getNumExperts(), hand(gradient.idx, "idx"), hand(gradient.coef, "coef"),
@@ -224,7 +224,7 @@ Value Splitter::takeValue(const Handover &handover) {
     return value;
   value = second.entry.addArgument(handover.type, request.getLoc(), handover.name, role::kInput);
   if (handover.type != handover.used)
-    value = ReshapeOp::create(second.builder, request.getLoc(), value, handover.used, ValueRange()).getResult(0);
+    value = ReshapeOp::create(second.builder, request.getLoc(), value, handover.used, ValueRange()).getY();
   return value;
 }
 
@@ -232,9 +232,9 @@ RowGradient Splitter::takeRows(const RowHandover &rows) {
   Value idx = takeValue(rows.idx);
   auto sorted = SortPairsOp::create(second.builder, request.getLoc(), idx, rows.experts, ValueRange());
   return {idx,
-          sorted.getResult(0),
-          sorted.getResult(1),
-          sorted.getResult(2),
+          sorted.getOrder(),
+          sorted.getStarts(),
+          sorted.getCount(),
           takeValue(rows.coef),
           takeValue(rows.x),
           takeValue(rows.dy)};

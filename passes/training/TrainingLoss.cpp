@@ -1,6 +1,5 @@
 //===- TrainingLoss.cpp - the loss of a training step and its gradients --===//
 
-#include "Optimizers.h"
 #include "TrainingStep.h"
 #include "passes/Passes.h"
 #include "passes/ReverseMode.h"
@@ -35,12 +34,12 @@ LogicalResult StepBuilder::trainBatchNorm(BatchNormOp norm) {
   Value x = mapping.lookup(norm.getX());
   auto batch = BatchStatsOp::create(builder, norm.getLoc(), x, ValueRange());
   auto trained = BatchNormOp::create(
-      builder, norm.getLoc(), x, mapping.lookup(norm.getWeight()), mapping.lookup(norm.getBias()), batch.getResult(0),
-      batch.getResult(1), norm.getEpsilonAttr(), norm.getMomentumAttr(), builder.getUnitAttr(), ValueRange());
+      builder, norm.getLoc(), x, mapping.lookup(norm.getWeight()), mapping.lookup(norm.getBias()), batch.getMean(),
+      batch.getVariance(), norm.getEpsilonAttr(), norm.getMomentumAttr(), builder.getUnitAttr(), ValueRange());
   mapping.map(norm.getResults(), trained.getResults());
-  if (failed(addStatistic(norm, norm.getMean(), batch.getResult(0))))
+  if (failed(addStatistic(norm, norm.getMean(), batch.getMean())))
     return failure();
-  return addStatistic(norm, norm.getVariance(), batch.getResult(1));
+  return addStatistic(norm, norm.getVariance(), batch.getVariance());
 }
 
 LogicalResult StepBuilder::addStatistic(BatchNormOp norm, Value source, Value batch) {
@@ -90,21 +89,26 @@ LogicalResult StepBuilder::findGradients(Value seed, bool warns) {
 
 /// Whether a parameter of a lazy group can be updated row by row.
 LogicalResult StepBuilder::findRows(Group &group, Member &member) {
-  if (!isLazy(group.optimizer))
+  if (!group.optimizer.getLazy())
     return success();
   auto isPool = [&](OpOperand &use) {
-    auto mix = dyn_cast<MixOp>(use.getOwner());
+    auto mix = dyn_cast<MixLikeOpInterface>(use.getOwner());
     return mix && mix.getPool() == member.argument;
   };
   if (llvm::none_of(member.argument.getUses(), isPool))
     return success(); // no rows to tell apart: updated as a whole
-  auto rows = member.gradient.getDefiningOp<PoolGradOp>();
+  auto rows = member.gradient.getDefiningOp<RowGradOpInterface>();
   if (!rows)
     return request.emitOpError() << "cannot update '" << member.name << "' row by row, as group '" << group.name
                                  << "' asks: more than one op uses it; leave 'lazy' out, or give each layer a pool of "
                                     "its own";
-  member.rows = {rows.getIdx(),  rows.getOrder(), rows.getStarts(), rows.getCount(),
-                 rows.getCoef(), rows.getX(),     rows.getDy()};
+  member.rows = {rows.getIdxMutable().get(),
+                 rows.getOrder(),
+                 rows.getStarts(),
+                 rows.getCount(),
+                 rows.getCoef(),
+                 rows.getX(),
+                 rows.getDy()};
   member.gradient = {};
   rows.erase(); // nothing reads the dense form
   return success();

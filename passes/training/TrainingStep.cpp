@@ -1,7 +1,6 @@
 //===- TrainingStep.cpp - groups, clipping and updates of a training step ===//
 
 #include "TrainingStep.h"
-#include "Optimizers.h"
 #include "dialect/Names.h"
 #include "dialect/Nearest.h"
 #include "passes/Passes.h"
@@ -16,7 +15,7 @@ LogicalResult StepBuilder::findGroups() {
     auto known = llvm::find_if(groups, [&](Group &group) { return group.name == name; });
     if (known != groups.end())
       return *known;
-    Attribute optimizer = listed.get(name);
+    auto optimizer = cast_or_null<OptimizerAttrInterface>(listed.get(name));
     groups.push_back({name, optimizer ? optimizer : request.getOptimizer(), {}, {}, {}, {}, {}});
     return groups.back();
   };
@@ -40,7 +39,7 @@ LogicalResult StepBuilder::findGroups() {
 void StepBuilder::addOptimizerArguments() {
   for (Group &group : groups)
     for (Member &member : group.members)
-      for (StringRef state : getStateNames(group.optimizer)) {
+      for (StringRef state : group.optimizer.getStateNames()) {
         auto type = cast<RankedTensorType>(member.argument.getType()).clone(builder.getF32Type());
         member.states.push_back(
             entry.addArgument(type, member.argument.getLoc(), (member.name + "." + state).str(), role::kState));
@@ -54,14 +53,14 @@ void StepBuilder::addOptimizerArguments() {
 /// The group's gradient norm, and scale = min(1, clip_norm / (norm + 1e-6)).
 void StepBuilder::clip(Group &group) {
   Location loc = request.getLoc();
-  double limit = getClipNorm(group.optimizer);
+  double limit = group.optimizer.getClipNorm().getValueAsDouble();
   bool rowSparse = llvm::any_of(group.members, [](Member &member) { return bool(member.rows); });
   group.scale = splat(1.0);
   Value squares;
   auto add = [&](Value sum) {
     squares = squares ? arith::AddFOp::create(builder, loc, squares, sum).getResult() : sum;
   };
-  auto addSquares = [&](Value x) { add(SumSquaresOp::create(builder, loc, x, ValueRange()).getResult(0)); };
+  auto addSquares = [&](Value x) { add(SumSquaresOp::create(builder, loc, x, ValueRange()).getSquares()); };
   bool exact = limit != 0.0 || !rowSparse;
   for (Member &member : group.members) {
     RowGradient &rows = member.rows;
@@ -70,7 +69,7 @@ void StepBuilder::clip(Group &group) {
     else if (exact)
       add(PoolGradNormOp::create(builder, loc, rows.idx, rows.order, rows.starts, rows.count, rows.coef, rows.x,
                                  rows.dy, ValueRange())
-              .getResult(0));
+              .getSquares());
     else
       for (Value factor : {rows.coef, rows.x, rows.dy})
         addSquares(factor);
@@ -109,7 +108,7 @@ void StepBuilder::moveStatistics() {
   if (statistics.empty())
     return;
   auto number = [&](double x) { return builder.getF64FloatAttr(x); };
-  Attribute optimizer = SGDAttr::get(builder.getContext(), number(0), number(0), number(0), number(0), /*lazy=*/false);
+  auto optimizer = SGDAttr::get(builder.getContext(), number(0), number(0), number(0), number(0), /*lazy=*/false);
   Value one = splat(1.0);
   Value scale = arith::AddFOp::create(builder, request.getLoc(), one, vetoed);
   for (Statistic &statistic : statistics) {
@@ -117,7 +116,7 @@ void StepBuilder::moveStatistics() {
     Value away = arith::SubFOp::create(builder, statistic.loc, now, statistic.batch);
     now = UpdateOp::create(builder, statistic.loc, now, away, splat(statistic.momentum), one, scale, optimizer,
                            ValueRange())
-              .getResult(0);
+              .getUpdated();
   }
 }
 
@@ -163,7 +162,7 @@ void StepBuilder::addUpdateResults() {
   }
   for (Group &group : groups)
     for (Member &member : group.members)
-      for (auto [i, state] : llvm::enumerate(getStateNames(group.optimizer)))
+      for (auto [i, state] : llvm::enumerate(group.optimizer.getStateNames()))
         entry.addResult(member.updated[1 + i], (member.name + "." + state).str(), member.states[i]);
 }
 
@@ -173,9 +172,9 @@ ArrayAttr StepBuilder::describeGroups() {
   for (Group &group : groups)
     described.push_back(builder.getDictionaryAttr({
         builder.getNamedAttr("name", builder.getStringAttr(group.name)),
-        builder.getNamedAttr("optimizer", builder.getStringAttr(isa<AdamWAttr>(group.optimizer) ? "adamw" : "sgd")),
-        builder.getNamedAttr("learning_rate", getLearningRate(group.optimizer)),
-        builder.getNamedAttr("lazy", builder.getBoolAttr(isLazy(group.optimizer))),
+        builder.getNamedAttr("optimizer", builder.getStringAttr(group.optimizer.getOptimizerName())),
+        builder.getNamedAttr("learning_rate", group.optimizer.getLearningRate()),
+        builder.getNamedAttr("lazy", builder.getBoolAttr(group.optimizer.getLazy())),
     }));
   return builder.getArrayAttr(described);
 }

@@ -40,7 +40,7 @@ struct Member {
 /// Parameters that share an optimizer, a learning rate and a gradient norm.
 struct Group {
   llvm::StringRef name;
-  mlir::Attribute optimizer;
+  OptimizerAttrInterface optimizer;
   std::vector<Member> members;
   mlir::BlockArgument learningRate;
   mlir::Value norm;  ///< null where it is not computed

@@ -19,21 +19,21 @@ func.func @rotary(%x: !act, %at: tensor<i32>) -> (!act, !act) {
 func.func @attention(%q: !act, %k: !act, %v: !act) -> (!act, !act, !act, !act) {
   // CHECK: %[[O:.*]] = peer.attention %{{.*}}, %{{.*}}, %{{.*}} heads 4 context 16 : tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>
   %o = peer.attention %q, %k, %v heads 4 context 16 : !act, !act, !act
-  // CHECK: %[[D:.*]]:3 = peer.attention_grad %{{.*}}, %{{.*}}, %{{.*}}, %[[O]] {context_length = 16 : i64, heads = 4 : i64} : tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>
+  // CHECK: %[[D0:.*]], %[[D1:.*]], %[[D2:.*]] = peer.attention_grad %{{.*}}, %{{.*}}, %{{.*}}, %[[O]] {context_length = 16 : i64, heads = 4 : i64} : tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>
   %d:3 = peer.attention_grad %q, %k, %v, %o {heads = 4 : i64, context_length = 16 : i64} : !act, !act, !act, !act
-  // CHECK: return %[[O]], %[[D]]#0, %[[D]]#1, %[[D]]#2
+  // CHECK: return %[[O]], %[[D0]], %[[D1]], %[[D2]]
   return %o, %d#0, %d#1, %d#2 : !act, !act, !act, !act
 }
 
 // The caches are inputs and results; they have no destination.
 // CHECK-LABEL: func.func @cached(
 func.func @cached(%q: !act, %c: tensor<16x32xf32>, %at: tensor<i32>, %out: !act) -> (!act, tensor<16x32xf32>) {
-  // CHECK: %[[O:.*]]:3 = peer.cached_attention %{{.*}} {heads = 4 : i64} : tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<16x32xf32>, tensor<16x32xf32>, tensor<i32>
+  // CHECK: %[[O0:.*]], %[[O1:.*]], %[[O2:.*]] = peer.cached_attention %{{.*}} {heads = 4 : i64} : tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<16x32xf32>, tensor<16x32xf32>, tensor<i32>
   %o:3 = peer.cached_attention %q, %q, %q, %c, %c, %at {heads = 4 : i64} : !act, !act, !act, tensor<16x32xf32>, tensor<16x32xf32>, tensor<i32>
-  // CHECK: %[[P:.*]]:3 = peer.cached_attention {{.*}}, tensor<i32>, tensor<?x32xf32>
+  // CHECK: %[[P0:.*]], %[[P1:.*]], %[[P2:.*]] = peer.cached_attention {{.*}}, tensor<i32>, tensor<?x32xf32>
   %p:3 = peer.cached_attention %q, %q, %q, %o#1, %o#2, %at, %out {heads = 4 : i64}
     : !act, !act, !act, tensor<16x32xf32>, tensor<16x32xf32>, tensor<i32>, !act
-  // CHECK: return %[[P]]#0, %[[P]]#1
+  // CHECK: return %[[P0]], %[[P1]]
   return %p#0, %p#1 : !act, tensor<16x32xf32>
 }
 

@@ -109,8 +109,8 @@ func.func @mix_c2_no_vectors(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: te
 
 // -----
 
-func.func @mix_no_activation(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x3x32xf32>) {
-  // expected-error @+1 {{expected an activation; known are gelu, silu and relu; where the rows of a pool are one vector (F = 1) it means nothing, and any of them may stand}}
+func.func @mix_c2_no_activation(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x3x32xf32>) {
+  // expected-error @+1 {{'peer.mix' op C2: expected an activation (gelu, silu or relu), as the rows of this pool are 3 vectors; only those of one vector need none}}
   %r = peer.mix %x, %i, %w, %p : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x3x32xf32>
   return
 }

@@ -109,8 +109,8 @@ func.func @no_attribute(%x: tensor<4x8xf32>) {
 // -----
 
 func.func @no_attribute_generic(%x: tensor<4x2x1x8xf32>) {
-  // expected-error @+1 {{'peer.select' op requires attribute 'k'}}
-  %r:2 = "peer.select"(%x) {policy = #peer<policy topk>} : (tensor<4x2x1x8xf32>) -> (tensor<4x2x2xi32>, tensor<4x2x2xf32>)
+  // expected-error @+1 {{'peer.select' op requires attribute 'policy'}}
+  %r:2 = "peer.select"(%x) : (tensor<4x2x1x8xf32>) -> (tensor<4x2x2xi32>, tensor<4x2x2xf32>)
   return
 }
 

@@ -45,11 +45,11 @@ func.func @rms_norm(%x: !act, %w: !vec) -> (!act, !tok, !vec) {
   %a = peer.rms_norm %x, %w : !act, !vec
   // CHECK: peer.rms_norm %{{.*}}, %{{.*}} {epsilon = 9.99999997E-7 : f32} : tensor<?x32xf32>, tensor<32xf32>
   %b = peer.rms_norm %x, %w {epsilon = 1.0e-6 : f32} : !act, !vec
-  // CHECK: %[[D:.*]]:2 = peer.rms_norm_grad %{{.*}}, %{{.*}}, %{{.*}} {epsilon = 9.99999974E-6 : f32} : tensor<?x32xf32>, tensor<32xf32>, tensor<?x32xf32>
+  // CHECK: %[[D0:.*]], %[[D1:.*]] = peer.rms_norm_grad %{{.*}}, %{{.*}}, %{{.*}} {epsilon = 9.99999974E-6 : f32} : tensor<?x32xf32>, tensor<32xf32>, tensor<?x32xf32>
   %d, %rstd = peer.rms_norm_grad %x, %w, %x {epsilon = 1.0e-5 : f32} : !act, !vec, !act
-  // CHECK: %[[W:.*]] = peer.rms_norm_weight_grad %{{.*}}, %[[D]]#1, %{{.*}} : tensor<?x32xf32>, tensor<?xf32>, tensor<?x32xf32>
+  // CHECK: %[[W:.*]] = peer.rms_norm_weight_grad %{{.*}}, %[[D1]], %{{.*}} : tensor<?x32xf32>, tensor<?xf32>, tensor<?x32xf32>
   %dw = peer.rms_norm_weight_grad %x, %rstd, %x : !act, !tok, !act
-  // CHECK: return %[[D]]#0, %[[D]]#1, %[[W]] : tensor<?x32xf32>, tensor<?xf32>, tensor<32xf32>
+  // CHECK: return %[[D0]], %[[D1]], %[[W]] : tensor<?x32xf32>, tensor<?xf32>, tensor<32xf32>
   return %d, %rstd, %dw : !act, !tok, !vec
 }
 
@@ -57,9 +57,9 @@ func.func @rms_norm(%x: !act, %w: !vec) -> (!act, !tok, !vec) {
 func.func @layer_norm(%x: !act, %w: !vec) -> (!act, !tok, !tok, !vec, !vec) {
   // CHECK: peer.layer_norm %{{.*}}, %{{.*}}, %{{.*}} : tensor<?x32xf32>, tensor<32xf32>, tensor<32xf32>
   %a = peer.layer_norm %x, %w, %w : !act, !vec, !vec
-  // CHECK: %[[D:.*]]:3 = peer.layer_norm_grad %{{.*}}, %{{.*}}, %{{.*}} {epsilon = {{.*}} : f32} : tensor<?x32xf32>, tensor<32xf32>, tensor<?x32xf32>
+  // CHECK: %[[D0:.*]], %[[D1:.*]], %[[D2:.*]] = peer.layer_norm_grad %{{.*}}, %{{.*}}, %{{.*}} {epsilon = {{.*}} : f32} : tensor<?x32xf32>, tensor<32xf32>, tensor<?x32xf32>
   %d, %m, %r = peer.layer_norm_grad %x, %w, %x {epsilon = 1.0e-5 : f32} : !act, !vec, !act
-  // CHECK: %[[W:.*]]:2 = peer.layer_norm_weight_grad %{{.*}}, %[[D]]#1, %[[D]]#2, %{{.*}} : tensor<?x32xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?x32xf32>
+  // CHECK: %[[W0:.*]], %[[W1:.*]] = peer.layer_norm_weight_grad %{{.*}}, %[[D1]], %[[D2]], %{{.*}} : tensor<?x32xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?x32xf32>
   %dw, %db = peer.layer_norm_weight_grad %x, %m, %r, %x : !act, !tok, !tok, !act
   return %d, %m, %r, %dw, %db : !act, !tok, !tok, !vec, !vec
 }
@@ -68,13 +68,13 @@ func.func @layer_norm(%x: !act, %w: !vec) -> (!act, !tok, !tok, !vec, !vec) {
 func.func @batch_norm(%x: !act, %w: !vec) -> (!act, !act, !vec, !vec) {
   // CHECK: peer.batch_norm %{{.*}} : tensor<?x32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32xf32>
   %a = peer.batch_norm %x, %w, %w, %w, %w : !act, !vec, !vec, !vec, !vec
-  // CHECK: %[[S:.*]]:2 = peer.batch_stats %{{.*}} : tensor<?x32xf32>
+  // CHECK: %[[S0:.*]], %[[S1:.*]] = peer.batch_stats %{{.*}} : tensor<?x32xf32>
   %m, %v = peer.batch_stats %x : !act
-  // CHECK: peer.batch_norm {{.*}}, %[[S]]#0, %[[S]]#1 {batch_statistics, epsilon = 5.000000e-01 : f32, momentum = 2.500000e-01 : f32} :
+  // CHECK: peer.batch_norm {{.*}}, %[[S0]], %[[S1]] {batch_statistics, epsilon = 5.000000e-01 : f32, momentum = 2.500000e-01 : f32} :
   %b = peer.batch_norm %x, %w, %w, %m, %v {epsilon = 0.5 : f32, momentum = 0.25 : f32, batch_statistics} : !act, !vec, !vec, !vec, !vec
-  // CHECK: %[[W:.*]]:2 = peer.batch_norm_weight_grad %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {epsilon = 5.000000e-01 : f32} : tensor<?x32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<?x32xf32>
+  // CHECK: %[[W0:.*]], %[[W1:.*]] = peer.batch_norm_weight_grad %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {epsilon = 5.000000e-01 : f32} : tensor<?x32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<?x32xf32>
   %dw, %db = peer.batch_norm_weight_grad %x, %m, %v, %x {epsilon = 0.5 : f32} : !act, !vec, !vec, !act
-  // CHECK: peer.batch_norm_grad {{.*}}, %[[W]]#0, %[[W]]#1 {batch_statistics, epsilon = 5.000000e-01 : f32} : tensor<?x32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<?x32xf32>, tensor<32xf32>, tensor<32xf32>
+  // CHECK: peer.batch_norm_grad {{.*}}, %[[W0]], %[[W1]] {batch_statistics, epsilon = 5.000000e-01 : f32} : tensor<?x32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<?x32xf32>, tensor<32xf32>, tensor<32xf32>
   %dx = peer.batch_norm_grad %x, %w, %m, %v, %x, %dw, %db {epsilon = 0.5 : f32, batch_statistics} : !act, !vec, !vec, !vec, !act, !vec, !vec
   return %b, %dx, %dw, %db : !act, !act, !vec, !vec
 }

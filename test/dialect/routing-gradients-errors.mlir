@@ -4,7 +4,7 @@
 
 func.func @select_grad_c1_idx(%i: tensor<?x8x4xf32>, %d: tensor<?x8x4xf32>) {
   // expected-error @+1 {{'peer.select_grad' op C1: expected idx to be T x H x K i32}}
-  %r = peer.select_grad %i, %d topk n 64 : tensor<?x8x4xf32>, tensor<?x8x4xf32>
+  %r = peer.select_grad %i, %d topk<4> n 64 : tensor<?x8x4xf32>, tensor<?x8x4xf32>
   return
 }
 
@@ -12,7 +12,7 @@ func.func @select_grad_c1_idx(%i: tensor<?x8x4xf32>, %d: tensor<?x8x4xf32>) {
 
 func.func @select_grad_c1_dval(%i: tensor<?x8x4xi32>, %d: tensor<?x8x3xf32>) {
   // expected-error @+1 {{'peer.select_grad' op C1: expected dval to be T x H x K f32 with K = 4}}
-  %r = peer.select_grad %i, %d topk n 64 : tensor<?x8x4xi32>, tensor<?x8x3xf32>
+  %r = peer.select_grad %i, %d topk<4> n 64 : tensor<?x8x4xi32>, tensor<?x8x3xf32>
   return
 }
 
@@ -28,7 +28,7 @@ func.func @select_grad_c2_policy(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>) {
 
 func.func @select_grad_c3_n(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>) {
   // expected-error @+1 {{'peer.select_grad' op C3: expected n of at least 1, got 0}}
-  %r = peer.select_grad %i, %d topk n 0 : tensor<?x8x4xi32>, tensor<?x8x4xf32>
+  %r = peer.select_grad %i, %d topk<4> n 0 : tensor<?x8x4xi32>, tensor<?x8x4xf32>
   return
 }
 
@@ -76,7 +76,7 @@ func.func @score_key_grad_c1_query(%d: tensor<?x8x2x64xf32>, %q: tensor<?x8x1x16
 
 func.func @route_query_grad_c1_dval(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf64>, %k: tensor<8x2x64x16xf32>) {
   // expected-error @+1 {{'peer.route_query_grad' op C1: expected dval to be T x H x K f32}}
-  %r = peer.route_query_grad %i, %d, %k product_topk : tensor<?x8x4xi32>, tensor<?x8x4xf64>, tensor<8x2x64x16xf32>
+  %r = peer.route_query_grad %i, %d, %k product_topk<4> : tensor<?x8x4xi32>, tensor<?x8x4xf64>, tensor<8x2x64x16xf32>
   return
 }
 
@@ -84,14 +84,14 @@ func.func @route_query_grad_c1_dval(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf64>
 
 func.func @route_query_grad_c1_heads(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>, %k: tensor<2x2x64x16xf32>) {
   // expected-error @+1 {{'peer.route_query_grad' op C1: expected keys for 8 heads or for 1 shared by all, got 2}}
-  %r = peer.route_query_grad %i, %d, %k product_topk : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<2x2x64x16xf32>
+  %r = peer.route_query_grad %i, %d, %k product_topk<4> : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<2x2x64x16xf32>
   return
 }
 
 // -----
 
 func.func @route_query_grad_c2_policy(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>, %k: tensor<8x2x64x16xf32>) {
-  // expected-error @+1 {{'peer.route_query_grad' op C2: expected the policy topk or product_topk, got all}}
+  // expected-error @+1 {{'peer.route_query_grad' op C2: expected a policy that selects some of the keys, got all}}
   %r = peer.route_query_grad %i, %d, %k all : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<8x2x64x16xf32>
   return
 }
@@ -100,7 +100,7 @@ func.func @route_query_grad_c2_policy(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf3
 
 func.func @route_query_grad_c2_halves(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>, %k: tensor<8x2x64x16xf32>) {
   // expected-error @+1 {{'peer.route_query_grad' op C2: policy topk wants P = 1, got 2}}
-  %r = peer.route_query_grad %i, %d, %k topk : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<8x2x64x16xf32>
+  %r = peer.route_query_grad %i, %d, %k topk<4> : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<8x2x64x16xf32>
   return
 }
 
@@ -108,14 +108,14 @@ func.func @route_query_grad_c2_halves(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf3
 
 func.func @route_key_grad_c1_query(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>, %q: tensor<?x4x2x16xf32>) {
   // expected-error @+1 {{'peer.route_key_grad' op C1: expected query to be T x H x P x d f32 or bf16 with H = 8}}
-  %r = peer.route_key_grad %i, %d, %q product_topk n 64 : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<?x4x2x16xf32>
+  %r = peer.route_key_grad %i, %d, %q product_topk<4> n 64 : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<?x4x2x16xf32>
   return
 }
 
 // -----
 
 func.func @route_key_grad_c2_policy(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>, %q: tensor<?x8x2x16xf32>) {
-  // expected-error @+1 {{'peer.route_key_grad' op C2: expected the policy topk or product_topk, got threshold}}
+  // expected-error @+1 {{'peer.route_key_grad' op C2: expected a policy that selects some of the keys, got threshold}}
   %r = peer.route_key_grad %i, %d, %q threshold n 64 : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<?x8x2x16xf32>
   return
 }
@@ -124,7 +124,7 @@ func.func @route_key_grad_c2_policy(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>
 
 func.func @route_key_grad_c2_halves(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>, %q: tensor<?x8x1x16xf32>) {
   // expected-error @+1 {{'peer.route_key_grad' op C2: policy product_topk wants P = 2, got 1}}
-  %r = peer.route_key_grad %i, %d, %q product_topk n 64 : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<?x8x1x16xf32>
+  %r = peer.route_key_grad %i, %d, %q product_topk<4> n 64 : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<?x8x1x16xf32>
   return
 }
 
@@ -132,7 +132,7 @@ func.func @route_key_grad_c2_halves(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>
 
 func.func @route_key_grad_c3_n(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>, %q: tensor<?x8x2x16xf32>) {
   // expected-error @+1 {{'peer.route_key_grad' op C3: expected n of at least 1, got -1}}
-  %r = peer.route_key_grad %i, %d, %q product_topk n -1 : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<?x8x2x16xf32>
+  %r = peer.route_key_grad %i, %d, %q product_topk<4> n -1 : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<?x8x2x16xf32>
   return
 }
 

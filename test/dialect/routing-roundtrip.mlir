@@ -15,11 +15,11 @@ func.func @score(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32>, %shared: t
 
 // CHECK-LABEL: func.func @select(
 func.func @select(%s: tensor<4x2x1x64xf32>) -> (tensor<4x2x3xi32>, tensor<4x2x64xf32>) {
-  // CHECK: %[[A:.*]]:2 = peer.select %{{.*}} topk<3> : tensor<4x2x1x64xf32>
+  // CHECK: %[[A0:.*]], %[[A1:.*]] = peer.select %{{.*}} topk<3> : tensor<4x2x1x64xf32>
   %i, %v = peer.select %s topk<3> : tensor<4x2x1x64xf32>
-  // CHECK: %[[B:.*]]:2 = peer.select %{{.*}} all : tensor<4x2x1x64xf32>
+  // CHECK: %[[B0:.*]], %[[B1:.*]] = peer.select %{{.*}} all : tensor<4x2x1x64xf32>
   %all:2 = peer.select %s all : tensor<4x2x1x64xf32>
-  // CHECK: return %[[A]]#0, %[[B]]#1 : tensor<4x2x3xi32>, tensor<4x2x64xf32>
+  // CHECK: return %[[A0]], %[[B1]] : tensor<4x2x3xi32>, tensor<4x2x64xf32>
   return %i, %all#1 : tensor<4x2x3xi32>, tensor<4x2x64xf32>
 }
 
@@ -39,14 +39,14 @@ func.func @gate(%v: tensor<?x8x4xf32>) {
 // CHECK-LABEL: func.func @route(
 func.func @route(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32>, %one: tensor<4x8x1x16xbf16>, %shared: tensor<1x1x64x16xbf16>)
     -> (tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<4x8x64xf32>) {
-  // CHECK: %[[A:.*]]:2 = peer.route %{{.*}}, %{{.*}} product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
+  // CHECK: %[[A0:.*]], %[[A1:.*]] = peer.route %{{.*}}, %{{.*}} product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
   %i, %w = peer.route %q, %k product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
-  // CHECK: %[[B:.*]]:3 = peer.route %{{.*}}, %{{.*}} product_topk<4> gate relu keep_val : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
+  // CHECK: %[[B0:.*]], %[[B1:.*]], %[[B2:.*]] = peer.route %{{.*}}, %{{.*}} product_topk<4> gate relu keep_val : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
   %j, %u, %v = peer.route %q, %k product_topk<4> gate relu keep_val : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
   // Keys of all heads, every expert, and no gate: idx and val.
-  // CHECK: %[[C:.*]]:2 = peer.route %{{.*}}, %{{.*}} all keep_val : tensor<4x8x1x16xbf16>, tensor<1x1x64x16xbf16>
+  // CHECK: %[[C0:.*]], %[[C1:.*]] = peer.route %{{.*}}, %{{.*}} all keep_val : tensor<4x8x1x16xbf16>, tensor<1x1x64x16xbf16>
   %l, %z = peer.route %one, %shared all keep_val : tensor<4x8x1x16xbf16>, tensor<1x1x64x16xbf16>
-  // CHECK: return %[[A]]#0, %[[B]]#2, %[[C]]#1 : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<4x8x64xf32>
+  // CHECK: return %[[A0]], %[[B2]], %[[C1]] : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<4x8x64xf32>
   return %i, %v, %z : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<4x8x64xf32>
 }
 
@@ -55,6 +55,11 @@ func.func @mix(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32
                %two: tensor<64x2x32xbf16>, %three: tensor<64x3x32xf32>) {
   // CHECK: peer.mix %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} relu : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
   %a = peer.mix %x, %i, %w, %one relu : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
+  // Rows of one vector need no activation.
+  // CHECK: peer.mix %{{[a-z]*}}, %{{[a-z]*}}, %{{[a-z]*}}, %{{[a-z]*}} : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
+  %v = peer.mix %x, %i, %w, %one : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
+  // CHECK: peer.mix %{{[a-z]*}}, %{{[a-z]*}}, %{{[a-z]*}}, %{{[a-z]*}} outs(%{{[a-z]*}} : tensor<?x32xf32>)
+  %u = peer.mix %x, %i, %w, %one outs(%x : tensor<?x32xf32>) : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
   // CHECK: peer.mix {{.*}} gelu {rows_per_expert = 16 : i64} : {{.*}}, tensor<64x2x32xbf16>
   %b = peer.mix %x, %i, %w, %two gelu {rows_per_expert = 16}
      : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x32xbf16>
@@ -88,8 +93,8 @@ func.func @usage(%i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %m: tensor<64xf32
 // A destination may be more static than what is inferred; the result is of its type.
 // CHECK-LABEL: func.func @destinations(
 func.func @destinations(%s: tensor<?x8x2x64xf32>, %i: tensor<16x8x4xi32>, %v: tensor<16x8x4xf32>) -> tensor<16x8x4xf32> {
-  // CHECK: %[[A:.*]]:2 = peer.select %{{.*}} product_topk<4> outs(%{{.*}}, %{{.*}} : tensor<16x8x4xi32>, tensor<16x8x4xf32>) : tensor<?x8x2x64xf32>
-  // CHECK: return %[[A]]#1 : tensor<16x8x4xf32>
+  // CHECK: %[[A0:.*]], %[[A1:.*]] = peer.select %{{.*}} product_topk<4> outs(%{{.*}}, %{{.*}} : tensor<16x8x4xi32>, tensor<16x8x4xf32>) : tensor<?x8x2x64xf32>
+  // CHECK: return %[[A1]] : tensor<16x8x4xf32>
   %j, %u = peer.select %s product_topk<4> outs(%i, %v : tensor<16x8x4xi32>, tensor<16x8x4xf32>) : tensor<?x8x2x64xf32>
   return %u : tensor<16x8x4xf32>
 }

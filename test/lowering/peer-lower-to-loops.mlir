@@ -81,7 +81,7 @@ func.func @sort_pairs(%i: memref<?x4x8xi32>, %order: memref<?xi32>, %starts: mem
 // CHECK:       arith.addf
 func.func @route_query_grad(%i: memref<?x4x8xi32>, %d: memref<?x4x8xf32>, %k: memref<4x2x16x8xf32>,
                             %q: memref<?x4x2x8xf32>) {
-  peer.route_query_grad %i, %d, %k product_topk outs(%q : memref<?x4x2x8xf32>)
+  peer.route_query_grad %i, %d, %k product_topk<8> outs(%q : memref<?x4x2x8xf32>)
     : memref<?x4x8xi32>, memref<?x4x8xf32>, memref<4x2x16x8xf32>
   return
 }

@@ -27,10 +27,10 @@
 // CHECK-NEXT:      %[[FROM:.*]] = arith.select %[[BEGINS]], %[[ZERO]], %[[BEFORE]]
 // CHECK-NEXT:      %[[TO:.*]] = arith.addf %[[FROM]], %[[D]]
 // CHECK-NEXT:      linalg.yield %[[TO]]
-// CHECK:         %[[TOKEN:.*]]:3 = peer.mix_grad %[[X]], %[[I]]
+// CHECK:         %[[TOKEN0:.*]], %[[TOKEN1:.*]], %[[TOKEN2:.*]] = peer.mix_grad %[[X]], %[[I]]
 // CHECK-NOT:     peer.sort_pairs
 // CHECK-NOT:     peer.pool_grad
-// CHECK:         return %[[LOSS]], %[[NEW]], %[[I]], %[[TOKEN]]#2, %[[X]], %{{.*}} :
+// CHECK:         return %[[LOSS]], %[[NEW]], %[[I]], %[[TOKEN2]], %[[X]], %{{.*}} :
 
 // CHECK-LABEL: func.func @step_update(
 // CHECK-SAME:    %[[IDX:[a-z0-9]+]]: tensor<?x1x2xi32> {bufferization.writable = false, peer.name = "pool.idx", peer.range = [-1, 16], peer.role = "input"}
@@ -44,12 +44,12 @@
 // CHECK-SAME:    %[[L:[a-z0-9]+]]: tensor<f32> {bufferization.writable = false, peer.name = "loss", peer.role = "scalar"}
 // CHECK-SAME:    -> (tensor<f32> {peer.name = "gradient_norm.default"}, tensor<f32> {peer.name = "gradient_norm.experts"}
 // CHECK-SAME:    attributes {peer.kind = "update", peer.of = "loss"}
-// CHECK:         %[[SORT:.*]]:3 = peer.sort_pairs %[[IDX]] experts 16
+// CHECK:         %[[SORT0:.*]], %[[SORT1:.*]], %[[SORT2:.*]] = peer.sort_pairs %[[IDX]] experts 16
 // CHECK:         peer.sum_squares %[[S:arg[0-9]+]]
-// CHECK:         peer.pool_grad_norm %[[IDX]], %[[SORT]]#0, %[[SORT]]#1, %[[SORT]]#2, %[[COEF]], %[[PX]], %[[DY]]
+// CHECK:         peer.pool_grad_norm %[[IDX]], %[[SORT0]], %[[SORT1]], %[[SORT2]], %[[COEF]], %[[PX]], %[[DY]]
 // CHECK:         arith.subf %[[L]], %[[L]]
 // CHECK:         peer.update %{{.*}}, %[[S]]
-// CHECK:         peer.row_update %{{.*}}, %[[IDX]], %[[SORT]]#0
+// CHECK:         peer.row_update %{{.*}}, %[[IDX]], %[[SORT0]]
 // CHECK-NOT:   peer.train
 func.func @loss(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>, %t: tensor<?xi32>) -> tensor<f32> {
   %p = peer.param "pool" zeros group("experts") : tensor<16x2x8xf32>
@@ -72,11 +72,11 @@ peer.train @step of @loss {optimizer = #peer.sgd, groups = {experts = #peer.adam
 // CHECK-SAME:    peer.name = "mean.batch.2"
 // CHECK-SAME:    peer.name = "var.batch.2"
 // CHECK-SAME:    tensor<?x2x1x1xi32> {peer.name = "pool.idx"}, tensor<?x2x1x1x1x2xf32> {peer.name = "pool.coef"}, tensor<?x2x4xf32> {peer.name = "pool.x"}, tensor<?x2x4xf32> {peer.name = "pool.dy"}
-// CHECK:         %[[S:.*]]:2 = peer.batch_stats
-// CHECK:         %[[AWAY:.*]] = arith.subf %[[S]]#0, %[[MEAN:.*]] : tensor<4xf32>
+// CHECK:         %[[S0:.*]], %[[S1:.*]] = peer.batch_stats
+// CHECK:         %[[AWAY:.*]] = arith.subf %[[S0]], %[[MEAN:.*]] : tensor<4xf32>
 // CHECK:         linalg.generic {{.*}} ins(%[[AWAY]], %{{.*}}, %{{.*}} :
 // CHECK:         %[[SQUARE:.*]] = arith.mulf %[[AWAY]], %[[AWAY]]
-// CHECK:         %[[MOMENT:.*]] = arith.addf %[[S]]#1, %[[SQUARE]]
+// CHECK:         %[[MOMENT:.*]] = arith.addf %[[S1]], %[[SQUARE]]
 // CHECK:         linalg.generic {{.*}} ins(%[[MOMENT]], %{{.*}}, %{{.*}} :
 // CHECK-LABEL: func.func @step_update(
 // CHECK-SAME:    %[[IDX:[a-z0-9]+]]: tensor<?x2x1x1xi32> {{{[^}]*}}peer.range = [-1, 16]

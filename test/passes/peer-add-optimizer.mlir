@@ -107,15 +107,15 @@ peer.train @train_step of @loss {optimizer = #peer.adamw, groups = {
 // CHECK-SAME:    tensor<8xf32> {peer.name = "mean", peer.updates = {{[0-9]+}} : i64}, tensor<8xf32> {peer.name = "var", peer.updates
 // CHECK-DAG:     %[[MOMENTUM:.*]] = arith.constant dense<2.500000e-01> : tensor<f32>
 // CHECK-DAG:     %[[ONE:.*]] = arith.constant dense<1.000000e+00> : tensor<f32>
-// CHECK:         %[[S:.*]]:2 = peer.batch_stats %[[X:.*]] :
-// CHECK:         peer.batch_norm %[[X]], %{{.*}}, %{{.*}}, %[[S]]#0, %[[S]]#1 {batch_statistics, momentum
+// CHECK:         %[[S0:.*]], %[[S1:.*]] = peer.batch_stats %[[X:.*]] :
+// CHECK:         peer.batch_norm %[[X]], %{{.*}}, %{{.*}}, %[[S0]], %[[S1]] {batch_statistics, momentum
 // CHECK:         %[[DP:.*]] = peer.pool_grad
 // CHECK:         peer.sum_squares %[[DP]]
 // CHECK:         peer.update %{{.*}}, %[[DP]]
 // A vetoed step does not move the running statistics either.
-// CHECK:         %[[D:.*]] = arith.subf %[[MEAN]], %[[S]]#0
+// CHECK:         %[[D:.*]] = arith.subf %[[MEAN]], %[[S0]]
 // CHECK:         %[[NEW:.*]] = peer.update %[[MEAN]], %[[D]], %[[MOMENTUM]], %[[ONE]], %{{.*}} {optimizer = #peer.sgd
-// CHECK:         arith.subf %[[VAR]], %[[S]]#1
+// CHECK:         arith.subf %[[VAR]], %[[S1]]
 // CHECK:         return {{.*}}, %[[NEW]], %{{.*}} :
 func.func @loss(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>, %t: tensor<?xi32>) -> tensor<f32> {
   %g = peer.param "gain" ones : tensor<8xf32>

@@ -5,11 +5,11 @@
 // CHECK-LABEL: func.func @loss(
 // CHECK-SAME:    %[[MASS:[a-z0-9]+]]: tensor<16xf64> {bufferization.writable = true, peer.grid = [4, 4], peer.name = "experts", peer.role = "usage"})
 // CHECK-SAME:    -> (tensor<?x8xf32>, tensor<16xf64> {peer.name = "experts", peer.updates = 4 : i64})
-// CHECK:         %[[S:.*]]:2 = peer.select
+// CHECK:         %[[S0:.*]], %[[S1:.*]] = peer.select
 // CHECK:         %[[Y:.*]] = peer.mix
-// CHECK-NEXT:    %[[M1:.*]] = peer.usage %[[S]]#0, %[[S]]#1, %[[MASS]]
+// CHECK-NEXT:    %[[M1:.*]] = peer.usage %[[S0]], %[[S1]], %[[MASS]]
 // CHECK-NEXT:    peer.mix %[[Y]]
-// CHECK-NEXT:    %[[M2:.*]] = peer.usage %[[S]]#0, %[[S]]#1, %[[M1]]
+// CHECK-NEXT:    %[[M2:.*]] = peer.usage %[[S0]], %[[S1]], %[[M1]]
 // CHECK-NOT:     peer.usage
 // CHECK:         return %{{.*}}, %[[M2]]
 func.func @loss(%x: tensor<?x8xf32>, %logits: tensor<?x1x2x4xf32>,
@@ -61,4 +61,24 @@ func.func @quantized(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x
   %y = peer.quantized_mix %x, %i, %w, %pool, %scales relu
       : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xi8>, tensor<16x2xf32>
   return %y : tensor<?x8xf32>
+}
+
+// -----
+
+// A step that is vetoed, by a scale that is NaN, counts nothing: its experts are counted when that is known, with weights of zero.
+// CHECK-LABEL: func.func @vetoed(
+// CHECK:         peer.mix
+// CHECK-NOT:     peer.usage
+// CHECK:         peer.update
+// CHECK:         %[[W:.*]] = linalg.generic {{.*}} ins(%{{.*}}, %[[SCALE:.*]] : tensor<?x1x2xf32>, tensor<f32>)
+// CHECK:           %[[NAN:.*]] = arith.cmpf uno
+// CHECK:           arith.select %[[NAN]], %{{.*}}, %{{.*}} : f32
+// CHECK:         peer.usage %{{.*}}, %[[W]],
+// CHECK-NEXT:    return
+func.func @vetoed(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>, %s: tensor<f32>,
+    %pool: tensor<16x2x8xf32> {peer.name = "experts", peer.parameter = #peer.parameter<"experts", <zeros>, "default", true>})
+    -> (tensor<?x8xf32>, tensor<16x2x8xf32>) attributes {peer.kind = "train"} {
+  %y = peer.mix %x, %i, %w, %pool relu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xf32>
+  %p = peer.update %pool, %pool, %s, %s, %s {optimizer = #peer.sgd} : tensor<16x2x8xf32>, tensor<16x2x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>
+  return %y, %p : tensor<?x8xf32>, tensor<16x2x8xf32>
 }

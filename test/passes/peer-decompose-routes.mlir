@@ -10,9 +10,9 @@
 // CHECK-LABEL: func.func @all_results(
 // CHECK-SAME:    %[[Q:[a-z0-9]+]]: tensor<?x4x2x8xf32>, %[[KEYS:[a-z0-9]+]]: tensor<1x2x32x8xbf16>
 // CHECK-NEXT:    %[[S:.*]] = peer.score %[[Q]], %[[KEYS]] : tensor<?x4x2x8xf32>, tensor<1x2x32x8xbf16>
-// CHECK-NEXT:    %[[I:.*]]:2 = peer.select %[[S]] product_topk<3> : tensor<?x4x2x32xf32>
-// CHECK-NEXT:    %[[W:.*]] = peer.gate %[[I]]#1 relu : tensor<?x4x3xf32>
-// CHECK-NEXT:    return %[[I]]#0, %[[W]], %[[I]]#1
+// CHECK-NEXT:    %[[I0:.*]], %[[I1:.*]] = peer.select %[[S]] product_topk<3> : tensor<?x4x2x32xf32>
+// CHECK-NEXT:    %[[W:.*]] = peer.gate %[[I1]] relu : tensor<?x4x3xf32>
+// CHECK-NEXT:    return %[[I0]], %[[W]], %[[I1]]
 func.func @all_results(%q: tensor<?x4x2x8xf32>, %keys: tensor<1x2x32x8xbf16>) -> (tensor<?x4x3xi32>, tensor<?x4x3xf32>, tensor<?x4x3xf32>) {
   %idx, %w, %val = peer.route %q, %keys product_topk<3> gate relu keep_val : tensor<?x4x2x8xf32>, tensor<1x2x32x8xbf16>
   return %idx, %w, %val : tensor<?x4x3xi32>, tensor<?x4x3xf32>, tensor<?x4x3xf32>
@@ -21,8 +21,8 @@ func.func @all_results(%q: tensor<?x4x2x8xf32>, %keys: tensor<1x2x32x8xbf16>) ->
 // -----
 
 // CHECK-LABEL: func.func @no_gate(
-// CHECK:         %[[I:.*]]:2 = peer.select %{{.*}} all : tensor<7x4x1x5xf32>
-// CHECK-NEXT:    return %[[I]]#1
+// CHECK:         %[[I0:.*]], %[[I1:.*]] = peer.select %{{.*}} all : tensor<7x4x1x5xf32>
+// CHECK-NEXT:    return %[[I1]]
 func.func @no_gate(%q: tensor<7x4x1x8xf32>, %keys: tensor<4x1x5x8xf32>) -> tensor<7x4x5xf32> {
   %idx, %val = peer.route %q, %keys all keep_val : tensor<7x4x1x8xf32>, tensor<4x1x5x8xf32>
   return %val : tensor<7x4x5xf32>

@@ -20,14 +20,14 @@
 // CHECK-SAME:    attributes {peer.kind = "decode", peer.of = "logits"}
 // CHECK:         %[[E:.*]] = peer.embedding %{{.*}} : tensor<1xi32>, tensor<50x8xf32>
 // CHECK:         %[[Q:.*]] = peer.rotary_at %[[E]], %[[POS]] heads 2 {base = 5.000000e+02 : f32} : tensor<1x8xf32>, tensor<i32>
-// CHECK:         %[[A:.*]]:3 = peer.cached_attention %[[Q]], %[[E]], %[[E]], %{{.*}}, %{{.*}}, %[[POS]] {heads = 2 : i64}
-// CHECK:         %[[B:.*]] = arith.addf %[[E]], %[[A]]#0 : tensor<1x8xf32>
+// CHECK:         %[[A0:.*]], %[[A1:.*]], %[[A2:.*]] = peer.cached_attention %[[Q]], %[[E]], %[[E]], %{{.*}}, %{{.*}}, %[[POS]] {heads = 2 : i64}
+// CHECK:         %[[B:.*]] = arith.addf %[[E]], %[[A0]] : tensor<1x8xf32>
 // CHECK:         %[[R:.*]] = peer.reshape %[[B]] to tensor<4x2xf32> : tensor<1x8xf32>
 // CHECK:         %[[N:.*]] = peer.batch_norm %[[R]]
 // CHECK:         peer.reshape %[[N]] to tensor<1x8xf32> : tensor<4x2xf32>
-// CHECK:         %[[C:.*]]:3 = peer.cached_attention
+// CHECK:         %[[C0:.*]], %[[C1:.*]], %[[C2:.*]] = peer.cached_attention
 // CHECK:         %[[Y:.*]] = peer.linear {{.*}} : tensor<1x8xf32>, tensor<50x8xf32>
-// CHECK:         return %[[Y]], %[[A]]#1, %[[A]]#2, %[[C]]#1, %[[C]]#2
+// CHECK:         return %[[Y]], %[[A1]], %[[A2]], %[[C1]], %[[C2]]
 // CHECK-NOT:   peer.decode
 func.func @logits(%tokens: tensor<?xi32>) -> tensor<?x50xf32> {
   %t = peer.param "table" normal(0.02) : tensor<50x8xf32>

@@ -8,17 +8,17 @@
 // CHECK-SAME:    %[[POOL:[a-z0-9]+]]: tensor<1024x2x16xbf16>
 // CHECK-SAME:    %[[DY:[a-z0-9]+]]: tensor<?x16xf32>
 // CHECK-SAME:    tensor<1024x2x16xf32> {peer.name = "dpool"}
-// CHECK:         %[[S:.*]]:2 = peer.select
-// CHECK:         %[[W:.*]] = peer.gate %[[S]]#1
-// CHECK:         %[[G:.*]]:3 = peer.mix_grad %[[X]], %[[S]]#0, %[[W]], %[[POOL]], %[[DY]]  gelu
-// CHECK:         %[[P:.*]]:3 = peer.sort_pairs %[[S]]#0 experts 1024
-// CHECK:         %[[DPOOL:.*]] = peer.pool_grad %[[S]]#0, %[[P]]#0, %[[P]]#1, %[[P]]#2, %[[G]]#2, %[[X]], %[[DY]] {rows = 1024 : i64}
-// CHECK:         %[[DVAL:.*]] = peer.gate_grad %[[S]]#1, %[[W]], %[[G]]#1  softmax
-// CHECK:         %[[DL:.*]] = peer.select_grad %[[S]]#0, %[[DVAL]]  product_topk n 32
+// CHECK:         %[[S0:.*]], %[[S1:.*]] = peer.select
+// CHECK:         %[[W:.*]] = peer.gate %[[S1]]
+// CHECK:         %[[G0:.*]], %[[G1:.*]], %[[G2:.*]] = peer.mix_grad %[[X]], %[[S0]], %[[W]], %[[POOL]], %[[DY]]  gelu
+// CHECK:         %[[P0:.*]], %[[P1:.*]], %[[P2:.*]] = peer.sort_pairs %[[S0]] experts 1024
+// CHECK:         %[[DPOOL:.*]] = peer.pool_grad %[[S0]], %[[P0]], %[[P1]], %[[P2]], %[[G2]], %[[X]], %[[DY]] {rows = 1024 : i64}
+// CHECK:         %[[DVAL:.*]] = peer.gate_grad %[[S1]], %[[W]], %[[G1]]  softmax
+// CHECK:         %[[DL:.*]] = peer.select_grad %[[S0]], %[[DVAL]]  product_topk<3> n 32
 // CHECK:         %[[DQ:.*]] = peer.score_query_grad %[[DL]], %[[KEYS]]
 // CHECK:         %[[DK:.*]] = peer.score_key_grad %[[DL]], %[[Q]]
 // CHECK-NOT:     shared
-// CHECK:         return %[[G]]#0, %[[DQ]], %[[DK]], %[[DPOOL]]
+// CHECK:         return %[[G0]], %[[DQ]], %[[DK]], %[[DPOOL]]
 func.func @peer(%x: tensor<?x16xf32>, %q: tensor<?x4x2x8xf32>, %keys: tensor<4x2x32x8xf32>,
                 %pool: tensor<1024x2x16xbf16> {peer.name = "pool"}) -> tensor<?x16xf32> {
   %s = peer.score %q, %keys : tensor<?x4x2x8xf32>, tensor<4x2x32x8xf32>
@@ -76,10 +76,10 @@ peer.gradient @one_grad of @one wrt [2, 3]
 // CHECK:         %[[DH:.*]] = peer.linear %[[DC]], %[[TABLE]] :
 // CHECK:         %[[DT1:.*]] = peer.linear %[[DC]], %[[H]] {transpose_x}
 // CHECK:         %[[DA:.*]] = peer.activation_grad %[[A]], %[[DH]]  silu
-// CHECK:         %[[D:.*]]:3 = peer.attention_grad %[[R]], %[[R]], %[[E]], %[[DA]]
-// CHECK:         %[[DR:.*]] = arith.addf %[[D]]#0, %[[D]]#1
+// CHECK:         %[[D0:.*]], %[[D1:.*]], %[[D2:.*]] = peer.attention_grad %[[R]], %[[R]], %[[E]], %[[DA]]
+// CHECK:         %[[DR:.*]] = arith.addf %[[D0]], %[[D1]]
 // CHECK:         %[[DE0:.*]] = peer.rotary %[[DR]] heads 2 context 16 {inverse}
-// CHECK:         %[[DE:.*]] = arith.addf %[[D]]#2, %[[DE0]]
+// CHECK:         %[[DE:.*]] = arith.addf %[[D2]], %[[DE0]]
 // CHECK:         %[[DT2:.*]] = peer.embedding_grad %[[TOK]], %[[DE]] {rows = 50 : i64}
 // CHECK:         %[[DT:.*]] = arith.addf %[[DT1]], %[[DT2]]
 // CHECK:         return %[[DT]]

@@ -79,12 +79,12 @@ peer.gradient @sums_grad of @sums wrt [0, 2]
 // CHECK-SAME:    %[[B:[a-z0-9]+]]: tensor<4xf32>
 // CHECK-SAME:    %[[DY:[a-z0-9]+]]: tensor<?x4xf32>
 // CHECK:         %[[H:.*]] = peer.rms_norm %[[X]], %[[G]]
-// CHECK:         %[[LN:.*]]:3 = peer.layer_norm_grad %[[H]], %[[G]], %[[DY]] {epsilon = {{.*}}}
-// CHECK:         %[[LW:.*]]:2 = peer.layer_norm_weight_grad %[[H]], %[[LN]]#1, %[[LN]]#2, %[[DY]]
-// CHECK:         %[[RN:.*]]:2 = peer.rms_norm_grad %[[X]], %[[G]], %[[LN]]#0
-// CHECK:         %[[RW:.*]] = peer.rms_norm_weight_grad %[[X]], %[[RN]]#1, %[[LN]]#0
-// CHECK:         %[[DG:.*]] = arith.addf %[[LW]]#0, %[[RW]]
-// CHECK:         return %[[RN]]#0, %[[DG]], %[[LW]]#1
+// CHECK:         %[[LN0:.*]], %[[LN1:.*]], %[[LN2:.*]] = peer.layer_norm_grad %[[H]], %[[G]], %[[DY]] {epsilon = {{.*}}}
+// CHECK:         %[[LW0:.*]], %[[LW1:.*]] = peer.layer_norm_weight_grad %[[H]], %[[LN1]], %[[LN2]], %[[DY]]
+// CHECK:         %[[RN0:.*]], %[[RN1:.*]] = peer.rms_norm_grad %[[X]], %[[G]], %[[LN0]]
+// CHECK:         %[[RW:.*]] = peer.rms_norm_weight_grad %[[X]], %[[RN1]], %[[LN0]]
+// CHECK:         %[[DG:.*]] = arith.addf %[[LW0]], %[[RW]]
+// CHECK:         return %[[RN0]], %[[DG]], %[[LW1]]
 func.func @norms(%x: tensor<?x4xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>) -> tensor<?x4xf32> {
   %h = peer.rms_norm %x, %g : tensor<?x4xf32>, tensor<4xf32>
   %y = peer.layer_norm %h, %g, %b : tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>
@@ -97,13 +97,13 @@ peer.gradient @norms_grad of @norms
 // In both modes of batch_norm no gradient leaves through mean and variance; with batch statistics dx contains it.
 // CHECK-LABEL: func.func @batch_norms_grad(
 // CHECK-SAME:    %[[X:[a-z0-9]+]]: tensor<?x4xf32>
-// CHECK:         %[[S:.*]]:2 = peer.batch_stats %[[X]]
-// CHECK:         %[[Y1:.*]] = peer.batch_norm %[[X]], %{{.*}}, %{{.*}}, %[[S]]#0, %[[S]]#1 {batch_statistics}
+// CHECK:         %[[S0:.*]], %[[S1:.*]] = peer.batch_stats %[[X]]
+// CHECK:         %[[Y1:.*]] = peer.batch_norm %[[X]], %{{.*}}, %{{.*}}, %[[S0]], %[[S1]] {batch_statistics}
 // CHECK:         peer.batch_norm %[[Y1]]
-// CHECK:         %[[W2:.*]]:2 = peer.batch_norm_weight_grad %[[Y1]]
-// CHECK:         %[[D2:.*]] = peer.batch_norm_grad %[[Y1]], {{.*}}, %[[W2]]#0, %[[W2]]#1 {epsilon = {{[^,]*}}}
-// CHECK:         %[[W1:.*]]:2 = peer.batch_norm_weight_grad %[[X]], %[[S]]#0, %[[S]]#1, %[[D2]]
-// CHECK:         %[[D1:.*]] = peer.batch_norm_grad %[[X]], %{{.*}}, %[[S]]#0, %[[S]]#1, %[[D2]], %[[W1]]#0, %[[W1]]#1 {batch_statistics
+// CHECK:         %[[W20:.*]], %[[W21:.*]] = peer.batch_norm_weight_grad %[[Y1]]
+// CHECK:         %[[D2:.*]] = peer.batch_norm_grad %[[Y1]], {{.*}}, %[[W20]], %[[W21]] {epsilon = {{[^,]*}}}
+// CHECK:         %[[W10:.*]], %[[W11:.*]] = peer.batch_norm_weight_grad %[[X]], %[[S0]], %[[S1]], %[[D2]]
+// CHECK:         %[[D1:.*]] = peer.batch_norm_grad %[[X]], %{{.*}}, %[[S0]], %[[S1]], %[[D2]], %[[W10]], %[[W11]] {batch_statistics
 // CHECK:         return %[[D1]]
 func.func @batch_norms(%x: tensor<?x4xf32>, %g: tensor<4xf32>, %m: tensor<4xf32>) -> tensor<?x4xf32> {
   %s:2 = peer.batch_stats %x : tensor<?x4xf32>

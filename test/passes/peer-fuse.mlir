@@ -5,12 +5,12 @@
 // CHECK-SAME:    %[[IDX:[a-z0-9]+]]: tensor<?x4x3xi32>, %[[DVAL:[a-z0-9]+]]: tensor<?x4x3xf32>
 // CHECK-SAME:    %[[KEYS:[a-z0-9]+]]: tensor<4x2x32x8xf32>, %[[Q:[a-z0-9]+]]: tensor<?x4x2x8xf32>
 // CHECK-NOT:     peer.select_grad
-// CHECK:         %[[DQ:.*]] = peer.route_query_grad %[[IDX]], %[[DVAL]], %[[KEYS]]  product_topk
-// CHECK:         %[[DK:.*]] = peer.route_key_grad %[[IDX]], %[[DVAL]], %[[Q]]  product_topk n 32 :
+// CHECK:         %[[DQ:.*]] = peer.route_query_grad %[[IDX]], %[[DVAL]], %[[KEYS]]  product_topk<3>
+// CHECK:         %[[DK:.*]] = peer.route_key_grad %[[IDX]], %[[DVAL]], %[[Q]]  product_topk<3> n 32 :
 // CHECK:         return %[[DQ]], %[[DK]]
 func.func @product_topk(%idx: tensor<?x4x3xi32>, %dval: tensor<?x4x3xf32>, %keys: tensor<4x2x32x8xf32>,
                         %q: tensor<?x4x2x8xf32>) -> (tensor<?x4x2x8xf32>, tensor<4x2x32x8xf32>) {
-  %dl = peer.select_grad %idx, %dval product_topk n 32 : tensor<?x4x3xi32>, tensor<?x4x3xf32>
+  %dl = peer.select_grad %idx, %dval product_topk<3> n 32 : tensor<?x4x3xi32>, tensor<?x4x3xf32>
   %dq = peer.score_query_grad %dl, %keys : tensor<?x4x2x32xf32>, tensor<4x2x32x8xf32>
   %dk = peer.score_key_grad %dl, %q : tensor<?x4x2x32xf32>, tensor<?x4x2x8xf32>
   return %dq, %dk : tensor<?x4x2x8xf32>, tensor<4x2x32x8xf32>
@@ -18,9 +18,9 @@ func.func @product_topk(%idx: tensor<?x4x3xi32>, %dval: tensor<?x4x3xf32>, %keys
 
 // CHECK-LABEL: func.func @topk_shared(
 // CHECK-NOT:     peer.select_grad
-// CHECK:         peer.route_key_grad %{{.*}}  topk n 32 shared : {{.*}}
+// CHECK:         peer.route_key_grad %{{.*}}  topk<3> n 32 shared : {{.*}}
 func.func @topk_shared(%idx: tensor<?x4x3xi32>, %dval: tensor<?x4x3xf32>, %q: tensor<?x4x1x8xf32>) -> tensor<1x1x32x8xf32> {
-  %dl = peer.select_grad %idx, %dval topk n 32 : tensor<?x4x3xi32>, tensor<?x4x3xf32>
+  %dl = peer.select_grad %idx, %dval topk<3> n 32 : tensor<?x4x3xi32>, tensor<?x4x3xf32>
   %dk = peer.score_key_grad %dl, %q shared : tensor<?x4x1x32xf32>, tensor<?x4x1x8xf32>
   return %dk : tensor<1x1x32x8xf32>
 }
@@ -58,9 +58,9 @@ func.func @indivisible(%x: tensor<?x12xf32>) -> tensor<?x8xf32> {
 // Scores that one selection reads are never formed either. All three ops' results are there where the score stood.
 // CHECK-LABEL: func.func @route(
 // CHECK-SAME:    %[[Q:[a-z0-9]+]]: tensor<?x4x2x8xf32>, %[[KEYS:[a-z0-9]+]]: tensor<4x2x32x8xf32>, %[[ONES:[a-z0-9]+]]:
-// CHECK-NEXT:    %[[R:.*]]:2 = peer.route %[[Q]], %[[KEYS]] product_topk<3> gate softmax : tensor<?x4x2x8xf32>, tensor<4x2x32x8xf32>
-// CHECK-NEXT:    %[[M:.*]] = peer.usage %[[R]]#0, %[[ONES]]
-// CHECK-NEXT:    return %[[R]]#1, %[[M]]
+// CHECK-NEXT:    %[[R0:.*]], %[[R1:.*]] = peer.route %[[Q]], %[[KEYS]] product_topk<3> gate softmax : tensor<?x4x2x8xf32>, tensor<4x2x32x8xf32>
+// CHECK-NEXT:    %[[M:.*]] = peer.usage %[[R0]], %[[ONES]]
+// CHECK-NEXT:    return %[[R1]], %[[M]]
 func.func @route(%q: tensor<?x4x2x8xf32>, %keys: tensor<4x2x32x8xf32>, %ones: tensor<?x4x3xf32>, %mass: tensor<1024xf32>)
     -> (tensor<?x4x3xf32>, tensor<1024xf32>) {
   %s = peer.score %q, %keys : tensor<?x4x2x8xf32>, tensor<4x2x32x8xf32>
@@ -72,9 +72,9 @@ func.func @route(%q: tensor<?x4x2x8xf32>, %keys: tensor<4x2x32x8xf32>, %ones: te
 
 // A gradient reads val: it stays. Keys may be shared, and `all` is a policy like the others.
 // CHECK-LABEL: func.func @keeps_val(
-// CHECK:         %[[R:.*]]:3 = peer.route %{{.*}}, %{{.*}} all gate sigmoid keep_val : tensor<?x4x1x8xf32>, tensor<1x1x5x8xf32>
-// CHECK-NEXT:    %[[D:.*]] = peer.gate_grad %[[R]]#2, %[[R]]#1, %{{.*}} sigmoid
-// CHECK-NEXT:    return %[[R]]#0, %[[D]]
+// CHECK:         %[[R0:.*]], %[[R1:.*]], %[[R2:.*]] = peer.route %{{.*}}, %{{.*}} all gate sigmoid keep_val : tensor<?x4x1x8xf32>, tensor<1x1x5x8xf32>
+// CHECK-NEXT:    %[[D:.*]] = peer.gate_grad %[[R2]], %[[R1]], %{{.*}} sigmoid
+// CHECK-NEXT:    return %[[R0]], %[[D]]
 func.func @keeps_val(%q: tensor<?x4x1x8xf32>, %keys: tensor<1x1x5x8xf32>, %dw: tensor<?x4x5xf32>) -> (tensor<?x4x5xi32>, tensor<?x4x5xf32>) {
   %s = peer.score %q, %keys : tensor<?x4x1x8xf32>, tensor<1x1x5x8xf32>
   %idx, %val = peer.select %s all : tensor<?x4x1x5xf32>
@@ -85,8 +85,8 @@ func.func @keeps_val(%q: tensor<?x4x1x8xf32>, %keys: tensor<1x1x5x8xf32>, %dw: t
 
 // No gate, or one for each of two readers: val is what is wanted.
 // CHECK-LABEL: func.func @no_gate(
-// CHECK-NEXT:    %[[R:.*]]:2 = peer.route %{{.*}}, %{{.*}} topk<3> keep_val : tensor<7x4x1x8xbf16>, tensor<4x1x32x8xbf16>
-// CHECK-NEXT:    return %[[R]]#0, %[[R]]#1
+// CHECK-NEXT:    %[[R0:.*]], %[[R1:.*]] = peer.route %{{.*}}, %{{.*}} topk<3> keep_val : tensor<7x4x1x8xbf16>, tensor<4x1x32x8xbf16>
+// CHECK-NEXT:    return %[[R0]], %[[R1]]
 func.func @no_gate(%q: tensor<7x4x1x8xbf16>, %keys: tensor<4x1x32x8xbf16>) -> (tensor<7x4x3xi32>, tensor<7x4x3xf32>) {
   %s = peer.score %q, %keys : tensor<7x4x1x8xbf16>, tensor<4x1x32x8xbf16>
   %idx, %val = peer.select %s topk<3> : tensor<7x4x1x32xf32>
@@ -94,9 +94,9 @@ func.func @no_gate(%q: tensor<7x4x1x8xbf16>, %keys: tensor<4x1x32x8xbf16>) -> (t
 }
 
 // CHECK-LABEL: func.func @two_gates(
-// CHECK:         %[[R:.*]]:2 = peer.route %{{.*}} topk<3> keep_val :
-// CHECK-DAG:     peer.gate %[[R]]#1 relu
-// CHECK-DAG:     peer.gate %[[R]]#1 one
+// CHECK:         %[[R0:.*]], %[[R1:.*]] = peer.route %{{.*}} topk<3> keep_val :
+// CHECK-DAG:     peer.gate %[[R1]] relu
+// CHECK-DAG:     peer.gate %[[R1]] one
 func.func @two_gates(%q: tensor<?x4x1x8xf32>, %keys: tensor<4x1x32x8xf32>) -> (tensor<?x4x3xf32>, tensor<?x4x3xf32>) {
   %s = peer.score %q, %keys : tensor<?x4x1x8xf32>, tensor<4x1x32x8xf32>
   %idx, %val = peer.select %s topk<3> : tensor<?x4x1x32xf32>

@@ -9,9 +9,9 @@
 // CHECK:         %[[SIZE:.*]] = affine.min #[[$TILE]](%[[T]])[%[[DIM]]]
 // CHECK:         %[[QT:.*]] = tensor.extract_slice %[[Q]][%[[T]], %[[H]], 0, 0] [%[[SIZE]], 1, 2, 128]
 // CHECK:         %[[KT:.*]] = tensor.extract_slice %[[KEYS]][%[[H]], 0, 0, 0] [1, 2, 1024, 128]
-// CHECK:         %[[I:.*]]:2 = peer.route %[[QT]], %[[KT]] product_topk<16> gate softmax : tensor<?x1x2x128xf32>, tensor<1x2x1024x128xf32>
-// CHECK:         tensor.parallel_insert_slice %[[I]]#0 into %[[IOUT]][%[[T]], %[[H]], 0] [%[[SIZE]], 1, 16]
-// CHECK:         tensor.parallel_insert_slice %[[I]]#1 into %[[WOUT]][%[[T]], %[[H]], 0] [%[[SIZE]], 1, 16]
+// CHECK:         %[[I0:.*]], %[[I1:.*]] = peer.route %[[QT]], %[[KT]] product_topk<16> gate softmax : tensor<?x1x2x128xf32>, tensor<1x2x1024x128xf32>
+// CHECK:         tensor.parallel_insert_slice %[[I0]] into %[[IOUT]][%[[T]], %[[H]], 0] [%[[SIZE]], 1, 16]
+// CHECK:         tensor.parallel_insert_slice %[[I1]] into %[[WOUT]][%[[T]], %[[H]], 0] [%[[SIZE]], 1, 16]
 // CHECK:       peer.mark 1 "mix"
 // CHECK-NEXT:  %[[Y:.*]] = scf.forall {{.*}} step (32)
 // CHECK:         peer.mix {{.*}} : tensor<?x256xf32>, tensor<?x8x16xi32>, tensor<?x8x16xf32>, tensor<65536x2x256xf32>

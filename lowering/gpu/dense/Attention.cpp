@@ -112,7 +112,7 @@ static void emit(AttentionOp op, LoopBuilder &host) {
     job.queryRow = b.add(sequenceRow, job.position);
     job.keyRow = sequenceRow;
     job.queryEnd = job.keyEnd = b.add(sequenceRow, b.index(context));
-    emitAttend(b, blocks.head, job, query, op.getKey(), op.getValue(), op.getOuts()[0]);
+    emitAttend(b, blocks.head, job, query, op.getKey(), op.getValue(), op.getY());
   });
 }
 

@@ -194,7 +194,7 @@ void GradBlock::emitQueryGrad() {
                    });
   for (Value &v : result)
     v = b.mul(v, scale);
-  flash.storeRows(takeFragments(result, 0, head.steps()), window(op.getOuts()[0], b.add(place.sequenceRow, start)));
+  flash.storeRows(takeFragments(result, 0, head.steps()), window(op.getDquery(), b.add(place.sequenceRow, start)));
 }
 
 void GradBlock::emitKeyGrad() {
@@ -236,8 +236,8 @@ void GradBlock::emitKeyGrad() {
   for (FragmentC &fragment : dkey)
     for (Value &v : fragment)
       v = b.mul(v, scale);
-  flash.storeRows(dkey, window(op.getOuts()[1], row));
-  flash.storeRows(takeFragments(result, 4 * head.steps(), head.steps()), window(op.getOuts()[2], row));
+  flash.storeRows(dkey, window(op.getDkey(), row));
+  flash.storeRows(takeFragments(result, 4 * head.steps(), head.steps()), window(op.getDvalue(), row));
 }
 
 static void emitAttentionGrad(AttentionGradOp op, LoopBuilder &host) {

@@ -148,7 +148,7 @@ void Decode::emitOutput(Value scores, Value first, Value count, Value chunk, Val
     if (parts)
       b.store(v, parts, {chunk, c});
     else
-      b.store(b.div(v, total), op.getOuts()[0], {b.index(0), b.add(column, c)});
+      b.store(b.div(v, total), op.getY(), {b.index(0), b.add(column, c)});
   });
   if (parts) {
     b.store(total, parts, {chunk, b.index(head.width)});
@@ -197,7 +197,7 @@ void Decode::emitCombine(Value headNumber) {
                                 b.fma(factor, b.load(parts, {chunk, sumAt}), carried[1])};
     });
     Value at = b.add(b.mul(headNumber, b.index(head.width)), c);
-    b.store(b.div(sums[0], sums[1]), op.getOuts()[0], {b.index(0), at});
+    b.store(b.div(sums[0], sums[1]), op.getY(), {b.index(0), at});
   });
 }
 
@@ -249,7 +249,7 @@ static void emitPrefill(CachedAttentionOp op, LoopBuilder &host, HeadWidth head,
                job.keyRow = b.index(0);
                job.keyEnd = b.index(capacity);
                job.position = b.add(start, job.queryRow);
-               emitAttend(b, head, job, op.getQuery(), op.getKeyCache(), op.getValueCache(), op.getOuts()[0]);
+               emitAttend(b, head, job, op.getQuery(), op.getKeyCache(), op.getValueCache(), op.getY());
              });
 }
 

@@ -57,12 +57,12 @@ static void emitLaunches(LoopBuilder &host, const Product &product, const GpuInf
 }
 
 static void emit(LinearOp op, LoopBuilder &host, const GpuInfo &gpu) {
-  Product product{op.getX(), op.getWeight(), op.getOuts()[0], op.getTransposeX(), op.getTransposeWeight()};
+  Product product{op.getX(), op.getWeight(), op.getY(), op.getTransposeX(), op.getTransposeWeight()};
   host.ifThen(emitLibraryCall(host, product), [] {}, [&] { emitLaunches(host, product, gpu); });
 }
 
 static const char *reject(LinearOp op) {
-  auto type = cast<MemRefType>(op.getOuts()[0].getType());
+  auto type = cast<MemRefType>(op.getY().getType());
   return type.getLayout().isIdentity() ? nullptr : "the result is part of a larger matrix";
 }
 

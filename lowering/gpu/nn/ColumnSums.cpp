@@ -26,7 +26,7 @@ static void launchRMSNormWeightGrad(RMSNormWeightGradOp op, LoopBuilder &host) {
     return Values{b.mul(b.load(op.getDy(), {t, at}, grid.lanes), xhat)};
   };
   launchColumnSums(host, grid, 1, terms,
-                   [&](BlockBuilder &b, Value column, ValueRange sums) { b.store(sums[0], op.getOuts()[0], column); });
+                   [&](BlockBuilder &b, Value column, ValueRange sums) { b.store(sums[0], op.getDweight(), column); });
 }
 
 static void launchLayerNormWeightGrad(LayerNormWeightGradOp op, LoopBuilder &host) {
@@ -38,8 +38,8 @@ static void launchLayerNormWeightGrad(LayerNormWeightGradOp op, LoopBuilder &hos
     return Values{b.mul(g, b.mul(b.sub(v, center), rstd)), g};
   };
   launchColumnSums(host, grid, 2, terms, [&](BlockBuilder &b, Value column, ValueRange sums) {
-    b.store(sums[0], op.getOuts()[0], column);
-    b.store(sums[1], op.getOuts()[1], column);
+    b.store(sums[0], op.getDweight(), column);
+    b.store(sums[1], op.getDbias(), column);
   });
 }
 
@@ -53,8 +53,8 @@ static void launchBatchNormWeightGrad(BatchNormWeightGradOp op, LoopBuilder &hos
   };
   launchColumnSums(host, grid, 2, terms, [&](BlockBuilder &b, Value column, ValueRange sums) {
     Value rstd = nn::emitReciprocalRoot(b, b.load(op.getVariance(), column), op.getEpsilon().convertToFloat());
-    b.store(b.mul(sums[0], rstd), op.getOuts()[0], column);
-    b.store(sums[1], op.getOuts()[1], column);
+    b.store(b.mul(sums[0], rstd), op.getDweight(), column);
+    b.store(sums[1], op.getDbias(), column);
   });
 }
 
@@ -98,7 +98,7 @@ void Moments::emit(Value scale, ColumnTerms values,
 // Each chunk's mean and squares about it, then those of all rows by the law of total variance: x is read from memory
 // once (a chunk stays in the caches), and nothing cancels.
 static void launchBatchStats(BatchStatsOp op, LoopBuilder &host) {
-  Value x = op.getX(), means = op.getOuts()[0], variances = op.getOuts()[1];
+  Value x = op.getX(), means = op.getMean(), variances = op.getVariance();
   ColumnGrid grid = gridOf(op, host);
   int64_t lanes = grid.lanes;
   grid.cut(host, sumChunkRows(host, grid.rows));
@@ -167,7 +167,7 @@ static Value emitScale(BlockBuilder &b, OpTy op, Value at, int64_t lanes, Value 
 static void launchBatchNorm(BatchNormOp op, LoopBuilder &host) {
   ColumnGrid grid = gridOf(op, host);
   grid.cut(host, host.index(kNormRows));
-  Value x = op.getX(), y = op.getOuts()[0];
+  Value x = op.getX(), y = op.getY();
   emitLaunch(host, grid.blocks(host), kThreads, [&](BlockBuilder &b, Value block) {
     ColumnTile tile(b, grid, block);
     Value scale = emitScale(b, op, tile.at, grid.lanes);
@@ -186,7 +186,7 @@ static void launchBatchNormGrad(BatchNormGradOp op, LoopBuilder &host) {
   ColumnGrid grid = gridOf(op, host);
   grid.cut(host, host.index(kNormRows));
   int64_t lanes = grid.lanes;
-  Value x = op.getX(), dy = op.getDy(), dx = op.getOuts()[0];
+  Value x = op.getX(), dy = op.getDy(), dx = op.getDx();
   emitLaunch(host, grid.blocks(host), kThreads, [&](BlockBuilder &b, Value block) {
     ColumnTile tile(b, grid, block);
     Value at = tile.at, rstd, scale = emitScale(b, op, at, lanes, &rstd);

@@ -36,7 +36,7 @@ namespace {
 class TableGrad {
 public:
   TableGrad(EmbeddingGradOp op, LoopBuilder &host)
-      : op(op), rows(host.staticDim(op.getOuts()[0], 0)), columns(host.staticDim(op.getOuts()[0], 1)),
+      : op(op), rows(host.staticDim(op.getDtable(), 0)), columns(host.staticDim(op.getDtable(), 1)),
         lanes(alignedLanes(op, columns)), blockRows(rows <= kSmallTable ? kWarpSize : 8 * kWarpSize),
         tokens(host.dim(op.getDy(), 0)) {}
   void launch(LoopBuilder &host);
@@ -165,7 +165,7 @@ void TableGrad::launchRanges(LoopBuilder &host, Value rangeTokens, Value ranges,
     ColumnTile tile(b, grid, b.rem(block, tableBlocks));
     auto placeOf = [&](Value row) {
       if (!out)
-        return std::pair(op.getOuts()[0], Values{row, tile.at});
+        return std::pair(op.getDtable(), Values{row, tile.at});
       return std::pair(out, Values{b.index(0), range, b.add(b.mul(row, b.index(columns)), tile.at)});
     };
     auto addTo = [&](Value row, Value sum) {
@@ -215,7 +215,7 @@ void TableGrad::launch(LoopBuilder &host) {
   launchRanges(host, rangeTokens, ranges, partial);
   launchPartialSums(host, partial, lanes, [&](BlockBuilder &b, Value element, ValueRange sums) {
     Value width = b.index(columns);
-    b.store(sums[0], op.getOuts()[0], {b.div(element, width), b.rem(element, width)});
+    b.store(sums[0], op.getDtable(), {b.div(element, width), b.rem(element, width)});
   });
   host.free(partial);
 }

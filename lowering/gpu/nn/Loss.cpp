@@ -78,7 +78,7 @@ static void emitCrossEntropy(CrossEntropyOp op, BlockBuilder &b) {
     auto [highest, sum] = row.reduce();
     // The difference to the maximum first: both terms are then as small as the loss.
     Value target = b.load(op.getLogits(), {row.t, b.toIndex(b.load(op.getTargets(), row.t))});
-    b.store(b.add(b.log(sum), b.sub(highest, target)), op.getOuts()[0], row.t);
+    b.store(b.add(b.log(sum), b.sub(highest, target)), op.getLoss(), row.t);
   });
 }
 
@@ -101,7 +101,7 @@ static void emitCrossEntropyGrad(CrossEntropyGradOp op, BlockBuilder &b) {
           Value positions = arith::ConstantOp::create(b, b.getI32VectorAttr(numbers));
           here = b.cmp(CmpIPredicate::eq, b.splat(offset, positions.getType()), positions);
         }
-        b.store(b.select(here, b.sub(e, b.splat(dloss, type)), e), op.getOuts()[0], {row.t, at});
+        b.store(b.select(here, b.sub(e, b.splat(dloss, type)), e), op.getDlogits(), {row.t, at});
         return Values();
       });
     });
@@ -127,7 +127,7 @@ static void launchMean(MeanOp op, LoopBuilder &host) {
   Value x = op.getX(), size = host.dim(x, 0), zero = host.index(0), part = host.index(kMeanElements);
   auto finish = [&](BlockBuilder &b, Value sum) {
     // An empty sum is 0, and so is its mean.
-    b.store(b.div(sum, b.max(nn::emitCount(b, size), b.f32(1))), op.getOuts()[0], {});
+    b.store(b.div(sum, b.max(nn::emitCount(b, size), b.f32(1))), op.getMean(), {});
   };
   int64_t known = host.staticDim(x, 0);
   if (!ShapedType::isDynamic(known) && known <= kMeanElements)
@@ -145,7 +145,7 @@ static void launchMean(MeanOp op, LoopBuilder &host) {
 }
 
 static void launchMeanGrad(MeanGradOp op, LoopBuilder &host) {
-  Value dx = op.getOuts()[0], size = host.dim(dx, 0), part = host.index(kMeanElements);
+  Value dx = op.getDx(), size = host.dim(dx, 0), part = host.index(kMeanElements);
   Value parts = host.div(host.add(size, host.index(kMeanElements - 1)), part);
   emitLaunch(host, parts, kThreads, [&](BlockBuilder &b, Value block) {
     Value share = b.div(b.load(op.getDmean(), {}), b.max(nn::emitCount(b, size), b.f32(1)));

@@ -10,7 +10,7 @@ namespace peer::device {
 /// Whether row lengths are known: then lanes have work of equal length.
 template <typename OpTy>
 const char *rejectDynamicRows(OpTy op) {
-  return mlir::cast<mlir::MemRefType>(op.getOuts()[0].getType()).isDynamicDim(1) ? "has rows of dynamic length"
+  return mlir::cast<mlir::MemRefType>(getOutputAt(op, 0).getType()).isDynamicDim(1) ? "has rows of dynamic length"
                                                                                  : nullptr;
 }
 

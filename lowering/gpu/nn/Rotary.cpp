@@ -71,12 +71,12 @@ static void launch(LoopBuilder &host, Value x, Value y, int64_t heads, double ba
 
 static void launchRotary(RotaryOp op, LoopBuilder &host) {
   Value context = host.index(op.getContextLength());
-  launch(host, op.getX(), op.getOuts()[0], op.getHeads(), op.getBase().convertToFloat(), op.getInverse(),
+  launch(host, op.getX(), op.getY(), op.getHeads(), op.getBase().convertToFloat(), op.getInverse(),
          [&](BlockBuilder &b, Value row) { return b.rem(row, context); });
 }
 
 static void launchRotaryAt(RotaryAtOp op, LoopBuilder &host) {
-  launch(host, op.getX(), op.getOuts()[0], op.getHeads(), op.getBase().convertToFloat(), /*inverse=*/false,
+  launch(host, op.getX(), op.getY(), op.getHeads(), op.getBase().convertToFloat(), /*inverse=*/false,
          [&](BlockBuilder &b, Value row) { return b.add(b.toIndex(b.load(op.getPosition(), {})), row); });
 }
 

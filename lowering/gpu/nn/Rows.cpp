@@ -22,7 +22,7 @@ static constexpr int64_t kLayerNormGradBlocks = 4;
 /// Each warp its rows, four neighbouring elements per lane where all rows are aligned to that.
 template <typename OpTy>
 static void emitRows(OpTy op, BlockBuilder &b) {
-  nn::emitOnRows(b, op, alignedLanes(op, b.staticDim(op.getOuts()[0], 1)));
+  nn::emitOnRows(b, op, alignedLanes(op, b.staticDim(getOutputAt(op, 0), 1)));
 }
 
 static void emitLayerNormGrad(LayerNormGradOp op, BlockBuilder &b) {
@@ -37,7 +37,7 @@ static void emitLayerNormGrad(LayerNormGradOp op, BlockBuilder &b) {
 /// y of each element of x, element for element over the threads.
 template <typename OpTy>
 static void forEach(OpTy op, BlockBuilder &b, llvm::function_ref<Value(Value x, ValueRange at, int64_t lanes)> term) {
-  Value x = op.getX(), y = op.getOuts()[0];
+  Value x = op.getX(), y = getOutputAt(op, 0);
   int64_t lanes = alignedLanes(op, b.staticDim(x, 1));
   forElements(b, {b.dim(x, 0), b.dim(x, 1)}, lanes,
               [&](ArrayRef<Value> at) { b.store(term(b.load(x, at, lanes), at, lanes), y, at); });

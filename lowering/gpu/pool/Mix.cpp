@@ -43,10 +43,9 @@ static void emitMix(OpTy mix, LoopBuilder &host, const GpuInfo &gpu) {
 }
 
 static const char *rejectMixGrad(MixGradOp op) {
-  if (!isDense(op.getOuts()[1], 1))
+  if (!isDense(op.getDweights(), 1))
     return "weight gradients of a token are not dense";
-  return rejectMixPass(op.getPool(), op.getIdx(), op.getWeights(),
-                       {op.getX(), op.getDy(), op.getOuts()[0], op.getOuts()[2]});
+  return rejectMixPass(op.getPool(), op.getIdx(), op.getWeights(), {op.getX(), op.getDy(), op.getDx(), op.getCoef()});
 }
 
 /// Kept with the coefficients: the row's part of the weight's gradient.
@@ -79,14 +78,14 @@ static void sumParts(LoopBuilder &host, Value parts, Value dweights, int64_t row
 }
 
 static void emitMixGrad(MixGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
-  Value dweights = op.getOuts()[1], coef = op.getOuts()[2], parts;
+  Value dweights = op.getDweights(), coef = op.getCoef(), parts;
   int64_t vectors = host.staticDim(op.getPool(), 1), rows = op.getRowsPerExpert();
   MixPass pass{op.getPool(), op.getIdx(), op.getWeights(), rows};
   pass.factors.assign(vectors, op.getX());
   pass.factors.back() = op.getDy();
   pass.added.assign(vectors, true);
   pass.added.back() = false;
-  pass.sum = op.getOuts()[0];
+  pass.sum = op.getDx();
   pass.coefficients = [&](BlockBuilder &b, ArrayRef<Value> dots, Value weight) {
     return emitCoefficients(b, op, dots, weight);
   };

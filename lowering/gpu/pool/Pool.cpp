@@ -23,7 +23,7 @@ static void storeInside(BlockBuilder &b, const RowPlace &place, Value v, Value t
 }
 
 static void emitPoolGrad(PoolGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
-  Value dpool = op.getOuts()[0];
+  Value dpool = op.getDpool();
   int64_t experts = op.getRows() / host.staticDim(op.getCoef(), 3);
   RowPass rows(host, op, {dpool}, experts, gpu);
   // Rows that nobody selected are zero.
@@ -43,7 +43,7 @@ static void emitPoolGrad(PoolGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
 }
 
 static const char *rejectPoolGrad(PoolGradOp op) {
-  return isDense(op.getOuts()[0], 0) ? RowPass::reject(op) : "the pool's gradient does not flatten";
+  return isDense(op.getDpool(), 0) ? RowPass::reject(op) : "the pool's gradient does not flatten";
 }
 
 static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &host, const GpuInfo &gpu) {
@@ -58,7 +58,7 @@ static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &host, const GpuInfo
                   }};
   };
   rows.launch(host, begin, [&](BlockBuilder &b, Value block) { b.store(sums->total(b), partial, {block}); });
-  launchSum(host, partial, blocks, op.getOuts()[0]);
+  launchSum(host, partial, blocks, op.getSquares());
   host.free(partial);
 }
 

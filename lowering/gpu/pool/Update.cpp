@@ -19,17 +19,18 @@ static constexpr int64_t kSumThreads = 1024;
 //===----------------------------------------------------------------------===//
 
 // The corrections are 63 dependent steps in f64: once for a block, not by each of its threads.
-OptimizerStep device::emitBlockStep(BlockBuilder &b, Attribute optimizer, Value rate, Value step, Value scale) {
+OptimizerStep device::emitBlockStep(BlockBuilder &b, OptimizerAttrInterface optimizer, Value rate, Value step,
+                                    Value scale) {
   OptimizerStep result;
-  Value numbers = b.shared({4}, b.getF32Type());
+  Value numbers = b.shared({2 + OptimizerStep::kMostNumbers}, b.getF32Type());
   SmallVector<Value *> places;
   b.onOneThread([&] {
     result = emitOptimizerStep(b, optimizer, rate, step, scale);
-    for (Value *number : {&result.rate, &result.scale, &result.firstCorrection, &result.secondCorrection})
-      if (*number) {
-        b.store(*number, numbers, {b.index(int64_t(places.size()))});
-        places.push_back(number);
-      }
+    places = {&result.rate, &result.scale};
+    for (Value &number : result.numbers)
+      places.push_back(&number);
+    for (auto [i, place] : llvm::enumerate(places))
+      b.store(*place, numbers, {b.index(int64_t(i))});
   });
   b.barrier();
   for (auto [i, place] : llvm::enumerate(places))
@@ -101,7 +102,7 @@ static void emitUpdateOp(UpdateOp op, LoopBuilder &host, const GpuInfo &gpu) {
 
 static void emitSumSquares(SumSquaresOp op, LoopBuilder &host, const GpuInfo &gpu) {
   bool wide = isAligned(op.getX());
-  Value x = flatten(host, op.getX()), elements = sizeOf(host, x), result = op.getOuts()[0];
+  Value x = flatten(host, op.getX()), elements = sizeOf(host, x), result = op.getSquares();
   auto sum = [&](BlockBuilder &b, Value block, Value blocks) {
     Sums sums(b);
     forElements(b, block, blocks, elements, wide,

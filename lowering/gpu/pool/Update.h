@@ -5,12 +5,12 @@
 
 #include "lowering/gpu/Emitters.h"
 
-#include "lowering/emit/RoutingBuilder.h"
+#include "lowering/emit/OptimizerStep.h"
 
 namespace peer::device {
 
 /// An optimizer's run-time numbers, computed by one thread for its block. Contains a barrier.
-OptimizerStep emitBlockStep(BlockBuilder &b, mlir::Attribute optimizer, mlir::Value rate, mlir::Value step,
+OptimizerStep emitBlockStep(BlockBuilder &b, OptimizerAttrInterface optimizer, mlir::Value rate, mlir::Value step,
                             mlir::Value scale);
 
 /// The threads' own sums in f64, in shared memory.

@@ -60,8 +60,10 @@ static void emitFewTokens(RouteOp op, LoopBuilder &host) {
 //===----------------------------------------------------------------------===//
 
 const char *device::rejectRoute(RouteOp op, const GpuInfo &gpu) {
-  if (op.getPolicy() == SelectPolicy::All)
+  if (op.getPolicy().selectsAll())
     return "'all' keeps every score";
+  if (!op.getPolicy().selectsLargest())
+    return "the policy is left to plain loops";
   if (op.getNumSelected() > kMostSelected)
     return "the sorted list would not fit in registers";
   return isFewTokens(op.getQuery()) || routeRows(op, gpu) ? nullptr : "the queries of 16 tokens do not fit";

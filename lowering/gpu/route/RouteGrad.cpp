@@ -16,7 +16,7 @@ using arith::CmpIPredicate;
 //===----------------------------------------------------------------------===//
 
 static const char *rejectGateGrad(GateGradOp op) {
-  for (Value buffer : {op.getVal(), op.getWeights(), op.getDweights(), op.getOuts()[0]})
+  for (Value buffer : {op.getVal(), op.getWeights(), op.getDweights(), op.getDval()})
     if (!isDense(buffer, 0))
       return "values are not dense";
   return nullptr;
@@ -24,7 +24,7 @@ static const char *rejectGateGrad(GateGradOp op) {
 
 /// Lanes side by side share a row of K, as many as K fills; each has every so manieth element.
 static void emitGateGrad(GateGradOp op, LoopBuilder &host) {
-  Value dval = op.getOuts()[0];
+  Value dval = op.getDval();
   int64_t selected = host.staticDim(dval, 2), lanes = std::min<int64_t>(kWarpSize, llvm::PowerOf2Ceil(selected));
   int64_t elements = llvm::divideCeil(selected, lanes), rowsPerBlock = kThreads / lanes;
   Value rows = host.mul(host.dim(dval, 0), host.dim(dval, 1));
@@ -65,12 +65,12 @@ static void emitGateGrad(GateGradOp op, LoopBuilder &host) {
 static const char *rejectRouteQueryGrad(RouteQueryGradOp op) {
   if (!isDense(op.getIdx(), 0) || !isDense(op.getDval(), 0))
     return "indices or gradients are not dense";
-  return isPlain(op.getKeys()) && isPlain(op.getOuts()[0]) ? nullptr : "rows may lie at odd addresses";
+  return isPlain(op.getKeys()) && isPlain(op.getDquery()) ? nullptr : "rows may lie at odd addresses";
 }
 
 /// A warp per token, head, half and slice of the width: it adds the selected keys up in registers.
 static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &host) {
-  Value keys = op.getKeys(), dquery = op.getOuts()[0];
+  Value keys = op.getKeys(), dquery = op.getDquery();
   Type element = cast<MemRefType>(keys.getType()).getElementType();
   RowLayout layout = RowLayout::choose(host.staticDim(keys, 3), element, kMostOfRoute);
   int64_t heads = host.staticDim(dquery, 1), halves = host.staticDim(dquery, 2), n = host.staticDim(keys, 2);

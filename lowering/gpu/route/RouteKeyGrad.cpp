@@ -30,14 +30,14 @@ static constexpr int64_t kPlaceThreads = 512, kPlaceTiles = 8;
 static const char *rejectRouteKeyGrad(RouteKeyGradOp op) {
   if (!isDense(op.getIdx(), 0) || !isDense(op.getDval(), 0))
     return "indices or gradients are not dense";
-  return isPlain(op.getQuery()) && isPlain(op.getOuts()[0]) ? nullptr : "rows may lie at odd addresses";
+  return isPlain(op.getQuery()) && isPlain(op.getDkeys()) ? nullptr : "rows may lie at odd addresses";
 }
 
 namespace {
 class KeyGradEmitter {
 public:
   KeyGradEmitter(RouteKeyGradOp op, LoopBuilder &host)
-      : op(op), host(host), dkeys(op.getOuts()[0]), heads(host.staticDim(op.getIdx(), 1)),
+      : op(op), host(host), dkeys(op.getDkeys()), heads(host.staticDim(op.getIdx(), 1)),
         selected(host.staticDim(op.getIdx(), 2)), keyHeads(host.staticDim(dkeys, 0)), halves(host.staticDim(dkeys, 1)),
         n(host.staticDim(dkeys, 2)),
         layout(RowLayout::choose(host.staticDim(dkeys, 3), cast<MemRefType>(op.getQuery().getType()).getElementType(),

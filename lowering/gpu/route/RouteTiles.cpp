@@ -23,13 +23,13 @@ RouteRegimes::RouteRegimes(const GpuInfo &gpu) : blockPerTile(llvm::alignTo(gpu.
 
 static int64_t sharedBytes(RouteOp op, int64_t rows) {
   return ScoreShape::of(op.getQuery(), op.getKeys(), rows).bytes() +
-         SelectRows::sharedBytes(op.getNumSelected(), halvesOf(op.getPolicy()), rows);
+         SelectRows::sharedBytes(op.getNumSelected(), op.getPolicy().getHalves(), rows);
 }
 
 /// Blocks that the keys of a tile can be spread over, a power of two.
 static int64_t mostKeyParts(RouteOp op, const RouteRegimes &regimes) {
   int64_t chunks = llvm::divideCeil(op.getNumKeys(), regimes.keysPerBlock);
-  return halvesOf(op.getPolicy()) * llvm::bit_floor<uint64_t>(chunks);
+  return op.getPolicy().getHalves() * llvm::bit_floor<uint64_t>(chunks);
 }
 
 int64_t device::routeRows(RouteOp op, const GpuInfo &gpu) {

@@ -39,7 +39,7 @@ static const char *rejectTile(ScoreOp op, const GpuInfo &gpu) {
 /// Writes the scores of a tile's tokens from `first` on with the keys `from` .. `to - 1` of a head and half.
 static void emitScores(ScoreOp op, BlockBuilder &b, ScoreTile &scores, int64_t rows, Value first, Value head,
                        Value half, Value from, Value to) {
-  Value logits = op.getOuts()[0], tokens = b.dim(logits, 0), chunk = b.index(kKeyChunk);
+  Value logits = op.getLogits(), tokens = b.dim(logits, 0), chunk = b.index(kKeyChunk);
   scores.loadQueries(first, head, half);
   b.loop(
       from, to,
@@ -59,7 +59,7 @@ static void emitTile(ScoreOp op, BlockBuilder &b, const GpuInfo &gpu) {
   int64_t rows = scoreRows(op, gpu);
   SharedPlan shared(b);
   ScoreTile scores(b, op.getQuery(), op.getKeys(), rows, shared);
-  Value logits = op.getOuts()[0];
+  Value logits = op.getLogits();
   b.loop(
       b.index(0), b.dim(logits, 0),
       [&](Value first) {
@@ -165,7 +165,7 @@ void device::emitFewScores(Value query, Value keys, Value logits, LoopBuilder &h
 }
 
 static void emitFewTokens(ScoreOp op, LoopBuilder &host) {
-  emitFewScores(op.getQuery(), op.getKeys(), op.getOuts()[0], host);
+  emitFewScores(op.getQuery(), op.getKeys(), op.getLogits(), host);
 }
 
 static const char *rejectFewTokens(ScoreOp op) {
@@ -178,7 +178,7 @@ static const char *rejectFewTokens(ScoreOp op) {
 
 /// A warp per row, of any length and order.
 static void emitGateRows(GateOp op, BlockBuilder &b) {
-  Value val = op.getVal(), weights = op.getOuts()[0], heads = b.dim(val, 1), size = b.dim(val, 2);
+  Value val = op.getVal(), weights = op.getWeights(), heads = b.dim(val, 1), size = b.dim(val, 2);
   bool softmax = op.getKind() == GateKind::Softmax;
   b.forWarps(b.mul(b.dim(val, 0), heads), [&](Value row) {
     Value token = b.div(row, heads), head = b.rem(row, heads), highest, factor;
@@ -208,7 +208,7 @@ static void emitSelectRows(SelectOp op, LoopBuilder &host) {
   emitLaunch(host, host.mul(host.dim(logits, 0), heads), kThreads, [&](BlockBuilder &b, Value block) {
     IRMapping mapping;
     OpFoldResult one = b.getIndexAttr(1), zero = b.getIndexAttr(0);
-    for (Value buffer : {logits, op.getOuts()[0], op.getOuts()[1]}) {
+    for (Value buffer : {logits, op.getIdx(), op.getVal()}) {
       int64_t rank = cast<MemRefType>(buffer.getType()).getRank();
       SmallVector<OpFoldResult> offsets(rank, zero), sizes(rank, one), strides(rank, one);
       offsets[0] = b.div(block, heads);

@@ -37,8 +37,8 @@ static Value elementsOf(LoopBuilder &b, Value buffer, int64_t from = 0) {
 
 /// Zeros, then each selected entry once: by the first selection that takes part in it, for all that do.
 static void emitSelectGrad(SelectGradOp op, BlockBuilder &b) {
-  Value idx = op.getIdx(), dval = op.getDval(), dlogits = op.getOuts()[0], zero = b.f32(0);
-  int64_t halves = halvesOf(op.getPolicy()), n = op.getN();
+  Value idx = op.getIdx(), dval = op.getDval(), dlogits = op.getDlogits(), zero = b.f32(0);
+  int64_t halves = op.getPolicy().getHalves(), n = op.getN();
   b.forThreads(elementsOf(b, dlogits), [&](Value flat) { b.store(zero, dlogits, positionOf(b, flat, dlogits)); });
   b.barrier();
   Value heads = b.dim(idx, 1), selected = b.dim(idx, 2);
@@ -71,7 +71,7 @@ static Value keyHead(LoopBuilder &b, Value keys, Value head) { return b.staticDi
 
 /// A thread per element of dquery: neighbours read neighbouring elements of a key.
 static void emitScoreQueryGrad(ScoreQueryGradOp op, BlockBuilder &b) {
-  Value dlogits = op.getDlogits(), keys = op.getKeys(), dquery = op.getOuts()[0];
+  Value dlogits = op.getDlogits(), keys = op.getKeys(), dquery = op.getDquery();
   b.forThreads(elementsOf(b, dquery), [&](Value flat) {
     Values at = positionOf(b, flat, dquery);
     Value head = keyHead(b, keys, at[1]);
@@ -85,7 +85,7 @@ static void emitScoreQueryGrad(ScoreQueryGradOp op, BlockBuilder &b) {
 
 /// A block for 32 neighbouring elements of dkeys: each warp sums its part of the tokens, then the parts are added in order.
 static void emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &host) {
-  Value dlogits = op.getDlogits(), query = op.getQuery(), dkeys = op.getOuts()[0];
+  Value dlogits = op.getDlogits(), query = op.getQuery(), dkeys = op.getDkeys();
   Value elements = elementsOf(host, dkeys);
   Value blocks = host.div(host.add(elements, host.index(kWarpSize - 1)), host.index(kWarpSize));
   emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {

@@ -11,13 +11,15 @@ using arith::CmpIPredicate;
 static constexpr int64_t kFewestScores = 32;
 
 const char *device::rejectSelect(SelectOp op) {
-  if (op.getPolicy() == SelectPolicy::All)
+  if (op.getPolicy().selectsAll())
     return nullptr;
+  if (!op.getPolicy().selectsLargest())
+    return "the policy is left to plain loops";
   return op.getNumSelected() <= kMostSelected ? nullptr : "the sorted list would not fit in registers";
 }
 
 Selection Selection::of(SelectOp op) {
-  return {op.getPolicy(), op.getNumKeys(), op.getNumSelected(), op.getOuts()[0], op.getOuts()[1], Value(), {}};
+  return {op.getPolicy(), op.getNumKeys(), op.getNumSelected(), op.getIdx(), op.getVal(), Value(), {}};
 }
 
 Selection Selection::of(RouteOp op) {
@@ -133,7 +135,7 @@ void SelectRows::finish(Value slot, Value token, Value head, Value present) {
 
 /// The policy 'all': every expert in order of its index.
 static void emitSelectAll(SelectOp op, BlockBuilder &b) {
-  Value logits = op.getLogits(), idx = op.getOuts()[0], val = op.getOuts()[1];
+  Value logits = op.getLogits(), idx = op.getIdx(), val = op.getVal();
   Value heads = b.dim(logits, 1), n = b.dim(logits, 3);
   b.forThreads(b.mul(b.mul(b.dim(logits, 0), heads), n), [&](Value flat) {
     Value row = b.div(flat, n), expert = b.rem(flat, n), token = b.div(row, heads), head = b.rem(row, heads);
@@ -238,7 +240,7 @@ void device::emitSelection(const Selection &what, Value logits, BlockBuilder &b)
 }
 
 void device::emitSelect(SelectOp op, BlockBuilder &b) {
-  if (op.getPolicy() == SelectPolicy::All)
+  if (op.getPolicy().selectsAll())
     return emitSelectAll(op, b);
   emitSelection(Selection::of(op), op.getLogits(), b);
 }

@@ -9,19 +9,17 @@
 
 namespace peer::device {
 
-/// Rows of scores per token and head that a select chooses from.
-inline int64_t halvesOf(SelectPolicy policy) { return policy == SelectPolicy::ProductTopK ? 2 : 1; }
-
 /// What is selected, and where it goes.
 struct Selection {
-  SelectPolicy policy;
+  SelectPolicyAttrInterface policy;
   int64_t n, k;
   mlir::Value idx, val, weights; // tokens x heads x k; val and weights: null where nobody wants them
   std::optional<GateKind> gate;  // of the weights
 
   static Selection of(SelectOp op);
   static Selection of(RouteOp op);
-  int64_t halves() const { return halvesOf(policy); }
+  /// Rows of scores per token and head.
+  int64_t halves() const { return policy.getHalves(); }
 };
 
 /// Why a select is left to plain loops, or null.

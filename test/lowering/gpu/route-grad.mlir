@@ -32,8 +32,8 @@ func.func @f(%i: tensor<?x8x16xi32> {peer.name = "i"}, %d: tensor<?x8x16xf32> {p
              %v: tensor<?x8x16xf32> {peer.name = "v"})
     -> (tensor<?x8x2x128xf32> {peer.name = "dq"}, tensor<8x2x64x128xf32> {peer.name = "dk"},
         tensor<?x8x16xf32> {peer.name = "dv"}) {
-  %dq = peer.route_query_grad %i, %d, %k product_topk : tensor<?x8x16xi32>, tensor<?x8x16xf32>, tensor<8x2x64x128xf32>
-  %dk = peer.route_key_grad %i, %d, %q product_topk n 64 : tensor<?x8x16xi32>, tensor<?x8x16xf32>, tensor<?x8x2x128xf32>
+  %dq = peer.route_query_grad %i, %d, %k product_topk<16> : tensor<?x8x16xi32>, tensor<?x8x16xf32>, tensor<8x2x64x128xf32>
+  %dk = peer.route_key_grad %i, %d, %q product_topk<16> n 64 : tensor<?x8x16xi32>, tensor<?x8x16xf32>, tensor<?x8x2x128xf32>
   %dv = peer.gate_grad %v, %d, %v softmax : tensor<?x8x16xf32>, tensor<?x8x16xf32>, tensor<?x8x16xf32>
   return %dq, %dk, %dv : tensor<?x8x2x128xf32>, tensor<8x2x64x128xf32>, tensor<?x8x16xf32>
 }

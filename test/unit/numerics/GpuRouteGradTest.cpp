@@ -38,7 +38,7 @@ protected:
         }
       }
     }
-    std::string policy = of.halves == 2 ? " product_topk" : " topk";
+    std::string policy = (of.halves == 2 ? " product_topk<" : " topk<") + std::to_string(of.selected) + ">";
     return check({idx, dval, query, keys},
                  "  %q = peer.route_query_grad %idx, %dval, %keys" + policy + " : " + type(idx) + ", " + type(dval) +
                      ", " + type(keys) + "\n  %k = peer.route_key_grad %idx, %dval, %query" + policy + " n " +
@@ -135,7 +135,7 @@ TEST(GpuRouteKeyGrad, NoTokensMeanZeros) {
   auto compiled = Compiled::compile(
       "func.func @f(%i: tensor<?x2x3xi32> {peer.name = \"i\"}, %d: tensor<?x2x3xf32> {peer.name = \"d\"}, "
       "%q: tensor<?x2x2x9xf32> {peer.name = \"q\"}) -> (tensor<2x2x5x9xf32> {peer.name = \"k\"}) {\n"
-      "  %k = peer.route_key_grad %i, %d, %q product_topk n 5 : tensor<?x2x3xi32>, tensor<?x2x3xf32>, "
+      "  %k = peer.route_key_grad %i, %d, %q product_topk<3> n 5 : tensor<?x2x3xi32>, tensor<?x2x3xf32>, "
       "tensor<?x2x2x9xf32>\n  return %k : tensor<2x2x5x9xf32>\n}\n",
       Code::Gpu);
   ASSERT_TRUE(compiled);

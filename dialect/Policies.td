@@ -1,0 +1,47 @@
+//===- Policies.td - which experts a row of scores selects ---------------===//
+//
+// A new policy is a definition here, its answers in Policies.cpp, and an
+// emitter in lowering/plain/Select.cpp. Fast emitters leave to that what they
+// do not know.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PEER_POLICIES_TD
+#define PEER_POLICIES_TD
+
+include "dialect/AttrBase.td"
+
+/// `usage` is how it is written, for messages.
+class Peer_Policy<string name, string mnem, string usage, list<string> answers>
+    : Peer_Attr<name # "Policy", mnem, [DeclareAttrInterfaceMethods<Peer_SelectPolicyAttrInterface, answers>]> {
+  let extraClassDeclaration = "static constexpr ::llvm::StringLiteral kUsage = \"" # usage # "\";";
+}
+
+def Peer_TopKPolicy : Peer_Policy<"TopK", "topk", "topk<k>",
+    ["getNumSelected", "selectsLargest", "reject"]> {
+  let summary = "the k largest scores, best first";
+  let parameters = (ins "int64_t":$k);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def Peer_ProductTopKPolicy : Peer_Policy<"ProductTopK", "product_topk", "product_topk<k>",
+    ["getHalves", "getNumSelected", "selectsLargest", "reject"]> {
+  let summary = "the k largest sums of a score of either half, best first (PKM, arXiv 1907.05242)";
+  let parameters = (ins "int64_t":$k);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def Peer_AllPolicy : Peer_Policy<"All", "all", "all", ["getNumSelected", "selectsAll"]> {
+  let summary = "every expert, in order of its index";
+}
+
+def Peer_ReservedPolicy : Peer_Policy<"Reserved", "reserved_policy", "",
+    ["getPolicyName", "getNumSelected", "isReserved"]> {
+  let summary = "a policy of which there is the name alone, so that descriptions will not change";
+  let parameters = (ins "::mlir::StringAttr":$name);
+  let assemblyFormat = "`<` $name `>`";
+}
+
+def Peer_PolicyAttr : Peer_AnyOf<Peer_SelectPolicyAttrInterface, "a select policy">;
+
+#endif // PEER_POLICIES_TD

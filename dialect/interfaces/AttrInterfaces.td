@@ -1,0 +1,64 @@
+//===- AttrInterfaces.td - what policies and optimizers answer -----------===//
+
+#ifndef PEER_ATTR_INTERFACES_TD
+#define PEER_ATTR_INTERFACES_TD
+
+include "mlir/IR/Interfaces.td"
+
+let cppNamespace = "::peer" in {
+
+def Peer_SelectPolicyAttrInterface : AttrInterface<"SelectPolicyAttrInterface"> {
+  let description = [{
+    Which experts a row of scores selects. In an op a policy is written without its dialect: `topk<16>`.
+  }];
+  let methods = [
+    InterfaceMethod<"Its name in descriptions.", "::llvm::StringRef", "getPolicyName", (ins), [{}],
+      [{ return ConcreteAttr::getMnemonic(); }]>,
+    InterfaceMethod<"2 where experts are the pairs of a grid, a key for each half of the query; else 1.",
+      "int64_t", "getHalves", (ins), [{}], [{ return 1; }]>,
+    InterfaceMethod<"Experts that a head selects, or the most of them, given n keys per half.",
+      "int64_t", "getNumSelected", (ins "int64_t":$n)>,
+    InterfaceMethod<[{
+      Whether it selects the largest scores, or sums of two where there are two halves, best first: what fast kernels do.
+      }], "bool", "selectsLargest", (ins), [{}], [{ return false; }]>,
+    InterfaceMethod<"Whether it selects all experts, in order of their index: its results are copies.",
+      "bool", "selectsAll", (ins), [{}], [{ return false; }]>,
+    InterfaceMethod<"Whether a head may select fewer: an index of -1 is none.",
+      "bool", "hasVaryingCounts", (ins), [{}], [{ return false; }]>,
+    InterfaceMethod<"Why it cannot select among n keys per half; empty where it can.",
+      "std::string", "reject", (ins "int64_t":$n), [{}], [{ return ""; }]>,
+    InterfaceMethod<"Whether the name is all there is yet.",
+      "bool", "isReserved", (ins), [{}], [{ return false; }]>
+  ];
+  let extraSharedClassDeclaration = [{
+    /// Whether experts are the pairs of a grid of keys.
+    bool isGrid() const { return $_attr.getHalves() == 2; }
+    /// Experts that are selected among, given n keys per half. No index is an i32 beyond 2^31.
+    int64_t getNumExperts(int64_t n) const {
+      n = std::min(n, int64_t(1) << 31);
+      return isGrid() ? n * n : n;
+    }
+  }];
+}
+
+def Peer_OptimizerAttrInterface : AttrInterface<"OptimizerAttrInterface"> {
+  let description = [{
+    What an optimizer makes of a gradient. How its step is computed is in lowering/emit/OptimizerStep.cpp.
+  }];
+  let methods = [
+    InterfaceMethod<"Its name in manifests.", "::llvm::StringRef", "getOptimizerName", (ins), [{}],
+      [{ return ConcreteAttr::getMnemonic(); }]>,
+    InterfaceMethod<"Names of the states it keeps per parameter, in the order of the ops' operands.",
+      "::llvm::SmallVector<::llvm::StringRef>", "getStateNames">,
+    InterfaceMethod<"The default of the run-time value.", "::mlir::FloatAttr", "getLearningRate">,
+    InterfaceMethod<"The bound of a group's gradient norm; 0 where there is none.", "::mlir::FloatAttr", "getClipNorm">,
+    InterfaceMethod<"Whether it updates only the rows that a token selected.", "bool", "getLazy">
+  ];
+  let extraSharedClassDeclaration = [{
+    unsigned getNumStates() const { return $_attr.getStateNames().size(); }
+  }];
+}
+
+} // cppNamespace
+
+#endif // PEER_ATTR_INTERFACES_TD

@@ -1,0 +1,67 @@
+"""A rule about what generic code knows: no op of ours by its class. It asks interfaces, traits or the index notation."""
+import re
+
+DEFINITION = re.compile(r'^def Peer_(\w+Op) : Peer_\w*Op\w*<"[a-z]', re.M)
+COMMENT = re.compile(r"//.*")
+FOLDERS = ("passes/", "lowering/", "tools/")
+# An emitter is about one op; these folders hold emitters, what they share, and their registration.
+EMITTERS = ("lowering/plain/", "lowering/nn/", "lowering/cpu/", "lowering/gpu/block/", "lowering/gpu/route/", "lowering/gpu/pool/",
+            "lowering/gpu/dense/", "lowering/gpu/nn/", "lowering/gpu/Kernels.h", "lowering/gpu/Patterns.cpp", "lowering/gpu/TileModel.cpp")
+# File, the ops that it may name, and why no interface can answer.
+EXCEPTIONS = {
+    "passes/DecomposeRoutes.cpp": ("GateOp RouteOp ScoreOp SelectOp", "says what a route is made of"),
+    "passes/DecomposeRoutes.h": ("RouteOp", "is about one op"),
+    "passes/DeriveDecode.cpp": ("DecodeOp ReshapeOp", "answers the request; a reshape's result type is its attribute"),
+    "passes/Differentiate.cpp": ("GradientOp", "answers the request"),
+    "passes/Fuse.cpp": ("GateOp ReshapeOp RouteKeyGradOp RouteOp RouteQueryGradOp ScoreKeyGradOp ScoreOp ScoreQueryGradOp SelectGradOp "
+                        "SelectOp", "each pattern is about the ops that it folds"),
+    "passes/GuardIndices.cpp": ("SortPairsOp SumSquaresOp", "pairs are trusted where this op sorted them; sums of flags are this op's"),
+    "passes/InlineModules.cpp": ("CallOp DecodeOp GradientOp ParamOp RepeatOp TrainOp", "is what these ops of a description mean"),
+    "passes/Tile.cpp": ("MarkOp", "places the marks"),
+    "passes/description/DescriptionOps.cpp": ("BatchNormOp", "an attribute of this op is for a pass to set"),
+    "passes/training/AccumulateGradients.cpp": ("MeanOp ReshapeOp SortPairsOp TrainOp",
+                                                "answers the request: what a mean over tokens is, and how its parts are handed over"),
+    "passes/training/AddOptimizer.cpp": ("TrainOp", "answers the request"),
+    "passes/training/AddUsage.cpp": ("UsageOp", "adds the op"),
+    "passes/training/TrainingLoss.cpp": ("BatchNormOp BatchStatsOp", "this op alone computes something else in training"),
+    "passes/training/TrainingStep.cpp": ("PoolGradNormOp RowUpdateOp SumSquaresOp TrainOp UpdateOp", "a step is made of these ops"),
+    "passes/training/TrainingStep.h": ("BatchNormOp TrainOp", "answers the request"),
+    "lowering/Explain.cpp": ("MarkOp", "reads the marks"),
+    "lowering/LowerMarks.cpp": ("MarkOp", "lowers the marks"),
+    "lowering/LowerReshape.cpp": ("ReshapeOp", "is the one lowering of this op"),
+    "lowering/Manifest.cpp": ("MarkOp", "lists the marks"),
+    "lowering/OutlineKernels.cpp": ("MarkOp", "reads the marks"),
+    "lowering/emit/RoutingBuilder.h": ("SumSquaresOp UpdateOp", "what emitters of all widths share"),
+    "lowering/emit/RoutingBuilder.cpp": ("SumSquaresOp UpdateOp", "what emitters of all widths share"),
+}
+
+
+def op_classes(tree):
+    """Classes of the ops that the dialect defines."""
+    return {name for path in tree.having(".td", under="dialect/ops/") for name in DEFINITION.findall(tree.text(path))}
+
+
+def op_names(tree):
+    """Code that is not about one op names none, but for EXCEPTIONS."""
+    classes = op_classes(tree)
+    if not classes:
+        return
+    # Classes of other dialects have their namespace before them.
+    use = re.compile(rf"(?<![\w:])(?:peer::)?({'|'.join(sorted(classes))})\b")
+    named = {}
+    for path in tree.having(".cpp", ".h"):
+        if not path.startswith(FOLDERS) or path.startswith(EMITTERS):
+            continue
+        allowed = EXCEPTIONS.get(path, ("", ""))[0].split()
+        for number, line in tree.lines(path):
+            for name in use.findall(COMMENT.sub("", line)):
+                named.setdefault(path, set()).add(name)
+                if name not in allowed:
+                    yield path, number, f"names {name}: generic code asks an interface, a trait or the index notation"
+    for path in named:
+        for name in EXCEPTIONS.get(path, ("", ""))[0].split():
+            if name not in named[path]:
+                yield path, 1, f"no longer names {name}: take it out of EXCEPTIONS in test/lint/opnames.py"
+
+
+RULES = [op_names]
