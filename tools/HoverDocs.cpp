@@ -30,9 +30,9 @@ static std::string documentationOf(StringRef op) {
     description = description.split(end).first;
   // Graph ops have one row of results, which lists names and types.
   StringRef results = section.split("\n| `results` | ").second.split(" |\n").first;
-  std::string listed = results.empty() ? "" : ("Results: " + results + "\n\n").str();
-  std::string about = summary.trim("_ \n").str(); // begins with a capital, whatever it had
-  if (about.size() > 1 && !isUpper(about[1]))
+  std::string listed = results.empty() ? "" : ("Results: " + results + "\n\n").str(),
+              about = summary.trim("_ \n").str();
+  if (about.size() > 1 && !isUpper(about[1])) // a capital in front, whatever it had
     about[0] = toLower(about[0]);
   return ("**" + op + "**: " + about + "\n\n" + listed + description.trim() + "\n\n---\n\n").str();
 }
@@ -57,12 +57,10 @@ static void relay(std::FILE *from, int to) {
     std::string text;
     if (failed(input.readMessage(text)))
       continue;
-    if (Expected<json::Value> message = json::parse(text)) {
-      document(*message);
-      text = formatv("{0}", *message);
-    } else {
-      consumeError(message.takeError());
-    }
+    Expected<json::Value> message = json::parse(text);
+    if (message)
+      document(*message), text = formatv("{0}", *message);
+    consumeError(message.takeError());
     out << "Content-Length: " << text.size() << "\r\n\r\n" << text;
     out.flush();
     out.clear_error(); // an editor that is gone ends the server by closing its input
@@ -78,6 +76,5 @@ int withHoverDocs(function_ref<int()> server) {
   int result = server();
   outs().flush();
   close(STDOUT_FILENO);
-  relaying.join();
-  return result;
+  return relaying.join(), result;
 }

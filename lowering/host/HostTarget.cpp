@@ -31,7 +31,7 @@ public:
   void prepareTiling(OpPassManager &) const override {}
   void prepareBuffers(OpPassManager &pm) const override {
     pm.addNestedPass<func::FuncOp>(createDecomposeRoutesPass(
-        [](RouteOp) { return "a tile's scores stay in cache, and each part has an emitter"; }));
+        [](auto) { return "a tile's scores stay in cache, and each part has an emitter"; }));
   }
   TileSizeModel tileSizes() const override { return getLoopEmitters().tileSizes(); }
   void buildKernelPipeline(OpPassManager &pm) const override;

@@ -31,7 +31,7 @@ public:
   std::string name() const override { return gpu.arch; }
   void prepareTiling(OpPassManager &pm) const override {
     if (options.plainLoops)
-      pm.addNestedPass<func::FuncOp>(createDecomposeRoutesPass([](RouteOp) { return "plain loops have the parts"; }));
+      pm.addNestedPass<func::FuncOp>(createDecomposeRoutesPass([](auto) { return "plain loops have the parts"; }));
     else
       prepareGpuTiling(pm, gpu.info);
   }

@@ -15,7 +15,8 @@ EXCEPTIONS = {
     "passes/Differentiate.cpp": ("GradientOp", "answers the request"),
     "passes/Fuse.cpp": ("GateOp ReshapeOp RouteKeyGradOp RouteOp RouteQueryGradOp ScoreKeyGradOp ScoreOp ScoreQueryGradOp SelectGradOp "
                         "SelectOp", "each pattern is about the ops that it folds"),
-    "passes/GuardIndices.cpp": ("SortPairsOp SumSquaresOp", "pairs are trusted where this op sorted them; sums of flags are this op's"),
+    "passes/GuardIndices.cpp": ("SortPairsOp SumSquaresOp UsageOp",
+                                "pairs are trusted where this op sorted them; sums of flags are this op's; a vetoed step counts nothing"),
     "passes/InlineModules.cpp": ("CallOp DecodeOp GradientOp ParamOp RepeatOp TrainOp", "is what these ops of a description mean"),
     "passes/Tile.cpp": ("MarkOp", "places the marks"),
     "passes/description/DescriptionOps.cpp": ("BatchNormOp", "an attribute of this op is for a pass to set"),
@@ -30,6 +31,7 @@ EXCEPTIONS = {
     "lowering/LowerMarks.cpp": ("MarkOp", "lowers the marks"),
     "lowering/LowerReshape.cpp": ("ReshapeOp", "is the one lowering of this op"),
     "lowering/Manifest.cpp": ("MarkOp", "lists the marks"),
+    "lowering/gpu/Pipeline.cpp": ("RouteOp", "says which routes have a kernel"),
     "lowering/OutlineKernels.cpp": ("MarkOp", "reads the marks"),
     "lowering/emit/RoutingBuilder.h": ("SumSquaresOp UpdateOp", "what emitters of all widths share"),
     "lowering/emit/RoutingBuilder.cpp": ("SumSquaresOp UpdateOp", "what emitters of all widths share"),
