@@ -19,9 +19,10 @@ static constexpr StringLiteral kOps =
 
 /// Summary, results and description of `peer.NAME`; empty where there is no such op.
 static std::string documentationOf(StringRef op) {
-  size_t start = kOps.find(("### `" + op + "` (").str());
   // A section is title, summary, syntax, description, and tables from the traits on.
-  StringRef section = kOps.substr(start).split("\n### ").first.split('\n').second;
+  StringRef section = kOps.substr(kOps.find(("### `" + op + "` (").str())).split("\n### ").first.split('\n').second;
+  if (section.empty())
+    return "";
   auto [summary, rest] = section.split("\n\nSyntax:\n\n```\n");
   StringRef description = rest.split("\n```\n").second;
   for (StringRef end : {"\nTraits: ", "\nInterfaces: ", "\n#### "})
@@ -29,10 +30,8 @@ static std::string documentationOf(StringRef op) {
   StringRef results = section.split("\n| `results` | ").second.split(" |\n").first; // names and types
   std::string listed = results.empty() ? "" : ("Results: " + results + "\n\n").str();
   std::string about = summary.trim("_ \n").str(); // begins with a capital, whatever it had
-  if (about.size() > 1 && !isUpper(about[1]))
-    about[0] = toLower(about[0]);
-  return section.empty() ? ""
-                         : ("**" + op + "**: " + about + "\n\n" + listed + description.trim() + "\n\n---\n\n").str();
+  about[0] = about.size() > 1 && isUpper(about[1]) ? about[0] : toLower(about[0]);
+  return ("**" + op + "**: " + about + "\n\n" + listed + description.trim() + "\n\n---\n\n").str();
 }
 
 /// Puts the documentation before the text of a hover that is about an op.
