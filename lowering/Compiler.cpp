@@ -10,6 +10,7 @@
 #include "dialect/interfaces/Bufferization.h"
 #include "dialect/interfaces/Differentiation.h"
 #include "dialect/interfaces/Tiling.h"
+#include "lowering/host/InputFile.h"
 #include "lowering/host/ObjectCode.h"
 #include "lowering/host/OutputFile.h"
 #include "passes/Passes.h"
@@ -161,6 +162,8 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   std::string model = llvm::sys::path::filename(input->getBufferIdentifier()).str();
   StringRef text = input->getBuffer(), file = input->getBufferIdentifier();
   sources.AddNewSourceBuffer(std::move(input), llvm::SMLoc());
+  if (llvm::Error error = checkInputBytes(text, file))
+    return fail(std::move(error));
   if (llvm::Error error = checkDescriptionText(text, file))
     return fail(std::move(error));
   module = parseSourceFile<ModuleOp>(sources, &context);
@@ -215,6 +218,8 @@ LogicalResult compileModel(const CompileOptions &options, DialectRegistry &regis
       (options.output.empty() || options.output == "-"))
     return fail("an artifact needs a file to be written to: give -o MODEL.peer");
   if (llvm::Error error = checkOutput(options.output, options.input))
+    return fail(std::move(error));
+  if (llvm::Error error = checkInput(options.input))
     return fail(std::move(error));
   std::string message;
   std::unique_ptr<llvm::MemoryBuffer> input = openInputFile(options.input, &message);

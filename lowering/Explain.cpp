@@ -3,7 +3,7 @@
 #include "Explain.h"
 
 #include "dialect/PeerOps.h"
-#include "lowering/emit/Remarks.h"
+#include "passes/Remarks.h"
 #include "passes/Tile.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -45,10 +45,14 @@ public:
   explicit RemarkCollector(Explanation &explanation) : explanation(explanation) {}
 
   void streamOptimizationRemark(const remark::detail::Remark &remark) override {
-    std::string name, reason, place = placeOf(remark.getLocation());
+    std::string name, into, reason, place = placeOf(remark.getLocation());
     for (const auto &arg : remark.getArgs())
-      (arg.key == remarks::kOp ? name : reason) = arg.val;
+      (arg.key == remarks::kOp ? name : arg.key == remarks::kInto ? into : reason) = arg.val;
     std::lock_guard lock(mutex);
+    if (remark.getRemarkType() == llvm::remarks::Type::Analysis) {
+      explanation.takenApart[remark.getFunction().str()].push_back({name, place, into, reason});
+      return;
+    }
     std::vector<Explanation::Op> &ops = explanation.ops[remark.getFunction().str()];
     auto same = llvm::find_if(ops, [&](const Explanation::Op &op) { return op.name == name && op.place == place; });
     Explanation::Op &op = same == ops.end() ? ops.emplace_back(Explanation::Op{name, place, {}, {}}) : *same;
@@ -65,7 +69,7 @@ private:
 
 LogicalResult Explanation::listen(MLIRContext &context) {
   remark::RemarkCategories categories;
-  categories.passed = categories.missed = remarks::kCategory.str();
+  categories.passed = categories.missed = categories.analysis = remarks::kCategory.str();
   return remark::enableOptimizationRemarks(context, std::make_unique<RemarkCollector>(*this),
                                            std::make_unique<remark::RemarkEmittingPolicyAll>(), categories);
 }
@@ -77,6 +81,17 @@ void Explanation::noteOps(func::FuncOp function) {
     function.walk([&, &list = found->second](GraphOpInterface op) {
       list.push_back({op->getName().getStringRef().str(), placeOf(op->getLoc()), {}, {}});
     });
+}
+
+/// Told once: with the kernel of the first part.
+void Explanation::noteTakenApart(Kernel &kernel, StringRef entry, StringRef function) {
+  auto found = takenApart.find(entry);
+  if (found == takenApart.end())
+    return;
+  for (const TakenApart &whole : found->second)
+    for (const Op &op : opsOf(function))
+      if (op.place == whole.place && op.name == StringRef(whole.into).split(',').first)
+        addOnce(kernel.takenApart, whole);
 }
 
 void Explanation::noteKernels(ModuleOp module, ArrayRef<EntrySignature> signatures) {
@@ -95,6 +110,9 @@ void Explanation::noteKernels(ModuleOp module, ArrayRef<EntrySignature> signatur
       } else if (auto call = dyn_cast<func::CallOp>(op); call && !entry.kernels.empty()) {
         addOnce(entry.kernels.back().functions, call.getCallee().str());
         noteOps(module.lookupSymbol<func::FuncOp>(call.getCallee()));
+        // Before tiling an entry's function has the entry's name.
+        noteTakenApart(entry.kernels.back(), signature.name, call.getCallee());
+        noteTakenApart(entry.kernels.back(), signature.function, call.getCallee());
       }
     }
     llvm::erase_if(entry.kernels, [](const Kernel &kernel) { return kernel.functions.empty(); });
@@ -198,6 +216,8 @@ std::string Explanation::text(StringRef model, const Target &target) const {
         for (const KernelResources &measured : resourcesOf(function))
           out << "    " << describe(measured) << "\n";
       }
+      for (const TakenApart &whole : kernel.takenApart)
+        out << "    " << whole.name << " was taken apart into " << whole.into << ": " << whole.reason << "\n";
     }
   }
   return result;
@@ -221,7 +241,12 @@ std::string Explanation::json(StringRef model, const Target &target) const {
       json::Object tiles;
       for (const auto &[loop, size] : kernel.tiles)
         tiles[loop] = size;
-      json::Array ops, launches;
+      json::Array ops, launches, takenApart;
+      for (const TakenApart &whole : kernel.takenApart)
+        takenApart.push_back(json::Object{{"op", whole.name},
+                                          {"place", json::fixUTF8(whole.place)},
+                                          {"into", json::Array(llvm::to_vector(llvm::split(whole.into, ", ")))},
+                                          {"reason", whole.reason}});
       for (const std::string &function : kernel.functions) {
         for (const Op &op : opsOf(function))
           ops.push_back(toJSON(op));
@@ -238,6 +263,7 @@ std::string Explanation::json(StringRef model, const Target &target) const {
                                      {"bytes", json::Array(kernel.bytes)},
                                      {"flops", json::Array(kernel.flops)},
                                      {"ops", std::move(ops)},
+                                     {"taken_apart", std::move(takenApart)},
                                      {"launches", std::move(launches)}});
     }
     all.push_back(json::Object{{"name", entry.name}, {"kernels", std::move(kernels)}});

@@ -11,8 +11,7 @@
 
 namespace peer {
 
-/// Collects what a compilation decides: it listens to the remarks of emitters (lowering/emit/Remarks.h) and reads the marks of
-/// kernels. One for one module; it must live as long as the context that it listens to is used.
+/// Collects what a compilation decides: it listens to remarks (passes/Remarks.h) and reads the marks of kernels. One for one module; it must live as long as the context that it listens to is used.
 class Explanation {
 public:
   /// Listens to the remarks of this context from now on.
@@ -32,6 +31,11 @@ public:
     std::vector<std::string> emitters;
     std::vector<std::pair<std::string, std::string>> passedOver;
   };
+  /// An op that became several.
+  struct TakenApart {
+    std::string name, place, into, reason;
+    bool operator==(const TakenApart &) const = default;
+  };
   /// A kernel of an entry.
   struct Kernel {
     std::string name, place;
@@ -40,6 +44,8 @@ public:
     std::vector<std::pair<std::string, int64_t>> tiles;
     int64_t bytes[2], flops[2]; // constant, per token
     int64_t calls = 1;
+    /// What its first op is a part of.
+    std::vector<TakenApart> takenApart;
   };
   struct Entry {
     std::string name;
@@ -49,11 +55,13 @@ public:
 private:
   friend class RemarkCollector;
   void noteOps(mlir::func::FuncOp function);
+  void noteTakenApart(Kernel &kernel, llvm::StringRef entry, llvm::StringRef function);
   const std::vector<Op> &opsOf(llvm::StringRef function) const;
   std::vector<KernelResources> resourcesOf(llvm::StringRef function) const;
 
   std::vector<Entry> entries;
   std::map<std::string, std::vector<Op>, std::less<>> ops; // by kernel function
+  std::map<std::string, std::vector<TakenApart>, std::less<>> takenApart; // by the entry's function
   std::vector<KernelResources> resources;
 };
 

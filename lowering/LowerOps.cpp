@@ -2,7 +2,7 @@
 
 #include "Passes.h"
 #include "dialect/PeerOps.h"
-#include "lowering/emit/Lowerings.h"
+#include "lowering/emit/Emitters.h"
 
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -35,8 +35,7 @@ namespace {
 struct LowerToLoops : peer::impl::LowerToLoopsBase<LowerToLoops> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    populateRoutingToLoopsPatterns(patterns);
-    populateNNToLoopsPatterns(patterns);
+    getLoopEmitters().populateLoops(patterns);
     if (failed(lower(getOperation(), std::move(patterns))))
       signalPassFailure();
   }
@@ -50,11 +49,7 @@ struct LowerToVectors : peer::impl::LowerToVectorsBase<LowerToVectors> {
       return signalPassFailure();
     }
     RewritePatternSet patterns(&getContext());
-    VectorOptions options;
-    options.width = width;
-    populateRoutingToLoopsPatterns(patterns);
-    populateRoutingToVectorsPatterns(patterns, options);
-    populateNNToVectorsPatterns(patterns, options);
+    getLoopEmitters().populateVectors(patterns, VectorOptions{width});
     if (failed(lower(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -102,7 +102,8 @@ def OutlineKernels : Pass<"peer-outline-kernels", "::mlir::ModuleOp"> {
     func.call @kernel_activation(%x, %y) : (memref<?x8xf32>, memref<?x8xf32>) -> ()
     ```
   }];
-  let dependentDialects = ["::mlir::func::FuncDialect"];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::affine::AffineDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::linalg::LinalgDialect"];
 }
 
 def LowerToLoops : Peer_LoweringPass<"peer-lower-to-loops"> {

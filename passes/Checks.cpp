@@ -45,3 +45,23 @@ void peer::appendCheck(func::FuncOp function, Value value, DictionaryAttr check)
       builder.getDictionaryAttr({builder.getNamedAttr(attrs::kName, builder.getStringAttr("check." + Twine(number))),
                                  builder.getNamedAttr(attrs::kCheck, check)}));
 }
+
+Value peer::zeroIfVetoed(OpBuilder &builder, Location loc, Value weights, Value scale) {
+  auto type = cast<RankedTensorType>(weights.getType());
+  int64_t rank = type.getRank();
+  SmallVector<Value> sizes;
+  for (int64_t dim = 0; dim < rank; ++dim)
+    if (type.isDynamicDim(dim))
+      sizes.push_back(tensor::DimOp::create(builder, loc, weights, dim));
+  Value out = tensor::EmptyOp::create(builder, loc, type, sizes);
+  AffineMap all = builder.getMultiDimIdentityMap(rank), none = AffineMap::get(rank, 0, builder.getContext());
+  SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
+  auto select = [](OpBuilder &b, Location loc, ValueRange values) {
+    Value zero = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0.0f));
+    Value vetoed = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, values[1], values[1]);
+    linalg::YieldOp::create(b, loc, Value(arith::SelectOp::create(b, loc, vetoed, zero, values[0])));
+  };
+  return linalg::GenericOp::create(builder, loc, TypeRange{type}, ValueRange{weights, scale}, ValueRange{out},
+                                   {all, none, all}, loops, select)
+      .getResult(0);
+}

@@ -20,6 +20,9 @@ mlir::DictionaryAttr describeCheck(mlir::Builder &builder, llvm::StringRef what,
 /// Appends a result with a check to a finished function; its name differs from those of all others.
 void appendCheck(mlir::func::FuncOp function, mlir::Value value, mlir::DictionaryAttr check);
 
+/// `weights`, or zeros where `scale`, a rank-0 f32, is NaN: what a vetoed step selected is not counted.
+mlir::Value zeroIfVetoed(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value weights, mlir::Value scale);
+
 } // namespace peer
 
 #endif // PEER_PASSES_CHECKS_H

@@ -2,6 +2,7 @@
 
 #include "DecomposeRoutes.h"
 #include "Passes.h"
+#include "Remarks.h"
 
 using namespace mlir;
 using namespace peer;
@@ -11,7 +12,11 @@ namespace peer {
 #include "passes/Passes.h.inc"
 } // namespace peer
 
-static void decompose(RouteOp route, IRRewriter &rewriter) {
+static void decompose(RouteOp route, IRRewriter &rewriter, const char *reason) {
+  SmallVector<StringRef> parts{ScoreOp::getOperationName(), SelectOp::getOperationName()};
+  if (route.getGate())
+    parts.push_back(GateOp::getOperationName());
+  remarks::takenApart(route, llvm::join(parts, ", "), reason);
   Location loc = route.getLoc();
   rewriter.setInsertionPoint(route);
   auto score = ScoreOp::create(rewriter, loc, route.getQuery(), route.getKeys(), ValueRange());
@@ -27,21 +32,21 @@ static void decompose(RouteOp route, IRRewriter &rewriter) {
 namespace {
 struct DecomposeRoutes : peer::impl::DecomposeRoutesBase<DecomposeRoutes> {
   using DecomposeRoutesBase::DecomposeRoutesBase;
-  explicit DecomposeRoutes(RejectRoute reject) : reject(reject) {}
+  explicit DecomposeRoutes(RejectRoute reject) : reject(std::move(reject)) {}
 
   void runOnOperation() override {
     SmallVector<RouteOp> routes;
     getOperation().walk([&](RouteOp route) { routes.push_back(route); });
     IRRewriter rewriter(&getContext());
     for (RouteOp route : routes)
-      if (route.getOuts().empty() && (!reject || reject(route)))
-        decompose(route, rewriter);
+      if (const char *reason = route.getOuts().empty() ? reject(route) : nullptr)
+        decompose(route, rewriter, reason);
   }
 
-  RejectRoute reject = nullptr;
+  RejectRoute reject = [](RouteOp) { return "the pass was given no kernel for routes"; };
 };
 } // namespace
 
 std::unique_ptr<Pass> peer::createDecomposeRoutesPass(RejectRoute reject) {
-  return std::make_unique<DecomposeRoutes>(reject);
+  return std::make_unique<DecomposeRoutes>(std::move(reject));
 }

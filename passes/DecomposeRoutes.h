@@ -7,12 +7,14 @@
 
 #include "mlir/Pass/Pass.h"
 
+#include <functional>
+
 namespace peer {
 
-/// Why a target has no kernel for a route, or null.
-using RejectRoute = const char *(*)(RouteOp);
+/// Why a target wants a route in parts, or null.
+using RejectRoute = std::function<const char *(RouteOp)>;
 
-/// `--peer-decompose-routes` of the routes that a target rejects; of all where it is null.
+/// `--peer-decompose-routes` of the routes that a target rejects. Which and why are remarks (passes/Remarks.h).
 std::unique_ptr<mlir::Pass> createDecomposeRoutesPass(RejectRoute reject);
 
 } // namespace peer

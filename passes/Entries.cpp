@@ -227,6 +227,34 @@ StringRef peer::getResultName(func::FuncOp function, unsigned result) {
   return attr ? attr.getValue() : StringRef();
 }
 
+LogicalResult peer::checkKeptTensors(ModuleOp module) {
+  llvm::StringMap<BlockArgument> kept;
+  for (func::FuncOp function : module.getOps<func::FuncOp>()) {
+    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+      StringRef role = getRole(function, i), name = getArgumentName(function, i);
+      if (function.isExternal() || (role != role::kState && role != role::kUsage))
+        continue;
+      BlockArgument argument = function.getArgument(i);
+      BlockArgument first = kept.try_emplace((role + "/" + name).str(), argument).first->second;
+      auto type = cast<ShapedType>(argument.getType()), other = cast<ShapedType>(first.getType());
+      if (type == other)
+        continue;
+      StringRef otherName = cast<func::FuncOp>(first.getOwner()->getParentOp()).getName();
+      InFlightDiagnostic diag = emitError(argument.getLoc());
+      if (role == role::kUsage)
+        diag << "the pool " << quote(name) << " has " << type.getDimSize(0) << " experts here, in entry @"
+             << function.getName() << ", and " << other.getDimSize(0) << " in entry @" << otherName
+             << ", but their use is counted once for all entries; give both the same rows_per_expert";
+      else
+        diag << "entry @" << function.getName() << " keeps " << quote(name) << " as " << type << ", and entry @"
+             << otherName << " as " << other << ", but an artifact has one state of a name; compile them apart";
+      diag.attachNote(first.getLoc()) << "the other one comes from here";
+      return diag;
+    }
+  }
+  return success();
+}
+
 FailureOr<func::FuncOp> peer::findRequestedFunction(Operation *request, FlatSymbolRefAttr name) {
   auto function = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(request, name);
   if (!function || function.isExternal())

@@ -74,6 +74,9 @@ llvm::DenseSet<mlir::Operation *> findNeededOps(mlir::Block &block, mlir::ValueR
 /// function.
 void eraseDeadOps(mlir::Block &block, mlir::ValueRange values);
 
+/// Checks that entries which keep a tensor of one name between calls, a cache or a histogram, agree on what it is.
+llvm::LogicalResult checkKeptTensors(mlir::ModuleOp module);
+
 /// The function a request names, without dead ops. It must have one block;
 /// `request` is blamed where it has not.
 mlir::FailureOr<mlir::func::FuncOp> findRequestedFunction(mlir::Operation *request, mlir::FlatSymbolRefAttr name);

@@ -32,6 +32,7 @@ private:
   LogicalResult guardOperand(OpOperand &operand, IndexRange range);
   Guard clamp(OpBuilder &builder, Location loc, Value index, IndexRange range);
   LogicalResult followSort(RowGradOpInterface op);
+  Value vetoing(OpBuilder &builder, Location loc);
   void veto(OpOperand &scale);
 
   func::FuncOp function;
@@ -117,14 +118,17 @@ LogicalResult FunctionGuard::followSort(RowGradOpInterface op) {
   return success();
 }
 
-/// A count above 0 makes the scale NaN: its negative has no root.
+/// NaN where a count is above 0: its negative has no root.
+Value FunctionGuard::vetoing(OpBuilder &builder, Location loc) {
+  return math::SqrtOp::create(builder, loc, arith::NegFOp::create(builder, loc, counted));
+}
+
 void FunctionGuard::veto(OpOperand &scale) {
   if (!counted)
     return;
   OpBuilder builder(scale.getOwner());
   Location loc = scale.getOwner()->getLoc();
-  Value root = math::SqrtOp::create(builder, loc, arith::NegFOp::create(builder, loc, counted));
-  scale.set(arith::AddFOp::create(builder, loc, scale.get(), root));
+  scale.set(arith::AddFOp::create(builder, loc, scale.get(), vetoing(builder, loc)));
 }
 
 LogicalResult FunctionGuard::run() {
@@ -137,6 +141,11 @@ LogicalResult FunctionGuard::run() {
       return failure();
     if (auto update = dyn_cast<UpdateOpInterface>(op))
       veto(update.getScaleMutable());
+    if (auto usage = dyn_cast<UsageOp>(op); usage && counted) {
+      OpBuilder builder(&op);
+      usage.getWeightsMutable().assign(
+          zeroIfVetoed(builder, op.getLoc(), usage.getWeights(), vetoing(builder, op.getLoc())));
+    }
     ranges.visit(&op);
   }
   return success();

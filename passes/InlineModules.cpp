@@ -6,6 +6,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace peer;
@@ -15,7 +16,32 @@ namespace peer {
 #include "passes/Passes.h.inc"
 } // namespace peer
 
+/// What is compiled in minutes: a hundred blocks have some thousand ops.
+static constexpr uint64_t kMostOps = 10000;
+/// Calls within calls are followed by recursion.
+static constexpr unsigned kMostNested = 256;
+
 namespace {
+
+/// Measures entries with all calls replaced by bodies, without replacing any.
+class EntryMeasure {
+public:
+  explicit EntryMeasure(const SymbolTable &symbols) : symbols(symbols) {}
+  /// Checks that `entry` has at most `kMostOps`, and calls nested at most `kMostNested` deep.
+  LogicalResult check(func::FuncOp entry);
+
+private:
+  /// Ops, and how deep calls nest in them.
+  struct Measure {
+    uint64_t ops = 1;
+    unsigned depth = 0;
+  };
+  Measure measure(Operation &op, unsigned nested);
+  Measure measure(func::FuncOp function, unsigned nested);
+
+  const SymbolTable &symbols;
+  llvm::DenseMap<Operation *, Measure> measures;
+};
 
 /// A parameter as its first use declares it.
 struct Declaration {
@@ -55,6 +81,59 @@ private:
   SmallVector<func::FuncOp> stack;
   llvm::StringMap<Value> arguments;
 };
+
+EntryMeasure::Measure EntryMeasure::measure(Operation &op, unsigned nested) {
+  Measure own = {0, 0};
+  op.walk([&](Operation *) { ++own.ops; });
+  FlatSymbolRefAttr callee;
+  uint64_t times = 1;
+  if (auto call = dyn_cast<peer::CallOp>(op)) {
+    callee = call.getCalleeAttr();
+  } else if (auto call = dyn_cast<func::CallOp>(op)) {
+    callee = call.getCalleeAttr();
+  } else if (auto repeat = dyn_cast<RepeatOp>(op)) {
+    callee = repeat.getCalleeAttr();
+    times = repeat.getCount();
+  }
+  auto function = callee ? symbols.lookup<func::FuncOp>(callee.getValue()) : func::FuncOp();
+  if (!function || function.isExternal())
+    return own;
+  Measure called = nested < kMostNested ? measure(function, nested + 1) : Measure();
+  return {llvm::SaturatingMultiplyAdd(times, called.ops, own.ops), called.depth + 1};
+}
+
+EntryMeasure::Measure EntryMeasure::measure(func::FuncOp function, unsigned nested) {
+  // One that calls itself is measured without its own calls; the inliner refuses it.
+  auto [known, isNew] = measures.try_emplace(function);
+  if (!isNew)
+    return known->second;
+  // A call counts as an op: a million calls of nothing take their time, too.
+  Measure total;
+  for (Operation &op : function.getBody().front()) {
+    Measure own = measure(op, nested);
+    total = {llvm::SaturatingAdd(total.ops, own.ops), std::max(total.depth, own.depth)};
+  }
+  return measures[function] = total;
+}
+
+LogicalResult EntryMeasure::check(func::FuncOp entry) {
+  uint64_t ops = 0;
+  for (Operation &op : entry.getBody().front()) {
+    Measure own = measure(op, 0);
+    ops = llvm::SaturatingAdd(ops, own.ops);
+    auto refuse = [&] {
+      return op.emitError() << "op '" << op.getName() << "' makes entry @" << entry.getName() << " too large: ";
+    };
+    if (own.depth > kMostNested)
+      return refuse() << "its calls nest more than " << kMostNested << " deep";
+    if (ops > kMostOps)
+      return refuse() << "with calls replaced by what they call, there are "
+                      << (ops == std::numeric_limits<uint64_t>::max() ? std::string("2^64 or more")
+                                                                      : std::to_string(ops))
+                      << " ops up to here, and " << kMostOps << " are what can be compiled";
+  }
+  return success();
+}
 
 LogicalResult Inliner::inlineBody(func::FuncOp callee, StringRef prefix, ValueRange inputs,
                                   SmallVectorImpl<Value> &results) {
@@ -178,6 +257,8 @@ FailureOr<func::FuncOp> InlineModulesPass::buildEntry(func::FuncOp source, Strin
                                                       Declarations &declarations) {
   if (auto given = source->getAttrOfType<StringAttr>(attrs::kKind))
     kind = given.getValue();
+  if (failed(EntryMeasure(symbols).check(source)))
+    return failure();
   EntryBuilder entry(source, source.getName(), kind, "");
   SmallVector<Value> inputs, results;
   for (unsigned i = 0; i < source.getNumArguments(); ++i)

@@ -13,6 +13,25 @@ namespace peer {
 #include "passes/Passes.h.inc"
 } // namespace peer
 
+/// Gives each use of a tensor.empty one of its own. CSE leaves one for all values of a type, and bufferization would weigh every
+/// write to it against every other, again for each of them.
+static void splitEmptyTensors(func::FuncOp function) {
+  SmallVector<tensor::EmptyOp> shared;
+  function.walk([&](tensor::EmptyOp empty) {
+    if (!empty->hasOneUse())
+      shared.push_back(empty);
+  });
+  OpBuilder builder(function);
+  for (tensor::EmptyOp empty : shared)
+    for (OpOperand &use : llvm::make_early_inc_range(empty->getUses())) {
+      // A use in a loop keeps its buffer outside.
+      builder.setInsertionPoint(empty->getBlock()->findAncestorOpInBlock(*use.getOwner()));
+      use.set(cast<tensor::EmptyOp>(builder.clone(*empty)).getResult());
+    }
+  for (tensor::EmptyOp empty : shared)
+    empty.erase();
+}
+
 namespace {
 
 struct ToDestinations : peer::impl::ToDestinationsBase<ToDestinations> {
@@ -40,6 +59,7 @@ struct ToDestinations : peer::impl::ToDestinationsBase<ToDestinations> {
     for (GraphOpInterface op : llvm::reverse(lacking))
       if (failed(addDestinations(rewriter, op)))
         return signalPassFailure();
+    splitEmptyTensors(getOperation());
   }
 };
 

@@ -1,5 +1,6 @@
 //===- VerifyLevel.cpp - check what may stand at which level -------------===//
 
+#include "Entries.h"
 #include "Passes.h"
 #include "dialect/PeerOps.h"
 #include "passes/analysis/TokenCounts.h"
@@ -107,6 +108,8 @@ struct VerifyLevelPass : peer::impl::VerifyLevelBase<VerifyLevelPass> {
     WalkResult result = getOperation().walk<WalkOrder::PreOrder>(
         [&](Operation *op) { return failed(checkOp(op, *wanted)) ? WalkResult::interrupt() : WalkResult::advance(); });
     if (result.wasInterrupted())
+      return signalPassFailure();
+    if (wanted->name == "graph" && failed(checkKeptTensors(getOperation())))
       return signalPassFailure();
     // Before the graph level there are calls, after it tiles.
     if (wanted->name == "graph")

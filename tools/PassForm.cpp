@@ -2,6 +2,7 @@
 
 #include "PassForm.h"
 
+#include "lowering/host/InputFile.h"
 #include "lowering/host/OutputFile.h"
 
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
@@ -15,6 +16,8 @@ static int fail(llvm::Error error) {
 int runPasses(int argc, char **argv, const char *overview, mlir::DialectRegistry &registry) {
   auto [input, output] = mlir::registerAndParseCLIOptions(argc, argv, overview, registry);
   if (llvm::Error error = peer::checkOutput(output, input))
+    return fail(std::move(error));
+  if (llvm::Error error = peer::checkInput(input))
     return fail(std::move(error));
   auto run = [&](llvm::StringRef out) { return mlir::MlirOptMain(argc, argv, input, out, registry); };
   mlir::MlirOptMainConfig config = mlir::MlirOptMainConfig::createFromCLOptions();

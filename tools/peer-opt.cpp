@@ -14,6 +14,8 @@
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 
+#include <csignal>
+
 namespace cl = llvm::cl;
 
 static constexpr const char *kOverview =
@@ -45,6 +47,8 @@ static bool compiles(llvm::ArrayRef<char *> arguments) {
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  // A limit to the size of files is one more reason that a file cannot be written.
+  std::signal(SIGXFSZ, SIG_IGN);
   llvm::SmallVector<char *> arguments(argv, argv + argc);
   respectThreadLimit(arguments);
   argc = static_cast<int>(arguments.size());

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Writes the files that belong together for something new: `./dev new-pass NAME`.
+"""Writes the files that belong together for something new: `./dev new-pass NAME`, `./dev new-op NAME`.
 
-What it writes builds and passes its tests as it is, and does nothing yet.
+What it writes builds and passes its tests as it is; a pass does nothing yet, an op multiplies by a number.
 """
 import argparse
 import pathlib
 import re
 import sys
+
+from scaffold_op import new_op
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -85,8 +87,8 @@ def fail(message):
     sys.exit(f"dev: error: {message}")
 
 
-def banner(name, summary):
-    text = f"{name}.cpp - {summary} "
+def banner(file, summary):
+    text = f"{file} - {summary} "
     return text + "-" * max(73 - len(text), 3)
 
 
@@ -102,7 +104,7 @@ def new_pass(name, summary):
         there.append("passes/Passes.td")
     if there:
         fail(f"{name} is in {' and '.join(there)} already")
-    words = {"name": name, "upper": name.upper(), "flag": flag, "summary": summary, "banner": banner(name, summary)}
+    words = {"name": name, "upper": name.upper(), "flag": flag, "summary": summary, "banner": banner(f"{name}.cpp", summary)}
     body, end, rest = text.rpartition("#endif")
     definitions.write_text(body + DEFINITION.format(**words) + end + rest, encoding="utf-8")
     for path, content in files.items():
@@ -118,8 +120,14 @@ def main():
     command = commands.add_parser("new-pass", help="a pass that knows no target")
     command.add_argument("name", metavar="NAME", help="such as FoldScales")
     command.add_argument("--summary", default="what it does, in a few words", help="one line for --help")
+    command = commands.add_parser("new-op", help="an op on rows of tokens, for all targets")
+    command.add_argument("name", metavar="NAME", help="such as SoftCap")
+    command.add_argument("--summary", default="what it computes, in a few words", help="one line for the reference")
     arguments = parser.parse_args()
-    new_pass(arguments.name, arguments.summary)
+    if arguments.command == "new-pass":
+        new_pass(arguments.name, arguments.summary)
+    else:
+        new_op(ROOT, arguments.name, arguments.summary, banner, fail)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ static Value emitPointwise(LoopBuilder &b, GateKind kind, Value v) {
   return b.f32(1, v.getType());
 }
 
-void cpu::emitGate(GateOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitGate(GateOp op, LoopBuilder &b, const VectorOptions &options) {
   Value val = op.getVal(), weights = op.getWeights();
   nest(b, dims(b, val, 2), [&](ArrayRef<Value> row) {
     if (op.getKind() == GateKind::Softmax)
@@ -54,7 +54,7 @@ void cpu::emitGate(GateOp op, LoopBuilder &b, const VectorOptions &options) {
   });
 }
 
-void cpu::emitGateGrad(GateGradOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitGateGrad(GateGradOp op, LoopBuilder &b, const VectorOptions &options) {
   Value weights = op.getWeights(), dweights = op.getDweights(), dval = op.getDval();
   nest(b, dims(b, dval, 2), [&](ArrayRef<Value> row) {
     Value size = b.dim(dval, 2), mean;
@@ -74,4 +74,9 @@ void cpu::emitGateGrad(GateGradOp op, LoopBuilder &b, const VectorOptions &optio
       b.store(result, dval, {row[0], row[1], at});
     });
   });
+}
+
+void cpu::addGate(LoopEmitters &emitters) {
+  emitters.vectors<GateOp>({.emit = emitGate, .tileSizes = [](GateOp) { return tile({{"t", 64}}); }});
+  emitters.vectors<GateGradOp>({.emit = emitGateGrad, .tileSizes = [](GateGradOp) { return tile({{"t", 64}}); }});
 }

@@ -12,12 +12,11 @@ using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
 
-static const char *reject(const MixOperands &op) {
+template <typename OpTy>
+static const char *reject(OpTy mix) {
+  MixOperands op(mix);
   return isDense(op.idx, 1) && isDense(op.weights, 1) ? nullptr : "indices or weights of a token are not dense";
 }
-
-const char *cpu::rejectMix(MixOp op) { return reject(op); }
-const char *cpu::rejectQuantizedMix(QuantizedMixOp op) { return reject(op); }
 
 namespace {
 class MixEmitter {
@@ -119,10 +118,19 @@ private:
 };
 } // namespace
 
-static void emit(const MixOperands &op, LoopBuilder &b, const VectorOptions &options) {
+template <typename OpTy>
+static void emit(OpTy mix, LoopBuilder &b, const VectorOptions &options) {
+  MixOperands op(mix);
   MixEmitter emitter(op, b, options.width);
   b.loop(b.dim(op.x, 0), [&](Value token) { emitter.emitToken(token); });
 }
 
-void cpu::emitMix(MixOp op, LoopBuilder &b, const VectorOptions &options) { emit(op, b, options); }
-void cpu::emitQuantizedMix(QuantizedMixOp op, LoopBuilder &b, const VectorOptions &options) { emit(op, b, options); }
+template <typename OpTy>
+static void add(LoopEmitters &emitters) {
+  emitters.vectors<OpTy>({.emit = emit, .reject = reject, .tileSizes = [](OpTy) { return tile({{"t", 16}}); }});
+}
+
+void cpu::addMix(LoopEmitters &emitters) {
+  add<MixOp>(emitters);
+  add<QuantizedMixOp>(emitters);
+}

@@ -11,7 +11,7 @@ using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
 
-const char *cpu::rejectMixGrad(MixGradOp op) {
+static const char *rejectMixGrad(MixGradOp op) {
   for (Value buffer : {op.getIdx(), op.getWeights(), op.getDweights(), op.getCoef()})
     if (!isDense(buffer, 1))
       return "indices, weights or coefficients of a token are not dense";
@@ -143,7 +143,12 @@ private:
 };
 } // namespace
 
-void cpu::emitMixGrad(MixGradOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitMixGrad(MixGradOp op, LoopBuilder &b, const VectorOptions &options) {
   MixGradEmitter emitter(op, b, options.width);
   b.loop(b.dim(op.getX(), 0), [&](Value token) { emitter.emitToken(token); });
+}
+
+void cpu::addMixGrad(LoopEmitters &emitters) {
+  emitters.vectors<MixGradOp>(
+      {.emit = emitMixGrad, .reject = rejectMixGrad, .tileSizes = [](MixGradOp) { return tile({{"t", 16}}); }});
 }

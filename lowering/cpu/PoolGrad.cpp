@@ -57,7 +57,7 @@ static void emitChunk(LoopBuilder &b, const RowGrad &grad, Value chunk, int64_t 
   });
 }
 
-void cpu::emitPoolGrad(PoolGradOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitPoolGrad(PoolGradOp op, LoopBuilder &b, const VectorOptions &options) {
   Value dpool = op.getDpool();
   b.parallel({b.dim(dpool, 0)}, [&](ValueRange row) { fillZero(b, b.slice(dpool, row), options.width); });
   RowGrad grad = emitRowGrad(b, op);
@@ -69,7 +69,7 @@ void cpu::emitPoolGrad(PoolGradOp op, LoopBuilder &b, const VectorOptions &optio
   });
 }
 
-void cpu::emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b, const VectorOptions &options) {
   RowGrad grad = emitRowGrad(b, op);
   Value chunks = chunkCount(b, grad), zero = b.f32(0);
   Value partial = b.heap({ShapedType::kDynamic}, b.getF32Type(), {chunks});
@@ -92,7 +92,7 @@ void cpu::emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b, const VectorOption
   b.free(partial);
 }
 
-void cpu::emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &options) {
   OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
   RowGrad grad = emitRowGrad(b, op);
   Values tables{op.getPool()};
@@ -108,4 +108,11 @@ void cpu::emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &opt
   };
   b.parallel({chunkCount(b, grad)},
              [&](ValueRange chunk) { emitChunk(b, grad, chunk[0], options.width, update, prefetch); });
+}
+
+void cpu::addPoolGrad(LoopEmitters &emitters) {
+  emitters.vectors<PoolGradOp>({.emit = emitPoolGrad});
+  emitters.vectors<PoolGradNormOp>({.emit = emitPoolGradNorm});
+  emitters.vectors<RowUpdateOp>({.emit = emitRowUpdate});
+  // usage and sort_pairs are chains of dependent scalar steps: their plain loops are all there is.
 }

@@ -15,7 +15,7 @@ static Value keyOf(LoopBuilder &b, Value expert, int64_t p, SelectPolicyAttrInte
   return p == 0 ? b.div(expert, b.index(n)) : b.rem(expert, b.index(n));
 }
 
-void cpu::emitSelectGrad(SelectGradOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitSelectGrad(SelectGradOp op, LoopBuilder &b, const VectorOptions &options) {
   Value idx = op.getIdx(), dlogits = op.getDlogits();
   fillZero(b, dlogits, options.width);
   nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
@@ -29,7 +29,7 @@ void cpu::emitSelectGrad(SelectGradOp op, LoopBuilder &b, const VectorOptions &o
   });
 }
 
-void cpu::emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b, const VectorOptions &options) {
   Value idx = op.getIdx(), keys = op.getKeys(), dquery = op.getDquery();
   int64_t selected = b.staticDim(idx, 2), halves = b.staticDim(keys, 1), n = b.staticDim(keys, 2);
   // The selections of one head, without the empty ones.
@@ -56,7 +56,7 @@ void cpu::emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b, const VectorOp
   });
 }
 
-void cpu::emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b, const VectorOptions &options) {
   Value idx = op.getIdx(), query = op.getQuery(), dkeys = op.getDkeys();
   fillZero(b, dkeys, options.width);
   auto addSelections = [&](Value t, Value h) {
@@ -81,4 +81,14 @@ void cpu::emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b, const VectorOption
   if (op.getShared())
     return b.loop(tokens, [&](Value t) { b.loop(heads, [&](Value h) { addSelections(t, h); }); });
   b.loop(heads, [&](Value h) { b.loop(tokens, [&](Value t) { addSelections(t, h); }); });
+}
+
+void cpu::addRouteGrad(LoopEmitters &emitters) {
+  emitters.vectors<SelectGradOp>(
+      {.emit = emitSelectGrad, .tileSizes = [](SelectGradOp) { return tile({{"t", 16}, {"h", 1}}); }});
+  emitters.vectors<RouteQueryGradOp>(
+      {.emit = emitRouteQueryGrad, .tileSizes = [](RouteQueryGradOp) { return tile({{"t", 16}}); }});
+  emitters.vectors<RouteKeyGradOp>({.emit = emitRouteKeyGrad, .tileSizes = [](RouteKeyGradOp op) {
+                                      return op.getShared() ? tile({{"d", 32}}) : tile({{"h", 1}});
+                                    }});
 }

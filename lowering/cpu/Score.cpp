@@ -3,30 +3,11 @@
 #include "Kernels.h"
 #include "Rows.h"
 
+#include "dialect/ops/Check.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
-
-void peer::populateRoutingToVectorsPatterns(RewritePatternSet &patterns, const VectorOptions &options) {
-  addVectors(patterns, options, cpu::emitScoreOp);
-  addVectors(patterns, options, cpu::emitSelect, rejectSelect);
-  addVectors(patterns, options, cpu::emitGate);
-  addVectors(patterns, options, cpu::emitMix, rejectMix);
-  addVectors(patterns, options, cpu::emitQuantizedMix, rejectQuantizedMix);
-  addVectors(patterns, options, cpu::emitSelectGrad);
-  addVectors(patterns, options, cpu::emitScoreQueryGrad, rejectScoreQueryGrad);
-  addVectors(patterns, options, cpu::emitScoreKeyGrad, rejectScoreKeyGrad);
-  addVectors(patterns, options, cpu::emitRouteQueryGrad);
-  addVectors(patterns, options, cpu::emitRouteKeyGrad);
-  addVectors(patterns, options, cpu::emitGateGrad);
-  addVectors(patterns, options, cpu::emitMixGrad, rejectMixGrad);
-  addVectors(patterns, options, cpu::emitPoolGrad);
-  addVectors(patterns, options, cpu::emitPoolGradNorm);
-  addVectors(patterns, options, cpu::emitUpdateOp, rejectUpdate);
-  addVectors(patterns, options, cpu::emitRowUpdate);
-  addVectors(patterns, options, cpu::emitSumSquares, rejectSumSquares);
-  // usage and sort_pairs are chains of dependent scalar steps: their plain loops are all there is.
-}
 
 static bool isF32(Value buffer) { return cast<MemRefType>(buffer.getType()).getElementType().isF32(); }
 
@@ -48,7 +29,7 @@ static void emitScoreDots(ScoreOp op, LoopBuilder &b, int64_t width) {
   });
 }
 
-void cpu::emitScoreOp(ScoreOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitScoreOp(ScoreOp op, LoopBuilder &b, const VectorOptions &options) {
   Value query = op.getQuery(), keys = op.getKeys(), logits = op.getLogits();
   if (!isF32(query) || !isF32(keys))
     return emitScoreDots(op, b, options.width);
@@ -58,11 +39,11 @@ void cpu::emitScoreOp(ScoreOp op, LoopBuilder &b, const VectorOptions &options) 
   });
 }
 
-const char *cpu::rejectScoreQueryGrad(ScoreQueryGradOp op) {
+static const char *rejectScoreQueryGrad(ScoreQueryGradOp op) {
   return isF32(op.getKeys()) ? nullptr : "keys are not f32";
 }
 
-void cpu::emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b, const VectorOptions &) {
+static void emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b, const VectorOptions &) {
   Value dlogits = op.getDlogits(), dquery = op.getDquery();
   nest(b, {b.dim(dlogits, 1), b.dim(dlogits, 2)}, [&](ArrayRef<Value> hp) {
     b.sgemm(headMatrix(b, dlogits, hp[0], hp[1]), false, keyMatrix(b, op.getKeys(), hp[0], hp[1]), false,
@@ -70,11 +51,11 @@ void cpu::emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b, const VectorOp
   });
 }
 
-const char *cpu::rejectScoreKeyGrad(ScoreKeyGradOp op) {
+static const char *rejectScoreKeyGrad(ScoreKeyGradOp op) {
   return isF32(op.getQuery()) ? nullptr : "the query is not f32";
 }
 
-void cpu::emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b, const VectorOptions &options) {
   Value dlogits = op.getDlogits(), dkeys = op.getDkeys();
   // With shared keys every head adds to the same matrix.
   fillZero(b, dkeys, options.width);
@@ -82,4 +63,29 @@ void cpu::emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b, const VectorOption
     b.sgemm(headMatrix(b, dlogits, hp[0], hp[1]), true, headMatrix(b, op.getQuery(), hp[0], hp[1]), false,
             keyMatrix(b, dkeys, hp[0], hp[1]), /*beta=*/1.0);
   });
+}
+
+/// Half of the smallest L2 cache per core of current server CPUs: what a score tile may take.
+static constexpr int64_t kScoreTileBytes = 512 * 1024;
+
+/// A tile of scores is a scratch buffer of its route.
+static std::optional<TileSizes> routeTiles(RouteOp op) {
+  int64_t tokens = dimOf(op.getQuery(), 0), heads = dimOf(op.getQuery(), 1), rows = 64;
+  // Else a single tile: as small as keeps its scores, halves * n f32 per token, in cache.
+  if (heads == 1 && !ShapedType::isDynamic(tokens) && tokens <= rows)
+    rows = std::clamp<int64_t>(kScoreTileBytes / (4 * dimOf(op.getKeys(), 1) * op.getNumKeys()), 8, rows);
+  return tile({{"t", rows}, {"h", 1}});
+}
+
+void cpu::addScore(LoopEmitters &emitters) {
+  // Taken apart in its tile (passes/DecomposeRoutes.h). Any is tiled: that is what keeps its scores out of memory.
+  emitters.vectors<RouteOp>({.tileSizes = routeTiles});
+  emitters.vectors<ScoreOp>({.emit = emitScoreOp, .tileSizes = [](ScoreOp) { return tile({{"t", 64}, {"h", 1}}); }});
+  emitters.vectors<ScoreQueryGradOp>({.emit = emitScoreQueryGrad,
+                                      .reject = rejectScoreQueryGrad,
+                                      .tileSizes = [](ScoreQueryGradOp) { return tile({{"t", 16}, {"h", 1}}); }});
+  emitters.vectors<ScoreKeyGradOp>(
+      {.emit = emitScoreKeyGrad, .reject = rejectScoreKeyGrad, .tileSizes = [](ScoreKeyGradOp op) {
+         return tile({{op.getShared() ? "p" : "h", 1}});
+       }});
 }

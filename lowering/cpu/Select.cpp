@@ -17,7 +17,7 @@ using arith::CmpIPredicate;
 
 static constexpr int64_t kMostSelected = 64;
 
-const char *cpu::rejectSelect(SelectOp op) {
+static const char *rejectSelect(SelectOp op) {
   if (op.getPolicy().selectsAll())
     return "'all' copies its row: plain loops do";
   if (!op.getPolicy().selectsLargest())
@@ -170,7 +170,7 @@ static Values emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, V
   });
 }
 
-void cpu::emitSelect(SelectOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitSelect(SelectOp op, LoopBuilder &b, const VectorOptions &options) {
   Value logits = op.getLogits(), idx = op.getIdx(), val = op.getVal();
   int64_t k = op.getNumSelected(), n = b.staticDim(logits, 3), width = options.width;
   bool product = op.isGrid();
@@ -188,4 +188,9 @@ void cpu::emitSelect(SelectOp op, LoopBuilder &b, const VectorOptions &options) 
     b.store(emitLanes(b, best[0], 0, k), val, {th[0], th[1], b.index(0)});
     b.store(emitLanes(b, best[1], 0, k), idx, {th[0], th[1], b.index(0)});
   });
+}
+
+void cpu::addSelect(LoopEmitters &emitters) {
+  emitters.vectors<SelectOp>(
+      {.emit = emitSelect, .reject = rejectSelect, .tileSizes = [](SelectOp) { return tile({{"t", 64}}); }});
 }

@@ -12,7 +12,7 @@ using namespace peer::cpu;
 /// Elements that one thread takes at a time.
 static constexpr int64_t kChunk = 16384;
 
-void cpu::emitUpdateOp(UpdateOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitUpdateOp(UpdateOp op, LoopBuilder &b, const VectorOptions &options) {
   OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
   Value param = flatten(b, op.getParam()), grad = flatten(b, op.getGrad());
   Values states = llvm::map_to_vector(op.getStates(), [&](Value state) { return flatten(b, state); });
@@ -32,7 +32,7 @@ void cpu::emitUpdateOp(UpdateOp op, LoopBuilder &b, const VectorOptions &options
     emit(b.index(whole), total - whole);
 }
 
-void cpu::emitSumSquares(SumSquaresOp op, LoopBuilder &b, const VectorOptions &options) {
+static void emitSumSquares(SumSquaresOp op, LoopBuilder &b, const VectorOptions &options) {
   Value x = flatten(b, op.getX()), total = b.dim(x, 0);
   Value chunks = b.div(b.add(total, b.index(kChunk - 1)), b.index(kChunk));
   Value partial = b.heap({ShapedType::kDynamic}, b.getF32Type(), {chunks});
@@ -55,4 +55,9 @@ void cpu::emitOrderedSum(LoopBuilder &b, Value partial, Value count, Value resul
     return Values{b.add(carried[0], arith::ExtFOp::create(b, f64, b.load(partial, {i})))};
   })[0];
   b.store(arith::TruncFOp::create(b, b.getF32Type(), sum), result, {});
+}
+
+void cpu::addUpdate(LoopEmitters &emitters) {
+  emitters.vectors<UpdateOp>({.emit = emitUpdateOp, .reject = rejectUpdate});
+  emitters.vectors<SumSquaresOp>({.emit = emitSumSquares, .reject = rejectSumSquares});
 }

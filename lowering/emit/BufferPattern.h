@@ -4,8 +4,7 @@
 #define PEER_LOWERING_EMIT_BUFFERPATTERN_H
 
 #include "LoopBuilder.h"
-#include "Lowerings.h"
-#include "Remarks.h"
+#include "passes/Remarks.h"
 
 #include <functional>
 
@@ -16,12 +15,12 @@ namespace peer {
 template <typename OpTy>
 class BufferPattern : public mlir::OpRewritePattern<OpTy> {
 public:
-  using Reject = const char *(*)(OpTy);
+  using Reject = std::function<const char *(OpTy)>;
   using Emit = std::function<void(OpTy, LoopBuilder &)>;
 
   /// `name` is the emitter's in remarks.
   BufferPattern(mlir::MLIRContext *context, llvm::StringLiteral name, Emit emit, Reject reject, unsigned benefit)
-      : mlir::OpRewritePattern<OpTy>(context, benefit), name(name), emit(std::move(emit)), reject(reject) {}
+      : mlir::OpRewritePattern<OpTy>(context, benefit), name(name), emit(std::move(emit)), reject(std::move(reject)) {}
 
   mlir::LogicalResult matchAndRewrite(OpTy op, mlir::PatternRewriter &rewriter) const override {
     if (op->getNumResults() != 0)
@@ -42,20 +41,6 @@ private:
   Emit emit;
   Reject reject;
 };
-
-/// The plain lowering of an op.
-template <typename OpTy>
-void addLoops(mlir::RewritePatternSet &patterns, void (*emit)(OpTy, LoopBuilder &)) {
-  patterns.add<BufferPattern<OpTy>>(patterns.getContext(), remarks::kPlainLoops, emit, nullptr, /*benefit=*/1);
-}
-
-/// The vector lowering of an op, preferred to the plain one.
-template <typename OpTy>
-void addVectors(mlir::RewritePatternSet &patterns, const VectorOptions &options,
-                void (*emit)(OpTy, LoopBuilder &, const VectorOptions &), const char *(*reject)(OpTy) = nullptr) {
-  auto withOptions = [emit, options](OpTy op, LoopBuilder &b) { emit(op, b, options); };
-  patterns.add<BufferPattern<OpTy>>(patterns.getContext(), remarks::kVectors, withOptions, reject, /*benefit=*/2);
-}
 
 } // namespace peer
 

@@ -14,9 +14,10 @@ using namespace mlir;
 
 namespace peer {
 
-void prepareGpuTiling(OpPassManager &pm, bool plainLoops) {
+void prepareGpuTiling(OpPassManager &pm, const GpuInfo &gpu) {
   // There is a kernel for most routes, which divides whole ones itself.
-  pm.addNestedPass<func::FuncOp>(createDecomposeRoutesPass(plainLoops ? nullptr : device::rejectRoute));
+  pm.addNestedPass<func::FuncOp>(
+      createDecomposeRoutesPass([gpu](RouteOp route) { return device::rejectRoute(route, gpu); }));
 }
 
 /// The canonicalizer for structured control flow: there are no branches between blocks yet whose simplification, half of its
@@ -27,13 +28,9 @@ static std::unique_ptr<Pass> createStructuredCanonicalizer() {
   return createCanonicalizerPass(config);
 }
 
-void buildGpuKernelPipeline(OpPassManager &pm, bool plainLoops) {
-  LaunchKernelsOptions launches;
-  launches.plainLoops = plainLoops;
-  pm.addPass(createLaunchKernels(launches));
-  LowerToBlocksOptions blocks;
-  blocks.plainLoops = plainLoops;
-  pm.addPass(createLowerToBlocks(blocks));
+void buildGpuKernelPipeline(OpPassManager &pm, SharedEmitters emitters) {
+  pm.addPass(emitters ? createLaunchKernelsPass(emitters) : createLaunchKernels({.plainLoops = true}));
+  pm.addPass(emitters ? createLowerToBlocksPass(emitters) : createLowerToBlocks({.plainLoops = true}));
   pm.addPass(createStructuredCanonicalizer());
   pm.addPass(createCSEPass());
   // Constants were hoisted out of the launches; what a kernel is passed it cannot fold.

@@ -7,8 +7,8 @@
 #include "Cpu.h"
 #include "ObjectCode.h"
 #include "lowering/Passes.h"
-#include "lowering/cpu/TileModel.h"
-#include "passes/Passes.h"
+#include "lowering/emit/Emitters.h"
+#include "passes/DecomposeRoutes.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -30,10 +30,10 @@ public:
   std::string name() const override { return "cpu:" + cpu.cpu; }
   void prepareTiling(OpPassManager &) const override {}
   void prepareBuffers(OpPassManager &pm) const override {
-    // A tile's scores are in cache, and there is an emitter for each of the three.
-    pm.addNestedPass<func::FuncOp>(createDecomposeRoutes());
+    pm.addNestedPass<func::FuncOp>(
+        createDecomposeRoutesPass([](RouteOp) { return "a tile's scores stay in cache, and each part has an emitter"; }));
   }
-  TileSizeModel tileSizes() const override { return createCpuTileSizeModel(); }
+  TileSizeModel tileSizes() const override { return getLoopEmitters().tileSizes(); }
   void buildKernelPipeline(OpPassManager &pm) const override;
   void buildLLVMPipeline(OpPassManager &pm) const override;
   json::Object describe() const override {

@@ -62,6 +62,17 @@ static void optimize(Module &module, TargetMachine &machine, Effort effort) {
   passes.run(module, modules);
 }
 
+/// LLVM's time grows with the square of a function's length. An entry of a deep model is long, and it calls kernels and computes
+/// nothing itself: then its own code is translated as it is.
+static void skimLongEntries(Module &module, ArrayRef<EntrySignature> entries) {
+  constexpr unsigned kLong = 10000;
+  for (const EntrySignature &entry : entries)
+    if (Function *function = module.getFunction(entry.function); function && function->getInstructionCount() > kLong) {
+      function->addFnAttr(Attribute::OptimizeNone);
+      function->addFnAttr(Attribute::NoInline);
+    }
+}
+
 Expected<std::unique_ptr<Module>> buildLLVMModule(mlir::ModuleOp source, LLVMContext &context,
                                                   ArrayRef<EntrySignature> entries, const CpuTarget &target,
                                                   Effort effort) {
@@ -89,6 +100,8 @@ Expected<std::unique_ptr<Module>> buildLLVMModule(mlir::ModuleOp source, LLVMCon
   raw_string_ostream stream(broken);
   if (verifyModule(*module, &stream))
     return createStringError("generated LLVM IR is malformed: %s", broken.c_str());
+  if (effort == Effort::Full)
+    skimLongEntries(*module, entries);
   optimize(*module, **machine, effort);
   return module;
 }

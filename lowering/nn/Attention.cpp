@@ -6,8 +6,9 @@
 
 using namespace mlir;
 using namespace peer;
+using namespace peer::nn;
 
-void nn::emit(LoopBuilder &b, AttentionOp op, int64_t width) {
+static void emit(LoopBuilder &b, AttentionOp op, int64_t width) {
   int64_t context = op.getContextLength();
   Value scores = allocateScores(b, getQueryBlock(context, width), context, width);
   forHeads(b, op.getQuery(), op.getHeads(), context, [&](TakeHead take) {
@@ -43,7 +44,7 @@ static void emitSoftmaxGradRow(LoopBuilder &b, Value probabilities, Value gradie
 
 // Per block of queries, with P recomputed: dV += P^T dO; dP = dO V^T; dS = P (dP - rowsum(dP P)); dQ = scale dS K;
 // dK += scale dS^T Q.
-void nn::emit(LoopBuilder &b, AttentionGradOp op, int64_t width) {
+static void emit(LoopBuilder &b, AttentionGradOp op, int64_t width) {
   int64_t context = op.getContextLength(), block = getQueryBlock(context, width);
   double scale = 1 / std::sqrt(double(b.staticDim(op.getQuery(), 1) / op.getHeads()));
   Value scores = allocateScores(b, block, context, width);
@@ -70,4 +71,10 @@ void nn::emit(LoopBuilder &b, AttentionGradOp op, int64_t width) {
   });
   b.free(gradients);
   b.free(scores);
+}
+
+void nn::addAttention(LoopEmitters &emitters) {
+  emitters.everyWidth<AttentionOp>({.emit = emit, .tileSizes = [](AttentionOp) { return tile({{"s", 1}, {"h", 1}}); }});
+  emitters.everyWidth<AttentionGradOp>(
+      {.emit = emit, .tileSizes = [](AttentionGradOp) { return tile({{"s", 1}, {"h", 1}}); }});
 }

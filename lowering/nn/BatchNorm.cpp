@@ -9,12 +9,13 @@
 
 using namespace mlir;
 using namespace peer;
+using namespace peer::nn;
 
 constexpr int64_t kVectorsPerStrip = 4;
 
 static int64_t stripWidth(int64_t width) { return width == 1 ? 1 : width * kVectorsPerStrip; }
 
-void nn::emit(LoopBuilder &b, BatchNormOp op, int64_t width) {
+static void emit(LoopBuilder &b, BatchNormOp op, int64_t width) {
   Value x = op.getX(), y = op.getY();
   b.strips(b.dim(x, 1), stripWidth(width), [&](Value at, int64_t lanes) {
     Value rstd = emitReciprocalRoot(b, b.load(op.getVariance(), at, lanes), op.getEpsilon().convertToFloat());
@@ -25,7 +26,7 @@ void nn::emit(LoopBuilder &b, BatchNormOp op, int64_t width) {
   });
 }
 
-void nn::emit(LoopBuilder &b, BatchNormGradOp op, int64_t width) {
+static void emit(LoopBuilder &b, BatchNormGradOp op, int64_t width) {
   Value x = op.getX(), dy = op.getDy(), dx = op.getDx(), rows = b.dim(x, 0);
   b.strips(b.dim(x, 1), stripWidth(width), [&](Value at, int64_t lanes) {
     Value rstd = emitReciprocalRoot(b, b.load(op.getVariance(), at, lanes), op.getEpsilon().convertToFloat());
@@ -45,4 +46,9 @@ void nn::emit(LoopBuilder &b, BatchNormGradOp op, int64_t width) {
       b.store(b.mul(inner, scale), dx, {r, at});
     });
   });
+}
+
+void nn::addBatchNorm(LoopEmitters &emitters) {
+  emitters.everyWidth<BatchNormOp>({.emit = emit, .tileSizes = [](BatchNormOp) { return tile({{"r", 512}}); }});
+  emitters.everyWidth<BatchNormGradOp>({.emit = emit, .tileSizes = [](BatchNormGradOp) { return tile({{"c", 32}}); }});
 }

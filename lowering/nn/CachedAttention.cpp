@@ -8,6 +8,7 @@
 
 using namespace mlir;
 using namespace peer;
+using namespace peer::nn;
 
 namespace {
 
@@ -57,7 +58,7 @@ void emitAppend(LoopBuilder &b, Value rows, Value cache, Value start, int64_t wi
 
 } // namespace
 
-void nn::emit(LoopBuilder &b, CachedAttentionOp op, int64_t width) {
+static void emit(LoopBuilder &b, CachedAttentionOp op, int64_t width) {
   Value query = op.getQuery(), keys = op.getKeyCache(), values = op.getValueCache(), output = op.getY();
   int64_t tokens = b.staticDim(query, 0), capacity = b.staticDim(keys, 0), size = b.staticDim(keys, 1);
   int64_t headWidth = size / op.getHeads();
@@ -89,3 +90,5 @@ void nn::emit(LoopBuilder &b, CachedAttentionOp op, int64_t width) {
   else
     b.loop(op.getHeads(), [&](Value head) { emitHead(head); });
 }
+
+void nn::addCachedAttention(LoopEmitters &emitters) { emitters.everyWidth<CachedAttentionOp>({.emit = emit}); }

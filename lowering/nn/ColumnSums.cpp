@@ -9,12 +9,13 @@
 
 using namespace mlir;
 using namespace peer;
+using namespace peer::nn;
 
 static void accumulate(LoopBuilder &b, Value term, Value sums, Value at, int64_t lanes) {
   b.store(b.add(b.load(sums, at, lanes), term), sums, at);
 }
 
-void nn::emit(LoopBuilder &b, RMSNormWeightGradOp op, int64_t width) {
+static void emit(LoopBuilder &b, RMSNormWeightGradOp op, int64_t width) {
   Value x = op.getX(), dy = op.getDy(), dweight = op.getDweight();
   emitZero(b, dweight, width);
   b.loop(b.dim(x, 0), [&](Value t) {
@@ -27,7 +28,7 @@ void nn::emit(LoopBuilder &b, RMSNormWeightGradOp op, int64_t width) {
   });
 }
 
-void nn::emit(LoopBuilder &b, LayerNormWeightGradOp op, int64_t width) {
+static void emit(LoopBuilder &b, LayerNormWeightGradOp op, int64_t width) {
   Value x = op.getX(), dy = op.getDy(), dweight = op.getDweight(), dbias = op.getDbias();
   emitZero(b, dweight, width);
   emitZero(b, dbias, width);
@@ -51,7 +52,7 @@ static void scaleAll(LoopBuilder &b, Value sums, Value factor, int64_t width) {
 }
 
 // The mean first and then the squares about it: E[x^2] - E[x]^2 would cancel.
-void nn::emit(LoopBuilder &b, BatchStatsOp op, int64_t width) {
+static void emit(LoopBuilder &b, BatchStatsOp op, int64_t width) {
   Value x = op.getX(), means = op.getMean(), variances = op.getVariance();
   Value rows = b.dim(x, 0), columns = b.dim(x, 1);
   // No row: the sums are zero, and a division by at least one keeps them so.
@@ -73,7 +74,7 @@ void nn::emit(LoopBuilder &b, BatchStatsOp op, int64_t width) {
 }
 
 // rstd belongs to the column, so it multiplies the finished sum.
-void nn::emit(LoopBuilder &b, BatchNormWeightGradOp op, int64_t width) {
+static void emit(LoopBuilder &b, BatchNormWeightGradOp op, int64_t width) {
   Value x = op.getX(), dy = op.getDy(), dweight = op.getDweight(), dbias = op.getDbias();
   emitZero(b, dweight, width);
   emitZero(b, dbias, width);
@@ -89,4 +90,14 @@ void nn::emit(LoopBuilder &b, BatchNormWeightGradOp op, int64_t width) {
     Value rstd = emitReciprocalRoot(b, b.load(op.getVariance(), at, lanes), op.getEpsilon().convertToFloat());
     b.store(b.mul(b.load(dweight, at, lanes), rstd), dweight, at);
   });
+}
+
+void nn::addColumnSums(LoopEmitters &emitters) {
+  emitters.everyWidth<RMSNormWeightGradOp>(
+      {.emit = emit, .tileSizes = [](RMSNormWeightGradOp) { return tile({{"d", 64}}); }});
+  emitters.everyWidth<LayerNormWeightGradOp>(
+      {.emit = emit, .tileSizes = [](LayerNormWeightGradOp) { return tile({{"d", 64}}); }});
+  emitters.everyWidth<BatchStatsOp>({.emit = emit, .tileSizes = [](BatchStatsOp) { return tile({{"c", 32}}); }});
+  emitters.everyWidth<BatchNormWeightGradOp>(
+      {.emit = emit, .tileSizes = [](BatchNormWeightGradOp) { return tile({{"c", 32}}); }});
 }

@@ -8,41 +8,26 @@
 #ifndef PEER_LOWERING_NN_EMIT_H
 #define PEER_LOWERING_NN_EMIT_H
 
-#include "lowering/emit/LoopBuilder.h"
+#include "lowering/emit/Emitters.h"
 
 namespace peer::nn {
 
-// Linear.cpp
-void emit(LoopBuilder &b, LinearOp op, int64_t width);
-void emit(LoopBuilder &b, EmbeddingOp op, int64_t width);
-void emit(LoopBuilder &b, EmbeddingGradOp op, int64_t width);
-// RowNorms.cpp
-void emit(LoopBuilder &b, RMSNormOp op, int64_t width);
-void emit(LoopBuilder &b, RMSNormGradOp op, int64_t width);
-void emit(LoopBuilder &b, LayerNormOp op, int64_t width);
-void emit(LoopBuilder &b, LayerNormGradOp op, int64_t width);
-// ColumnSums.cpp
-void emit(LoopBuilder &b, RMSNormWeightGradOp op, int64_t width);
-void emit(LoopBuilder &b, LayerNormWeightGradOp op, int64_t width);
-void emit(LoopBuilder &b, BatchStatsOp op, int64_t width);
-void emit(LoopBuilder &b, BatchNormWeightGradOp op, int64_t width);
-// BatchNorm.cpp
-void emit(LoopBuilder &b, BatchNormOp op, int64_t width);
-void emit(LoopBuilder &b, BatchNormGradOp op, int64_t width);
-// Loss.cpp
-void emit(LoopBuilder &b, ActivationOp op, int64_t width);
-void emit(LoopBuilder &b, ActivationGradOp op, int64_t width);
-void emit(LoopBuilder &b, CrossEntropyOp op, int64_t width);
-void emit(LoopBuilder &b, CrossEntropyGradOp op, int64_t width);
-void emit(LoopBuilder &b, MeanOp op, int64_t width);
-void emit(LoopBuilder &b, MeanGradOp op, int64_t width);
-// Rotary.cpp
-void emit(LoopBuilder &b, RotaryOp op, int64_t width);
-void emit(LoopBuilder &b, RotaryAtOp op, int64_t width);
-// Attention.cpp, AttentionGrad.cpp, CachedAttention.cpp
-void emit(LoopBuilder &b, AttentionOp op, int64_t width);
-void emit(LoopBuilder &b, AttentionGradOp op, int64_t width);
-void emit(LoopBuilder &b, CachedAttentionOp op, int64_t width);
+// Each file registers the emitters it holds, with the sizes of a CPU's tiles.
+void addLinear(LoopEmitters &emitters);
+void addRowNorms(LoopEmitters &emitters);
+void addColumnSums(LoopEmitters &emitters);
+void addBatchNorm(LoopEmitters &emitters);
+void addLoss(LoopEmitters &emitters);
+void addRotary(LoopEmitters &emitters);
+void addAttention(LoopEmitters &emitters);
+void addCachedAttention(LoopEmitters &emitters);
+
+// Those that serve the rows of a GPU's warps, too.
+void emitOnRows(LoopBuilder &b, EmbeddingOp op, int64_t width);
+void emitOnRows(LoopBuilder &b, RMSNormOp op, int64_t width);
+void emitOnRows(LoopBuilder &b, RMSNormGradOp op, int64_t width);
+void emitOnRows(LoopBuilder &b, LayerNormOp op, int64_t width);
+void emitOnRows(LoopBuilder &b, LayerNormGradOp op, int64_t width);
 
 /// `count` as f32: a constant where it is static.
 mlir::Value emitCount(LoopBuilder &b, mlir::Value count);

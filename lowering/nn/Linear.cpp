@@ -2,10 +2,13 @@
 
 #include "Emit.h"
 
+#include "dialect/ops/Check.h"
+
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace peer;
+using namespace peer::nn;
 
 Value nn::emitCount(LoopBuilder &b, Value count) {
   APInt constant;
@@ -57,11 +60,11 @@ void nn::emitProduct(LoopBuilder &builder, int64_t width, Value a, bool transpos
   });
 }
 
-void nn::emit(LoopBuilder &b, LinearOp op, int64_t width) {
+static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
   emitProduct(b, width, op.getX(), op.getTransposeX(), op.getWeight(), op.getTransposeWeight(), op.getY());
 }
 
-void nn::emit(LoopBuilder &b, EmbeddingOp op, int64_t width) {
+void nn::emitOnRows(LoopBuilder &b, EmbeddingOp op, int64_t width) {
   Value table = op.getTable(), y = op.getY();
   b.rows(b.dim(y, 0), [&](Value t) {
     Value row = b.toIndex(b.load(op.getTokens(), t));
@@ -70,7 +73,7 @@ void nn::emit(LoopBuilder &b, EmbeddingOp op, int64_t width) {
   });
 }
 
-void nn::emit(LoopBuilder &b, EmbeddingGradOp op, int64_t width) {
+static void emit(LoopBuilder &b, EmbeddingGradOp op, int64_t width) {
   Value dy = op.getDy(), dtable = op.getDtable();
   emitZero(b, dtable, width);
   b.loop(b.dim(dy, 0), [&](Value t) {
@@ -79,4 +82,21 @@ void nn::emit(LoopBuilder &b, EmbeddingGradOp op, int64_t width) {
       b.store(b.add(b.load(dtable, {row, at}, lanes), b.load(dy, {t, at}, lanes)), dtable, {row, at});
     });
   });
+}
+
+static std::optional<TileSizes> linearTiles(LinearOp op) {
+  int64_t rows = dimOf(op.getX(), op.getTransposeX()), columns = dimOf(op.getWeight(), !op.getTransposeWeight());
+  // A weight gradient has few, long rows: cut for the threads, not for the cache.
+  if (ShapedType::isDynamic(rows) || rows > 64)
+    return tile({{"t", op.getTransposeX() ? 64 : 128}});
+  // A product with few rows (decoding) is bound by reading the weight: split its columns.
+  if (ShapedType::isDynamic(columns) || rows * columns < kSmallTensor)
+    return std::nullopt;
+  return tile({{"j", 1024}});
+}
+
+void nn::addLinear(LoopEmitters &emitters) {
+  emitters.everyWidth<LinearOp>({.emit = emit, .tileSizes = linearTiles});
+  emitters.everyWidth<EmbeddingOp>({.emit = emitOnRows, .tileSizes = [](EmbeddingOp) { return tile({{"t", 128}}); }});
+  emitters.everyWidth<EmbeddingGradOp>({.emit = emit, .tileSizes = [](EmbeddingGradOp) { return tile({{"d", 64}}); }});
 }

@@ -4,6 +4,7 @@
 
 using namespace mlir;
 using namespace peer;
+using namespace peer::nn;
 
 /// Walks all elements of a `T x D` buffer.
 static void forElements(LoopBuilder &b, Value buffer, int64_t width,
@@ -12,14 +13,14 @@ static void forElements(LoopBuilder &b, Value buffer, int64_t width,
          [&](Value t) { b.strips(b.dim(buffer, 1), width, [&](Value at, int64_t lanes) { body({t, at}, lanes); }); });
 }
 
-void nn::emit(LoopBuilder &b, ActivationOp op, int64_t width) {
+static void emit(LoopBuilder &b, ActivationOp op, int64_t width) {
   Value x = op.getX(), y = op.getY();
   forElements(b, x, width, [&](ValueRange at, int64_t lanes) {
     b.store(emitActivation(b, op.getKind(), b.load(x, at, lanes)), y, at);
   });
 }
 
-void nn::emit(LoopBuilder &b, ActivationGradOp op, int64_t width) {
+static void emit(LoopBuilder &b, ActivationGradOp op, int64_t width) {
   Value x = op.getX(), dy = op.getDy(), dx = op.getDx();
   forElements(b, x, width, [&](ValueRange at, int64_t lanes) {
     Value slope = emitActivationGrad(b, op.getKind(), b.load(x, at, lanes));
@@ -37,7 +38,7 @@ static Value emitShiftedExp(LoopBuilder &b, Value logits, Value highest, ValueRa
   return b.exp(b.sub(v, b.splat(highest, v.getType())));
 }
 
-void nn::emit(LoopBuilder &b, CrossEntropyOp op, int64_t width) {
+static void emit(LoopBuilder &b, CrossEntropyOp op, int64_t width) {
   Value logits = op.getLogits(), loss = op.getLoss();
   b.loop(b.dim(logits, 0), [&](Value t) {
     Value highest = emitRowMax(b, logits, t, width);
@@ -50,7 +51,7 @@ void nn::emit(LoopBuilder &b, CrossEntropyOp op, int64_t width) {
   });
 }
 
-void nn::emit(LoopBuilder &b, CrossEntropyGradOp op, int64_t width) {
+static void emit(LoopBuilder &b, CrossEntropyGradOp op, int64_t width) {
   Value logits = op.getLogits(), dlogits = op.getDlogits(), size = b.dim(logits, 1);
   b.loop(b.dim(logits, 0), [&](Value t) {
     Value highest = emitRowMax(b, logits, t, width);
@@ -70,15 +71,26 @@ void nn::emit(LoopBuilder &b, CrossEntropyGradOp op, int64_t width) {
   });
 }
 
-void nn::emit(LoopBuilder &b, MeanOp op, int64_t width) {
+static void emit(LoopBuilder &b, MeanOp op, int64_t width) {
   Value x = op.getX(), size = b.dim(x, 0);
   Value sum = b.sumStrips(size, width, [&](Value at, int64_t lanes) { return b.load(x, at, lanes); });
   // An empty sum is 0, and so is its mean.
   b.store(b.div(sum, b.max(emitCount(b, size), b.f32(1))), op.getMean(), {});
 }
 
-void nn::emit(LoopBuilder &b, MeanGradOp op, int64_t width) {
+static void emit(LoopBuilder &b, MeanGradOp op, int64_t width) {
   Value dx = op.getDx(), size = b.dim(dx, 0);
   Value share = b.div(b.load(op.getDmean(), {}), b.max(emitCount(b, size), b.f32(1)));
   b.strips(size, width, [&](Value at, int64_t lanes) { b.store(b.splat(share, b.floats(lanes)), dx, at); });
+}
+
+void nn::addLoss(LoopEmitters &emitters) {
+  emitters.everyWidth<ActivationOp>({.emit = emit, .tileSizes = [](ActivationOp) { return tile({{"t", 64}}); }});
+  emitters.everyWidth<ActivationGradOp>(
+      {.emit = emit, .tileSizes = [](ActivationGradOp) { return tile({{"t", 64}}); }});
+  emitters.everyWidth<CrossEntropyOp>({.emit = emit, .tileSizes = [](CrossEntropyOp) { return tile({{"t", 32}}); }});
+  emitters.everyWidth<CrossEntropyGradOp>(
+      {.emit = emit, .tileSizes = [](CrossEntropyGradOp) { return tile({{"t", 32}}); }});
+  emitters.everyWidth<MeanOp>({.emit = emit});
+  emitters.everyWidth<MeanGradOp>({.emit = emit});
 }

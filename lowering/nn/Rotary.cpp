@@ -12,6 +12,7 @@
 
 using namespace mlir;
 using namespace peer;
+using namespace peer::nn;
 
 /// Sine and cosine of `turn` full turns, |turn| <= 1/2. The nearest quarter is taken off exactly; the minimax
 /// polynomials on [-pi/4, pi/4] are those of the Cephes library, good to 1e-7.
@@ -122,7 +123,7 @@ void Rotation::rotate(Value x, Value y, Value row) {
 
 } // namespace
 
-void nn::emit(LoopBuilder &b, RotaryOp op, int64_t width) {
+static void emit(LoopBuilder &b, RotaryOp op, int64_t width) {
   Value x = op.getX(), y = op.getY();
   Rotation rotation(b, x, op.getHeads(), op.getBase().convertToFloat(), width);
   // A tile holds whole sequences.
@@ -134,7 +135,7 @@ void nn::emit(LoopBuilder &b, RotaryOp op, int64_t width) {
   });
 }
 
-void nn::emit(LoopBuilder &b, RotaryAtOp op, int64_t width) {
+static void emit(LoopBuilder &b, RotaryAtOp op, int64_t width) {
   Value x = op.getX(), y = op.getY();
   Rotation rotation(b, x, op.getHeads(), op.getBase().convertToFloat(), width);
   Value start = b.toIndex(b.load(op.getPosition(), {}));
@@ -142,4 +143,9 @@ void nn::emit(LoopBuilder &b, RotaryAtOp op, int64_t width) {
     rotation.moveTo(b.add(start, t), /*inverse=*/false);
     rotation.rotate(x, y, t);
   });
+}
+
+void nn::addRotary(LoopEmitters &emitters) {
+  emitters.everyWidth<RotaryOp>({.emit = emit, .tileSizes = [](RotaryOp) { return tile({{"s", 1}}); }});
+  emitters.everyWidth<RotaryAtOp>({.emit = emit});
 }

@@ -8,6 +8,7 @@
 
 using namespace mlir;
 using namespace peer;
+using namespace peer::nn;
 
 namespace {
 
@@ -26,7 +27,7 @@ Value mean(LoopBuilder &b, Value size, int64_t width, Term term) {
 
 } // namespace
 
-void nn::emit(LoopBuilder &b, RMSNormOp op, int64_t width) {
+void nn::emitOnRows(LoopBuilder &b, RMSNormOp op, int64_t width) {
   Value x = op.getX(), weight = op.getWeight(), y = op.getY();
   Value size = b.dim(x, 1);
   double epsilon = op.getEpsilon().convertToFloat();
@@ -45,7 +46,7 @@ void nn::emit(LoopBuilder &b, RMSNormOp op, int64_t width) {
 }
 
 // dx = rstd * (g - xhat * mean(g xhat)) with g = dy w, and mean(g xhat) = rstd * mean(g x).
-void nn::emit(LoopBuilder &b, RMSNormGradOp op, int64_t width) {
+void nn::emitOnRows(LoopBuilder &b, RMSNormGradOp op, int64_t width) {
   Value x = op.getX(), weight = op.getWeight(), dx = op.getDx(), rstds = op.getRstd();
   Value size = b.dim(x, 1);
   double epsilon = op.getEpsilon().convertToFloat();
@@ -85,7 +86,7 @@ static Value emitNormalized(LoopBuilder &b, Value v, Value center, Value rstd) {
   return b.mul(b.sub(v, b.splat(center, v.getType())), b.splat(rstd, v.getType()));
 }
 
-void nn::emit(LoopBuilder &b, LayerNormOp op, int64_t width) {
+void nn::emitOnRows(LoopBuilder &b, LayerNormOp op, int64_t width) {
   Value x = op.getX(), weight = op.getWeight(), bias = op.getBias(), y = op.getY();
   Value size = b.dim(x, 1);
   b.rows(b.dim(x, 0), [&](Value t) {
@@ -99,7 +100,7 @@ void nn::emit(LoopBuilder &b, LayerNormOp op, int64_t width) {
 }
 
 // dx = rstd * (g - mean(g) - xhat * mean(g xhat)) with g = dy w.
-void nn::emit(LoopBuilder &b, LayerNormGradOp op, int64_t width) {
+void nn::emitOnRows(LoopBuilder &b, LayerNormGradOp op, int64_t width) {
   Value x = op.getX(), weight = op.getWeight();
   Value dx = op.getDx(), means = op.getMean(), rstds = op.getRstd();
   Value size = b.dim(x, 1);
@@ -121,4 +122,13 @@ void nn::emit(LoopBuilder &b, LayerNormGradOp op, int64_t width) {
       b.store(b.mul(inner, b.splat(rstd, type)), dx, {t, at});
     });
   });
+}
+
+void nn::addRowNorms(LoopEmitters &emitters) {
+  emitters.everyWidth<RMSNormOp>({.emit = emitOnRows, .tileSizes = [](RMSNormOp) { return tile({{"t", 64}}); }});
+  emitters.everyWidth<RMSNormGradOp>(
+      {.emit = emitOnRows, .tileSizes = [](RMSNormGradOp) { return tile({{"t", 64}}); }});
+  emitters.everyWidth<LayerNormOp>({.emit = emitOnRows, .tileSizes = [](LayerNormOp) { return tile({{"t", 64}}); }});
+  emitters.everyWidth<LayerNormGradOp>(
+      {.emit = emitOnRows, .tileSizes = [](LayerNormGradOp) { return tile({{"t", 64}}); }});
 }

@@ -22,6 +22,33 @@ static std::string ptxFeature(int64_t capability, bool family) {
   return capability == 120 ? "+ptx87" : "+ptx86";
 }
 
+/// The largest GPU of each architecture that is sold in numbers (CUDA C++ Programming Guide, "Compute Capabilities"; NVIDIA's data
+/// sheets).
+static constexpr struct {
+  int64_t capability, multiprocessors, threads;
+} kLargest[] = {
+    {80, 108, 2048},  // A100
+    {86, 84, 1536},   // A40, RTX 3090 Ti
+    {87, 16, 1536},   // Orin
+    {89, 142, 1536},  // L40S
+    {90, 132, 2048},  // H100, H200
+    {100, 148, 2048}, // B200
+    {103, 148, 2048}, // B300
+    {110, 20, 1536},  // Thor
+    {120, 188, 1536}, // RTX PRO 6000
+    {121, 48, 1536},  // GB10
+};
+
+static GpuInfo infoOf(int64_t capability) {
+  GpuInfo info;
+  for (const auto &gpu : kLargest)
+    if (gpu.capability == capability) {
+      info.multiprocessors = gpu.multiprocessors;
+      info.threads = gpu.threads;
+    }
+  return info;
+}
+
 Expected<GpuTarget> resolveGpuTarget(StringRef arch) {
   LLVMInitializeNVPTXTargetInfo();
   LLVMInitializeNVPTXTarget();
@@ -44,7 +71,7 @@ Expected<GpuTarget> resolveGpuTarget(StringRef arch) {
   if (capability < 80)
     return createStringError("the GPU architecture '%s' has no bf16 tensor cores; sm_80 and later have",
                              arch.str().c_str());
-  return GpuTarget{arch.str(), ptxFeature(capability, number == "f"), capability};
+  return GpuTarget{arch.str(), ptxFeature(capability, number == "f"), capability, infoOf(capability)};
 }
 
 } // namespace peer

@@ -3,6 +3,8 @@
 #ifndef PEER_LOWERING_NVIDIA_ARCHITECTURE_H
 #define PEER_LOWERING_NVIDIA_ARCHITECTURE_H
 
+#include "lowering/gpu/GpuInfo.h"
+
 #include "llvm/Support/Error.h"
 
 #include <string>
@@ -14,6 +16,7 @@ struct GpuTarget {
   std::string arch;     // sm_90
   std::string features; // for LLVM: +ptx86
   int64_t capability;   // 90
+  GpuInfo info;
 };
 
 /// Resolves sm_80, sm_90, sm_90a, sm_100, ...: what LLVM knows from sm_80 (bf16 tensor cores) on.

@@ -9,9 +9,9 @@
 #include "Ptxas.h"
 #include "lowering/Passes.h"
 #include "lowering/gpu/Pipeline.h"
-#include "lowering/gpu/TileModel.h"
 #include "lowering/host/Cpu.h"
 #include "lowering/host/ObjectCode.h"
+#include "passes/DecomposeRoutes.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/GPU/Pipelines/Passes.h"
@@ -25,13 +25,21 @@ namespace {
 class NvidiaTarget : public Target {
 public:
   NvidiaTarget(GpuTarget gpu, CpuTarget host, const TargetOptions &options)
-      : gpu(std::move(gpu)), host(std::move(host)), options(options) {}
+      : gpu(std::move(gpu)), host(std::move(host)), options(options),
+        emitters(std::make_shared<device::Emitters>(this->gpu.info)) {}
 
   std::string name() const override { return gpu.arch; }
-  void prepareTiling(OpPassManager &pm) const override { prepareGpuTiling(pm, options.plainLoops); }
+  void prepareTiling(OpPassManager &pm) const override {
+    if (options.plainLoops)
+      pm.addNestedPass<func::FuncOp>(createDecomposeRoutesPass([](RouteOp) { return "plain loops have the parts"; }));
+    else
+      prepareGpuTiling(pm, gpu.info);
+  }
   void prepareBuffers(OpPassManager &) const override {}
-  TileSizeModel tileSizes() const override { return createGpuTileSizeModel(); }
-  void buildKernelPipeline(OpPassManager &pm) const override { buildGpuKernelPipeline(pm, options.plainLoops); }
+  TileSizeModel tileSizes() const override { return emitters->tileSizes(); }
+  void buildKernelPipeline(OpPassManager &pm) const override {
+    buildGpuKernelPipeline(pm, options.plainLoops ? nullptr : emitters);
+  }
   void buildLLVMPipeline(OpPassManager &pm) const override;
   json::Object describe() const override {
     return json::Object{{format::key::kDevice, format::device::kCuda},
@@ -57,6 +65,7 @@ private:
   GpuTarget gpu;
   CpuTarget host;
   TargetOptions options;
+  SharedEmitters emitters;
 };
 } // namespace
 

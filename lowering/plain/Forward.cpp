@@ -10,28 +10,6 @@ using namespace peer::loops;
 using arith::CmpFPredicate;
 using arith::CmpIPredicate;
 
-void peer::populateRoutingToLoopsPatterns(RewritePatternSet &patterns) {
-  addLoops(patterns, emitScoreOp);
-  addLoops(patterns, emitSelect);
-  addLoops(patterns, emitGate);
-  addLoops(patterns, emitMix);
-  addLoops(patterns, emitQuantizedMix);
-  addLoops(patterns, emitUsage);
-  addLoops(patterns, emitSelectGrad);
-  addLoops(patterns, emitScoreQueryGrad);
-  addLoops(patterns, emitScoreKeyGrad);
-  addLoops(patterns, emitRouteQueryGrad);
-  addLoops(patterns, emitRouteKeyGrad);
-  addLoops(patterns, emitGateGrad);
-  addLoops(patterns, emitMixGrad);
-  addLoops(patterns, emitSortPairs);
-  addLoops(patterns, emitPoolGrad);
-  addLoops(patterns, emitPoolGradNorm);
-  addLoops(patterns, emitUpdateOp);
-  addLoops(patterns, emitRowUpdate);
-  addLoops(patterns, emitSumSquares);
-}
-
 void loops::fillZero(LoopBuilder &b, Value buffer) {
   auto type = cast<MemRefType>(buffer.getType());
   Value zero = b.f32(0);
@@ -51,7 +29,7 @@ Value loops::keyOf(LoopBuilder &b, Value expert, unsigned p, unsigned halves, in
   return p == 0 ? b.div(expert, b.index(n)) : b.rem(expert, b.index(n));
 }
 
-void loops::emitScoreOp(ScoreOp op, LoopBuilder &b) {
+static void emitScoreOp(ScoreOp op, LoopBuilder &b) {
   Value query = op.getQuery(), keys = op.getKeys(), logits = op.getLogits();
   nest(b, dims(b, logits, 4), [&](ArrayRef<Value> at) {
     Value head = keyHead(b, keys, at[1]);
@@ -79,7 +57,7 @@ static Value emitWeight(LoopBuilder &b, GateKind kind, Value v, Value highest, V
   llvm_unreachable("the verifier refuses the gate 'probability'");
 }
 
-void loops::emitGate(GateOp op, LoopBuilder &b) {
+static void emitGate(GateOp op, LoopBuilder &b) {
   Value val = op.getVal(), weights = op.getWeights();
   Value lowest = b.f32(-std::numeric_limits<double>::infinity()), zero = b.f32(0);
   nest(b, dims(b, val, 2), [&](ArrayRef<Value> row) {
@@ -102,7 +80,7 @@ void loops::emitGate(GateOp op, LoopBuilder &b) {
   });
 }
 
-void loops::emitUsage(UsageOp op, LoopBuilder &b) {
+static void emitUsage(UsageOp op, LoopBuilder &b) {
   Value idx = op.getIdx(), weights = op.getWeights(), mass = op.getMass();
   Type f64 = b.getF64Type();
   Value experts = b.dim(mass, 0), sums = mass;
@@ -123,4 +101,10 @@ void loops::emitUsage(UsageOp op, LoopBuilder &b) {
     return;
   b.loop(experts, [&](Value e) { addMass(b, mass, e, b.load(sums, {e})); });
   b.free(sums);
+}
+
+void loops::addForward(LoopEmitters &emitters) {
+  emitters.loops<ScoreOp>(emitScoreOp);
+  emitters.loops<GateOp>(emitGate);
+  emitters.loops<UsageOp>(emitUsage);
 }

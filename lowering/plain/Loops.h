@@ -9,36 +9,18 @@
 #ifndef PEER_LOWERING_PLAIN_LOOPS_H
 #define PEER_LOWERING_PLAIN_LOOPS_H
 
-#include "lowering/emit/BufferPattern.h"
+#include "lowering/emit/Emitters.h"
 #include "lowering/emit/RoutingBuilder.h"
 
 namespace peer::loops {
 
-// Forward.cpp
-void emitScoreOp(ScoreOp op, LoopBuilder &b);
-void emitGate(GateOp op, LoopBuilder &b);
-void emitUsage(UsageOp op, LoopBuilder &b);
-// Select.cpp
-void emitSelect(SelectOp op, LoopBuilder &b);
-// Mix.cpp
-void emitMix(MixOp op, LoopBuilder &b);
-void emitQuantizedMix(QuantizedMixOp op, LoopBuilder &b);
-void emitMixGrad(MixGradOp op, LoopBuilder &b);
-// RouteGrad.cpp
-void emitSelectGrad(SelectGradOp op, LoopBuilder &b);
-void emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b);
-void emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b);
-void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b);
-void emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b);
-void emitGateGrad(GateGradOp op, LoopBuilder &b);
-// PoolGrad.cpp
-void emitSortPairs(SortPairsOp op, LoopBuilder &b);
-void emitPoolGrad(PoolGradOp op, LoopBuilder &b);
-void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b);
-void emitRowUpdate(RowUpdateOp op, LoopBuilder &b);
-// Update.cpp
-void emitUpdateOp(UpdateOp op, LoopBuilder &b);
-void emitSumSquares(SumSquaresOp op, LoopBuilder &b);
+// Each file registers the emitters it holds.
+void addForward(LoopEmitters &emitters);
+void addSelect(LoopEmitters &emitters);
+void addMix(LoopEmitters &emitters);
+void addRouteGrad(LoopEmitters &emitters);
+void addPoolGrad(LoopEmitters &emitters);
+void addUpdate(LoopEmitters &emitters);
 
 /// Sets every element of a float buffer to zero.
 void fillZero(LoopBuilder &b, mlir::Value buffer);

@@ -44,8 +44,8 @@ static void emitSelected(const MixOperands &op, LoopBuilder &b) {
   });
 }
 
-void loops::emitMix(MixOp op, LoopBuilder &b) { emitSelected(op, b); }
-void loops::emitQuantizedMix(QuantizedMixOp op, LoopBuilder &b) { emitSelected(op, b); }
+static void emitMix(MixOp op, LoopBuilder &b) { emitSelected(op, b); }
+static void emitQuantizedMix(QuantizedMixOp op, LoopBuilder &b) { emitSelected(op, b); }
 
 /// One row's part of the gradient: coefficients stored, dx added to; the row's term of dweights is returned.
 static Value emitRowGradient(LoopBuilder &b, MixGradOp op, ArrayRef<Value> at, Value row, Value j) {
@@ -74,7 +74,7 @@ static Value emitRowGradient(LoopBuilder &b, MixGradOp op, ArrayRef<Value> at, V
   return b.mul(value, c);
 }
 
-void loops::emitMixGrad(MixGradOp op, LoopBuilder &b) {
+static void emitMixGrad(MixGradOp op, LoopBuilder &b) {
   Value idx = op.getIdx(), dweights = op.getDweights();
   fillZero(b, op.getDx());
   fillZero(b, op.getCoef());
@@ -90,4 +90,10 @@ void loops::emitMixGrad(MixGradOp op, LoopBuilder &b) {
         },
         [&] { b.store(b.f32(0), dweights, at); });
   });
+}
+
+void loops::addMix(LoopEmitters &emitters) {
+  emitters.loops<MixOp>(emitMix);
+  emitters.loops<QuantizedMixOp>(emitQuantizedMix);
+  emitters.loops<MixGradOp>(emitMixGrad);
 }

@@ -9,7 +9,7 @@ using namespace peer;
 using namespace peer::loops;
 using arith::CmpIPredicate;
 
-void loops::emitSortPairs(SortPairsOp op, LoopBuilder &b) {
+static void emitSortPairs(SortPairsOp op, LoopBuilder &b) {
   Value idx = op.getIdx(), order = op.getOrder(), starts = op.getStarts(), count = op.getCount();
   Value experts = b.index(op.getNumExperts()), zero = b.i32(0), one = b.i32(1);
   Value next = b.heap({int64_t(op.getNumExperts())}, b.getI32Type());
@@ -59,22 +59,29 @@ static void forEachGradient(LoopBuilder &b, const RowGrad &grad,
   });
 }
 
-void loops::emitPoolGrad(PoolGradOp op, LoopBuilder &b) {
+static void emitPoolGrad(PoolGradOp op, LoopBuilder &b) {
   Value dpool = op.getDpool();
   fillZero(b, dpool);
   forEachGradient(b, emitRowGrad(b, op),
                   [&](Value row, Value f, Value d, Value gradient) { b.store(gradient, dpool, {row, f, d}); });
 }
 
-void loops::emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b) {
+static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b) {
   emitSquares(b, op.getSquares(), [&](llvm::function_ref<void(Value)> add) {
     forEachGradient(b, emitRowGrad(b, op), [&](Value, Value, Value, Value gradient) { add(gradient); });
   });
 }
 
-void loops::emitRowUpdate(RowUpdateOp op, LoopBuilder &b) {
+static void emitRowUpdate(RowUpdateOp op, LoopBuilder &b) {
   OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
   forEachGradient(b, emitRowGrad(b, op), [&](Value row, Value f, Value d, Value gradient) {
     emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, d}, 1);
   });
+}
+
+void loops::addPoolGrad(LoopEmitters &emitters) {
+  emitters.loops<SortPairsOp>(emitSortPairs);
+  emitters.loops<PoolGradOp>(emitPoolGrad);
+  emitters.loops<PoolGradNormOp>(emitPoolGradNorm);
+  emitters.loops<RowUpdateOp>(emitRowUpdate);
 }

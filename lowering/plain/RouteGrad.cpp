@@ -22,7 +22,7 @@ static void forEachSelection(LoopBuilder &b, Value idx, Value dval, SelectPolicy
   });
 }
 
-void loops::emitSelectGrad(SelectGradOp op, LoopBuilder &b) {
+static void emitSelectGrad(SelectGradOp op, LoopBuilder &b) {
   Value dlogits = op.getDlogits();
   fillZero(b, dlogits);
   forEachSelection(b, op.getIdx(), op.getDval(), op.getPolicy(), op.getN(),
@@ -31,7 +31,7 @@ void loops::emitSelectGrad(SelectGradOp op, LoopBuilder &b) {
                    });
 }
 
-void loops::emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b) {
+static void emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b) {
   Value dlogits = op.getDlogits(), keys = op.getKeys(), dquery = op.getDquery();
   nest(b, dims(b, dquery, 4), [&](ArrayRef<Value> at) {
     Value head = keyHead(b, keys, at[1]);
@@ -42,7 +42,7 @@ void loops::emitScoreQueryGrad(ScoreQueryGradOp op, LoopBuilder &b) {
   });
 }
 
-void loops::emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b) {
+static void emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b) {
   Value dlogits = op.getDlogits(), query = op.getQuery(), dkeys = op.getDkeys();
   nest(b, dims(b, dkeys, 4), [&](ArrayRef<Value> at) {
     auto overTokens = [&](Value head) {
@@ -55,7 +55,7 @@ void loops::emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b) {
   });
 }
 
-void loops::emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b) {
+static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b) {
   Value keys = op.getKeys(), dquery = op.getDquery();
   fillZero(b, dquery);
   forEachSelection(b, op.getIdx(), op.getDval(), op.getPolicy(), b.staticDim(keys, 2),
@@ -68,7 +68,7 @@ void loops::emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b) {
                    });
 }
 
-void loops::emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b) {
+static void emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b) {
   Value query = op.getQuery(), dkeys = op.getDkeys();
   fillZero(b, dkeys);
   forEachSelection(b, op.getIdx(), op.getDval(), op.getPolicy(), op.getN(),
@@ -81,7 +81,7 @@ void loops::emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b) {
                    });
 }
 
-void loops::emitGateGrad(GateGradOp op, LoopBuilder &b) {
+static void emitGateGrad(GateGradOp op, LoopBuilder &b) {
   Value weights = op.getWeights(), dweights = op.getDweights(), dval = op.getDval();
   Value zero = b.f32(0), one = b.f32(1);
   nest(b, dims(b, dval, 2), [&](ArrayRef<Value> row) {
@@ -102,4 +102,13 @@ void loops::emitGateGrad(GateGradOp op, LoopBuilder &b) {
       b.store(result, dval, at);
     });
   });
+}
+
+void loops::addRouteGrad(LoopEmitters &emitters) {
+  emitters.loops<SelectGradOp>(emitSelectGrad);
+  emitters.loops<ScoreQueryGradOp>(emitScoreQueryGrad);
+  emitters.loops<ScoreKeyGradOp>(emitScoreKeyGrad);
+  emitters.loops<RouteQueryGradOp>(emitRouteQueryGrad);
+  emitters.loops<RouteKeyGradOp>(emitRouteKeyGrad);
+  emitters.loops<GateGradOp>(emitGateGrad);
 }

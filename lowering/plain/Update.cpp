@@ -10,14 +10,14 @@ using namespace peer::loops;
 
 static unsigned rankOf(Value buffer) { return cast<MemRefType>(buffer.getType()).getRank(); }
 
-void loops::emitUpdateOp(UpdateOp op, LoopBuilder &b) {
+static void emitUpdateOp(UpdateOp op, LoopBuilder &b) {
   OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
   nest(b, dims(b, op.getParam(), rankOf(op.getParam())), [&](ArrayRef<Value> at) {
     emitUpdateAt(b, step, op.getParam(), op.getStates(), b.load(op.getGrad(), at), at, 1);
   });
 }
 
-void loops::emitSumSquares(SumSquaresOp op, LoopBuilder &b) {
+static void emitSumSquares(SumSquaresOp op, LoopBuilder &b) {
   Value x = op.getX();
   emitSquares(b, op.getSquares(), [&](llvm::function_ref<void(Value)> add) {
     nest(b, dims(b, x, rankOf(x)), [&](ArrayRef<Value> at) { add(b.load(x, at)); });
@@ -33,4 +33,9 @@ void loops::emitSquares(LoopBuilder &b, Value result, llvm::function_ref<void(ll
     b.store(b.add(b.load(total, {}), b.mul(wide, wide)), total, {});
   });
   b.store(arith::TruncFOp::create(b, b.getF32Type(), b.load(total, {})), result, {});
+}
+
+void loops::addUpdate(LoopEmitters &emitters) {
+  emitters.loops<UpdateOp>(emitUpdateOp);
+  emitters.loops<SumSquaresOp>(emitSumSquares);
 }

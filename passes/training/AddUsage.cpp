@@ -1,5 +1,6 @@
 //===- AddUsage.cpp - entries count which experts are used ---------------===//
 
+#include "passes/Checks.h"
 #include "passes/Entries.h"
 #include "passes/Passes.h"
 
@@ -44,29 +45,49 @@ Histogram &findHistogram(func::FuncOp function, MixLikeOpInterface mix, Paramete
   return it->second;
 }
 
-void countSelected(func::FuncOp function, MixLikeOpInterface mix, llvm::MapVector<Value, Histogram> &histograms) {
+/// Counts at `builder`; where a step may be vetoed, by a `scale` that is NaN, only what is not.
+LogicalResult countSelected(func::FuncOp function, MixLikeOpInterface mix, OpBuilder &builder, Value scale,
+                            llvm::MapVector<Value, Histogram> &histograms) {
   auto pool = dyn_cast<BlockArgument>(mix.getPool());
   ParameterAttr parameter = pool ? getParameter(function, pool.getArgNumber()) : ParameterAttr();
   if (mix.getNumExperts() <= 1 || !parameter)
-    return;
+    return success();
   Histogram &histogram = findHistogram(function, mix, parameter, histograms);
-  OpBuilder builder(mix->getContext());
-  builder.setInsertionPointAfter(mix);
+  if (int64_t counted = cast<ShapedType>(histogram.mass.getType()).getDimSize(0); counted != mix.getNumExperts()) {
+    InFlightDiagnostic diag = mix->emitError() << "op '" << mix->getName() << "' has a pool of " << mix.getNumExperts()
+                                               << " experts, which is one of " << counted
+                                               << " before; give both the same rows_per_expert";
+    diag.attachNote(function.getArgument(histogram.argument).getLoc()) << "it was used before here";
+    return diag;
+  }
+  Value weights = scale ? zeroIfVetoed(builder, mix.getLoc(), mix.getWeights(), scale) : mix.getWeights();
   histogram.mass =
-      UsageOp::create(builder, mix.getLoc(), mix.getIdx(), mix.getWeights(), histogram.mass, ValueRange()).getTotal();
+      UsageOp::create(builder, mix.getLoc(), mix.getIdx(), weights, histogram.mass, ValueRange()).getTotal();
+  return success();
 }
 
-void addUsage(func::FuncOp function) {
+/// What vetoes a training step; null for other entries.
+Value findScale(func::FuncOp function) {
+  for (Operation &op : function.getBody().front())
+    if (auto update = dyn_cast<UpdateOpInterface>(op))
+      return update.getScaleMutable().get();
+  return {};
+}
+
+LogicalResult addUsage(func::FuncOp function) {
   llvm::MapVector<Value, Histogram> histograms;
-  for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+  Operation *terminator = function.getBody().front().getTerminator();
+  Value scale = findScale(function);
+  OpBuilder builder(terminator);
+  for (Operation &op : llvm::make_early_inc_range(function.getBody().front().without_terminator())) {
+    if (!scale)
+      builder.setInsertionPointAfter(&op);
     // A gradient mixes again what was counted.
     auto mix = dyn_cast<MixLikeOpInterface>(op);
-    if (mix && isa<DifferentiableOpInterface>(op))
-      countSelected(function, mix, histograms);
+    if (mix && isa<DifferentiableOpInterface>(op) && failed(countSelected(function, mix, builder, scale, histograms)))
+      return failure();
   }
 
-  Builder builder(function);
-  Operation *terminator = function.getBody().front().getTerminator();
   for (auto &[pool, histogram] : histograms) {
     SmallVector<NamedAttribute> attributes = {
         builder.getNamedAttr(attrs::kName, function.getArgAttr(histogram.argument, attrs::kName)),
@@ -77,6 +98,7 @@ void addUsage(func::FuncOp function) {
   }
   if (!histograms.empty())
     describeEntry(function);
+  return success();
 }
 
 struct AddUsagePass : peer::impl::AddUsageBase<AddUsagePass> {
@@ -84,8 +106,8 @@ struct AddUsagePass : peer::impl::AddUsageBase<AddUsagePass> {
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {
       auto kind = function->getAttrOfType<StringAttr>(attrs::kKind);
       bool counts = kind && llvm::is_contained({kind::kLoss, kind::kTrain, kind::kAccumulate}, kind.getValue());
-      if (counts && !function.isExternal() && function.getBody().hasOneBlock())
-        addUsage(function);
+      if (counts && !function.isExternal() && function.getBody().hasOneBlock() && failed(addUsage(function)))
+        return signalPassFailure();
     }
   }
 };

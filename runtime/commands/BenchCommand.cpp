@@ -1,5 +1,6 @@
 #include "Commands.h"
 #include "ModelFile.h"
+#include "OptionChecks.h"
 #include "Table.h"
 #include "core/Memory.h"
 #include "lm/Progress.h"
@@ -165,7 +166,7 @@ void addBenchCommand(CLI::App &app, CommandContext &context) {
       ->allow_extra_args(false);
   command->add_option("--repeat", options->repeat, "Calls to time")
       ->type_name("R")
-      ->check(CLI::Range(1, 1000000).description(""))
+      ->check(checkInteger(1, 1000000, "a whole number from 1 to 1000000"))
       ->capture_default_str();
   command->add_flag("--each", options->each,
                     "A line for each kernel of the function, in order; without it equal names share one");

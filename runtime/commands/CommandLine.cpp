@@ -1,6 +1,7 @@
 // The command line as a whole: parsing, exit codes, the one place where errors are printed.
 #include "Arguments.h"
 #include "Commands.h"
+#include "OptionChecks.h"
 #include "ProgressOutput.h"
 #include "core/Printable.h"
 #include "core/Threads.h"
@@ -9,8 +10,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <unistd.h>
@@ -46,6 +50,14 @@ std::string sentenceOf(const CLI::ParseError &error) {
   return text + " (see --help)";
 }
 
+/// What was printed may wait in a buffer for a disk that is full. Whoever closed standard output, or a pipe, wants nothing from it.
+int finish(int code) {
+  errno = 0;
+  bool lost = (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && errno != EBADF && errno != EPIPE;
+  return lost ? fail(concat("cannot write to standard output", errno ? ": " : "", errno ? std::strerror(errno) : ""))
+              : code;
+}
+
 int runAction(CommandContext &context) {
   if (!context.device.empty())
     if (Result<const DeviceKind *> kind = findDevice(context.device); !kind.ok())
@@ -56,7 +68,7 @@ int runAction(CommandContext &context) {
     Result<int> result = context.action();
     if (!result.ok() && result.message().empty())
       return 1; // reported by who found it
-    return result.ok() ? *result : fail(result.message());
+    return result.ok() ? finish(*result) : fail(result.message());
   } catch (const std::bad_alloc &) {
     return fail("out of memory");
   } catch (const std::exception &error) {
@@ -80,7 +92,7 @@ void addCommonOptions(CLI::App &command, CommandContext &context) {
                   "Threads to compute with (default: OMP_NUM_THREADS, or one per core, at most what a container's "
                   "quota lets run)")
       ->type_name("N")
-      ->check(CLI::Range(1, kMostThreads).description(""));
+      ->check(checkInteger(1, kMostThreads, "a whole number from 1 to 4096"));
   std::string devices;
   for (const DeviceKind &kind : deviceKinds())
     devices += concat(devices.empty() ? "" : "; ", kind.name, ", ", kind.help);
@@ -133,7 +145,7 @@ int parseAndRun(int argc, char **argv) {
     app.parse(std::move(*arguments));
   } catch (const CLI::ParseError &error) {
     // --help and --version arrive as errors with the exit code 0.
-    return error.get_exit_code() == 0 ? app.exit(error) : fail(sentenceOf(error));
+    return error.get_exit_code() == 0 ? finish(app.exit(error)) : fail(sentenceOf(error));
   }
   return runAction(context);
 }
@@ -142,6 +154,8 @@ int parseAndRun(int argc, char **argv) {
 int runCommandLine(int argc, char **argv) {
   std::set_new_handler(noteMissingMemory);
   std::set_terminate(lastWords);
+  // A limit to the size of files is one more reason that a file cannot be written.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return parseAndRun(argc, argv);
   } catch (const std::bad_alloc &) {

@@ -123,18 +123,18 @@ void addGenerateCommand(CLI::App &app, CommandContext &context) {
                                 ->type_name("FILE");
   command->add_option("--tokens", options.tokens, "Bytes to generate")
       ->required()
-      ->check(checkInteger(0, int64_t{1} << 40, "a whole number of 0 or more"))
+      ->check(checkInteger(0, int64_t{1} << 40, "a whole number from 0 to 2^40"))
       ->type_name("N");
   command
       ->add_option("--temperature", options.sample.temperature,
                    "Divides the logits: lower is safer, 0 takes the likeliest byte [1]")
-      ->check(checkNumber(0.0, 1e6, "a temperature of 0 or more"))
+      ->check(checkNumber(0.0, 1e6, "a temperature from 0 to 1e6"))
       ->type_name("X");
   command->add_option("--top-p", options.sample.topP, "Share of the probability to draw from [1]")
       ->check(checkNumber(0.0, 1.0, "a probability between 0 and 1"))
       ->type_name("P");
   command->add_option("--seed", options.seed, "Seed of the draws [0]")
-      ->check(checkInteger(0, INT64_MAX, "a whole number of 0 or more"))
+      ->check(checkInteger(0, INT64_MAX, "a whole number from 0 to 2^63 - 1"))
       ->type_name("S");
   addCommonOptions(*command, context);
   command->callback([arguments, prompt, promptFile, &context] {

@@ -1,6 +1,8 @@
 #include "Commands.h"
 #include "ModelFile.h"
+#include "OptionChecks.h"
 #include "core/Outputs.h"
+#include "core/Printable.h"
 #include "device/Devices.h"
 #include "session/Session.h"
 
@@ -32,7 +34,7 @@ Result<int> runInit(const InitOptions &options, const std::string &device) {
   uint64_t values = 0;
   for (const auto &[name, tensor] : session->parameters())
     values += static_cast<uint64_t>(tensor.elements());
-  std::printf("%s: %zu tensors, %llu parameters\n", options.out.c_str(), session->parameters().size(),
+  std::printf("%s: %zu tensors, %llu parameters\n", printableLine(options.out).c_str(), session->parameters().size(),
               static_cast<unsigned long long>(values));
   return 0;
 }
@@ -44,6 +46,7 @@ void addInitCommand(CLI::App &app, CommandContext &context) {
   command->footer(kHelp);
   command->add_option("MODEL", options->model, "Description (.mlir) or compiled model (.peer)")->required();
   command->add_option("--seed", options->seed, "A whole number that names the random values")
+      ->check(checkInteger(0, INT64_MAX, "a whole number from 0 to 2^63 - 1"))
       ->type_name("S")
       ->capture_default_str();
   command->add_option("--out", options->out, "Where the parameters go (safetensors)")->type_name("FILE")->required();

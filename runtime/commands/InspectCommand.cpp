@@ -130,7 +130,8 @@ void printEntry(const Entry &entry) {
 Result<int> inspectArtifact(const std::string &path, const std::string &file) {
   PEER_TRY_ASSIGN(Manifest manifest, readManifest(file));
   std::vector<std::string> missing = missingCpuFeatures(manifest.features);
-  print(concat("artifact ", path, ", compiled from ", manifest.model, " by ", manifest.compiler, "\n"));
+  print(concat("artifact ", printableLine(path), ", compiled from ", printableLine(manifest.model), " by ",
+               manifest.compiler, "\n"));
   print(concat("target: ", manifest.device, manifest.arch.empty() ? "" : ", " + manifest.arch,
                manifest.cpu.empty() ? "" : ", " + manifest.cpu, "\n"));
   print(concat("CPU features needed: ", joined(manifest.features), "\n"));

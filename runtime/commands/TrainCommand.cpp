@@ -69,7 +69,7 @@ std::string resumeCommand() {
 void setLearningRate(TrainOptions &options, const std::string &flag, const std::string &text) {
   size_t equals = text.rfind('=');
   std::string group = equals == std::string::npos ? "" : text.substr(0, equals), rate = text.substr(equals + 1);
-  if (std::string wrong = checkNumber(0, 1e30, "a learning rate of 0 or more")(rate); !wrong.empty())
+  if (std::string wrong = checkNumber(0, 1e30, "a learning rate from 0 to 1e30")(rate); !wrong.empty())
     throw CLI::ValidationError(flag, wrong);
   if (equals == 0)
     throw CLI::ValidationError(flag, concat("expected GROUP=RATE, got '", text, "'"));
@@ -139,8 +139,8 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
   CLI::App *command = app.add_subcommand("train", "Train a language model on text");
   command->footer(kHelp);
   auto options = std::make_shared<TrainOptions>();
-  auto positiveInteger = checkInteger(1, int64_t{1} << 40, "a whole number above 0");
-  auto wholeNumber = checkInteger(0, int64_t{1} << 40, "a whole number of 0 or more");
+  auto positiveInteger = checkInteger(1, int64_t{1} << 40, "a whole number from 1 to 2^40");
+  auto wholeNumber = checkInteger(0, int64_t{1} << 40, "a whole number from 0 to 2^40");
   command
       ->add_option("MODEL", options->model,
                    "Description (.mlir) or compiled model (.peer) with a train and a loss entry")
@@ -196,7 +196,7 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
       ->type_name("N");
   command
       ->add_option("--seed", options->seed, "Seed of the initial parameters and of the places the text is read at [0]")
-      ->check(checkInteger(0, INT64_MAX, "a whole number of 0 or more"))
+      ->check(checkInteger(0, INT64_MAX, "a whole number from 0 to 2^63 - 1"))
       ->type_name("S");
   command
       ->add_option("--eval-data", options->evalData,

@@ -5,6 +5,7 @@
 #include "Tensor.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -34,7 +35,8 @@ const Result<int> &environmentThreads() {
 }
 
 bool chosen = false; // by setThreads
-int checkedThreads = 1;
+std::atomic<int> checkedThreads = 1;
+std::mutex checking;
 
 void *waitAtGate(void *gate) {
   std::lock_guard lock(*static_cast<std::mutex *>(gate));
@@ -98,7 +100,26 @@ void setThreads(int count) {
   chosen = true;
 }
 
+ThreadScope::ThreadScope(int count) {
+  if (count == 0)
+    return;
+  if (count < 1 || count > kMostThreads) {
+    status = Status::error("the number of threads is ", count, ", expected 1 to ", kMostThreads);
+    return;
+  }
+  before = omp_get_max_threads();
+  omp_set_num_threads(count);
+  if (count > checkedThreads.load(std::memory_order_relaxed))
+    status = checkThreads();
+}
+
+ThreadScope::~ThreadScope() {
+  if (before > 0)
+    omp_set_num_threads(before);
+}
+
 Status checkThreads() {
+  std::lock_guard lock(checking);
   const Result<int> &given = environmentThreads();
   if (!chosen) {
     if (!given.ok())

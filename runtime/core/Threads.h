@@ -18,6 +18,21 @@ void setThreads(int count);
 /// than the control group has time for. Fails where the variable is nonsense, or limits on processes or memory do not let them start.
 Status checkThreads();
 
+/// While it lives, calls of the thread that made it compute with `count` threads; with as many as before where that is 0.
+class ThreadScope {
+public:
+  explicit ThreadScope(int count);
+  ~ThreadScope();
+  ThreadScope(const ThreadScope &) = delete;
+  ThreadScope &operator=(const ThreadScope &) = delete;
+
+  /// Whether there can be so many.
+  Status status;
+
+private:
+  int before = 0;
+};
+
 /// The number at the beginning of a value of OMP_NUM_THREADS ("8", or "8,2" for nested regions); 0 for an empty one. An error for anything else.
 Result<int> parseThreadCount(const std::string &value);
 

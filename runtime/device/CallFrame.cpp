@@ -8,12 +8,29 @@ namespace {
 /// A memref descriptor: allocated, aligned, offset, sizes, strides.
 size_t descriptorWords(size_t rank) { return 3 + 2 * rank; }
 
-void writeShape(int64_t *words, const Shape &shape) {
+size_t argumentWords(const Entry &entry) {
+  size_t count = 0;
+  for (const Argument &argument : entry.arguments)
+    count += descriptorWords(argument.shape.size());
+  return count;
+}
+
+size_t resultWords(const Entry &entry) {
+  size_t count = 0;
+  for (const ResultInfo &result : entry.results)
+    count += descriptorWords(result.shape.size());
+  return count;
+}
+
+/// An argument's descriptor before anybody said where it lies.
+void writeShape(int64_t *words, const Shape &shape, int64_t tokens) {
+  words[0] = words[1] = words[2] = 0;
   int64_t stride = 1;
   for (size_t i = shape.size(); i-- > 0;) {
-    words[3 + i] = shape[i];
+    int64_t size = shape[i] == kDynamic ? tokens : shape[i];
+    words[3 + i] = size;
     words[3 + shape.size() + i] = stride;
-    stride *= shape[i];
+    stride *= size;
   }
 }
 } // namespace
@@ -23,21 +40,19 @@ Shape withTokens(Shape shape, int64_t tokens) {
   return shape;
 }
 
-CallFrame::CallFrame(const Entry &entry, int64_t tokens) {
-  size_t count = 0;
-  for (const Argument &argument : entry.arguments)
-    count += descriptorWords(argument.shape.size());
-  firstResult = count;
-  for (const ResultInfo &result : entry.results)
-    count += descriptorWords(result.shape.size());
-  words.resize(count + 1); // never empty, so that the pointer to the results is one
+// One word more than there are, so that the pointer to no results is one, too.
+CallFrame::CallFrame(const Entry &entry, int64_t tokens)
+    : firstResult(argumentWords(entry)), words(firstResult + resultWords(entry) + 1),
+      pointers(entry.arguments.size() + 1) {
   int64_t *next = words.data();
-  for (const Argument &argument : entry.arguments) {
-    writeShape(next, withTokens(argument.shape, tokens));
-    pointers.push_back(next);
-    next += descriptorWords(argument.shape.size());
+  for (size_t i = 0; i < entry.arguments.size(); ++i) {
+    const Shape &shape = entry.arguments[i].shape;
+    writeShape(next, shape, tokens);
+    pointers[i] = next;
+    next += descriptorWords(shape.size());
   }
-  pointers.push_back(next);
+  pointers[entry.arguments.size()] = next;
+  std::ranges::fill(results(), 0);
 }
 
 bool CallFrame::set(size_t index, void *data) {
@@ -47,22 +62,34 @@ bool CallFrame::set(size_t index, void *data) {
   return before != descriptor[1];
 }
 
+ResultView ResultReader::read() {
+  const ResultInfo &info = entry.results[index++];
+  size_t rank = info.shape.size();
+  char *data = reinterpret_cast<char *>(next[1]) + next[2] * static_cast<int64_t>(dtypeSize(info.dtype));
+  ResultView view{&info, reinterpret_cast<void *>(next[0]), data, {next + 3, rank}};
+  next += descriptorWords(rank);
+  return view;
+}
+
 std::vector<ResultView> readResults(const Entry &entry, std::span<const int64_t> words) {
   std::vector<ResultView> views;
-  const int64_t *next = words.data();
-  for (const ResultInfo &info : entry.results) {
-    char *data = reinterpret_cast<char *>(next[1]) + next[2] * static_cast<int64_t>(dtypeSize(info.dtype));
-    views.push_back({&info, reinterpret_cast<void *>(next[0]), data, Shape(next + 3, next + 3 + info.shape.size())});
-    next += descriptorWords(info.shape.size());
-  }
+  for (ResultReader reader(entry, words); !reader.done();)
+    views.push_back(reader.read());
   return views;
+}
+
+Status checkResult(const Entry &entry, const ResultView &view, int64_t tokens) {
+  const Shape &shape = view.info->shape;
+  for (size_t i = 0; i < shape.size(); ++i)
+    if (view.sizes[i] != (shape[i] == kDynamic ? tokens : shape[i]))
+      return Status::error("entry \"", entry.name, "\": result \"", view.info->name, "\" has shape ",
+                           shapeText(view.shape()), ", and the manifest says ", shapeText(withTokens(shape, tokens)));
+  return {};
 }
 
 Status checkResults(const Entry &entry, const std::vector<ResultView> &views, int64_t tokens) {
   for (const ResultView &view : views)
-    if (Shape expected = withTokens(view.info->shape, tokens); view.shape != expected)
-      return Status::error("entry \"", entry.name, "\": result \"", view.info->name, "\" has shape ",
-                           shapeText(view.shape), ", and the manifest says ", shapeText(expected));
+    PEER_TRY(checkResult(entry, view, tokens));
   return {};
 }
 

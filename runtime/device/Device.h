@@ -24,6 +24,24 @@ union ScalarValue {
   int64_t i64;
 };
 
+/// Where memory of a caller lies: its own, or the device's, as the caller has it from elsewhere.
+struct Place {
+  void *data = nullptr;
+  bool onDevice = false;
+};
+
+/// A call on memory of the caller's. Arguments and results were checked.
+struct RawCall {
+  const Entry &entry;
+  int64_t tokens;
+  /// For each argument of the entry; looked at for inputs and scalars alone. Read in place.
+  std::span<const Place> arguments;
+  /// For each result; what has no memory is not wanted.
+  std::span<const Place> results;
+  /// Of the caller's, as the device's driver knows it: the call is put there and not waited for. Null: the results are there when it returns.
+  void *stream = nullptr;
+};
+
 /// A session's side on a device: its tensors, and calls of entries on them.
 ///
 /// Callers see the host's tensors. What is here is for devices that compute on these themselves; others have copies, and say so.
@@ -46,8 +64,26 @@ public:
 
   /// Bytes of an entry's parameters, states and usage tensors that the device does not have yet, and needs beside the host's.
   virtual uint64_t missingBytes(const Entry &) const { return 0; }
-  /// Makes the device's copies of the entry's tensors that the host has. States and usage tensors begin as zeros.
-  virtual Status prepare(const Entry &) { return {}; }
+  /// Makes the device's copies of the entry's tensors that the host has, and says so by isReady() where the host has all. States and usage
+  /// tensors begin as zeros.
+  virtual Status prepare(const Entry &entry) = 0;
+
+  /// Whether all of an entry's parameters, states and usage tensors are where calls find them.
+  virtual bool isReady(const Entry &entry) const = 0;
+  /// Whether calls of ready entries that update nothing may be made by several threads at once.
+  virtual bool runsAtOnce() const { return false; }
+
+  /// Makes memory of the caller's, with the values that are there, a tensor of the session; that of before is given back.
+  virtual Status bind(Role role, const std::string &name, DType dtype, const Shape &shape, Place place);
+  /// Gives a bound tensor memory of the session's own, with the values that it has.
+  virtual Status unbind(Role role, const std::string &name);
+  /// Where a bound tensor lies; null for another.
+  const Place *boundPlace(Role role, std::string_view name) const;
+  /// What the host wrote to tensors of a role since hostMayChange() is in the memory that they were bound to.
+  virtual Status flush(Role) { return {}; }
+
+  /// Makes a call of an entry that is ready. After an error, updated arguments and results may have changed in part.
+  virtual Status run(const RawCall &call) = 0;
 
   /// Calls an entry whose arguments were checked and prepared; values[i] is the value of argument i where that is a scalar. Results are
   /// host tensors. After an error, updated arguments may have changed in part.
@@ -61,6 +97,8 @@ public:
 protected:
   std::shared_ptr<Artifact> artifact; // what was loaded from its modules goes before it
   TensorMap parameters, states, usage;
+  std::map<std::string, Place, std::less<>> bound[3]; // by role, as placeOf says
+  static size_t placeOf(Role role) { return role == Role::Parameter ? 0 : role == Role::State ? 1 : 2; }
 };
 
 class Device {
@@ -73,6 +111,8 @@ public:
   virtual std::string description() const = 0;
   /// Where its memory is, for messages: " on the device cuda"; empty where it is the host's.
   virtual std::string place() const { return concat(" on the device ", name()); }
+  /// The number of the GPU whose memory calls take in place, as its driver counts; none where they take the host's alone.
+  virtual std::optional<int> gpuNumber() const { return std::nullopt; }
   virtual Result<DeviceMemory> memory() = 0;
 
   /// A session's side here. The device must outlive it.

@@ -3,6 +3,7 @@
 #include "Data.h"
 
 #include "core/File.h"
+#include "core/FileKind.h"
 #include "core/Hash.h"
 #include "core/Memory.h"
 #include "core/Outputs.h"
@@ -27,11 +28,13 @@ std::string pathOf(const std::string &source, const TextFile &file) {
 
 /// Refuses a single file that is surely not meant as it is; a model of bytes may well be trained on a binary file.
 Status checkContents(const std::string &path, const MappedFile &file) {
-  std::string beginning(std::min<uint64_t>(file.size(), 8192), '\0');
+  std::string beginning(std::min<uint64_t>(file.size(), kContentsBytes), '\0');
   PEER_TRY(file.read(0, beginning.data(), beginning.size()));
   std::string_view kind = kindOfContents(beginning);
   if (kind == "archive")
     return Status::error("the data ", path, " is an archive or compressed: expected text, unpack it first");
+  if (kind == "Git LFS pointer")
+    return Status::error("the data ", path, " is a Git LFS pointer, not the text it stands for: run git lfs pull");
   if (kind.starts_with("UTF-")) {
     std::string_view encoding = kind.substr(0, kind.find(' '));
     return Status::error("the data ", path, " is ", encoding, ": expected text of bytes, such as \"iconv -f ", encoding,

@@ -2,6 +2,7 @@
 
 #include "TextFiles.h"
 
+#include "core/FileKind.h"
 #include "core/Outputs.h"
 
 #include <algorithm>
@@ -17,46 +18,6 @@ namespace peer::runtime {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// As much of a file as its kind is read off; git looks at as much for a zero byte.
-constexpr size_t kLooked = 8000;
-
-bool startsWithAny(std::string_view text, std::initializer_list<std::string_view> beginnings) {
-  return std::any_of(beginnings.begin(), beginnings.end(), [&](auto beginning) { return text.starts_with(beginning); });
-}
-
-bool isArchive(std::string_view text) {
-  using namespace std::string_view_literals;
-  return startsWithAny(text, {"\x1f\x8b"sv, "BZh"sv,
-                              "\xfd"
-                              "7zXZ\0"sv,
-                              "\x28\xb5\x2f\xfd"sv, "PK\x03\x04"sv, "PK\x05\x06"sv, "7z\xbc\xaf\x27\x1c"sv, "Rar!"sv,
-                              "\x04\x22\x4d\x18"sv, "LZIP"sv, "\x1f\x9d"sv, "!<arch>\n"sv}) ||
-         (text.size() >= 262 && text.substr(257, 5) == "ustar");
-}
-
-/// UTF-16 or UTF-32, by its mark or by where its zero bytes are.
-std::string_view wideKind(std::string_view text) {
-  using namespace std::string_view_literals;
-  if (startsWithAny(text, {"\xff\xfe\0\0"sv, "\0\0\xfe\xff"sv}))
-    return "UTF-32 file";
-  if (startsWithAny(text, {"\xff\xfe"sv, "\xfe\xff"sv}))
-    return "UTF-16 file";
-  size_t zeros[4] = {}, units = text.size() / 4;
-  for (size_t i = 0; i < units * 4; ++i)
-    zeros[i % 4] += text[i] == 0;
-  if (units < 2)
-    return "";
-  // Letters of most scripts have a zero in each half; those of any script have one in each quarter or two.
-  auto most = [&](size_t place) { return zeros[place] * 10 >= units * 7; };
-  auto few = [&](size_t place) { return zeros[place] * 50 <= units; };
-  if ((few(0) && most(1) && most(2) && most(3) && zeros[3] == units) ||
-      (few(3) && most(2) && most(1) && zeros[0] == units))
-    return "UTF-32 file";
-  if ((few(0) && most(1) && few(2) && most(3)) || (most(0) && few(1) && most(2) && few(3)))
-    return "UTF-16 file";
-  return "";
-}
 
 /// Walks a directory tree.
 class Listing {
@@ -143,7 +104,7 @@ private:
     std::ifstream file(path, std::ios::binary);
     if (!file)
       return "unreadable file";
-    char beginning[kLooked];
+    char beginning[kContentsBytes];
     file.read(beginning, sizeof(beginning));
     return kindOfContents({beginning, static_cast<size_t>(file.gcount())});
   }
@@ -155,17 +116,6 @@ private:
 };
 
 } // namespace
-
-std::string_view kindOfContents(std::string_view text) {
-  using namespace std::string_view_literals;
-  text = text.substr(0, kLooked);
-  if (isArchive(text))
-    return "archive";
-  if (std::string_view wide = wideKind(text); !wide.empty())
-    return wide;
-  bool binary = text.find('\0') != text.npos || startsWithAny(text, {"%PDF-"sv, "GIF8"sv, "\xff\xd8\xff"sv});
-  return binary ? "binary file" : "";
-}
 
 bool isUtf8(std::string_view text) {
   size_t at = 0;

@@ -20,10 +20,6 @@ struct TextFile {
 /// How many of each kind were left out, by the kind's name ("archive", "hidden file").
 using LeftOut = std::map<std::string, int64_t>;
 
-/// What a file's beginning (a few thousand bytes do) says of it, if it is no text of single bytes: "archive", "binary file", "UTF-16 file" or "UTF-32 file";
-/// otherwise empty. Text in any encoding of single bytes, and UTF-8, is text.
-std::string_view kindOfContents(std::string_view beginning);
-
 /// Whether all of it is UTF-8.
 bool isUtf8(std::string_view text);
 

@@ -27,7 +27,8 @@ static_assert(sizeof(Footer) == format::kFooterBytes && offsetof(Footer, version
               offsetof(Footer, manifestBytes) == format::kManifestBytesAt &&
               offsetof(Footer, checksum) == format::kChecksumAt);
 
-Result<Manifest> readManifestOf(const MappedFile &file, const std::string &path) {
+/// Checks the file, and gives its manifest as it is there.
+Result<std::string> readManifestText(const MappedFile &file, const std::string &path) {
   Footer footer{};
   if (file.size() == 0)
     return Status::error(path, " is empty");
@@ -54,7 +55,7 @@ Result<Manifest> readManifestOf(const MappedFile &file, const std::string &path)
   PEER_TRY(file.read(0, contents.data(), body));
   if (fnv1a(contents.data(), body) != footer.checksum)
     return Status::error(path, " is damaged: its checksum does not match its contents");
-  return parseManifest(std::string_view(contents).substr(footer.objectBytes), path);
+  return contents.substr(footer.objectBytes);
 }
 
 Status checkCpu(const Manifest &manifest, const std::string &path) {
@@ -82,7 +83,8 @@ void promoteThisLibrary() {
 
 Result<Manifest> readManifest(const std::string &path) {
   PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
-  return readManifestOf(*file, path);
+  PEER_TRY_ASSIGN(std::string text, readManifestText(*file, path));
+  return parseManifest(text, path);
 }
 
 Result<std::shared_ptr<Artifact>> Artifact::openManifest(const ModelFile &model) {
@@ -91,7 +93,8 @@ Result<std::shared_ptr<Artifact>> Artifact::openManifest(const ModelFile &model)
   artifact->file = path;
   artifact->location = model.file;
   PEER_TRY_ASSIGN(artifact->source, MappedFile::open(model.file));
-  PEER_TRY_ASSIGN(artifact->description, readManifestOf(*artifact->source, path));
+  PEER_TRY_ASSIGN(artifact->text, readManifestText(*artifact->source, path));
+  PEER_TRY_ASSIGN(artifact->description, parseManifest(artifact->text, path));
   PEER_TRY(checkCpu(artifact->description, path));
   return artifact;
 }

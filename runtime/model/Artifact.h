@@ -37,6 +37,8 @@ public:
   /// The model's name in messages.
   const std::string &path() const { return file; }
   const Manifest &manifest() const { return description; }
+  /// The same as it is in the file.
+  const std::string &manifestText() const { return text; }
   EntryFunction function(const Entry &entry) const;
   /// Machine code for the GPU that the artifact is for (symbols peer_cubin and peer_cubin_size); empty where it brings only PTX.
   std::span<const std::byte> cubin() const;
@@ -45,6 +47,7 @@ private:
   Artifact() = default;
   Status loadCopy(const std::string &why);
   std::string file, location;
+  std::string text;
   Manifest description;
   std::shared_ptr<MappedFile> source; // kept open: its descriptor may be the name under which the code was loaded
   int copy = -1;                      // of the file in memory, where the file's own place forbids to execute it

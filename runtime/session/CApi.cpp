@@ -3,15 +3,31 @@
 #include "Session.h"
 #include "core/Threads.h"
 
+#include <cstddef>
 #include <cstring>
 #include <exception>
+#include <mutex>
+#include <shared_mutex>
 
 using namespace peer::runtime;
 
 struct peer_artifact {
   std::unique_ptr<Session> session;
-  TensorMap inputs, outputs;
-  ScalarMap scalars;
+
+  /// For calls that run at once with others.
+  std::shared_lock<std::shared_mutex> together() {
+    std::lock_guard waiting(turn);
+    return std::shared_lock(mutex);
+  }
+  /// For everything else. Who waits for this holds up those who come later, or calls without end would never let him in.
+  std::unique_lock<std::shared_mutex> alone() {
+    std::lock_guard waiting(turn);
+    return std::unique_lock(mutex);
+  }
+
+private:
+  std::mutex turn;
+  std::shared_mutex mutex;
 };
 
 namespace {
@@ -40,38 +56,29 @@ Status need(const void *pointer, const char *what) {
   return pointer ? Status() : Status::error(what, " is a null pointer");
 }
 
-Status viewOf(TensorMap &tensors, const char *name, const char *kind, peer_tensor *view) {
-  PEER_TRY(need(name, "name"));
-  PEER_TRY(need(view, "tensor"));
-  auto found = tensors.find(std::string_view(name));
-  if (found == tensors.end())
-    return Status::error("there is no ", kind, " \"", name, "\"");
-  Tensor &tensor = found->second;
-  *view = {dtypeName(tensor.dtype()).data(), tensor.shape().size(), tensor.shape().data(), tensor.data(),
-           tensor.bytes()};
-  return {};
+/// Work on an artifact that nobody else may be using meanwhile.
+peer_status alone(peer_artifact *artifact, auto work) noexcept {
+  return guarded([&]() -> Status {
+    PEER_TRY(need(artifact, "artifact"));
+    auto lock = artifact->alone();
+    return work(*artifact->session);
+  });
 }
 
-Status copyInput(peer_artifact *artifact, const char *name, const peer_tensor *given) {
-  PEER_TRY(need(artifact, "artifact"));
-  PEER_TRY(need(name, "name"));
-  PEER_TRY(need(given, "tensor"));
-  PEER_TRY(need(given->dtype, "dtype"));
-  if (given->rank > 0)
-    PEER_TRY(need(given->shape, "shape"));
-  std::optional<DType> dtype = parseDType(given->dtype);
-  if (!dtype)
-    return Status::error("input \"", name, "\": \"", given->dtype, "\" is no known dtype");
-  PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(*dtype, Shape(given->shape, given->shape + given->rank),
-                                               concat("input \"", name, "\"")));
-  if (tensor.bytes() != given->bytes)
-    return Status::error("input \"", name, "\" is ", typeText(tensor.dtype(), tensor.shape()), ", which takes ",
-                         tensor.bytes(), " bytes, but ", given->bytes, " were given");
-  if (tensor.bytes() > 0) {
-    PEER_TRY(need(given->data, "data"));
-    std::memcpy(tensor.data(), given->data, tensor.bytes());
-  }
-  artifact->inputs.insert_or_assign(name, std::move(tensor));
+/// Options as their caller knows them: fields that he does not have are zero.
+Status readOptions(const peer_options *given, peer_options &options) {
+  if (!given)
+    return {};
+  constexpr size_t least = offsetof(peer_options, threads);
+  if (given->size > sizeof options)
+    return Status::error("the peer_options say that they have ", given->size, " bytes, and those of this library (",
+                         "version ", peer_abi_version(), " of the interface) have ", sizeof options,
+                         ": the program was built for a later one");
+  if (given->size < least)
+    return Status::error("the peer_options say that they have ", given->size, " bytes, expected ", sizeof options);
+  std::memcpy(&options, given, given->size);
+  if (options.flags & ~uint32_t{PEER_TRUST_INPUTS})
+    return Status::error("the flags of the peer_options are ", options.flags, ", which are not known");
   return {};
 }
 } // namespace
@@ -79,14 +86,7 @@ Status copyInput(peer_artifact *artifact, const char *name, const peer_tensor *g
 const char *peer_last_error(void) { return lastError.c_str(); }
 const char *peer_version(void) { return PEER_VERSION; }
 
-peer_status peer_set_threads(int threads) {
-  return guarded([&] {
-    if (threads < 1 || threads > kMostThreads)
-      return Status::error("the number of threads is ", threads, ", expected 1 to ", kMostThreads);
-    setThreads(threads);
-    return Status();
-  });
-}
+uint32_t peer_abi_version(void) { return 1; }
 
 peer_status peer_open(const char *path, peer_artifact **artifact) { return peer_open_on(path, "", artifact); }
 
@@ -97,7 +97,8 @@ peer_status peer_open_on(const char *path, const char *device, peer_artifact **a
     PEER_TRY(need(path, "path"));
     PEER_TRY(need(device, "device"));
     PEER_TRY_ASSIGN(std::unique_ptr<Session> session, Session::open(path, device));
-    *artifact = new peer_artifact{std::move(session), {}, {}, {}};
+    *artifact = new peer_artifact;
+    (*artifact)->session = std::move(session);
     return {};
   });
 }
@@ -112,89 +113,83 @@ const char *peer_entry_name(const peer_artifact *artifact, size_t index) {
   return index < peer_entry_count(artifact) ? artifact->session->manifest().entries[index].name.c_str() : nullptr;
 }
 
-peer_status peer_init_parameters(peer_artifact *artifact, uint64_t seed) {
+peer_status peer_manifest(const peer_artifact *artifact, const char **json, size_t *bytes) {
   return guarded([&]() -> Status {
     PEER_TRY(need(artifact, "artifact"));
-    return artifact->session->initParameters(seed);
+    PEER_TRY(need(json, "json"));
+    PEER_TRY(need(bytes, "bytes"));
+    const std::string &text = artifact->session->manifestText();
+    *json = text.c_str();
+    *bytes = text.size();
+    return {};
   });
 }
 
+peer_status peer_init_parameters(peer_artifact *artifact, uint64_t seed) {
+  return alone(artifact, [&](Session &session) { return session.initParameters(seed); });
+}
+
 peer_status peer_load_parameters(peer_artifact *artifact, const char *path) {
-  return guarded([&]() -> Status {
-    PEER_TRY(need(artifact, "artifact"));
+  return alone(artifact, [&](Session &session) -> Status {
     PEER_TRY(need(path, "path"));
-    return artifact->session->loadParameters(std::string(path));
+    return session.loadParameters(std::string(path));
   });
 }
 
 peer_status peer_save_parameters(peer_artifact *artifact, const char *path) {
-  return guarded([&]() -> Status {
-    PEER_TRY(need(artifact, "artifact"));
+  return alone(artifact, [&](Session &session) -> Status {
     PEER_TRY(need(path, "path"));
-    return artifact->session->saveParameters(path);
+    return session.saveParameters(path);
   });
 }
 
-peer_status peer_parameter(peer_artifact *artifact, const char *name, peer_tensor *tensor) {
-  return guarded([&]() -> Status {
-    PEER_TRY(need(artifact, "artifact"));
-    return viewOf(artifact->session->parameters(), name, "parameter", tensor);
-  });
-}
-
-peer_status peer_set_input(peer_artifact *artifact, const char *name, const peer_tensor *tensor) {
-  return guarded([&] { return copyInput(artifact, name, tensor); });
-}
-
-peer_status peer_set_scalar(peer_artifact *artifact, const char *name, double value) {
-  return guarded([&]() -> Status {
-    PEER_TRY(need(artifact, "artifact"));
+peer_status peer_bind(peer_artifact *artifact, const char *name, const peer_view *view) {
+  return alone(artifact, [&](Session &session) -> Status {
     PEER_TRY(need(name, "name"));
-    artifact->scalars.insert_or_assign(name, value);
-    return {};
+    return view ? session.bind(name, *view) : session.unbind(name);
   });
 }
 
-void peer_clear_inputs(peer_artifact *artifact) {
-  if (!artifact)
-    return;
-  artifact->inputs.clear();
-  artifact->scalars.clear();
+peer_status peer_tensor(peer_artifact *artifact, const char *name, peer_view *view) {
+  return alone(artifact, [&](Session &session) -> Status {
+    PEER_TRY(need(name, "name"));
+    PEER_TRY(need(view, "view"));
+    return session.view(name, *view);
+  });
 }
 
-peer_status peer_call(peer_artifact *artifact, const char *entry) {
+peer_status peer_run(peer_artifact *artifact, const char *entry, const peer_view *arguments, size_t argument_count,
+                     const peer_view *results, size_t result_count, const peer_options *options) {
   return guarded([&]() -> Status {
     PEER_TRY(need(artifact, "artifact"));
     PEER_TRY(need(entry, "entry"));
-    PEER_TRY_ASSIGN(const Entry *found, artifact->session->entry(entry));
-    ScalarMap scalars = artifact->session->defaultScalars(*found);
-    for (const auto &[name, value] : artifact->scalars)
-      scalars[name] = value;
-    artifact->outputs.clear();
-    PEER_TRY_ASSIGN(artifact->outputs, artifact->session->call(*found, artifact->inputs, scalars));
-    return {};
-  });
-}
-
-peer_status peer_output(peer_artifact *artifact, const char *name, peer_tensor *tensor) {
-  return guarded([&]() -> Status {
-    PEER_TRY(need(artifact, "artifact"));
-    return viewOf(artifact->outputs, name, "result", tensor);
+    peer_options given{};
+    PEER_TRY(readOptions(options, given));
+    Session &session = *artifact->session;
+    PEER_TRY_ASSIGN(const Entry *found, session.entry(entry));
+    ThreadScope threads(given.threads);
+    PEER_TRY(threads.status);
+    RunOptions how{(given.flags & PEER_TRUST_INPUTS) != 0, given.stream};
+    {
+      auto lock = artifact->together();
+      if (session.runsAtOnce(*found))
+        return session.run(*found, {arguments, argument_count}, {results, result_count}, how);
+    }
+    auto lock = artifact->alone();
+    return session.run(*found, {arguments, argument_count}, {results, result_count}, how);
   });
 }
 
 peer_status peer_clear_states(peer_artifact *artifact) {
-  return guarded([&]() -> Status {
-    PEER_TRY(need(artifact, "artifact"));
-    artifact->session->clearStates();
-    return {};
+  return alone(artifact, [](Session &session) {
+    session.clearStates();
+    return Status();
   });
 }
 
 peer_status peer_clear_usage(peer_artifact *artifact) {
-  return guarded([&]() -> Status {
-    PEER_TRY(need(artifact, "artifact"));
-    artifact->session->clearUsage();
-    return {};
+  return alone(artifact, [](Session &session) {
+    session.clearUsage();
+    return Status();
   });
 }

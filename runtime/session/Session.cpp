@@ -91,7 +91,7 @@ Status Session::initParameters(uint64_t seed) {
     if (!status.ok())
       return Status::error(path(), ": parameter \"", parameter.name, "\": ", status.message());
   }
-  return {};
+  return side->flush(Role::Parameter);
 }
 
 Status Session::loadParameters(const SafetensorsFile &file, std::string_view ignorePrefix, std::string *note) {
@@ -102,7 +102,7 @@ Status Session::loadParameters(const SafetensorsFile &file, std::string_view ign
   PEER_TRY(allocateParameters());
   for (auto &[name, tensor] : hostTensors(Role::Parameter))
     PEER_TRY(file.readInto(prefix + name, tensor));
-  return {};
+  return side->flush(Role::Parameter);
 }
 
 Status Session::loadParameters(const std::string &file) {
@@ -111,6 +111,10 @@ Status Session::loadParameters(const std::string &file) {
 }
 
 Status Session::saveParameters(const std::string &file, const Metadata &metadata) const {
+  for (const Parameter &parameter : manifest().parameters)
+    if (!side->host(Role::Parameter).contains(parameter.name))
+      return Status::error(path(), ": the parameter \"", parameter.name,
+                           "\" was neither bound nor loaded or initialised, and cannot be saved");
   PEER_TRY(download());
   return writeSafetensors(file, side->host(Role::Parameter), metadata);
 }

@@ -1,16 +1,32 @@
 // A session: an artifact with its parameters, states and usage tensors, and calls of its entries on named tensors.
 //
-// A session is used by one thread at a time; compiled code uses OpenMP's threads inside a call. Where its device has memory of its own, parameters,
+// A session is used by one thread at a time, but for run() where runsAtOnce() says so; compiled code uses OpenMP's threads inside a call. Where its device has memory of its own, parameters,
 // states and usage live there; the host's tensors are brought up to date when they are asked for.
 #pragma once
 
 #include "device/Device.h"
 #include "model/Safetensors.h"
+#include "peer_runtime.h"
 
 namespace peer::runtime {
 
 /// Values of an entry's scalar arguments by name; integers are given as whole numbers.
 using ScalarMap = std::map<std::string, double, std::less<>>;
+
+/// Views as a program gives them, in an array of structures whose size its first one says.
+struct ViewList {
+  const peer_view *first = nullptr;
+  size_t count = 0;
+  const peer_view &operator[](size_t index) const {
+    return *reinterpret_cast<const peer_view *>(reinterpret_cast<const char *>(first) + index * first->size);
+  }
+};
+
+struct RunOptions {
+  /// Integers lie in their ranges, and are not read to see it.
+  bool trusted = false;
+  void *stream = nullptr;
+};
 
 class Session {
 public:
@@ -23,6 +39,7 @@ public:
 
   const std::string &path() const { return loaded->path(); }
   const Manifest &manifest() const { return loaded->manifest(); }
+  const std::string &manifestText() const { return loaded->manifestText(); }
   /// The entry, or an error that lists those there are.
   Result<const Entry *> entry(std::string_view name) const { return manifest().requireEntry(name, path()); }
 
@@ -71,6 +88,18 @@ public:
   Result<TensorMap> call(std::string_view entry, const TensorMap &inputs, const ScalarMap &scalars = {});
   Result<TensorMap> call(const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars);
 
+  /// Calls an entry on memory of the caller's, as peer_run says.
+  Status run(const Entry &entry, ViewList arguments, ViewList results, const RunOptions &options);
+  /// Whether run() of this entry may be called now by several threads at once.
+  bool runsAtOnce(const Entry &entry) const;
+
+  /// Makes memory of the caller's a parameter, or a state or usage tensor by its name with "state:" or "usage:" in front, as peer_bind says.
+  Status bind(std::string_view name, const peer_view &view);
+  /// Gives it memory of the session's own with the values that it has; nothing happens where it has that.
+  Status unbind(std::string_view name);
+  /// Where it lies.
+  Status view(std::string_view name, peer_view &view);
+
   /// Checks the inputs of an entry as call() does; returns T (0 for an entry without a dynamic dimension).
   Result<int64_t> checkInputs(const Entry &entry, const TensorMap &inputs) const;
 
@@ -85,6 +114,8 @@ private:
   Session(std::shared_ptr<Artifact> artifact, std::shared_ptr<Device> device)
       : loaded(std::move(artifact)), where(std::move(device)), side(where->begin(loaded)) {}
   Status allocateParameters();
+  /// Everything that an entry needs beside what is given to a call.
+  Status makeReady(const Entry &entry);
   void clear(Role role);
   Status checkRoom(uint64_t bytes, std::string_view what) const;
   TensorMap &hostTensors(Role role);

@@ -54,6 +54,7 @@ def all_cases(bench):
         "decode": functools.partial(cases.forward, bench, 256, 1, layer, "<= 60 us"),
         "mix": functools.partial(cases.mix, bench, TOKENS),
         "select": functools.partial(cases.select, bench, TOKENS),
+        "call": functools.partial(cases.call, bench),
         "compile": functools.partial(cases.compile_time, bench),
         "train": functools.partial(cases.train, bench, TOKENS, "SparseAdam", ">= 9x, about 160 us"),
     }

@@ -204,3 +204,16 @@ def compile_time(bench):
     middle, used = statistics.median(seconds), statistics.median(processor)
     yield Row("compile a model of 12 blocks", 0, target="<= 5 s", seconds=middle, processor_seconds=used,
               note=f"{middle:.2f} s, {used:.2f} s of them computing")
+
+
+def call(bench):
+    """What the C interface adds to a call at T = 1."""
+    source, library = bench.root / "test/bench", bench.build / "lib"
+    program = bench.folder / "call"
+    subprocess.run(["/usr/lib/llvm-22/bin/clang", "-O2", f"-I{bench.root / 'runtime'}", source / "call.c", "-o", program, f"-L{library}",
+                    "-lpeer_runtime", "-ldl", f"-Wl,-rpath,{library}", "-Wl,--unresolved-symbols=ignore-in-shared-libs"], check=True)
+    done = subprocess.run([program, bench.compile(source / "call.mlir")], check=True, capture_output=True, text=True,
+                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+    whole, bare, added = map(float, done.stdout.split())
+    yield Row("peer_run beside the compiled code, T = 1, one thread", added, target="< 10 us", call_us=whole, compiled_us=bare,
+              note=f"{whole:.2f} us a call, {bare:.2f} us of them compiled code")

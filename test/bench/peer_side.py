@@ -10,9 +10,7 @@ import time
 import reference
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
-from peer_api import Model  # noqa: E402
-
-CTYPES = {"f32": (ctypes.c_float, "f"), "i32": (ctypes.c_int32, "i")}
+from peer_api import CTYPES, Model, views  # noqa: E402
 
 
 class PeerSide:
@@ -29,10 +27,12 @@ class PeerSide:
 
     def run(self, entry, inputs):
         """Seconds of one call. Inputs: name -> (dtype, shape, bytes)."""
-        for name, tensor in inputs.items():
-            self.model.set_input(name, *tensor)
+        arguments, tokens = self.model.arguments(entry, inputs, {})
+        self.results = self.model.results(entry, tokens)
+        self.entry = entry
+        given, wanted = views(arguments), views(self.results)
         start = time.perf_counter()
-        status = self.model.lib.peer_call(self.model.handle, entry.encode())
+        status = self.model.run_views(entry, given, len(arguments), wanted, len(self.results))
         seconds = time.perf_counter() - start
         self.model.check(status)
         return seconds
@@ -43,14 +43,13 @@ class PeerSide:
 
     def output(self, name):
         """Bytes of a result of the last call."""
-        view = self.model.output(name)
-        return ctypes.string_at(view.data, view.bytes)
+        names = [result["name"] for result in self.model.entries[self.entry]["results"] if "check" not in result]
+        return self.results[names.index(name)].raw()
 
     def _parameter(self, name):
-        view = self.model.parameter(name)
-        kind, _ = CTYPES[view.dtype.decode()]
+        view = self.model.tensor(name)
         shape = [view.shape[i] for i in range(view.rank)]
-        return ctypes.cast(view.data, ctypes.POINTER(kind)), shape
+        return ctypes.cast(view.data, ctypes.POINTER(CTYPES[view.dtype.decode()])), shape
 
     def expected(self, x):
         """What the reference computes for one token."""

@@ -62,3 +62,23 @@ func.func @quantized(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x
       : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xi8>, tensor<16x2xf32>
   return %y : tensor<?x8xf32>
 }
+
+// -----
+
+// A step that is vetoed, by a scale that is NaN, counts nothing: its experts are counted when that is known, with weights of zero.
+// CHECK-LABEL: func.func @vetoed(
+// CHECK:         peer.mix
+// CHECK-NOT:     peer.usage
+// CHECK:         peer.update
+// CHECK:         %[[W:.*]] = linalg.generic {{.*}} ins(%{{.*}}, %[[SCALE:.*]] : tensor<?x1x2xf32>, tensor<f32>)
+// CHECK:           %[[NAN:.*]] = arith.cmpf uno
+// CHECK:           arith.select %[[NAN]], %{{.*}}, %{{.*}} : f32
+// CHECK:         peer.usage %{{.*}}, %[[W]],
+// CHECK-NEXT:    return
+func.func @vetoed(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>, %s: tensor<f32>,
+    %pool: tensor<16x2x8xf32> {peer.name = "experts", peer.parameter = #peer.parameter<"experts", <zeros>, "default", true>})
+    -> (tensor<?x8xf32>, tensor<16x2x8xf32>) attributes {peer.kind = "train"} {
+  %y = peer.mix %x, %i, %w, %pool relu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xf32>
+  %p = peer.update %pool, %pool, %s, %s, %s {optimizer = #peer.sgd} : tensor<16x2x8xf32>, tensor<16x2x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>
+  return %y, %p : tensor<?x8xf32>, tensor<16x2x8xf32>
+}

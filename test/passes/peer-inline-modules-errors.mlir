@@ -94,3 +94,45 @@ func.func @branches(%x: tensor<8xf32>) -> tensor<8xf32> {
 ^end:
   return %x : tensor<8xf32>
 }
+
+// -----
+
+// Repeats in repeats multiply: the size is known before anything is copied.
+func.func private @unit(%x: tensor<8xf32>) -> tensor<8xf32> {
+  %y = arith.addf %x, %x : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+func.func private @inner(%x: tensor<8xf32>) -> tensor<8xf32> {
+  %y = peer.repeat "u" 1000 @unit(%x) : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+func.func private @outer(%x: tensor<8xf32>) -> tensor<8xf32> {
+  %y = peer.repeat "i" 1000 @inner(%x) : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+func.func private @outermost(%x: tensor<8xf32>) -> tensor<8xf32> {
+  %y = peer.repeat "o" 65536 @outer(%x) : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+func.func private @beyond(%x: tensor<8xf32>) -> tensor<8xf32> {
+  %y = peer.repeat "o" 65536 @outermost(%x) : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+func.func @entry(%x: tensor<8xf32>) -> tensor<8xf32> {
+  %z = peer.call "once" @unit(%x) : (tensor<8xf32>) -> tensor<8xf32>
+  // expected-error @+1 {{op 'peer.repeat' makes entry @entry too large: with calls replaced by what they call, there are 2^64 or more ops up to here, and 10000 are what can be compiled}}
+  %y = peer.repeat "all" 65536 @beyond(%z) : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+// -----
+
+// So do calls, and calls of nothing.
+func.func private @nothing(%x: tensor<8xf32>) -> tensor<8xf32> {
+  return %x : tensor<8xf32>
+}
+func.func @entry(%x: tensor<8xf32>) -> tensor<8xf32> {
+  // expected-error @+1 {{op 'peer.repeat' makes entry @entry too large: with calls replaced by what they call, there are 40001 ops up to here}}
+  %y = peer.repeat "all" 20000 @nothing(%x) : tensor<8xf32>
+  return %y : tensor<8xf32>
+}

@@ -65,3 +65,25 @@ func.func @view(%x: tensor<?x8xf32>) -> tensor<?x2x4xf32> {
   %y = peer.reshape %x to tensor<?x2x4xf32> : tensor<?x8xf32>
   return %y : tensor<?x2x4xf32>
 }
+
+// -----
+
+// What one tensor.empty was for becomes one each, outside of loops where it was: CSE made them one.
+// CHECK-LABEL: func.func @shared(
+// CHECK:       %[[A:.*]] = tensor.empty() : tensor<8xf32>
+// CHECK-NEXT:  %[[X:.*]] = linalg.copy {{.*}} outs(%[[A]]
+// CHECK-NEXT:  %[[B:.*]] = tensor.empty() : tensor<8xf32>
+// CHECK-NEXT:  %{{.*}} = scf.for {{.*}} iter_args({{.*}} = %[[X]])
+// CHECK-NEXT:    linalg.copy {{.*}} outs(%[[B]]
+// CHECK-NOT:   tensor.empty
+func.func @shared(%x: tensor<8xf32>, %n: index) -> tensor<8xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %e = tensor.empty() : tensor<8xf32>
+  %a = linalg.copy ins(%x : tensor<8xf32>) outs(%e : tensor<8xf32>) -> tensor<8xf32>
+  %b = scf.for %i = %c0 to %n step %c1 iter_args(%last = %a) -> tensor<8xf32> {
+    %c = linalg.copy ins(%last : tensor<8xf32>) outs(%e : tensor<8xf32>) -> tensor<8xf32>
+    scf.yield %c : tensor<8xf32>
+  }
+  return %b : tensor<8xf32>
+}

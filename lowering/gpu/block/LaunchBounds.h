@@ -21,11 +21,6 @@ inline void noteBlocks(mlir::Operation *op, int64_t blocks) {
 /// The same on the op that was emitted last, which no pass may remove: a barrier, say.
 inline void noteBlocks(mlir::OpBuilder &b, int64_t blocks) { noteBlocks(&*std::prev(b.getInsertionPoint()), blocks); }
 
-/// Blocks that fit on a multiprocessor if each thread takes so many registers, which are given out by eights.
-inline int64_t blocksThatFit(int64_t threads, int64_t registers) {
-  return std::max<int64_t>(1, 65536 / (threads * int64_t(llvm::alignTo(registers, 8))));
-}
-
 } // namespace peer::device
 
 #endif // PEER_LOWERING_GPU_BLOCK_LAUNCHBOUNDS_H

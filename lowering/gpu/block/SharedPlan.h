@@ -7,8 +7,8 @@
 
 namespace peer::device {
 
-/// What a block may take: two fit on a multiprocessor of sm_90 and later, one on any since sm_80.
-inline constexpr int64_t kMostShared = 96 * 1024, kBlocksAtOnce = 2;
+/// Blocks at once whose registers there is room for, whether or not their shared memory fits.
+inline constexpr int64_t kBlocksAtOnce = 2;
 
 /// Words of 32 bits in shared memory; offsets count words, constants become part of the instruction.
 struct SharedWords {

@@ -2,8 +2,7 @@
 
 #include "Attention.h"
 
-#include "lowering/gpu/Kernels.h"
-#include "lowering/gpu/TileModel.h"
+#include "lowering/gpu/Emitters.h"
 #include "lowering/gpu/block/LaunchBounds.h"
 
 #include <cmath>
@@ -117,17 +116,11 @@ static void emit(AttentionOp op, LoopBuilder &host) {
   });
 }
 
-template <typename OpTy>
-static const char *reject(OpTy op) {
-  auto type = cast<MemRefType>(op.getQuery().getType());
-  bool wide = type.getDimSize(1) / op.getHeads() > kWidestHead;
-  // Decoding has no tiles.
-  return wide && (!isa<CachedAttentionOp>(op) || type.getDimSize(0) != 1) ? "the head does not fit the registers"
-                                                                          : nullptr;
+const char *device::rejectWideHeads(Value query, int64_t heads) {
+  return dimOf(query, 1) / heads > kWidestHead ? "the head does not fit the registers" : nullptr;
 }
 
-void device::populateAttentionPatterns(PatternSets sets) {
-  sets.grid<AttentionOp>(emit, reject);
-  sets.grid<AttentionGradOp>(emitAttentionGrad, reject);
-  sets.grid<CachedAttentionOp>(emitCachedAttention, reject);
+void device::addAttention(Emitters &emitters) {
+  emitters.grid<AttentionOp>(
+      {.emit = emit, .reject = rejectHeads<AttentionOp>, .tileSizes = wideHeadTiles<AttentionOp>});
 }

@@ -4,6 +4,8 @@
 #define PEER_LOWERING_GPU_DENSE_ATTENTION_H
 
 #include "FlashTiles.h"
+#include "dialect/ops/Check.h"
+#include "lowering/gpu/Emitters.h"
 
 namespace peer::device {
 
@@ -36,9 +38,18 @@ struct SequenceBlocks {
   Place place(BlockBuilder &b, mlir::Value block, mlir::Value tokens) const;
 };
 
-/// The launches of the gradient, and of attention over a cache.
-void emitAttentionGrad(AttentionGradOp op, LoopBuilder &host);
-void emitCachedAttention(CachedAttentionOp op, LoopBuilder &host);
+/// Heads up to here are kernels that hold whole rows of a head in registers.
+inline constexpr int64_t kWidestHead = 128;
+const char *rejectWideHeads(mlir::Value query, int64_t heads);
+template <typename OpTy>
+const char *rejectHeads(OpTy op) {
+  return rejectWideHeads(op.getQuery(), op.getHeads());
+}
+/// Wider heads are plain loops, of a sequence and a head at a time.
+template <typename OpTy>
+std::optional<TileSizes> wideHeadTiles(OpTy op) {
+  return rejectHeads(op) ? tile({{"s", 1}, {"h", 1}}) : std::nullopt;
+}
 
 } // namespace peer::device
 

@@ -240,7 +240,7 @@ void GradBlock::emitKeyGrad() {
   flash.storeRows(takeFragments(result, 4 * head.steps(), head.steps()), window(op.getDvalue(), row));
 }
 
-void device::emitAttentionGrad(AttentionGradOp op, LoopBuilder &host) {
+static void emitAttentionGrad(AttentionGradOp op, LoopBuilder &host) {
   int64_t heads = op.getHeads(), context = op.getContextLength();
   Value tokens = host.dim(op.getQuery(), 0);
   GradShape shape{{heads, host.staticDim(op.getQuery(), 1) / heads}};
@@ -259,4 +259,9 @@ void device::emitAttentionGrad(AttentionGradOp op, LoopBuilder &host) {
   launch(/*queries=*/true);
   launch(/*queries=*/false);
   host.free(stats);
+}
+
+void device::addAttentionGrad(Emitters &emitters) {
+  emitters.grid<AttentionGradOp>(
+      {.emit = emitAttentionGrad, .reject = rejectHeads<AttentionGradOp>, .tileSizes = wideHeadTiles<AttentionGradOp>});
 }

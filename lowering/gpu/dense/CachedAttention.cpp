@@ -253,7 +253,7 @@ static void emitPrefill(CachedAttentionOp op, LoopBuilder &host, HeadWidth head,
              });
 }
 
-void device::emitCachedAttention(CachedAttentionOp op, LoopBuilder &host) {
+static void emitCachedAttention(CachedAttentionOp op, LoopBuilder &host) {
   int64_t heads = op.getHeads(), capacity = host.staticDim(op.getKeyCache(), 0);
   HeadWidth head{heads, host.staticDim(op.getKeyCache(), 1) / heads};
   int64_t known = host.staticDim(op.getQuery(), 0);
@@ -263,4 +263,13 @@ void device::emitCachedAttention(CachedAttentionOp op, LoopBuilder &host) {
     return known == 1 ? decode() : prefill();
   Value single = host.cmp(CmpIPredicate::eq, host.dim(op.getQuery(), 0), host.index(1));
   host.ifThen(single, decode, prefill);
+}
+
+static const char *reject(CachedAttentionOp op) {
+  // Decoding has no tiles.
+  return dimOf(op.getQuery(), 0) == 1 ? nullptr : rejectHeads(op);
+}
+
+void device::addCachedAttention(Emitters &emitters) {
+  emitters.grid<CachedAttentionOp>({.emit = emitCachedAttention, .reject = reject});
 }

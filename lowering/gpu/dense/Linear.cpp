@@ -6,7 +6,7 @@
 
 #include "Matmul.h"
 #include "artifact/format.h"
-#include "lowering/gpu/Kernels.h"
+#include "lowering/gpu/Emitters.h"
 
 #include "lowering/emit/Calls.h"
 
@@ -44,10 +44,10 @@ static Value emitLibraryCall(LoopBuilder &host, const Product &product) {
 }
 
 /// The launches for a number of rows, chosen when the entry runs where it is not known before.
-static void emitLaunches(LoopBuilder &host, const Product &product) {
+static void emitLaunches(LoopBuilder &host, const Product &product, const GpuInfo &gpu) {
   auto vector = [&] { emitVectorMatrix(host, product); };
-  auto flat = [&] { emitMatmul(host, product, kFlatTile); };
-  auto tall = [&] { emitMatmul(host, product, kTallTile); };
+  auto flat = [&] { emitMatmul(host, product, kFlatTile, gpu); };
+  auto tall = [&] { emitMatmul(host, product, kTallTile, gpu); };
   int64_t known = host.staticDim(product.c, 0);
   if (!ShapedType::isDynamic(known))
     return known == 1 ? vector() : known <= kFewRows ? flat() : tall();
@@ -56,9 +56,9 @@ static void emitLaunches(LoopBuilder &host, const Product &product) {
               [&] { host.ifThen(host.cmp(CmpIPredicate::ule, rows, host.index(kFewRows)), flat, tall); });
 }
 
-static void emit(LinearOp op, LoopBuilder &host) {
+static void emit(LinearOp op, LoopBuilder &host, const GpuInfo &gpu) {
   Product product{op.getX(), op.getWeight(), op.getY(), op.getTransposeX(), op.getTransposeWeight()};
-  host.ifThen(emitLibraryCall(host, product), [] {}, [&] { emitLaunches(host, product); });
+  host.ifThen(emitLibraryCall(host, product), [] {}, [&] { emitLaunches(host, product, gpu); });
 }
 
 static const char *reject(LinearOp op) {
@@ -66,4 +66,4 @@ static const char *reject(LinearOp op) {
   return type.getLayout().isIdentity() ? nullptr : "the result is part of a larger matrix";
 }
 
-void device::populateLinearPatterns(PatternSets sets) { sets.grid<LinearOp>(emit, reject); }
+void device::addLinear(Emitters &emitters) { emitters.grid<LinearOp>({.emit = emit, .reject = reject}); }

@@ -15,8 +15,8 @@ using arith::CmpIPredicate;
 static constexpr int64_t kDepth = 16;
 /// Tiles in shared memory: one is computed with, the others are on their way.
 static constexpr int64_t kStages = 3;
-/// Two blocks for each multiprocessor of current GPUs.
-static constexpr int64_t kBlocks = 264;
+/// Blocks that each multiprocessor should have.
+static constexpr int64_t kBlocks = 2;
 /// Blocks at once that add parts up: a thread has many of them under way.
 static constexpr int64_t kBlocksOfSums = 2;
 /// A block's share of the depth, at least: less does not pay for the second launch.
@@ -196,14 +196,14 @@ static void emitSumOfParts(LoopBuilder &host, const Product &product, Value part
   });
 }
 
-void device::emitMatmul(LoopBuilder &host, const Product &product, const MatmulTile &tile) {
+void device::emitMatmul(LoopBuilder &host, const Product &product, const MatmulTile &tile, const GpuInfo &gpu) {
   Value rows = product.rows(host), columns = product.columns(host), depth = product.depth(host);
   Value one = host.index(1);
   Value tilesM = ceilDiv(host, rows, host.index(tile.rows())),
         tilesN = ceilDiv(host, columns, host.index(tile.columns()));
   Value tiles = host.mul(tilesM, tilesN);
   auto atLeastOne = [&](Value v) -> Value { return arith::MaxUIOp::create(host, v, one); };
-  Value wanted = atLeastOne(host.div(host.index(kBlocks), atLeastOne(tiles)));
+  Value wanted = atLeastOne(host.div(host.index(kBlocks * gpu.multiprocessors), atLeastOne(tiles)));
   Value most = atLeastOne(host.div(depth, host.index(kLeastDepth)));
   Value share = ceilDiv(host, depth, arith::MinUIOp::create(host, wanted, most));
   share = host.mul(atLeastOne(ceilDiv(host, share, host.index(kDepth))), host.index(kDepth));

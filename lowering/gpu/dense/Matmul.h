@@ -3,6 +3,7 @@
 #ifndef PEER_LOWERING_GPU_DENSE_MATMUL_H
 #define PEER_LOWERING_GPU_DENSE_MATMUL_H
 
+#include "lowering/gpu/GpuInfo.h"
 #include "lowering/gpu/block/BlockBuilder.h"
 
 namespace peer::device {
@@ -30,7 +31,7 @@ inline constexpr MatmulTile kTallTile{4, 2, 2, 4}, kFlatTile{1, 8, 2, 2};
 
 /// Launches the product by three tf32 products per f32 one (Mma.h): the error is near 1e-6 of |a| |b|. Few tiles share
 /// a long depth among several blocks, whose sums a second launch adds up in a fixed order.
-void emitMatmul(LoopBuilder &host, const Product &product, const MatmulTile &tile);
+void emitMatmul(LoopBuilder &host, const Product &product, const MatmulTile &tile, const GpuInfo &gpu);
 
 /// Launches a product of one row, bound by reading b.
 void emitVectorMatrix(LoopBuilder &host, const Product &product);

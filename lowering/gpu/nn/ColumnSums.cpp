@@ -1,6 +1,6 @@
 //===- ColumnSums.cpp - weight gradients of norms, batch norm ------------===//
 
-#include "NN.h"
+#include "Reject.h"
 #include "lowering/gpu/block/Alignment.h"
 #include "lowering/gpu/block/Columns.h"
 #include "lowering/gpu/block/LaunchBounds.h"
@@ -18,7 +18,7 @@ static ColumnGrid gridOf(OpTy op, LoopBuilder &host) {
   return ColumnGrid(columns, alignedLanes(op, columns), host.dim(op.getX(), 0));
 }
 
-void device::launchRMSNormWeightGrad(RMSNormWeightGradOp op, LoopBuilder &host) {
+static void launchRMSNormWeightGrad(RMSNormWeightGradOp op, LoopBuilder &host) {
   ColumnGrid grid = gridOf(op, host);
   auto terms = [&](BlockBuilder &b, Value t, Value at) {
     Value v = b.load(op.getX(), {t, at}, grid.lanes);
@@ -29,7 +29,7 @@ void device::launchRMSNormWeightGrad(RMSNormWeightGradOp op, LoopBuilder &host) 
                    [&](BlockBuilder &b, Value column, ValueRange sums) { b.store(sums[0], op.getDweight(), column); });
 }
 
-void device::launchLayerNormWeightGrad(LayerNormWeightGradOp op, LoopBuilder &host) {
+static void launchLayerNormWeightGrad(LayerNormWeightGradOp op, LoopBuilder &host) {
   ColumnGrid grid = gridOf(op, host);
   auto terms = [&](BlockBuilder &b, Value t, Value at) {
     Value v = b.load(op.getX(), {t, at}, grid.lanes), g = b.load(op.getDy(), {t, at}, grid.lanes);
@@ -44,7 +44,7 @@ void device::launchLayerNormWeightGrad(LayerNormWeightGradOp op, LoopBuilder &ho
 }
 
 // rstd belongs to the column, so it multiplies the finished sum.
-void device::launchBatchNormWeightGrad(BatchNormWeightGradOp op, LoopBuilder &host) {
+static void launchBatchNormWeightGrad(BatchNormWeightGradOp op, LoopBuilder &host) {
   ColumnGrid grid = gridOf(op, host);
   auto terms = [&](BlockBuilder &b, Value r, Value at) {
     Value g = b.load(op.getDy(), {r, at}, grid.lanes);
@@ -97,7 +97,7 @@ void Moments::emit(Value scale, ColumnTerms values,
 
 // Each chunk's mean and squares about it, then those of all rows by the law of total variance: x is read from memory
 // once (a chunk stays in the caches), and nothing cancels.
-void device::launchBatchStats(BatchStatsOp op, LoopBuilder &host) {
+static void launchBatchStats(BatchStatsOp op, LoopBuilder &host) {
   Value x = op.getX(), means = op.getMean(), variances = op.getVariance();
   ColumnGrid grid = gridOf(op, host);
   int64_t lanes = grid.lanes;
@@ -164,7 +164,7 @@ static Value emitScale(BlockBuilder &b, OpTy op, Value at, int64_t lanes, Value 
   return b.mul(rstd, b.load(op.getWeight(), at, lanes));
 }
 
-void device::launchBatchNorm(BatchNormOp op, LoopBuilder &host) {
+static void launchBatchNorm(BatchNormOp op, LoopBuilder &host) {
   ColumnGrid grid = gridOf(op, host);
   grid.cut(host, host.index(kNormRows));
   Value x = op.getX(), y = op.getY();
@@ -182,7 +182,7 @@ void device::launchBatchNorm(BatchNormOp op, LoopBuilder &host) {
 /// Blocks of batch_norm_grad at once: a thread keeps five numbers of each of its columns.
 static constexpr int64_t kNormGradBlocks = 5;
 
-void device::launchBatchNormGrad(BatchNormGradOp op, LoopBuilder &host) {
+static void launchBatchNormGrad(BatchNormGradOp op, LoopBuilder &host) {
   ColumnGrid grid = gridOf(op, host);
   grid.cut(host, host.index(kNormRows));
   int64_t lanes = grid.lanes;
@@ -206,4 +206,16 @@ void device::launchBatchNormGrad(BatchNormGradOp op, LoopBuilder &host) {
       b.store(b.mul(inner, scale), dx, {r, at});
     });
   });
+}
+
+void device::addColumns(Emitters &emitters) {
+  emitters.grid<RMSNormWeightGradOp>(
+      {.emit = launchRMSNormWeightGrad, .reject = rejectDynamicColumns<RMSNormWeightGradOp>});
+  emitters.grid<LayerNormWeightGradOp>(
+      {.emit = launchLayerNormWeightGrad, .reject = rejectDynamicColumns<LayerNormWeightGradOp>});
+  emitters.grid<BatchStatsOp>({.emit = launchBatchStats, .reject = rejectDynamicColumns<BatchStatsOp>});
+  emitters.grid<BatchNormWeightGradOp>(
+      {.emit = launchBatchNormWeightGrad, .reject = rejectDynamicColumns<BatchNormWeightGradOp>});
+  emitters.grid<BatchNormOp>({.emit = launchBatchNorm, .reject = rejectDynamicColumns<BatchNormOp>});
+  emitters.grid<BatchNormGradOp>({.emit = launchBatchNormGrad, .reject = rejectDynamicColumns<BatchNormGradOp>});
 }

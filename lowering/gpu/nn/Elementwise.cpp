@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Elementwise.h"
-#include "lowering/gpu/Kernels.h"
+#include "lowering/gpu/Emitters.h"
 #include "lowering/gpu/block/Alignment.h"
 
 #include "lowering/emit/RoutingBuilder.h"
@@ -236,3 +236,14 @@ struct LowerCopy : OpRewritePattern<memref::CopyOp> {
 void device::populateElementwisePatterns(RewritePatternSet &patterns) {
   patterns.add<LowerLinalg, LowerCopy>(patterns.getContext());
 }
+
+/// Steps of the outermost loop that make up a tile's elements.
+static int64_t tileRows(linalg::LinalgOp op) {
+  int64_t row = 1;
+  SmallVector<int64_t> loops = op.getStaticLoopRanges();
+  for (int64_t trips : ArrayRef(loops).drop_front())
+    row *= ShapedType::isDynamic(trips) ? 1 : std::max<int64_t>(trips, 1);
+  return std::max<int64_t>(kTileElements / row, 1);
+}
+
+void device::addElementwise(Emitters &emitters) { emitters.elementwiseTiles(tileRows); }

@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "NN.h"
+#include "Reject.h"
 #include "lowering/gpu/block/Alignment.h"
 #include "lowering/gpu/block/Columns.h"
 #include "lowering/gpu/block/LaneRows.h"
@@ -220,4 +220,6 @@ void TableGrad::launch(LoopBuilder &host) {
   host.free(partial);
 }
 
-void device::launchEmbeddingGrad(EmbeddingGradOp op, LoopBuilder &host) { TableGrad(op, host).launch(host); }
+static void launchEmbeddingGrad(EmbeddingGradOp op, LoopBuilder &host) { TableGrad(op, host).launch(host); }
+
+void device::addEmbeddingGrad(Emitters &emitters) { emitters.grid<EmbeddingGradOp>({.emit = launchEmbeddingGrad}); }

@@ -1,9 +1,10 @@
 //===- Loss.cpp - cross entropy and mean ---------------------------------===//
 
 #include "Elementwise.h"
-#include "NN.h"
+#include "Reject.h"
 #include "lowering/gpu/block/Alignment.h"
 
+#include "dialect/ops/Check.h"
 #include "lowering/emit/RoutingBuilder.h"
 #include "lowering/nn/Emit.h"
 
@@ -31,7 +32,7 @@ struct LogitRow {
 };
 } // namespace
 
-/// Rows up to this long are left to a warp; the tile model gives longer ones a block each.
+/// Rows up to this long are left to a warp, longer ones have a block each.
 static constexpr int64_t kWarpRow = 1024;
 
 Values LogitRow::walk(ValueRange init, llvm::function_ref<Values(Value, ValueRange)> body) {
@@ -72,7 +73,7 @@ static void forLogitRows(OpTy op, BlockBuilder &b, llvm::function_ref<void(Logit
     b.rows(b.dim(logits, 0), emit);
 }
 
-void device::emitCrossEntropy(CrossEntropyOp op, BlockBuilder &b) {
+static void emitCrossEntropy(CrossEntropyOp op, BlockBuilder &b) {
   forLogitRows(op, b, [&](LogitRow row) {
     auto [highest, sum] = row.reduce();
     // The difference to the maximum first: both terms are then as small as the loss.
@@ -81,7 +82,7 @@ void device::emitCrossEntropy(CrossEntropyOp op, BlockBuilder &b) {
   });
 }
 
-void device::emitCrossEntropyGrad(CrossEntropyGradOp op, BlockBuilder &b) {
+static void emitCrossEntropyGrad(CrossEntropyGradOp op, BlockBuilder &b) {
   forLogitRows(op, b, [&](LogitRow row) {
     auto [highest, sum] = row.reduce();
     Value target = b.load(op.getTargets(), row.t), dloss = b.load(op.getDloss(), row.t), scale = b.div(dloss, sum);
@@ -122,7 +123,7 @@ static Value emitBlockSum(BlockBuilder &b, Value x, Value low, Value high) {
   return b.blockSum(mine);
 }
 
-void device::launchMean(MeanOp op, LoopBuilder &host) {
+static void launchMean(MeanOp op, LoopBuilder &host) {
   Value x = op.getX(), size = host.dim(x, 0), zero = host.index(0), part = host.index(kMeanElements);
   auto finish = [&](BlockBuilder &b, Value sum) {
     // An empty sum is 0, and so is its mean.
@@ -143,7 +144,7 @@ void device::launchMean(MeanOp op, LoopBuilder &host) {
   host.free(partial);
 }
 
-void device::launchMeanGrad(MeanGradOp op, LoopBuilder &host) {
+static void launchMeanGrad(MeanGradOp op, LoopBuilder &host) {
   Value dx = op.getDx(), size = host.dim(dx, 0), part = host.index(kMeanElements);
   Value parts = host.div(host.add(size, host.index(kMeanElements - 1)), part);
   emitLaunch(host, parts, kThreads, [&](BlockBuilder &b, Value block) {
@@ -151,4 +152,20 @@ void device::launchMeanGrad(MeanGradOp op, LoopBuilder &host) {
     Value low = b.mul(block, part), high = b.min(b.add(low, part), size);
     b.forThreads(b.sub(high, low), [&](Value at) { b.store(share, dx, b.add(low, at)); });
   });
+}
+
+template <typename OpTy>
+static std::optional<TileSizes> logitTiles(OpTy op) {
+  return tile({{"t", dimOf(op.getLogits(), 1) > kWarpRow ? 1 : kThreads / kWarpSize}});
+}
+
+void device::addLosses(Emitters &emitters) {
+  emitters.block<CrossEntropyOp>({.emit = emitCrossEntropy,
+                                  .reject = rejectDynamicColumns<CrossEntropyOp>,
+                                  .tileSizes = logitTiles<CrossEntropyOp>});
+  emitters.block<CrossEntropyGradOp>({.emit = emitCrossEntropyGrad,
+                                      .reject = rejectDynamicRows<CrossEntropyGradOp>,
+                                      .tileSizes = logitTiles<CrossEntropyGradOp>});
+  emitters.grid<MeanOp>({.emit = launchMean});
+  emitters.grid<MeanGradOp>({.emit = launchMeanGrad});
 }

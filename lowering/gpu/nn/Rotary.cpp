@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "NN.h"
+#include "Reject.h"
 
 #include "lowering/emit/RoutingBuilder.h"
 #include "lowering/nn/Emit.h"
@@ -69,13 +69,18 @@ static void launch(LoopBuilder &host, Value x, Value y, int64_t heads, double ba
   });
 }
 
-void device::launchRotary(RotaryOp op, LoopBuilder &host) {
+static void launchRotary(RotaryOp op, LoopBuilder &host) {
   Value context = host.index(op.getContextLength());
   launch(host, op.getX(), op.getY(), op.getHeads(), op.getBase().convertToFloat(), op.getInverse(),
          [&](BlockBuilder &b, Value row) { return b.rem(row, context); });
 }
 
-void device::launchRotaryAt(RotaryAtOp op, LoopBuilder &host) {
+static void launchRotaryAt(RotaryAtOp op, LoopBuilder &host) {
   launch(host, op.getX(), op.getY(), op.getHeads(), op.getBase().convertToFloat(), /*inverse=*/false,
          [&](BlockBuilder &b, Value row) { return b.add(b.toIndex(b.load(op.getPosition(), {})), row); });
+}
+
+void device::addRotary(Emitters &emitters) {
+  emitters.grid<RotaryOp>({.emit = launchRotary});
+  emitters.grid<RotaryAtOp>({.emit = launchRotaryAt});
 }

@@ -1,11 +1,11 @@
 //===- LaunchKernels.cpp - each kernel's loop over tiles to a grid -------===//
 //
-// A kernel function holds one op: a loop over tiles, or an op that the tile model left whole. Whole ops that have a
+// A kernel function holds one op: a loop over tiles, or an op that was left whole. Whole ops that have a
 // grid emitter choose their launches themselves. Any other becomes one launch: a block per tile, one block for a whole op.
 //
 //===----------------------------------------------------------------------===//
 
-#include "lowering/gpu/Kernels.h"
+#include "lowering/gpu/Pipeline.h"
 #include "lowering/gpu/block/DeviceOp.h"
 
 #include "lowering/Passes.h"
@@ -203,6 +203,7 @@ static void copyConstants(Operation *op) {
 namespace {
 struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
   using LaunchKernelsBase::LaunchKernelsBase;
+  explicit LaunchKernels(SharedEmitters emitters) : emitters(std::move(emitters)) {}
 
   void runOnOperation() override {
     SmallVector<Operation *> whole;
@@ -220,7 +221,7 @@ struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
     RewritePatternSet patterns(&getContext());
     if (!plainLoops) {
       llvm::for_each(whole, copyConstants);
-      populateGridPatterns(patterns);
+      (emitters ? *emitters : Emitters(GpuInfo())).populateGrids(patterns);
     }
     GreedyRewriteConfig config;
     config.setStrictness(GreedyRewriteStrictness::ExistingOps);
@@ -245,5 +246,11 @@ struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
       nameLaunches(function, function.getName().substr(StringRef("kernel_").size()), parts);
     }
   }
+
+  SharedEmitters emitters;
 };
 } // namespace
+
+std::unique_ptr<Pass> peer::createLaunchKernelsPass(SharedEmitters emitters) {
+  return std::make_unique<LaunchKernels>(std::move(emitters));
+}

@@ -1,9 +1,9 @@
 //===- LowerToBlocks.cpp - ops inside launches to the code of a block ----===//
 
-#include "lowering/gpu/Kernels.h"
+#include "lowering/gpu/Pipeline.h"
 
 #include "lowering/Passes.h"
-#include "lowering/emit/Lowerings.h"
+#include "lowering/emit/Emitters.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -47,6 +47,7 @@ static void hoistAllocation(memref::AllocOp alloc) {
 namespace {
 struct LowerToBlocks : peer::impl::LowerToBlocksBase<LowerToBlocks> {
   using LowerToBlocksBase::LowerToBlocksBase;
+  explicit LowerToBlocks(SharedEmitters emitters) : emitters(std::move(emitters)) {}
 
   LogicalResult apply(RewritePatternSet patterns) {
     SmallVector<Operation *> ops;
@@ -64,7 +65,7 @@ struct LowerToBlocks : peer::impl::LowerToBlocksBase<LowerToBlocks> {
     if (plainLoops)
       populateElementwisePatterns(blocks);
     else
-      populateBlockPatterns(blocks);
+      (emitters ? *emitters : Emitters(GpuInfo())).populateBlocks(blocks);
     if (failed(apply(std::move(blocks))))
       return signalPassFailure();
     // What no emitter takes is done by one thread, in plain loops.
@@ -73,8 +74,7 @@ struct LowerToBlocks : peer::impl::LowerToBlocksBase<LowerToBlocks> {
         moveToOneThread(op);
     });
     RewritePatternSet loops(&getContext());
-    populateRoutingToLoopsPatterns(loops);
-    populateNNToLoopsPatterns(loops);
+    getLoopEmitters().populateLoops(loops);
     if (failed(apply(std::move(loops))))
       return signalPassFailure();
     getOperation().walk([&](memref::AllocOp alloc) {
@@ -89,5 +89,11 @@ struct LowerToBlocks : peer::impl::LowerToBlocksBase<LowerToBlocks> {
       }
     });
   }
+
+  SharedEmitters emitters;
 };
 } // namespace
+
+std::unique_ptr<Pass> peer::createLowerToBlocksPass(SharedEmitters emitters) {
+  return std::make_unique<LowerToBlocks>(std::move(emitters));
+}

@@ -1,7 +1,7 @@
 //===- Mix.cpp - mix, quantized_mix and the token pass of their gradient -===//
 
 #include "MixPass.h"
-#include "lowering/gpu/Kernels.h"
+#include "lowering/gpu/Emitters.h"
 #include "lowering/gpu/block/Scan.h"
 
 using namespace mlir;
@@ -22,7 +22,9 @@ static const char *rejectQuantizedMix(QuantizedMixOp op) {
 }
 
 /// y = sum of weight * act(first . x) * (second . x) * last.
-static void emitSelected(const MixOperands &op, LoopBuilder &host) {
+template <typename OpTy>
+static void emitMix(OpTy mix, LoopBuilder &host, const GpuInfo &gpu) {
+  MixOperands op(mix);
   int64_t vectors = host.staticDim(op.pool, 1);
   MixPass pass{op.pool, op.idx, op.weights, op.rowsPerExpert};
   pass.scales = op.scales;
@@ -41,11 +43,8 @@ static void emitSelected(const MixOperands &op, LoopBuilder &host) {
     result.scales.back() = scale;
     return result;
   };
-  emitMixPass(host, pass);
+  emitMixPass(host, pass, gpu);
 }
-
-static void emitMix(MixOp op, LoopBuilder &host) { emitSelected(op, host); }
-static void emitQuantizedMix(QuantizedMixOp op, LoopBuilder &host) { emitSelected(op, host); }
 
 static const char *rejectMixGrad(MixGradOp op) {
   if (!isDense(op.getDweights(), 1))
@@ -95,7 +94,7 @@ static void sumParts(LoopBuilder &host, Value parts, Value dweights, int64_t row
   });
 }
 
-static void emitMixGrad(MixGradOp op, LoopBuilder &host) {
+static void emitMixGrad(MixGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
   Value dweights = op.getDweights(), coef = op.getCoef(), parts;
   int64_t vectors = host.staticDim(op.getPool(), 1), rows = op.getRowsPerExpert();
   MixPass pass{op.getPool(), op.getIdx(), op.getWeights(), rows};
@@ -125,15 +124,15 @@ static void emitMixGrad(MixGradOp op, LoopBuilder &host) {
     else
       b.store(kept.back(), flatSlice(b, dweights, {token}), number);
   };
-  emitMixPass(host, pass);
+  emitMixPass(host, pass, gpu);
   if (!parts)
     return;
   sumParts(host, parts, dweights, rows);
   host.free(parts);
 }
 
-void device::populateMixPatterns(PatternSets sets) {
-  sets.grid<MixOp>(emitMix, rejectMix);
-  sets.grid<QuantizedMixOp>(emitQuantizedMix, rejectQuantizedMix);
-  sets.grid<MixGradOp>(emitMixGrad, rejectMixGrad);
+void device::addMix(Emitters &emitters) {
+  emitters.grid<MixOp>({.emit = emitMix<MixOp>, .reject = rejectMix});
+  emitters.grid<QuantizedMixOp>({.emit = emitMix<QuantizedMixOp>, .reject = rejectQuantizedMix});
+  emitters.grid<MixGradOp>({.emit = emitMixGrad, .reject = rejectMixGrad});
 }

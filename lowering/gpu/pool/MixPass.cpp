@@ -11,8 +11,6 @@
 #include "lowering/gpu/block/LaunchBounds.h"
 #include "lowering/gpu/block/Scan.h"
 
-#include "lowering/gpu/TileModel.h"
-
 using namespace mlir;
 using namespace peer;
 using namespace peer::device;
@@ -42,6 +40,23 @@ const char *device::rejectMixPass(Value pool, Value idx, Value weights, ArrayRef
 }
 
 namespace {
+/// How a pass is spread, by the number of tokens.
+struct Regimes {
+  explicit Regimes(const GpuInfo &gpu)
+      : warps(16 * gpu.multiprocessors), warpPerToken(llvm::bit_floor(uint64_t(warps))),
+        blockPerToken(llvm::bit_floor(uint64_t(gpu.multiprocessors / 2))) {}
+
+  /// A multiprocessor has 16 warps, or 12 of wide rows.
+  int64_t warps;
+  /// From so many tokens on they fill a GPU with a warp each, in blocks of four warps, which waste the fewest registers.
+  int64_t warpPerToken, tokensPerBlock = 4;
+  /// ... with a block each. Just short of one block of eight warps on half of the multiprocessors, each of which then reads
+  /// at the rate of its own connection to L2. Below, several blocks share a token.
+  int64_t blockPerToken, warpsPerBlock = 8;
+  /// Those should give `warps` altogether, but have no fewer rows per warp.
+  int64_t warpsPerPart = 4, rowsPerWarp = 2;
+};
+
 /// How one launch spreads a pass.
 struct Spread {
   int64_t tokens = 1; // of a block, a warp each
@@ -51,7 +66,7 @@ struct Spread {
 
 /// The layout of rows and how many of them are under way at once.
 struct PassShape {
-  explicit PassShape(const MixPass &pass) {
+  PassShape(const MixPass &pass, const GpuInfo &gpu) : gpu(gpu) {
     auto type = cast<MemRefType>(pass.pool.getType());
     Type element = type.getElementType();
     llvm::SmallPtrSet<Value, 2> standing;
@@ -74,8 +89,9 @@ struct PassShape {
   }
 
   /// Blocks per multiprocessor that leave each lane the registers it needs.
-  int64_t blocks(int64_t threads) const { return blocksThatFit(threads, expected); }
+  int64_t blocks(int64_t threads) const { return gpu.blocksThatFit(threads, expected); }
 
+  GpuInfo gpu;
   RowLayout layout{};
   int64_t rowsAtOnce, expected;
 };
@@ -317,9 +333,9 @@ static void launchPass(LoopBuilder &host, const MixPass &pass, const PassShape &
   host.free(partial);
 }
 
-void device::emitMixPass(LoopBuilder &host, const MixPass &pass) {
-  PassShape shape(pass);
-  MixRegimes regimes = gpuMixRegimes();
+void device::emitMixPass(LoopBuilder &host, const MixPass &pass, const GpuInfo &gpu) {
+  PassShape shape(pass, gpu);
+  Regimes regimes(gpu);
   bool shared = shape.layout.warps > 1;
   Value tokens = host.dim(pass.idx, 0);
   auto launchMany = [&] { launchPass(host, pass, shape, {shared ? 1 : regimes.tokensPerBlock, 1, {}}); };

@@ -3,6 +3,7 @@
 #ifndef PEER_LOWERING_GPU_POOL_MIXPASS_H
 #define PEER_LOWERING_GPU_POOL_MIXPASS_H
 
+#include "lowering/gpu/GpuInfo.h"
 #include "lowering/gpu/block/LaneRows.h"
 
 namespace peer::device {
@@ -34,8 +35,8 @@ struct MixPass {
 /// Why the pass cannot be taken, or null.
 const char *rejectMixPass(mlir::Value pool, mlir::Value idx, mlir::Value weights, mlir::ArrayRef<mlir::Value> rows);
 
-/// Launches the pass, spread over warps and blocks as the tile model says for the number of tokens.
-void emitMixPass(LoopBuilder &host, const MixPass &pass);
+/// Launches the pass, spread over warps and blocks by the number of tokens.
+void emitMixPass(LoopBuilder &host, const MixPass &pass, const GpuInfo &gpu);
 
 } // namespace peer::device
 

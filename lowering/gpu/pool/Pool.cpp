@@ -22,14 +22,15 @@ static void storeInside(BlockBuilder &b, const RowPlace &place, Value v, Value t
   ifInside(b, place.inside, [&] { b.store(v, table, {place.row, place.vector, place.at}); });
 }
 
-static void emitPoolGrad(PoolGradOp op, LoopBuilder &host) {
+static void emitPoolGrad(PoolGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
   Value dpool = op.getDpool();
   int64_t experts = op.getRows() / host.staticDim(op.getCoef(), 3);
-  RowPass rows(host, op, {dpool}, experts);
+  RowPass rows(host, op, {dpool}, experts, gpu);
   // Rows that nobody selected are zero.
   Value flat = flatten(host, dpool);
   int64_t total = host.staticDim(flat, 0), wide = isAligned(dpool) && total % 4 == 0 ? 4 : 1;
-  Value vectors = host.index(total / wide), blocks = host.index(std::min<int64_t>(llvm::divideCeil(total, 4096), 1056));
+  int64_t worth = llvm::divideCeil(total, 4096);
+  Value vectors = host.index(total / wide), blocks = host.index(std::min(worth, gpu.blocksAtOnce(kThreads)));
   emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {
     Value zero = b.f32(0, b.floats(wide));
     forGrid(b, block, blocks, vectors, [&](Value i) { b.store(zero, flat, {b.mul(i, b.index(wide))}); });
@@ -45,8 +46,8 @@ static const char *rejectPoolGrad(PoolGradOp op) {
   return isDense(op.getDpool(), 0) ? RowPass::reject(op) : "the pool's gradient does not flatten";
 }
 
-static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &host) {
-  RowPass rows(host, op, {}, /*experts=*/0);
+static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &host, const GpuInfo &gpu) {
+  RowPass rows(host, op, {}, /*experts=*/0, gpu);
   Value blocks = rows.blocks(host);
   Value partial = host.heap({ShapedType::kDynamic}, host.getF64Type(), {rows.mostBlocks(host)});
   std::optional<Sums> sums;
@@ -61,11 +62,11 @@ static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &host) {
   host.free(partial);
 }
 
-static void emitRowUpdate(RowUpdateOp op, LoopBuilder &host) {
+static void emitRowUpdate(RowUpdateOp op, LoopBuilder &host, const GpuInfo &gpu) {
   Values tables{op.getPool()};
   llvm::append_range(tables, op.getStates());
   int64_t experts = host.staticDim(op.getPool(), 0) / host.staticDim(op.getCoef(), 3);
-  RowPass rows(host, op, tables, experts);
+  RowPass rows(host, op, tables, experts, gpu);
   rows.launch(host, [&](BlockBuilder &b, Value) {
     OptimizerStep step = emitBlockStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
     // The rows are on their way while their gradients are summed.
@@ -84,9 +85,6 @@ static void emitRowUpdate(RowUpdateOp op, LoopBuilder &host) {
     return RowUse{prepare, use};
   });
 }
-
-static const char *rejectRowUpdate(RowUpdateOp op) { return RowPass::reject(op); }
-static const char *rejectPoolGradNorm(PoolGradNormOp op) { return RowPass::reject(op); }
 
 //===----------------------------------------------------------------------===//
 // Pairs
@@ -165,12 +163,10 @@ static const char *rejectUsage(UsageOp op) {
   return dense ? nullptr : "idx or weights do not flatten";
 }
 
-void device::populatePoolPatterns(PatternSets sets) {
-  sets.grid<SortPairsOp>(emitSortPairs, rejectSortPairs);
-  sets.grid<PoolGradOp>(emitPoolGrad, rejectPoolGrad);
-  sets.grid<PoolGradNormOp>(emitPoolGradNorm, rejectPoolGradNorm);
-  sets.grid<RowUpdateOp>(emitRowUpdate, rejectRowUpdate);
-  sets.grid<UpdateOp>(emitUpdateOp, rejectUpdate);
-  sets.grid<SumSquaresOp>(emitSumSquares, rejectSumSquares);
-  sets.grid<UsageOp>(emitUsage, rejectUsage);
+void device::addPool(Emitters &emitters) {
+  emitters.grid<SortPairsOp>({.emit = emitSortPairs, .reject = rejectSortPairs});
+  emitters.grid<PoolGradOp>({.emit = emitPoolGrad, .reject = rejectPoolGrad});
+  emitters.grid<PoolGradNormOp>({.emit = emitPoolGradNorm, .reject = RowPass::reject<PoolGradNormOp>});
+  emitters.grid<RowUpdateOp>({.emit = emitRowUpdate, .reject = RowPass::reject<RowUpdateOp>});
+  emitters.grid<UsageOp>({.emit = emitUsage, .reject = rejectUsage});
 }

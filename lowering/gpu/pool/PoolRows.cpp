@@ -26,8 +26,6 @@ static constexpr int64_t kMostChunks = 1024;
 static constexpr int64_t kShareBytes = int64_t(32) << 20;
 /// Rows whose expert a warp looks up at once: more hide more latency, fewer spread better.
 static constexpr int64_t kMostBatch = 8;
-/// Warps that keep a GPU busy; a warp takes several rows where there are more.
-static constexpr int64_t kBusyWarps = 4096;
 
 void device::ifInside(BlockBuilder &b, Value inside, llvm::function_ref<void()> body) {
   if (inside)
@@ -36,7 +34,8 @@ void device::ifInside(BlockBuilder &b, Value inside, llvm::function_ref<void()> 
     body();
 }
 
-RowPass::RowPass(LoopBuilder &host, Operands operands, ValueRange tables, int64_t experts) : in(operands) {
+RowPass::RowPass(LoopBuilder &host, Operands operands, ValueRange tables, int64_t experts, const GpuInfo &gpu)
+    : in(operands), gpu(gpu) {
   perToken = host.staticDim(in.idx, 1) * host.staticDim(in.idx, 2);
   rowsPerExpert = host.staticDim(in.coef, 3);
   vectors = host.staticDim(in.coef, 4);
@@ -66,7 +65,8 @@ RowPass::RowPass(LoopBuilder &host, Operands operands, ValueRange tables, int64_
   chunks = host.min(host.index(mostChunks), ceilDiv(host, allPairs, host.index(kLeastChunk)));
   Value touched = experts ? host.min(allPairs, host.index(experts)) : allPairs;
   mostRows = host.mul(touched, host.index(rowsPerExpert));
-  Value perWarp = host.div(host.mul(mostRows, host.index(slices)), host.index(kBusyWarps));
+  // A warp takes several rows where there are more than keep the GPU busy.
+  Value perWarp = host.div(host.mul(mostRows, host.index(slices)), host.index(gpu.busyWarps()));
   batch = host.min(host.max(perWarp, host.index(1)), host.index(kMostBatch));
 }
 
@@ -81,8 +81,8 @@ Value RowPass::mostBlocks(LoopBuilder &host) const { return blocksOf(host, host.
 // Sums of pairs
 //===----------------------------------------------------------------------===//
 
-static void noteRegisters(BlockBuilder &b, Value someValue, int64_t registers) {
-  noteBlocks(someValue.getDefiningOp(), std::max(kLeastBlocks, blocksThatFit(b.threads(), registers)));
+void RowPass::noteRegisters(BlockBuilder &b, Value someValue, int64_t registers) const {
+  noteBlocks(someValue.getDefiningOp(), std::max(kLeastBlocks, gpu.blocksThatFit(b.threads(), registers)));
 }
 
 /// buffer[at] of a buffer that nothing writes while the kernel runs, as it is stored.

@@ -12,6 +12,7 @@
 #ifndef PEER_LOWERING_GPU_POOL_POOLROWS_H
 #define PEER_LOWERING_GPU_POOL_POOLROWS_H
 
+#include "lowering/gpu/GpuInfo.h"
 #include "lowering/gpu/block/Scan.h"
 
 #include "lowering/emit/RoutingBuilder.h"
@@ -42,9 +43,9 @@ class RowPass {
 public:
   /// `tables`: what `use` accesses at the places it is given. `experts`: how many there are, 0 where that is unknown.
   template <typename OpTy>
-  RowPass(LoopBuilder &host, OpTy op, mlir::ValueRange tables, int64_t experts)
+  RowPass(LoopBuilder &host, OpTy op, mlir::ValueRange tables, int64_t experts, const GpuInfo &gpu)
       : RowPass(host, {op.getIdx(), op.getOrder(), op.getStarts(), op.getCount(), op.getCoef(), op.getX(), op.getDy()},
-                tables, experts) {}
+                tables, experts, gpu) {}
 
   /// Null, or why the operands are not taken.
   template <typename OpTy>
@@ -69,7 +70,9 @@ private:
   struct Part {
     Values at, inside;
   };
-  RowPass(LoopBuilder &host, Operands operands, mlir::ValueRange tables, int64_t experts);
+  RowPass(LoopBuilder &host, Operands operands, mlir::ValueRange tables, int64_t experts, const GpuInfo &gpu);
+
+  void noteRegisters(BlockBuilder &b, mlir::Value someValue, int64_t registers) const;
 
   Part emitPart(BlockBuilder &b, mlir::Value slice) const;
   Values load(BlockBuilder &b, mlir::Value source, mlir::Value token, const Part &part) const;
@@ -88,6 +91,7 @@ private:
   void emitRows(BlockBuilder &b, mlir::Value unit, mlir::Value shares, const RowUse &use) const;
 
   Operands in;
+  GpuInfo gpu;
   int64_t perToken, rowsPerExpert, vectors, width; // per token: pairs
   int64_t unroll;                                  // pairs that a row loads for at once
   int64_t rowRegisters, shareRegisters;            // that a thread takes at most, about: of rows, of shares of segments

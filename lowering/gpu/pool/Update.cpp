@@ -10,8 +10,6 @@ using namespace peer::device;
 
 /// Elements of one access: 16 bytes of f32.
 static constexpr int64_t kLanes = 4;
-/// Blocks of a pass over a whole tensor: as many as GPUs of today hold at once.
-static constexpr int64_t kMostBlocks = 1056;
 /// Elements that one block sums alone.
 static constexpr int64_t kFewElements = 16384;
 static constexpr int64_t kSumThreads = 1024;
@@ -72,9 +70,9 @@ void device::launchSum(LoopBuilder &host, Value partial, Value count, Value resu
 // The ops
 //===----------------------------------------------------------------------===//
 
-/// Blocks for a pass over `elements`, and for one of them in four vectors per thread.
-static Value blocksFor(LoopBuilder &host, Value elements) {
-  return host.min(ceilDiv(host, elements, host.index(kThreads * kLanes * 4)), host.index(kMostBlocks));
+/// Blocks for a pass over `elements`, four vectors per thread: no more than there are at once.
+static Value blocksFor(LoopBuilder &host, Value elements, const GpuInfo &gpu) {
+  return host.min(ceilDiv(host, elements, host.index(kThreads * kLanes * 4)), host.index(gpu.blocksAtOnce(kThreads)));
 }
 
 /// All elements of rank-1 buffers: vectors where `wide`, then what is left.
@@ -89,11 +87,11 @@ static void forElements(BlockBuilder &b, Value block, Value blocks, Value elemen
   forGrid(b, block, blocks, b.sub(elements, whole), [&](Value i) { body(b.add(whole, i), 1); });
 }
 
-void device::emitUpdateOp(UpdateOp op, LoopBuilder &host) {
+static void emitUpdateOp(UpdateOp op, LoopBuilder &host, const GpuInfo &gpu) {
   bool wide = isAligned(op.getParam()) && isAligned(op.getGrad()) && llvm::all_of(op.getStates(), isAligned);
   Value param = flatten(host, op.getParam()), grad = flatten(host, op.getGrad());
   Values states = llvm::map_to_vector(op.getStates(), [&](Value state) { return flatten(host, state); });
-  Value elements = sizeOf(host, param), blocks = blocksFor(host, elements);
+  Value elements = sizeOf(host, param), blocks = blocksFor(host, elements, gpu);
   emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {
     OptimizerStep step = emitBlockStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
     forElements(b, block, blocks, elements, wide, [&](Value at, int64_t lanes) {
@@ -102,7 +100,7 @@ void device::emitUpdateOp(UpdateOp op, LoopBuilder &host) {
   });
 }
 
-void device::emitSumSquares(SumSquaresOp op, LoopBuilder &host) {
+static void emitSumSquares(SumSquaresOp op, LoopBuilder &host, const GpuInfo &gpu) {
   bool wide = isAligned(op.getX());
   Value x = flatten(host, op.getX()), elements = sizeOf(host, x), result = op.getSquares();
   auto sum = [&](BlockBuilder &b, Value block, Value blocks) {
@@ -116,10 +114,15 @@ void device::emitSumSquares(SumSquaresOp op, LoopBuilder &host) {
                [&](BlockBuilder &b, Value block) { storeSum(b, sum(b, block, b.index(1)), result); });
     return;
   }
-  Value blocks = blocksFor(host, elements);
+  Value blocks = blocksFor(host, elements, gpu);
   Value partial = host.heap({ShapedType::kDynamic}, host.getF64Type(), {blocks});
   emitLaunch(host, blocks, kThreads,
              [&](BlockBuilder &b, Value block) { b.store(sum(b, block, blocks), partial, {block}); });
   launchSum(host, partial, blocks, result);
   host.free(partial);
+}
+
+void device::addUpdate(Emitters &emitters) {
+  emitters.grid<UpdateOp>({.emit = emitUpdateOp, .reject = rejectUpdate});
+  emitters.grid<SumSquaresOp>({.emit = emitSumSquares, .reject = rejectSumSquares});
 }

@@ -3,7 +3,7 @@
 #ifndef PEER_LOWERING_GPU_POOL_UPDATE_H
 #define PEER_LOWERING_GPU_POOL_UPDATE_H
 
-#include "lowering/gpu/Kernels.h"
+#include "lowering/gpu/Emitters.h"
 
 #include "lowering/emit/OptimizerStep.h"
 
@@ -31,9 +31,6 @@ private:
 
 /// result[] = the sum of partial[0 .. count), f64, in an order that depends on `count` alone: one more launch.
 void launchSum(LoopBuilder &host, mlir::Value partial, mlir::Value count, mlir::Value result);
-
-void emitUpdateOp(UpdateOp op, LoopBuilder &host);
-void emitSumSquares(SumSquaresOp op, LoopBuilder &host);
 
 } // namespace peer::device
 

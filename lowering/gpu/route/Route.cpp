@@ -9,7 +9,6 @@
 
 #include "RouteParts.h"
 #include "RouteTiles.h"
-#include "lowering/gpu/TileModel.h"
 
 #include "dialect/ops/Check.h"
 
@@ -60,26 +59,27 @@ static void emitFewTokens(RouteOp op, LoopBuilder &host) {
 // Launches
 //===----------------------------------------------------------------------===//
 
-const char *device::rejectRoute(RouteOp op) {
+const char *device::rejectRoute(RouteOp op, const GpuInfo &gpu) {
   if (op.getPolicy().selectsAll())
     return "'all' keeps every score";
   if (!op.getPolicy().selectsLargest())
     return "the policy is left to plain loops";
   if (op.getNumSelected() > kMostSelected)
     return "the sorted list would not fit in registers";
-  return isFewTokens(op.getQuery()) || routeRows(op) ? nullptr : "the queries of 16 tokens do not fit";
+  return isFewTokens(op.getQuery()) || routeRows(op, gpu) ? nullptr : "the queries of 16 tokens do not fit";
 }
 
-void device::emitRoute(RouteOp op, LoopBuilder &host) {
+/// Scores of more than few tokens never leave their block.
+static void emitRoute(RouteOp op, LoopBuilder &host, const GpuInfo &gpu) {
   if (isFewTokens(op.getQuery()))
     return emitFewTokens(op, host);
-  RouteTiles tiles(op);
+  RouteTiles tiles(op, gpu);
   Value count = tiles.count(host);
   auto launchTiles = [&] {
     emitLaunch(host, count, kThreads, [&](BlockBuilder &b, Value block) { tiles.emit(b, block); });
   };
   auto launchParts = [&] { emitRouteParts(tiles, host); };
-  int64_t many = gpuRouteRegimes().blockPerTile;
+  int64_t many = tiles.regimes().blockPerTile;
   std::optional<int64_t> known = tiles.knownCount();
   if (tiles.mostParts() == 1 || (known && *known >= many))
     return launchTiles();
@@ -87,3 +87,5 @@ void device::emitRoute(RouteOp op, LoopBuilder &host) {
     return launchParts();
   host.ifThen(host.cmp(CmpIPredicate::uge, count, host.index(many)), launchTiles, launchParts);
 }
+
+void device::addRoute(Emitters &emitters) { emitters.grid<RouteOp>({.emit = emitRoute, .reject = rejectRoute}); }

@@ -3,7 +3,7 @@
 #ifndef PEER_LOWERING_GPU_ROUTE_ROUTE_H
 #define PEER_LOWERING_GPU_ROUTE_ROUTE_H
 
-#include "lowering/gpu/Kernels.h"
+#include "lowering/gpu/Emitters.h"
 
 namespace peer::device {
 
@@ -11,19 +11,11 @@ namespace peer::device {
 inline constexpr int64_t kFewTokens = 8;
 bool isFewTokens(mlir::Value tensor);
 
-/// Launches that route. Scores of more than few tokens never leave their block.
-void emitRoute(RouteOp op, LoopBuilder &host);
-/// Why they cannot, on tensors or buffers: then score, select and gate are kernels of their own. Or null.
-const char *rejectRoute(RouteOp op);
+/// Why no launch routes, on tensors or buffers: then score, select and gate are kernels of their own. Or null.
+const char *rejectRoute(RouteOp op, const GpuInfo &gpu);
 
-// Score.cpp: scores that are wanted in memory.
-/// Tokens of a block that writes its scores to memory, or 0.
-int64_t scoreRows(ScoreOp op);
-/// logits (tokens x heads x halves x n) of so few tokens.
+/// Scores that are wanted in memory (Score.cpp): logits (tokens x heads x halves x n) of so few tokens.
 void emitFewScores(mlir::Value query, mlir::Value keys, mlir::Value logits, LoopBuilder &host);
-
-// ScoreGrad.cpp: dense gradients.
-void populateScoreGradPatterns(PatternSets sets);
 
 } // namespace peer::device
 

@@ -1,7 +1,7 @@
 //===- RouteGrad.cpp - gradients of score, select and gate ---------------===//
 
 #include "RouteKeyGrad.h"
-#include "lowering/gpu/Kernels.h"
+#include "lowering/gpu/Emitters.h"
 #include "lowering/gpu/block/LaneRows.h"
 #include "lowering/gpu/block/Scan.h"
 
@@ -131,8 +131,7 @@ Values device::addListedRows(BlockBuilder &b, const LaneRow &row, Value mask, Va
   });
 }
 
-void device::populateRouteGradPatterns(PatternSets sets) {
-  sets.grid<GateGradOp>(emitGateGrad, rejectGateGrad);
-  sets.grid<RouteQueryGradOp>(emitRouteQueryGrad, rejectRouteQueryGrad);
-  sets.grid<RouteKeyGradOp>(emitRouteKeyGrad, rejectRouteKeyGrad);
+void device::addRouteGrad(Emitters &emitters) {
+  emitters.grid<GateGradOp>({.emit = emitGateGrad, .reject = rejectGateGrad});
+  emitters.grid<RouteQueryGradOp>({.emit = emitRouteQueryGrad, .reject = rejectRouteQueryGrad});
 }

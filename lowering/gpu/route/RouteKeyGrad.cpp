@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "RouteKeyGrad.h"
+#include "lowering/gpu/Emitters.h"
 #include "lowering/gpu/block/Scan.h"
 
 using namespace mlir;
@@ -25,7 +26,7 @@ static constexpr int64_t kMostSharedKeys = 8192;
 /// Threads, and tiles at once, where counts become places.
 static constexpr int64_t kPlaceThreads = 512, kPlaceTiles = 8;
 
-const char *device::rejectRouteKeyGrad(RouteKeyGradOp op) {
+static const char *rejectRouteKeyGrad(RouteKeyGradOp op) {
   if (!isDense(op.getIdx(), 0) || !isDense(op.getDval(), 0))
     return "indices or gradients are not dense";
   return isPlain(op.getQuery()) && isPlain(op.getDkeys()) ? nullptr : "rows may lie at odd addresses";
@@ -213,4 +214,8 @@ void KeyGradEmitter::emitSums(BlockBuilder &b, Value block) {
   row.storeSumOfWarps(sums, row.sharedForWarps(b.warps()), dkeys, {head, half, key});
 }
 
-void device::emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &host) { KeyGradEmitter(op, host).emit(); }
+static void emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &host) { KeyGradEmitter(op, host).emit(); }
+
+void device::addRouteKeyGrad(Emitters &emitters) {
+  emitters.grid<RouteKeyGradOp>({.emit = emitRouteKeyGrad, .reject = rejectRouteKeyGrad});
+}

@@ -19,9 +19,6 @@ Values addListedRows(BlockBuilder &b, const LaneRow &row, mlir::Value mask, mlir
                      mlir::Value listedScale, mlir::Value buffer,
                      llvm::function_ref<Values(mlir::Value position)> rowAt);
 
-const char *rejectRouteKeyGrad(RouteKeyGradOp op);
-void emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &host);
-
 } // namespace peer::device
 
 #endif // PEER_LOWERING_GPU_ROUTE_ROUTEKEYGRAD_H

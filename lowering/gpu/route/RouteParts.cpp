@@ -10,7 +10,6 @@
 #include "RouteParts.h"
 
 #include "RouteWalk.h"
-#include "lowering/gpu/TileModel.h"
 
 using namespace mlir;
 using namespace peer;
@@ -41,7 +40,7 @@ static Cut emitCut(const RouteTiles &tiles, LoopBuilder &host, Value count) {
   Cut cut = cutInto(2);
   for (int64_t parts = 2; parts < tiles.mostParts(); parts *= 2) {
     Value blocks = host.mul(count, host.index(parts));
-    Value few = host.cmp(CmpIPredicate::ult, blocks, host.index(gpuRouteRegimes().blockPerTile));
+    Value few = host.cmp(CmpIPredicate::ult, blocks, host.index(tiles.regimes().blockPerTile));
     Cut finer = cutInto(2 * parts);
     cut = {host.select(few, finer.parts, cut.parts), host.select(few, finer.perHalf, cut.perHalf),
            host.select(few, finer.keys, cut.keys)};
@@ -123,7 +122,7 @@ void device::emitRouteParts(const RouteTiles &tiles, LoopBuilder &host) {
   Value count = tiles.count(host);
   Cut cut = emitCut(tiles, host, count);
   // The launch has few tiles, but memory is planned for all numbers of them.
-  Value most = host.mul(host.min(count, host.index(gpuRouteRegimes().blockPerTile)), cut.parts);
+  Value most = host.mul(host.min(count, host.index(tiles.regimes().blockPerTile)), cut.parts);
   PartLists lists{host.heap({ShapedType::kDynamic, tokens, entries}, host.getF32Type(), most),
                   host.heap({ShapedType::kDynamic, tokens, entries}, host.getI32Type(), most)};
   emitLaunch(host, host.mul(count, cut.parts), kThreads,

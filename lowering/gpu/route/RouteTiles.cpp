@@ -8,7 +8,6 @@
 #include "RouteTiles.h"
 
 #include "RouteWalk.h"
-#include "lowering/gpu/TileModel.h"
 #include "lowering/gpu/block/Scan.h"
 
 #include "dialect/ops/Check.h"
@@ -18,35 +17,40 @@ using namespace peer;
 using namespace peer::device;
 using arith::CmpIPredicate;
 
+// Three quarters of the multiprocessors: twice as many blocks of half the keys would not be done much sooner, and their lists
+// would have to be merged. Tiles come by heads, mostly a multiple of four.
+RouteRegimes::RouteRegimes(const GpuInfo &gpu) : blockPerTile(llvm::alignTo(gpu.multiprocessors * 3 / 4, 4)) {}
+
 static int64_t sharedBytes(RouteOp op, int64_t rows) {
   return ScoreShape::of(op.getQuery(), op.getKeys(), rows).bytes() +
          SelectRows::sharedBytes(op.getNumSelected(), op.getPolicy().getHalves(), rows);
 }
 
 /// Blocks that the keys of a tile can be spread over, a power of two.
-static int64_t mostKeyParts(RouteOp op) {
-  int64_t chunks = llvm::divideCeil(op.getNumKeys(), gpuRouteRegimes().keysPerBlock);
-  return op.getPolicy().getHalves() * llvm::bit_floor<uint64_t>(chunks);
+static int64_t mostKeyParts(RouteOp op, const RouteRegimes &regimes) {
+  int64_t chunks = llvm::divideCeil(op.getNumKeys(), regimes.keysPerBlock);
+  return halvesOf(op.getPolicy()) * llvm::bit_floor<uint64_t>(chunks);
 }
 
-int64_t device::routeRows(RouteOp op) {
+int64_t device::routeRows(RouteOp op, const GpuInfo &gpu) {
   int64_t tokens = dimOf(op.getQuery(), 0), heads = dimOf(op.getQuery(), 1), most = 64;
   if (!ShapedType::isDynamic(tokens)) {
     // Blocks that share the keys of a tile cost no more reads; smaller tiles do.
-    int64_t enough = llvm::divideCeil(gpuRouteRegimes().blockPerTile, mostKeyParts(op));
+    RouteRegimes regimes(gpu);
+    int64_t enough = llvm::divideCeil(regimes.blockPerTile, mostKeyParts(op, regimes));
     while (most > 16 && int64_t(llvm::divideCeil(tokens, most)) * heads < enough)
       most /= 2;
     most = std::clamp<int64_t>(llvm::PowerOf2Ceil(tokens), 16, most);
   }
   for (int64_t rows = most; rows >= 16; rows /= 2)
-    if (sharedBytes(op, rows) <= kMostShared)
+    if (sharedBytes(op, rows) <= gpu.sharedOfBlock)
       return rows;
   return 0;
 }
 
-RouteTiles::RouteTiles(RouteOp op)
-    : queryBuffer(op.getQuery()), keyBuffer(op.getKeys()), rowsOfTile(routeRows(op)), heads(dimOf(op.getQuery(), 1)),
-      parts(mostKeyParts(op)), what(Selection::of(op)) {}
+RouteTiles::RouteTiles(RouteOp op, const GpuInfo &gpu)
+    : byTiles(gpu), queryBuffer(op.getQuery()), keyBuffer(op.getKeys()), rowsOfTile(routeRows(op, gpu)),
+      heads(dimOf(op.getQuery(), 1)), parts(mostKeyParts(op, byTiles)), what(Selection::of(op)) {}
 
 Value RouteTiles::count(LoopBuilder &host) const {
   return host.mul(ceilDiv(host, host.dim(query(), 0), host.index(rows())), host.index(heads));

@@ -4,17 +4,30 @@
 #define PEER_LOWERING_GPU_ROUTE_ROUTETILES_H
 
 #include "Select.h"
+#include "lowering/gpu/GpuInfo.h"
 
 namespace peer::device {
 
+/// How score and select are spread, by the number of tiles (tokens and a head each).
+struct RouteRegimes {
+  explicit RouteRegimes(const GpuInfo &gpu);
+
+  /// From so many tiles on they fill a GPU with a block each; below, several share a tile's keys.
+  int64_t blockPerTile;
+  /// But no fewer each.
+  int64_t keysPerBlock = 64;
+};
+
 /// Tokens that a block routes at once: 64, 32 or 16, as its shared memory allows, and fewer where multiprocessors would be
 /// left without a block; 0: none.
-int64_t routeRows(RouteOp op);
+int64_t routeRows(RouteOp op, const GpuInfo &gpu);
 
 /// The tiles of a route: routeRows() tokens and a head each, the heads of the same tokens one after the other.
 class RouteTiles {
 public:
-  explicit RouteTiles(RouteOp op);
+  RouteTiles(RouteOp op, const GpuInfo &gpu);
+
+  const RouteRegimes &regimes() const { return byTiles; }
 
   /// On the host (index).
   mlir::Value count(LoopBuilder &host) const;
@@ -38,6 +51,7 @@ public:
   int64_t mostParts() const { return parts; }
 
 private:
+  RouteRegimes byTiles;
   mlir::Value queryBuffer, keyBuffer;
   int64_t rowsOfTile, heads, parts;
   Selection what;

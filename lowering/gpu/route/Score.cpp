@@ -6,6 +6,7 @@
 #include "lowering/gpu/block/Alignment.h"
 #include "lowering/gpu/block/Scan.h"
 
+#include "dialect/ops/Check.h"
 #include "lowering/emit/RoutingBuilder.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -20,50 +21,54 @@ using arith::CmpIPredicate;
 // Scores of a tile
 //===----------------------------------------------------------------------===//
 
-int64_t device::scoreRows(ScoreOp op) {
+/// Tokens of a block that writes its scores to memory, or 0.
+static int64_t scoreRows(ScoreOp op, const GpuInfo &gpu) {
   int64_t tokens = cast<ShapedType>(op.getQuery().getType()).getDimSize(0), most = 64;
   if (!ShapedType::isDynamic(tokens))
     most = std::clamp<int64_t>(llvm::PowerOf2Ceil(tokens), 16, most);
   for (int64_t rows = most; rows >= 16; rows /= 2)
-    if (ScoreShape::of(op.getQuery(), op.getKeys(), rows).bytes() <= kMostShared)
+    if (ScoreShape::of(op.getQuery(), op.getKeys(), rows).bytes() <= gpu.sharedOfBlock)
       return rows;
   return 0;
 }
 
-static const char *rejectTile(ScoreOp op) { return scoreRows(op) ? nullptr : "the queries of 16 tokens do not fit"; }
+static const char *rejectTile(ScoreOp op, const GpuInfo &gpu) {
+  return scoreRows(op, gpu) ? nullptr : "the queries of 16 tokens do not fit";
+}
 
 /// Writes the scores of a tile's tokens from `first` on with the keys `from` .. `to - 1` of a head and half.
-static void emitScores(ScoreOp op, BlockBuilder &b, ScoreTile &tile, Value first, Value head, Value half, Value from,
-                       Value to) {
+static void emitScores(ScoreOp op, BlockBuilder &b, ScoreTile &scores, int64_t rows, Value first, Value head,
+                       Value half, Value from, Value to) {
   Value logits = op.getLogits(), tokens = b.dim(logits, 0), chunk = b.index(kKeyChunk);
-  tile.loadQueries(first, head, half);
+  scores.loadQueries(first, head, half);
   b.loop(
       from, to,
       [&](Value key) {
-        tile.multiply(head, half, key);
-        b.forThreads(b.index(scoreRows(op) * kKeyChunk), [&](Value flat) {
+        scores.multiply(head, half, key);
+        b.forThreads(b.index(rows * kKeyChunk), [&](Value flat) {
           Value row = b.div(flat, chunk), column = b.rem(flat, chunk);
           Value token = b.add(first, row), number = b.add(key, column);
           Value present = both(b, b.cmp(CmpIPredicate::ult, token, tokens), b.cmp(CmpIPredicate::ult, number, to));
-          b.ifThen(present, [&] { b.store(tile.score(row, column), logits, {token, head, half, number}); });
+          b.ifThen(present, [&] { b.store(scores.score(row, column), logits, {token, head, half, number}); });
         });
       },
       kKeyChunk);
 }
 
-static void emitTile(ScoreOp op, BlockBuilder &b) {
+static void emitTile(ScoreOp op, BlockBuilder &b, const GpuInfo &gpu) {
+  int64_t rows = scoreRows(op, gpu);
   SharedPlan shared(b);
-  ScoreTile tile(b, op.getQuery(), op.getKeys(), scoreRows(op), shared);
+  ScoreTile scores(b, op.getQuery(), op.getKeys(), rows, shared);
   Value logits = op.getLogits();
   b.loop(
       b.index(0), b.dim(logits, 0),
       [&](Value first) {
         nest(b, {b.dim(logits, 1), b.dim(logits, 2)}, [&](ArrayRef<Value> at) {
           b.barrier();
-          emitScores(op, b, tile, first, at[0], at[1], b.index(0), b.dim(logits, 3));
+          emitScores(op, b, scores, rows, first, at[0], at[1], b.index(0), b.dim(logits, 3));
         });
       },
-      scoreRows(op));
+      rows);
 }
 
 //===----------------------------------------------------------------------===//
@@ -74,13 +79,14 @@ static void emitTile(ScoreOp op, BlockBuilder &b) {
 static constexpr int64_t kKeysOfRange = 256;
 
 /// A block per tile of tokens, head, half and range of keys: nobody waits for all scores of a token.
-static void emitRanges(ScoreOp op, LoopBuilder &host) {
-  int64_t rows = scoreRows(op), heads = host.staticDim(op.getQuery(), 1), halves = host.staticDim(op.getQuery(), 2);
+static void emitRanges(ScoreOp op, LoopBuilder &host, const GpuInfo &gpu) {
+  int64_t rows = scoreRows(op, gpu), heads = host.staticDim(op.getQuery(), 1),
+          halves = host.staticDim(op.getQuery(), 2);
   int64_t n = host.staticDim(op.getKeys(), 2), ranges = llvm::divideCeil(n, kKeysOfRange);
   Value tiles = ceilDiv(host, host.dim(op.getQuery(), 0), host.index(rows));
   emitLaunch(host, host.mul(tiles, host.index(heads * halves * ranges)), kThreads, [&](BlockBuilder &b, Value block) {
     SharedPlan shared(b);
-    ScoreTile tile(b, op.getQuery(), op.getKeys(), rows, shared);
+    ScoreTile scores(b, op.getQuery(), op.getKeys(), rows, shared);
     Value rest = block;
     auto next = [&](int64_t count) {
       Value number = b.rem(rest, b.index(count));
@@ -89,12 +95,12 @@ static void emitRanges(ScoreOp op, LoopBuilder &host) {
     };
     Value from = b.mul(next(ranges), b.index(kKeysOfRange)), half = next(halves), head = next(heads);
     Value to = b.min(b.add(from, b.index(kKeysOfRange)), b.index(n));
-    emitScores(op, b, tile, b.mul(rest, b.index(rows)), head, half, from, to);
+    emitScores(op, b, scores, rows, b.mul(rest, b.index(rows)), head, half, from, to);
   });
 }
 
-static const char *rejectRanges(ScoreOp op) {
-  return isFewTokens(op.getQuery()) ? "few tokens: no tensor cores" : rejectTile(op);
+static const char *rejectRanges(ScoreOp op, const GpuInfo &gpu) {
+  return isFewTokens(op.getQuery()) ? "few tokens: no tensor cores" : rejectTile(op, gpu);
 }
 
 //===----------------------------------------------------------------------===//
@@ -225,13 +231,31 @@ static void emitSelectRows(SelectOp op, LoopBuilder &host) {
   });
 }
 
-void device::populateScorePatterns(PatternSets sets) {
-  sets.block(emitTile, rejectTile);
-  sets.grid(emitFewTokens, rejectFewTokens);
-  sets.grid(emitRanges, rejectRanges);
-  sets.grid(emitSelectRows);
-  sets.block(emitSelect, rejectSelect);
-  sets.block(emitGateRows);
-  sets.grid(emitRoute, rejectRoute);
-  populateScoreGradPatterns(sets);
+//===----------------------------------------------------------------------===//
+// Tiles
+//===----------------------------------------------------------------------===//
+
+// Few tokens are left whole, and so are scores where their number is known: the emitters spread keys and rows over blocks.
+
+static std::optional<TileSizes> scoreTiles(ScoreOp op, const GpuInfo &gpu) {
+  if (isFewTokens(op.getQuery()) || (scoreRows(op, gpu) && !ShapedType::isDynamic(dimOf(op.getQuery(), 0))))
+    return std::nullopt;
+  return tile({{"t", 64}, {"h", 1}});
+}
+
+static std::optional<TileSizes> selectTiles(SelectOp op) {
+  return isFewTokens(op.getLogits()) ? std::nullopt : tile({{"t", 16}, {"h", 1}});
+}
+
+static std::optional<TileSizes> gateTiles(GateOp op) {
+  return isFewTokens(op.getVal()) ? std::nullopt : tile({{"t", 64}});
+}
+
+void device::addScore(Emitters &emitters) {
+  emitters.block<ScoreOp>({.emit = emitTile, .reject = rejectTile, .tileSizes = scoreTiles});
+  emitters.grid<ScoreOp>({.emit = emitFewTokens, .reject = rejectFewTokens});
+  emitters.grid<ScoreOp>({.emit = emitRanges, .reject = rejectRanges});
+  emitters.block<SelectOp>({.emit = emitSelect, .reject = rejectSelect, .tileSizes = selectTiles});
+  emitters.grid<SelectOp>({.emit = emitSelectRows});
+  emitters.block<GateOp>({.emit = emitGateRows, .tileSizes = gateTiles});
 }

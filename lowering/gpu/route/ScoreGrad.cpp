@@ -124,8 +124,13 @@ static void emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &host) {
   });
 }
 
-void device::populateScoreGradPatterns(PatternSets sets) {
-  sets.block(emitSelectGrad);
-  sets.block(emitScoreQueryGrad);
-  sets.grid(emitScoreKeyGrad);
+template <typename OpTy>
+static std::optional<TileSizes> gradTiles(OpTy) {
+  return tile({{"t", 16}, {"h", 1}});
+}
+
+void device::addScoreGrad(Emitters &emitters) {
+  emitters.block<SelectGradOp>({.emit = emitSelectGrad, .tileSizes = gradTiles<SelectGradOp>});
+  emitters.block<ScoreQueryGradOp>({.emit = emitScoreQueryGrad, .tileSizes = gradTiles<ScoreQueryGradOp>});
+  emitters.grid<ScoreKeyGradOp>({.emit = emitScoreKeyGrad});
 }

@@ -6,35 +6,100 @@
 #include "core/Memory.h"
 #include "device/CallFrame.h"
 
+#include <algorithm>
+#include <cstring>
 #include <unistd.h>
 
 namespace peer::runtime {
 
 namespace {
 /// Wraps the buffers that the compiled code returned.
-Result<TensorMap> takeResults(const Entry &entry, std::vector<ResultView> views, int64_t tokens) {
+Result<TensorMap> takeResults(const Entry &entry, const std::vector<ResultView> &views, int64_t tokens) {
   Status status = checkResults(entry, views, tokens);
   TensorMap results;
   std::map<void *, std::shared_ptr<void>> owners; // two results may share one buffer
-  for (ResultView &view : views) {
+  for (const ResultView &view : views) {
     std::shared_ptr<void> &owner = owners[view.allocated];
     if (!owner && view.allocated)
       owner = std::shared_ptr<void>(view.allocated, releaseBlock);
-    results.emplace(view.info->name, Tensor::wrap(view.info->dtype, std::move(view.shape), view.data, owner));
+    results.emplace(view.info->name, Tensor::wrap(view.info->dtype, view.shape(), view.data, owner));
   }
   if (!status.ok())
     return status;
   return results;
 }
 
+/// Copies what the compiled code returned to where it is wanted, and releases it.
+Status copyResults(const RawCall &call, std::span<const int64_t> words) {
+  Status status;
+  SmallBuffer<void *, 16> released(call.results.size());
+  size_t index = 0;
+  for (ResultReader reader(call.entry, words); !reader.done(); ++index) {
+    ResultView view = reader.read();
+    if (status.ok())
+      status = checkResult(call.entry, view, call.tokens);
+    size_t bytes = dtypeSize(view.info->dtype);
+    for (int64_t size : view.sizes)
+      bytes *= static_cast<size_t>(size);
+    if (status.ok() && call.results[index].data && bytes > 0)
+      std::memcpy(call.results[index].data, view.data, bytes);
+    released[index] = view.allocated;
+  }
+  // Two results may share one buffer, so none goes before all were read.
+  for (size_t i = 0; i < index; ++i)
+    if (std::find(released.data(), released.data() + i, released[i]) == released.data() + i)
+      releaseBlock(released[i]);
+  return status;
+}
+
 class CpuSession : public DeviceSession {
 public:
   using DeviceSession::DeviceSession;
 
+  void hostMayChange(Role) override { resolved.clear(); }
+  bool isReady(const Entry &entry) const override { return resolved.contains(&entry); }
+  bool runsAtOnce() const override { return true; }
+
+  Status prepare(const Entry &entry) override {
+    if (isReady(entry))
+      return {};
+    std::vector<void *> places(entry.arguments.size());
+    for (size_t i = 0; i < places.size(); ++i) {
+      const Argument &argument = entry.arguments[i];
+      if (!isKept(argument))
+        continue;
+      auto found = host(argument.role).find(argument.name);
+      if (found == host(argument.role).end())
+        return {};
+      places[i] = found->second.data();
+    }
+    resolved.emplace(&entry, std::move(places));
+    return {};
+  }
+
+  Status bind(Role role, const std::string &name, DType dtype, const Shape &shape, Place place) override {
+    resolved.clear();
+    return DeviceSession::bind(role, name, dtype, shape, place);
+  }
+  Status unbind(Role role, const std::string &name) override {
+    resolved.clear();
+    return DeviceSession::unbind(role, name);
+  }
+
+  Status run(const RawCall &call) override {
+    CallFrame frame(call.entry, call.tokens);
+    const std::vector<void *> &kept = resolved.find(&call.entry)->second;
+    for (size_t i = 0; i < kept.size(); ++i)
+      frame.set(i, isKept(call.entry.arguments[i]) ? kept[i] : call.arguments[i].data);
+    PEER_TRY(execute(call.entry, frame));
+    return copyResults(call, frame.results());
+  }
+
   Result<TensorMap> call(const Entry &entry, int64_t tokens, const TensorMap &inputs,
                          std::span<const ScalarValue> values) override {
     CallFrame frame(entry, tokens);
-    for (size_t i = 0; i < entry.arguments.size(); ++i) {
+    const std::vector<void *> &kept = resolved.find(&entry)->second;
+    for (size_t i = 0; i < kept.size(); ++i) {
       const Argument &argument = entry.arguments[i];
       // Descriptors are not const, but only arguments marked `updated` are written, and inputs and scalars are not.
       if (argument.role == Role::Input)
@@ -42,16 +107,26 @@ public:
       else if (argument.role == Role::Scalar)
         frame.set(i, const_cast<ScalarValue *>(&values[i]));
       else
-        frame.set(i, host(argument.role).find(argument.name)->second.data());
+        frame.set(i, kept[i]);
     }
-    std::string message;
-    if (!runGuarded(artifact->function(entry), frame.arguments(), message))
-      return Status::error("entry \"", entry.name, "\" of ", artifact->path(), ": ", message);
+    PEER_TRY(execute(entry, frame));
     return takeResults(entry, readResults(entry, frame.results()), tokens);
   }
 
   uint64_t peakBytes() const override { return allocatorUsage().peak; }
   void resetPeak() override { resetAllocatorPeak(); }
+
+private:
+  static bool isKept(const Argument &argument) { return argument.role != Role::Input && argument.role != Role::Scalar; }
+
+  Status execute(const Entry &entry, CallFrame &frame) const {
+    std::string message;
+    if (runGuarded(artifact->function(entry), frame.arguments(), message))
+      return {};
+    return Status::error("entry \"", entry.name, "\" of ", artifact->path(), ": ", message);
+  }
+
+  std::map<const Entry *, std::vector<void *>> resolved; // where the arguments lie that entries keep
 };
 
 class CpuDevice : public Device {

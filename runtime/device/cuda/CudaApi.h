@@ -48,6 +48,7 @@ enum : Code {
   kCaptureUnsupported = 900,
   kCaptureInvalidated = 901,
   kCaptureUnmatched = 903,
+  kCaptureIsolation = 905,
   kCapturedEvent = 907,
 };
 
@@ -61,6 +62,8 @@ enum : int { kJitErrorLog = 5, kJitErrorLogBytes = 6 };
 enum : unsigned { kStreamNonBlocking = 1, kEventDefault = 0, kEventDisableTiming = 2 };
 /// CUstreamCaptureMode. Relaxed: memory may be allocated during a capture.
 enum : int { kCaptureGlobal = 0, kCaptureThreadLocal = 1, kCaptureRelaxed = 2 };
+/// CUstreamCaptureStatus.
+enum : int { kNotCaptured = 0, kCaptureActive = 1, kCaptureBroken = 2 };
 
 /// What a kernel may have of dynamic shared memory without asking.
 constexpr unsigned kSharedWithoutAsking = 48 * 1024;
@@ -101,6 +104,9 @@ constexpr unsigned kSharedWithoutAsking = 48 * 1024;
   X(streamCreate, cuStreamCreate, (Stream * stream, unsigned flags))                                                   \
   X(streamDestroy, cuStreamDestroy_v2, (Stream stream))                                                                \
   X(streamSynchronize, cuStreamSynchronize, (Stream stream))                                                           \
+  X(streamWaitEvent, cuStreamWaitEvent, (Stream stream, Event event, unsigned flags))                                  \
+  X(streamIsCapturing, cuStreamIsCapturing, (Stream stream, int *status))                                              \
+  X(threadExchangeCaptureMode, cuThreadExchangeStreamCaptureMode, (int *mode))                                         \
   X(streamBeginCapture, cuStreamBeginCapture_v2, (Stream stream, int mode))                                            \
   X(streamEndCapture, cuStreamEndCapture, (Stream stream, Graph * graph))                                              \
   X(graphInstantiate, cuGraphInstantiateWithFlags, (GraphExec * exec, Graph graph, unsigned long long flags))          \

@@ -23,9 +23,9 @@ std::string sizesText(const std::array<uint64_t, 3> &sizes) {
 CudaDevice::~CudaDevice() {
   if (!context)
     return;
-  (void)driver.ctxSetCurrent(context);
-  if (stream)
-    (void)driver.streamSynchronize(stream);
+  (void)enter();
+  if (own)
+    (void)driver.streamSynchronize(own);
   products.reset();
   for (auto &graph : graphs)
     (void)driver.graphExecDestroy(graph->exec);
@@ -35,13 +35,25 @@ CudaDevice::~CudaDevice() {
     (void)driver.eventDestroy(mark.event);
   for (Event event : spareEvents)
     (void)driver.eventDestroy(event);
+  for (Event event : {given, ownDone})
+    if (event)
+      (void)driver.eventDestroy(event);
   staging.release();
-  if (stream)
-    (void)driver.streamDestroy(stream);
+  if (own)
+    (void)driver.streamDestroy(own);
   (void)driver.primaryCtxRelease(ordinal);
 }
 
-Status CudaDevice::enter() { return check(driver.ctxSetCurrent(context), "the context cannot be used"); }
+Status CudaDevice::enterContext() { return check(driver.ctxSetCurrent(context), "the context cannot be used"); }
+
+Status CudaDevice::enter() {
+  PEER_TRY(enterContext());
+  if (stream != own)
+    return {};
+  ownBusy = true;
+  return std::exchange(givenPending, false) ? check(driver.streamWaitEvent(own, given, 0), "a stream cannot wait")
+                                            : Status();
+}
 
 Status CudaDevice::check(Code code, std::string_view doing) {
   if (code == kSuccess)
@@ -76,7 +88,10 @@ void CudaDevice::began(const std::string &kernel) {
 }
 
 void CudaDevice::idle() {
-  staging.reset();
+  if (stream == own) {
+    staging.reset();
+    ownBusy = false;
+  }
   running.clear();
   runningGraphs.clear();
 }
@@ -221,7 +236,7 @@ Status CudaDevice::launch(DeviceFunction *handle, const LaunchShape &shape, std:
   if (code != kSuccess)
     return failed(errorText(driver, code));
   began(kernel.name);
-  return blocking ? synchronize() : Status();
+  return blocking && !recordedByCaller ? synchronize() : Status();
 }
 
 Result<bool> CudaDevice::matmul(const MatrixProduct &product) {
@@ -235,7 +250,7 @@ Result<bool> CudaDevice::matmul(const MatrixProduct &product) {
   PEER_TRY_ASSIGN(bool done, products->matmul(product, stream));
   if (done)
     began(kProductName);
-  if (blocking)
+  if (blocking && !recordedByCaller)
     PEER_TRY(synchronize());
   return done;
 }

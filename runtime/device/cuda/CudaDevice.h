@@ -24,6 +24,7 @@ public:
 
   std::string_view name() const override { return "cuda"; }
   std::string description() const override;
+  std::optional<int> gpuNumber() const override { return ordinal; }
 
   Result<DeviceMemory> memory() override;
   Result<DeviceAddress> allocate(uint64_t bytes) override;
@@ -45,6 +46,9 @@ public:
   Status launch(DeviceFunction *function, const LaunchShape &shape, std::span<void *const> parameters) override;
   Result<bool> matmul(const MatrixProduct &product) override;
   Status synchronize() override;
+
+  Result<bool> enterStream(void *stream) override;
+  Status leaveStream() override;
 
   Status mark(int64_t kernel) override;
   Result<std::vector<ProfileMark>> takeMarks() override;
@@ -69,6 +73,8 @@ private:
   Status chooseGpu();
   Status openStream();
   /// The context of a call is that of its thread.
+  Status enterContext();
+  /// For whatever may put something on a stream: the device's own comes after what was put on a caller's.
   Status enter();
   /// What went wrong with `doing`, or with a kernel before it.
   Status check(Code code, std::string_view doing);
@@ -83,9 +89,21 @@ private:
   Gpu gpu;
   DeviceOrdinal ordinal = 0;
   Context context = nullptr;
-  Stream stream = nullptr;
+  /// The device's own, and the one in use: that, or a caller's.
+  Stream own = nullptr, stream = nullptr;
+  /// Whether something may be on the own one that nobody waited for.
+  bool ownBusy = false;
+  /// After the last call on a caller's stream, and whether the own one is not behind it yet.
+  Event given = nullptr;
+  bool givenPending = false;
+  Stream lastGiven = nullptr;
+  /// On the own stream, for a caller's to wait for.
+  Event ownDone = nullptr;
+  /// Whether the stream in use is recorded by the caller, and what his thread allowed while some stream is.
+  bool recordedByCaller = false;
+  int captureMode = 0;
   bool blocking = false;
-  Staging staging{driver, stream};
+  Staging staging{driver, own};
   std::unique_ptr<CublasLt> products;
   bool productsOpened = false;
   std::vector<std::unique_ptr<LoadedModule>> modules;

@@ -17,7 +17,7 @@ namespace {
 constexpr const char *kDeviceVariable = "PEER_CUDA_DEVICE", *kBlockingVariable = "PEER_CUDA_BLOCKING";
 
 /// The number of the GPU to use out of `count`.
-Result<int> gpuNumber(int count) {
+Result<int> chosenNumber(int count) {
   const char *text = std::getenv(kDeviceVariable);
   if (!text || !*text)
     return 0;
@@ -47,7 +47,7 @@ Status CudaDevice::chooseGpu() {
   PEER_TRY(check(driver.deviceGetCount(&count), "the GPUs cannot be counted"));
   if (count == 0)
     return Status::error("there is no NVIDIA GPU: the driver found none");
-  PEER_TRY_ASSIGN(int number, gpuNumber(count));
+  PEER_TRY_ASSIGN(int number, chosenNumber(count));
   PEER_TRY(check(driver.deviceGet(&ordinal, number), concat("GPU ", number, " cannot be used")));
   std::array<char, 256> name{};
   PEER_TRY(check(driver.deviceGetName(name.data(), static_cast<int>(name.size()), ordinal), "the GPU has no name"));
@@ -66,8 +66,12 @@ Status CudaDevice::openStream() {
   Context retained = nullptr;
   PEER_TRY(check(driver.primaryCtxRetain(&retained, ordinal), concat("the GPU (", gpu.name, ") cannot be used")));
   context = retained;
-  PEER_TRY(enter());
-  return check(driver.streamCreate(&stream, kStreamNonBlocking), "a stream cannot be made");
+  PEER_TRY(enterContext());
+  PEER_TRY(check(driver.streamCreate(&own, kStreamNonBlocking), "a stream cannot be made"));
+  stream = own;
+  for (Event *event : {&given, &ownDone})
+    PEER_TRY(check(driver.eventCreate(event, kEventDisableTiming), "an event cannot be made"));
+  return {};
 }
 
 std::string CudaDevice::description() const {

@@ -103,6 +103,11 @@ public:
   /// Waits for everything on the stream; the first error since the last call of this function, where there was one.
   virtual Status synchronize() = 0;
 
+  /// From here to leaveStream what is put on the device's stream goes to one of the caller's instead, after all that is on the device's own; what
+  /// is put on that later comes after it. Whether the caller is recording his stream into a graph: then nothing may wait for it.
+  virtual Result<bool> enterStream(void *stream) { return Status::error("the device ", name(), " has no streams"); }
+  virtual Status leaveStream() { return {}; }
+
   /// Records when the stream gets here: kernel `kernel` of the entry starts, -1: the last one ended.
   virtual Status mark(int64_t kernel) = 0;
   /// The marks since the last call of this function, in order, on the device's clock. Waits for the stream.

@@ -58,15 +58,12 @@ Result<CallPlan *> GpuSession::planFor(const Entry &entry, int64_t tokens) {
   return plans.back().get();
 }
 
-Status GpuSession::bindArguments(CallPlan &plan, const Entry &entry, const TensorMap &inputs,
-                                 std::span<const ScalarValue> values) {
+Status GpuSession::bindArguments(CallPlan &plan, const Entry &entry, std::span<const Place> given) {
   PEER_TRY(plan.buffers.allocate());
   for (size_t i = 0; i < entry.arguments.size(); ++i) {
     const Argument &argument = entry.arguments[i];
-    if (argument.role == Role::Input) {
-      PEER_TRY(plan.put(i, inputs.find(argument.name)->second.data()));
-    } else if (argument.role == Role::Scalar) {
-      PEER_TRY(plan.put(i, &values[i]));
+    if (!onDevice(argument)) {
+      PEER_TRY(plan.put(i, given[i].data));
     } else {
       PEER_TRY_ASSIGN(DeviceAddress address, mirror(argument.role).upload(argument.name));
       plan.set(i, address);
@@ -156,33 +153,68 @@ Status GpuSession::fetchResults(CallPlan &plan, const Entry &entry, int64_t toke
   return {};
 }
 
-Result<TensorMap> GpuSession::takeResults(CallPlan &plan, const Entry &entry) {
+Status GpuSession::takeResults(CallPlan &plan, const Entry &entry, std::span<const Place> wanted) {
   std::vector<ResultView> views = readResults(entry, plan.results());
-  TensorMap results;
-  for (size_t i = 0; i < views.size(); ++i) {
-    auto &[info, allocated, data, shape] = views[i];
-    PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(info->dtype, std::move(shape), concat("result \"", info->name, "\"")));
-    PEER_TRY(plan.buffers.take(i, reinterpret_cast<DeviceAddress>(data), tensor.data()));
-    results.emplace(info->name, std::move(tensor));
+  for (size_t i = 0; i < views.size(); ++i)
+    if (wanted[i].data)
+      PEER_TRY(plan.buffers.take(i, reinterpret_cast<DeviceAddress>(views[i].data), wanted[i].data));
+  return {};
+}
+
+Status GpuSession::noteUpdates(const Entry &entry) {
+  for (const Argument &argument : entry.arguments)
+    if (argument.updated && onDevice(argument))
+      PEER_TRY(mirror(argument.role).deviceChanged(argument.name));
+  return {};
+}
+
+Status GpuSession::runBuffered(const RawCall &call) {
+  const Entry &entry = call.entry;
+  PEER_TRY_ASSIGN(CallPlan * plan, planFor(entry, call.tokens));
+  Status status = bindArguments(*plan, entry, call.arguments);
+  if (status.ok()) {
+    status = execute(*plan, entry, call.tokens);
+    // What a failed call changed is not known.
+    Status noted = noteUpdates(entry);
+    if (status.ok())
+      status = std::move(noted);
   }
-  return results;
+  if (status.ok())
+    status = takeResults(*plan, entry, call.results);
+  blocks.giveAll();
+  plan->calls += status.ok();
+  return status;
+}
+
+Status GpuSession::run(const RawCall &call) {
+  auto isOnDevice = [](const Place &place) { return place.onDevice; };
+  bool direct =
+      call.stream || std::ranges::any_of(call.arguments, isOnDevice) || std::ranges::any_of(call.results, isOnDevice);
+  Status status = direct ? runDirect(call) : runBuffered(call);
+  if (status.ok())
+    return {};
+  return Status::error("entry \"", call.entry.name, "\" of ", artifact->path(), ": ", status.message());
 }
 
 Result<TensorMap> GpuSession::call(const Entry &entry, int64_t tokens, const TensorMap &inputs,
                                    std::span<const ScalarValue> values) {
-  PEER_TRY_ASSIGN(CallPlan * plan, planFor(entry, tokens));
-  Status status = bindArguments(*plan, entry, inputs, values);
-  if (status.ok()) {
-    status = execute(*plan, entry, tokens);
-    for (const Argument &argument : entry.arguments)
-      if (argument.updated && onDevice(argument))
-        mirror(argument.role).deviceChanged(argument.name);
+  std::vector<Place> arguments(entry.arguments.size()), wanted;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const Argument &argument = entry.arguments[i];
+    // Nothing is written to either.
+    if (argument.role == Role::Input)
+      arguments[i].data = const_cast<void *>(inputs.find(argument.name)->second.data());
+    else if (argument.role == Role::Scalar)
+      arguments[i].data = const_cast<ScalarValue *>(&values[i]);
   }
-  if (!status.ok())
-    status = Status::error("entry \"", entry.name, "\" of ", artifact->path(), ": ", status.message());
-  Result<TensorMap> results = status.ok() ? takeResults(*plan, entry) : Result<TensorMap>(status);
-  blocks.giveAll();
-  plan->calls += status.ok();
+  TensorMap results;
+  for (const ResultInfo &info : entry.results) {
+    PEER_TRY_ASSIGN(Tensor tensor,
+                    Tensor::zeros(info.dtype, withTokens(info.shape, tokens), concat("result \"", info.name, "\"")));
+    wanted.push_back({tensor.data()});
+    results.emplace(info.name, std::move(tensor));
+  }
+  PEER_TRY(run({entry, tokens, arguments, wanted}));
   return results;
 }
 

@@ -7,6 +7,7 @@
 
 #include "DeviceCall.h"
 #include "DeviceMirror.h"
+#include "device/CallFrame.h"
 #include "model/Artifact.h"
 
 namespace peer::runtime {
@@ -23,6 +24,11 @@ public:
   Status clear(Role role) override { return mirror(role).clear(); }
   uint64_t missingBytes(const Entry &entry) const override;
   Status prepare(const Entry &entry) override;
+  bool isReady(const Entry &entry) const override { return prepared.contains(&entry); }
+  Status bind(Role role, const std::string &name, DType dtype, const Shape &shape, Place place) override;
+  Status unbind(Role role, const std::string &name) override;
+  Status flush(Role role) override;
+  Status run(const RawCall &call) override;
   Result<TensorMap> call(const Entry &entry, int64_t tokens, const TensorMap &inputs,
                          std::span<const ScalarValue> values) override;
   uint64_t peakBytes() const override { return blocks.peak(); }
@@ -32,17 +38,23 @@ private:
   /// The device's copies of a role's tensors.
   DeviceMirror &mirror(Role role) { return copies[placeOf(role)]; }
   const DeviceMirror &mirror(Role role) const { return copies[placeOf(role)]; }
-  static size_t placeOf(Role role) { return role == Role::Parameter ? 0 : role == Role::State ? 1 : 2; }
   Result<CallPlan *> planFor(const Entry &entry, int64_t tokens);
-  Status bindArguments(CallPlan &plan, const Entry &entry, const TensorMap &inputs,
-                       std::span<const ScalarValue> values);
+  Status bindArguments(CallPlan &plan, const Entry &entry, std::span<const Place> given);
   Status execute(CallPlan &plan, const Entry &entry, int64_t tokens);
   /// Puts a call on the stream, with the copies of its inputs and results.
   Status enqueue(CallPlan &plan, const Entry &entry, int64_t tokens);
   Status runHostCode(CallPlan &plan, const Entry &entry);
   Status capture(CallPlan &plan, const Entry &entry, int64_t tokens, bool copies);
   Status fetchResults(CallPlan &plan, const Entry &entry, int64_t tokens, std::span<const int64_t> words);
-  Result<TensorMap> takeResults(CallPlan &plan, const Entry &entry);
+  Status takeResults(CallPlan &plan, const Entry &entry, std::span<const Place> wanted);
+  /// Calls on memory of the host alone: through buffers that stay, and graphs.
+  Status runBuffered(const RawCall &call);
+  /// Calls on memory of the device, or on a stream of the caller's: kernels are put there as they come.
+  Status runDirect(const RawCall &call);
+  Status placeInputs(const RawCall &call, CallFrame &frame);
+  Status enqueueDirect(const RawCall &call, CallFrame &frame);
+  Status deliverDirect(const RawCall &call, CallFrame &frame);
+  Status noteUpdates(const Entry &entry);
 
   GpuDevice &where;
   DeviceHeap blocks;

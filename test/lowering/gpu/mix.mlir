@@ -2,7 +2,7 @@
 // RUN: peer-opt %s --internal-ops --target=sm_90 --mlir-print-ir-after=peer-launch-kernels --emit=asm -o %t.ptx 2> %t.launches
 // RUN: FileCheck %s --input-file=%t.launches
 // RUN: FileCheck %s --input-file=%t.ptx --check-prefix=PTX --implicit-check-not=.local --implicit-check-not=.extern --implicit-check-not=atom --implicit-check-not=red.global
-// RUN: peer-opt %s --internal-ops --target=sm_80 --emit=asm | FileCheck %s --check-prefix=PTX --implicit-check-not=.local --implicit-check-not=.extern --implicit-check-not=atom --implicit-check-not=red.global
+// RUN: peer-opt %s --internal-ops --target=sm_80 --mlir-print-ir-after=peer-launch-kernels --emit=asm 2> %t.fewer | FileCheck %s --check-prefix=PTX --implicit-check-not=.local --implicit-check-not=.extern --implicit-check-not=atom --implicit-check-not=red.global
 
 // A warp per token from 2048 tokens on, a block per token from 64 on, then several blocks and a launch that adds them up.
 // CHECK-LABEL: func.func private @kernel_mix(
@@ -18,6 +18,13 @@
 // CHECK:       gpu.launch {{.*}} function(@mix_part2)
 // CHECK:       gpu.launch {{.*}} function(@mix_part3)
 // CHECK-NOT:   peer.mix
+
+// 108 multiprocessors are filled by fewer.
+// RUN: FileCheck %s --input-file=%t.fewer --check-prefix=FEWER
+// FEWER-LABEL: func.func private @kernel_mix(
+// FEWER:       %[[MANY:.*]] = arith.cmpi sge, %{{.*}}, %c1024
+// FEWER:       scf.if %[[MANY]]
+// FEWER:       arith.cmpi sge, %{{.*}}, %c32
 
 // A number of tokens that is known leaves one regime; rows of 1024 are shared by two warps, which exchange dots.
 // CHECK-LABEL: func.func private @kernel_mix_grad(

@@ -60,6 +60,7 @@ static_assert(same(cuda::kNotSupported, CUDA_ERROR_NOT_SUPPORTED));
 static_assert(same(cuda::kCaptureUnsupported, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED));
 static_assert(same(cuda::kCaptureInvalidated, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED));
 static_assert(same(cuda::kCaptureUnmatched, CUDA_ERROR_STREAM_CAPTURE_UNMATCHED));
+static_assert(same(cuda::kCaptureIsolation, CUDA_ERROR_STREAM_CAPTURE_ISOLATION));
 static_assert(same(cuda::kCapturedEvent, CUDA_ERROR_CAPTURED_EVENT));
 
 static_assert(same(cuda::kSmCount, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
@@ -76,6 +77,9 @@ static_assert(same(cuda::kEventDisableTiming, CU_EVENT_DISABLE_TIMING));
 static_assert(same(cuda::kCaptureGlobal, CU_STREAM_CAPTURE_MODE_GLOBAL));
 static_assert(same(cuda::kCaptureThreadLocal, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
 static_assert(same(cuda::kCaptureRelaxed, CU_STREAM_CAPTURE_MODE_RELAXED));
+static_assert(same(cuda::kNotCaptured, CU_STREAM_CAPTURE_STATUS_NONE));
+static_assert(same(cuda::kCaptureActive, CU_STREAM_CAPTURE_STATUS_ACTIVE));
+static_assert(same(cuda::kCaptureBroken, CU_STREAM_CAPTURE_STATUS_INVALIDATED));
 
 static_assert(same(cublaslt::kSuccess, CUBLAS_STATUS_SUCCESS) &&
               same(cublaslt::kInvalidValue, CUBLAS_STATUS_INVALID_VALUE));

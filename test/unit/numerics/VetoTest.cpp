@@ -75,6 +75,7 @@ struct Veto : RoutingOpTest {
     };
     take("", program->session().parameters());
     take("state ", program->session().states());
+    take("usage ", program->session().usage());
     return bytes;
   }
 
@@ -125,7 +126,8 @@ TEST_P(Veto, RowsWithoutNorm) {
   EXPECT_TRUE(std::isfinite(results.at("loss").as<float>()[0]));
   EXPECT_TRUE(std::isfinite(results.at("gradient_norm.default").as<float>()[0]));
   EXPECT_TRUE(std::isnan(results.at("gradient_fault.experts").as<float>()[0]));
-  EXPECT_EQ(before, written());
+  for (const auto &[name, bytes] : written())
+    EXPECT_EQ(bytes, before.contains(name) ? before[name] : std::string(bytes.size(), '\0')) << name;
 }
 
 INSTANTIATE_TEST_SUITE_P(, Veto,

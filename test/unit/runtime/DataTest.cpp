@@ -51,6 +51,8 @@ TEST(DataTest, LeavesOutWhatIsNoTextAndSaysSo) {
   writeText(directory, "d/model",
             "\x7f"
             "ELF\0"s);
+  writeText(directory, "d/pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n");
+  writeText(directory, "d/words", "GGUF ");
   writeText(directory, "d/utf16", "\xff\xfet\0e\0"s);
   writeText(directory, "d/utf16-without-mark", "t\0e\0x\0t\0t\0e\0x\0t\0"s);
   writeText(directory, "d/utf32", "\xff\xfe\0\0t\0\0\0"s);
@@ -61,16 +63,20 @@ TEST(DataTest, LeavesOutWhatIsNoTextAndSaysSo) {
   std::filesystem::create_symlink("nowhere", directory / "d/broken");
   std::filesystem::create_hard_link(directory / "d/a", directory / "d/z");
   Result<TextSource> read = readText(directory / "d");
-  EXPECT_EQ(text(read), "plain caf\xe9 ");
-  EXPECT_EQ(read->summary(), "2 files, 11 bytes, 1 of them not in UTF-8 and read as it is; left out: 2 UTF-16 files, 1 "
-                             "UTF-32 file, 3 archives, 1 binary file, 1 broken link, 1 duplicate link, 1 hidden "
-                             "directory, 1 hidden file, 2 linked directories, 1 training run");
+  EXPECT_EQ(text(read), "plain caf\xe9 GGUF ");
+  EXPECT_EQ(read->summary(),
+            "3 files, 16 bytes, 1 of them not in UTF-8 and read as it is; left out: 1 Git LFS pointer, "
+            "2 UTF-16 files, 1 UTF-32 file, 3 archives, 1 binary file, 1 broken link, 1 duplicate link, 1 hidden "
+            "directory, 1 hidden file, 2 linked directories, 1 training run");
   EXPECT_EQ(read->place(0), directory / "d/a" + " at offset 0");
   EXPECT_EQ(read->place(9), directory / "d/latin1" + " at offset 3");
 
   // A file that is named itself is refused where it is surely a mistake, and read where it may be meant.
   EXPECT_EQ(text(readText(directory / "d/b.gz")),
             "the data " + (directory / "d/b.gz") + " is an archive or compressed: expected text, unpack it first");
+  EXPECT_EQ(text(readText(directory / "d/pointer")), "the data " + (directory / "d/pointer") +
+                                                         " is a Git LFS pointer, not the text it stands for: run git "
+                                                         "lfs pull");
   EXPECT_NE(text(readText(directory / "d/utf16"))
                 .find("is UTF-16: expected text of bytes, such as \"iconv -f UTF-16 -t UTF-8\""),
             std::string::npos);

@@ -99,17 +99,19 @@ TEST_F(DeviceCommands, CApi) {
   EXPECT_EQ(peer_open_on((folder / "GPU.peer").c_str(), nullptr, &artifact), PEER_ERROR);
   ASSERT_EQ(peer_open_on((folder / "GPU.peer").c_str(), "sim", &artifact), PEER_OK) << peer_last_error();
   ASSERT_EQ(peer_init_parameters(artifact, 1), PEER_OK);
-  float values[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+  float values[8] = {1, 2, 3, 4, 5, 6, 7, 8}, scaled[8], gain = 1;
+  int32_t runs = 0;
   int64_t shape[2] = {2, 4};
-  peer_tensor x{"f32", 2, shape, values, sizeof values}, view{};
-  ASSERT_EQ(peer_set_input(artifact, "x", &x), PEER_OK);
-  ASSERT_EQ(peer_set_scalar(artifact, "gain", 1), PEER_OK);
+  auto view = [&](const char *dtype, size_t rank, void *data) {
+    return peer_view{sizeof(peer_view), PEER_CPU, 0, dtype, rank, shape, nullptr, data};
+  };
+  peer_view arguments[2] = {view("f32", 2, values), view("f32", 0, &gain)};
+  peer_view results[2] = {view("f32", 2, scaled), view("i32", 0, &runs)}, parameter{};
   for (float factor : {3.0f, 4.0f, 5.0f}) {
-    ASSERT_EQ(peer_parameter(artifact, "factor", &view), PEER_OK);
-    static_cast<float *>(view.data)[1] = factor;
-    ASSERT_EQ(peer_call(artifact, "scale"), PEER_OK) << peer_last_error();
-    ASSERT_EQ(peer_output(artifact, "y", &view), PEER_OK);
-    EXPECT_EQ(static_cast<float *>(view.data)[5], 6 * factor);
+    ASSERT_EQ(peer_tensor(artifact, "factor", &parameter), PEER_OK);
+    static_cast<float *>(parameter.data)[1] = factor;
+    ASSERT_EQ(peer_run(artifact, "scale", arguments, 2, results, 2, nullptr), PEER_OK) << peer_last_error();
+    EXPECT_EQ(scaled[5], 6 * factor);
   }
   peer_close(artifact);
 }

@@ -58,3 +58,14 @@ void entry_checked(void **args) {
     results[i] = (Rank0){value, value, 0};
   }
 }
+
+// y[t, i] = factor[i] * x[t, i]. Arguments: x, factor.
+void entry_apply(void **args) {
+  Rank2 *x = args[0], *y = args[2];
+  float *factor = ((Rank1 *)args[1])->aligned;
+  int64_t tokens = x->sizes[0];
+  float *out = _mlir_memref_to_llvm_alloc(sizeof(float) * 4 * tokens);
+  *y = (Rank2){out, out, 0, {tokens, 4}, {4, 1}};
+  for (int64_t i = 0; i < 4 * tokens; ++i)
+    out[i] = factor[i % 4] * ((float *)x->aligned)[i];
+}

@@ -1,11 +1,16 @@
-// Streams, events, captures and graphs.
+// Streams, captures and graphs.
 #include "FakeDriver.h"
-
-#include <chrono>
 
 namespace peer::runtime::cuda::fake {
 
+namespace {
+/// What the calling thread may do while some stream is captured.
+thread_local int threadMode = kCaptureGlobal;
+} // namespace
+
 Code Driver::refuseInCapture() {
+  if (threadMode == kCaptureRelaxed)
+    return kSuccess;
   for (auto &[handle, stream] : streams)
     if (stream->captured && stream->captureMode != kCaptureRelaxed) {
       stream->invalidated = true;
@@ -34,12 +39,25 @@ Code Driver::enqueue(Stream handle, Operation operation) {
   return kSuccess;
 }
 
-Code Driver::drain(FakeStream &stream) {
-  Operations operations = std::move(stream.waiting);
-  stream.waiting.clear();
-  for (const Operation &operation : operations)
+bool Driver::advance(FakeStream &stream) {
+  bool any = false;
+  while (!stream.waiting.empty() && (!stream.waiting.front().ready || stream.waiting.front().ready())) {
+    Operation operation = std::move(stream.waiting.front());
+    stream.waiting.erase(stream.waiting.begin());
     if (sticky == kSuccess)
       sticky = operation.run();
+    any = true;
+  }
+  return any;
+}
+
+Code Driver::drain(FakeStream &stream) {
+  for (bool moves = true; moves && !stream.waiting.empty();) {
+    moves = advance(stream);
+    for (auto &[handle, other] : streams)
+      if (!stream.waiting.empty() && other.get() != &stream)
+        moves |= advance(*other);
+  }
   return sticky;
 }
 
@@ -57,8 +75,6 @@ Code refuseWait(FakeStream &stream) {
   stream.invalidated = true;
   return kCaptureUnsupported;
 }
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 } // namespace
 
 Code cuStreamCreate(Stream *stream, unsigned flags) {
@@ -93,6 +109,23 @@ Code cuStreamSynchronize(Stream stream) {
     ++self.counts.synchronizations;
     return self.drain(*found);
   });
+}
+
+Code cuStreamIsCapturing(Stream stream, int *status) {
+  return inContext([=](Driver &self) -> Code {
+    FakeStream *found = self.streams.find(stream);
+    if (!found)
+      return kInvalidHandle;
+    *status = !found->captured ? kNotCaptured : found->invalidated ? kCaptureBroken : kCaptureActive;
+    return kSuccess;
+  });
+}
+
+Code cuThreadExchangeStreamCaptureMode(int *mode) {
+  if (*mode < kCaptureGlobal || *mode > kCaptureRelaxed)
+    return kInvalidValue;
+  std::swap(threadMode, *mode);
+  return kSuccess;
 }
 
 Code cuStreamBeginCapture_v2(Stream stream, int mode) {
@@ -171,68 +204,6 @@ Code cuGraphExecDestroy(GraphExec exec) {
     if (!self.graphExecs.erase(exec))
       return kInvalidValue;
     --self.counts.alive;
-    return kSuccess;
-  });
-}
-
-Code cuEventCreate(Event *event, unsigned flags) {
-  return inContext([=](Driver &self) -> Code {
-    auto made = std::make_shared<FakeEvent>();
-    made->timing = !(flags & kEventDisableTiming);
-    *event = self.events.make(std::make_unique<std::shared_ptr<FakeEvent>>(std::move(made)));
-    ++self.counts.alive;
-    return kSuccess;
-  });
-}
-
-Code cuEventDestroy_v2(Event event) {
-  return inContext([=](Driver &self) -> Code {
-    if (!self.events.erase(event))
-      return kInvalidHandle;
-    --self.counts.alive;
-    return kSuccess;
-  });
-}
-
-Code cuEventRecord(Event event, Stream stream) {
-  return inContext([=](Driver &self) -> Code {
-    std::shared_ptr<FakeEvent> *found = self.events.find(event);
-    FakeStream *on = self.streams.find(stream);
-    if (!found || !on)
-      return kInvalidHandle;
-    std::shared_ptr<FakeEvent> recorded = *found;
-    recorded->recorded = true;
-    recorded->captured = on->captured != nullptr;
-    recorded->done = false;
-    return self.enqueue(stream, {[recorded]() -> Code {
-                          recorded->done = true;
-                          recorded->seconds = now();
-                          return kSuccess;
-                        }});
-  });
-}
-
-Code cuEventSynchronize(Event event) {
-  return inContext([=](Driver &self) -> Code {
-    std::shared_ptr<FakeEvent> *found = self.events.find(event);
-    if (!found)
-      return kInvalidHandle;
-    if ((*found)->captured)
-      return kCapturedEvent;
-    return !(*found)->recorded || (*found)->done ? kSuccess : self.drainAll();
-  });
-}
-
-Code cuEventElapsedTime(float *milliseconds, Event start, Event end) {
-  return inContext([=](Driver &self) -> Code {
-    std::shared_ptr<FakeEvent> *from = self.events.find(start), *to = self.events.find(end);
-    if (!from || !to || !(*from)->timing || !(*to)->timing || !(*from)->recorded || !(*to)->recorded)
-      return kInvalidHandle;
-    if ((*from)->captured || (*to)->captured)
-      return kCapturedEvent;
-    if (!(*from)->done || !(*to)->done)
-      return kNotReady;
-    *milliseconds = static_cast<float>(((*to)->seconds - (*from)->seconds) * 1e3);
     return kSuccess;
   });
 }

@@ -27,6 +27,8 @@ struct Operation {
   bool kernel = false;
   /// Of copies from and to the host.
   size_t bytesIn = 0, bytesOut = 0;
+  /// Where it waits for something: whether that is there.
+  std::function<bool()> ready = {};
 };
 using Operations = std::vector<Operation>;
 
@@ -53,6 +55,8 @@ struct FakeModule {
 
 struct FakeEvent {
   bool timing = true, recorded = false, done = false, captured = false;
+  /// How often it was put on a stream, and up to which of these streams got there.
+  uint64_t records = 0, finished = 0;
   double seconds = 0;
 };
 
@@ -109,7 +113,9 @@ struct Driver {
   Code refuseInCapture();
   /// Puts an operation on the stream, or into its capture.
   Code enqueue(Stream stream, Operation operation);
-  /// Runs what waits on a stream.
+  /// Runs what waits on a stream up to where it waits for another; whether there was anything.
+  bool advance(FakeStream &stream);
+  /// Runs all that waits on a stream, and what that waits for.
   Code drain(FakeStream &stream);
   Code drainAll();
   bool isPinned(const void *pointer, size_t bytes) const;

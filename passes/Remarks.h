@@ -1,7 +1,7 @@
-//===- Remarks.h - what emitters say of the ops they take or leave -------===//
+//===- Remarks.h - what is said of ops that are lowered or taken apart ---===//
 
-#ifndef PEER_LOWERING_EMIT_REMARKS_H
-#define PEER_LOWERING_EMIT_REMARKS_H
+#ifndef PEER_PASSES_REMARKS_H
+#define PEER_PASSES_REMARKS_H
 
 #include "mlir/IR/Remarks.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -10,8 +10,8 @@ namespace peer::remarks {
 
 /// All of them are in this category; a remark's name is the emitter's.
 inline constexpr llvm::StringLiteral kCategory = "peer-emitter";
-/// The argument that names the op.
-inline constexpr llvm::StringLiteral kOp = "op";
+/// The arguments: the op's name, the names of what it was taken apart into, and why.
+inline constexpr llvm::StringLiteral kOp = "op", kInto = "into", kReason = "reason";
 
 // Emitters:
 inline constexpr llvm::StringLiteral kPlainLoops = "plain loops";
@@ -20,6 +20,8 @@ inline constexpr llvm::StringLiteral kVectors = "vectors";
 inline constexpr llvm::StringLiteral kBlock = "a block per tile";
 /// An op that is left whole chooses its launches where sizes are known.
 inline constexpr llvm::StringLiteral kGrid = "launches of its own";
+/// No emitter: other ops take the op's place.
+inline constexpr llvm::StringLiteral kTakenApart = "taken apart";
 
 inline mlir::remark::RemarkOpts options(mlir::Operation *op, llvm::StringRef emitter) {
   auto function = op->getParentOfType<mlir::FunctionOpInterface>();
@@ -36,9 +38,16 @@ inline void taken(mlir::Operation *op, llvm::StringRef emitter) {
 inline void left(mlir::Operation *op, llvm::StringRef emitter, llvm::StringRef reason) {
   mlir::remark::missed(op->getLoc(), options(op, emitter))
       << mlir::remark::detail::Remark::Arg(kOp, op->getName().getStringRef())
-      << mlir::remark::detail::Remark::Arg("reason", reason);
+      << mlir::remark::detail::Remark::Arg(kReason, reason);
+}
+
+/// The op is about to be replaced by others, `into` being their names, for this reason.
+inline void takenApart(mlir::Operation *op, llvm::StringRef into, llvm::StringRef reason) {
+  mlir::remark::analysis(op->getLoc(), options(op, kTakenApart))
+      << mlir::remark::detail::Remark::Arg(kOp, op->getName().getStringRef())
+      << mlir::remark::detail::Remark::Arg(kInto, into) << mlir::remark::detail::Remark::Arg(kReason, reason);
 }
 
 } // namespace peer::remarks
 
-#endif // PEER_LOWERING_EMIT_REMARKS_H
+#endif // PEER_PASSES_REMARKS_H
