@@ -60,7 +60,7 @@ private:
   std::vector<KernelResources> resourcesOf(llvm::StringRef function) const;
 
   std::vector<Entry> entries;
-  std::map<std::string, std::vector<Op>, std::less<>> ops; // by kernel function
+  std::map<std::string, std::vector<Op>, std::less<>> ops;                // by kernel function
   std::map<std::string, std::vector<TakenApart>, std::less<>> takenApart; // by the entry's function
   std::vector<KernelResources> resources;
 };

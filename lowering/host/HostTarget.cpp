@@ -30,8 +30,8 @@ public:
   std::string name() const override { return "cpu:" + cpu.cpu; }
   void prepareTiling(OpPassManager &) const override {}
   void prepareBuffers(OpPassManager &pm) const override {
-    pm.addNestedPass<func::FuncOp>(
-        createDecomposeRoutesPass([](RouteOp) { return "a tile's scores stay in cache, and each part has an emitter"; }));
+    pm.addNestedPass<func::FuncOp>(createDecomposeRoutesPass(
+        [](RouteOp) { return "a tile's scores stay in cache, and each part has an emitter"; }));
   }
   TileSizeModel tileSizes() const override { return getLoopEmitters().tileSizes(); }
   void buildKernelPipeline(OpPassManager &pm) const override;

@@ -11,7 +11,7 @@ namespace peer::device {
 template <typename OpTy>
 const char *rejectDynamicRows(OpTy op) {
   return mlir::cast<mlir::MemRefType>(getOutputAt(op, 0).getType()).isDynamicDim(1) ? "has rows of dynamic length"
-                                                                                 : nullptr;
+                                                                                    : nullptr;
 }
 
 template <typename OpTy>
