@@ -4,6 +4,8 @@
 #include "Passes.h"
 #include "Remarks.h"
 
+#include "llvm/ADT/StringExtras.h"
+
 using namespace mlir;
 using namespace peer;
 

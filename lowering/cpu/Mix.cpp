@@ -8,6 +8,8 @@
 #include "Kernels.h"
 #include "MixRows.h"
 
+#include "lowering/emit/ExpertMath.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
@@ -83,10 +85,8 @@ private:
     b.loop(
         b.index(0), listed,
         [&](Value i) {
-          Value scale =
-              b.mul(b.load(scales, {i}, width), emitActivation(b, *op.activation, b.load(products[0], {i}, width)));
-          if (vectors == 3)
-            scale = b.mul(scale, b.load(products[1], {i}, width));
+          Values dots = llvm::map_to_vector(products, [&](Value product) { return b.load(product, {i}, width); });
+          Value scale = emitMixScale(b, op.activation, b.load(scales, {i}, width), dots);
           b.store(scale, scales, {i});
         },
         width);

@@ -7,6 +7,8 @@
 #include "Kernels.h"
 #include "MixRows.h"
 
+#include "lowering/emit/ExpertMath.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
@@ -78,29 +80,15 @@ private:
     });
   }
 
-  /// With a = first . x, u = second . x (or 1) and c = v . dy:
-  /// coefficients w act'(a) u c, w act(a) c and w act(a) u; dweights act(a) u c.
   void emitCoefficients(Value count) {
     b.loop(
         b.index(0), count,
         [&](Value i) {
-          Value w = b.load(weightOf, {i}, width), c = b.load(products.back(), {i}, width);
-          auto keep = [&](Value value, Value buffer) { b.store(value, buffer, {i}); };
-          if (vectors == 1) {
-            keep(w, coefs[0]);
-            return keep(c, partOfWeight);
-          }
-          Value a = b.load(products[0], {i}, width), act = emitActivation(b, *op.getActivation(), a);
-          Value da = b.mul(b.mul(w, emitActivationGrad(b, *op.getActivation(), a)), c), value = act;
-          if (vectors == 3) {
-            Value u = b.load(products[1], {i}, width);
-            keep(b.mul(b.mul(w, act), c), coefs[1]);
-            da = b.mul(da, u);
-            value = b.mul(act, u);
-          }
-          keep(da, coefs[0]);
-          keep(b.mul(w, value), coefs.back());
-          keep(b.mul(value, c), partOfWeight);
+          Values dots = llvm::map_to_vector(products, [&](Value product) { return b.load(product, {i}, width); });
+          MixGradient gradient = emitMixGradient(b, op.getActivation(), b.load(weightOf, {i}, width), dots);
+          for (auto [value, buffer] : llvm::zip(gradient.coefs, coefs))
+            b.store(value, buffer, {i});
+          b.store(gradient.ofWeight, partOfWeight, {i});
         },
         width);
   }

@@ -3,26 +3,22 @@
 #include "Kernels.h"
 #include "Rows.h"
 
+#include "lowering/emit/ExpertMath.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
 using arith::CmpIPredicate;
 
-/// The key that an expert takes in half p.
-static Value keyOf(LoopBuilder &b, Value expert, int64_t p, SelectPolicyAttrInterface policy, int64_t n) {
-  if (!policy.isGrid())
-    return expert;
-  return p == 0 ? b.div(expert, b.index(n)) : b.rem(expert, b.index(n));
-}
-
 static void emitSelectGrad(SelectGradOp op, LoopBuilder &b, const VectorOptions &options) {
   Value idx = op.getIdx(), dlogits = op.getDlogits();
+  int64_t halves = b.staticDim(dlogits, 2);
   fillZero(b, dlogits, options.width);
   nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
     Value expert = b.load(idx, at);
     b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {
-      for (int64_t p = 0; p < b.staticDim(dlogits, 2); ++p) {
-        Values to{at[0], at[1], b.index(p), keyOf(b, b.toIndex(expert), p, op.getPolicy(), op.getN())};
+      for (int64_t p = 0; p < halves; ++p) {
+        Values to{at[0], at[1], b.index(p), emitKeyOf(b, b.toIndex(expert), p, halves, op.getN())};
         b.store(b.add(b.load(dlogits, to), b.load(op.getDval(), at)), dlogits, to);
       }
     });
@@ -46,7 +42,7 @@ static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b, const Vector
     for (int64_t p = 0; p < halves; ++p)
       forEachBlock(b, b.staticDim(keys, 3), options.width, [&](ArrayRef<Strip> strips) {
         Values sums = sumRows(b, b.index(0), listed, strips, zeros(b, strips), [&](Value i, auto add) {
-          Value key = keyOf(b, b.load(experts, {i}), p, op.getPolicy(), n);
+          Value key = emitKeyOf(b, b.load(experts, {i}), p, halves, n);
           add(b.load(scales, {i}),
               [&](const Strip &s) { return b.load(keys, {head, b.index(p), key, s.at}, s.lanes); });
         });
@@ -58,6 +54,7 @@ static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b, const Vector
 
 static void emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b, const VectorOptions &options) {
   Value idx = op.getIdx(), query = op.getQuery(), dkeys = op.getDkeys();
+  int64_t halves = b.staticDim(query, 2);
   fillZero(b, dkeys, options.width);
   auto addSelections = [&](Value t, Value h) {
     Value head = op.getShared() ? b.index(0) : h;
@@ -65,8 +62,8 @@ static void emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b, const VectorOpti
       Value expert = b.load(idx, {t, h, k});
       b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {
         Value gradient = b.load(op.getDval(), {t, h, k});
-        for (int64_t p = 0; p < b.staticDim(query, 2); ++p) {
-          Value half = b.index(p), key = keyOf(b, b.toIndex(expert), p, op.getPolicy(), op.getN());
+        for (int64_t p = 0; p < halves; ++p) {
+          Value half = b.index(p), key = emitKeyOf(b, b.toIndex(expert), p, halves, op.getN());
           b.strips(b.dim(query, 3), options.width, [&](Value at, int64_t lanes) {
             Value old = b.load(dkeys, {head, half, key, at}, lanes);
             Value row = b.load(query, {t, h, half, at}, lanes);

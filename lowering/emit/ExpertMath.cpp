@@ -63,21 +63,21 @@ Value peer::emitGateGradient(LoopBuilder &b, GateKind kind, Value weight, Value 
 // Mixes
 //===----------------------------------------------------------------------===//
 
-Value peer::emitMixScale(LoopBuilder &b, Activation activation, Value weight, ValueRange dots) {
+Value peer::emitMixScale(LoopBuilder &b, std::optional<Activation> activation, Value weight, ValueRange dots) {
   Value scale = weight;
   if (dots.size() > 0)
-    scale = b.mul(scale, emitActivation(b, activation, dots[0]));
+    scale = b.mul(scale, emitActivation(b, *activation, dots[0]));
   if (dots.size() > 1)
     scale = b.mul(scale, dots[1]);
   return scale;
 }
 
-MixGradient peer::emitMixGradient(LoopBuilder &b, Activation activation, Value weight, ValueRange dots) {
+MixGradient peer::emitMixGradient(LoopBuilder &b, std::optional<Activation> activation, Value weight, ValueRange dots) {
   Value c = dots.back();
   if (dots.size() == 1)
     return {{weight}, c};
-  Value a = dots[0], act = emitActivation(b, activation, a), value = act;
-  Value da = b.mul(b.mul(weight, emitActivationGrad(b, activation, a)), c);
+  Value a = dots[0], act = emitActivation(b, *activation, a), value = act;
+  Value da = b.mul(b.mul(weight, emitActivationGrad(b, *activation, a)), c);
   MixGradient result;
   if (dots.size() == 2) {
     result.coefs = {da};

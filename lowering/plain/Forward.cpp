@@ -7,7 +7,6 @@
 using namespace mlir;
 using namespace peer;
 using namespace peer::loops;
-using arith::CmpFPredicate;
 using arith::CmpIPredicate;
 
 void loops::fillZero(LoopBuilder &b, Value buffer) {
@@ -23,12 +22,6 @@ Value loops::sum(LoopBuilder &b, Value bound, llvm::function_ref<Value(Value)> t
                 [&](Value i, ValueRange carried) { return Values{b.add(carried[0], term(i))}; })[0];
 }
 
-Value loops::keyOf(LoopBuilder &b, Value expert, unsigned p, unsigned halves, int64_t n) {
-  if (halves == 1)
-    return expert;
-  return p == 0 ? b.div(expert, b.index(n)) : b.rem(expert, b.index(n));
-}
-
 static void emitScoreOp(ScoreOp op, LoopBuilder &b) {
   Value query = op.getQuery(), keys = op.getKeys(), logits = op.getLogits();
   nest(b, dims(b, logits, 4), [&](ArrayRef<Value> at) {
@@ -40,42 +33,25 @@ static void emitScoreOp(ScoreOp op, LoopBuilder &b) {
   });
 }
 
-/// The weight of score v, of a row whose maximum is `highest` and whose sum of exponentials is `total`.
-static Value emitWeight(LoopBuilder &b, GateKind kind, Value v, Value highest, Value total) {
-  switch (kind) {
-  case GateKind::Softmax:
-    return b.div(b.exp(b.sub(v, highest)), total);
-  case GateKind::Sigmoid:
-    return emitSigmoid(b, v);
-  case GateKind::Relu:
-    return b.max(v, b.f32(0));
-  case GateKind::One:
-    return b.f32(1);
-  case GateKind::Probability:
-    break;
-  }
-  llvm_unreachable("the verifier refuses the gate 'probability'");
-}
-
 static void emitGate(GateOp op, LoopBuilder &b) {
   Value val = op.getVal(), weights = op.getWeights();
-  Value lowest = b.f32(-std::numeric_limits<double>::infinity()), zero = b.f32(0);
+  bool softmax = op.getKind() == GateKind::Softmax;
   nest(b, dims(b, val, 2), [&](ArrayRef<Value> row) {
-    Value selected = b.dim(val, 2), highest, total;
+    Value selected = b.dim(val, 2), highest, factor;
     auto score = [&](Value k) { return b.load(val, {row[0], row[1], k}); };
-    auto isNone = [&](Value v) { return b.cmp(CmpFPredicate::OEQ, v, lowest); };
-    if (op.getKind() == GateKind::Softmax) {
+    auto term = [&](Value k) {
+      Value v = score(k);
+      return emitGateTerm(b, op.getKind(), v, highest, emitIsNone(b, v));
+    };
+    if (softmax) {
+      Value lowest = b.f32(-std::numeric_limits<double>::infinity());
       highest = b.loop(b.index(0), selected, {lowest},
                        [&](Value k, ValueRange carried) { return Values{b.max(carried[0], score(k))}; })[0];
-      total = sum(b, selected, [&](Value k) {
-        Value v = score(k);
-        return b.select(isNone(v), zero, b.exp(b.sub(v, highest)));
-      });
+      factor = emitSoftmaxFactor(b, sum(b, selected, term));
     }
     b.loop(selected, [&](Value k) {
-      Value v = score(k);
-      Value weight = emitWeight(b, op.getKind(), v, highest, total);
-      b.store(b.select(isNone(v), zero, weight), weights, {row[0], row[1], k});
+      Value weight = term(k);
+      b.store(softmax ? b.mul(weight, factor) : weight, weights, {row[0], row[1], k});
     });
   });
 }

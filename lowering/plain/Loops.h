@@ -2,7 +2,7 @@
 //
 // The slow, obvious decomposition of each op in buffer form: scalar, serial, in the order of the formula. It is the
 // fallback for shapes that no fast path takes and the oracle for those that one does, so it shares with the vector code
-// only what defines a result (the order of selections, an optimizer's step).
+// only what defines a result (the order of selections, the formulas of ExpertMath.h, an optimizer's step).
 //
 //===----------------------------------------------------------------------===//
 
@@ -10,6 +10,7 @@
 #define PEER_LOWERING_PLAIN_LOOPS_H
 
 #include "lowering/emit/Emitters.h"
+#include "lowering/emit/ExpertMath.h"
 #include "lowering/emit/RoutingBuilder.h"
 
 namespace peer::loops {
@@ -31,8 +32,6 @@ mlir::Value sum(LoopBuilder &b, mlir::Value bound, llvm::function_ref<mlir::Valu
 /// result[] = the sum of squares of what `terms` adds, in f64.
 void emitSquares(LoopBuilder &b, mlir::Value result,
                  llvm::function_ref<void(llvm::function_ref<void(mlir::Value term)> add)> terms);
-/// The key that selection `expert` (an index) takes in half p of a product of n keys, or the expert itself for P = 1.
-mlir::Value keyOf(LoopBuilder &b, mlir::Value expert, unsigned p, unsigned halves, int64_t n);
 
 } // namespace peer::loops
 

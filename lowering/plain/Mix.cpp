@@ -33,12 +33,11 @@ static void emitSelected(const MixOperands &op, LoopBuilder &b) {
     b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {
       Value firstRow = b.mul(b.toIndex(expert), b.index(rows));
       b.loop(rows, [&](Value j) {
-        Value row = b.add(firstRow, j), scale = b.load(op.weights, at);
-        if (vectors > 1)
-          scale = b.mul(scale, emitActivation(b, *op.activation, scaled(dot(b, pool, row, 0, x, token), row, 0)));
-        if (vectors > 2)
-          scale = b.mul(scale, scaled(dot(b, pool, row, 1, x, token), row, 1));
-        addRow(b, scaled(scale, row, vectors - 1), pool, row, vectors - 1, y, token);
+        Value row = b.add(firstRow, j), weight = scaled(b.load(op.weights, at), row, vectors - 1);
+        Values dots;
+        for (int64_t f = 0; f + 1 < vectors; ++f)
+          dots.push_back(scaled(dot(b, pool, row, f, x, token), row, f));
+        addRow(b, emitMixScale(b, op.activation, weight, dots), pool, row, vectors - 1, y, token);
       });
     });
   });
@@ -52,26 +51,17 @@ static Value emitRowGradient(LoopBuilder &b, MixGradOp op, ArrayRef<Value> at, V
   Value x = op.getX(), pool = op.getPool(), dy = op.getDy(), dx = op.getDx(), coef = op.getCoef();
   Value token = at[0], weight = b.load(op.getWeights(), at);
   int64_t vectors = b.staticDim(pool, 1);
-  auto storeCoef = [&](Value value, int64_t f) { b.store(value, coef, {at[0], at[1], at[2], j, b.index(f)}); };
-  Value c = dot(b, pool, row, vectors - 1, dy, token);
-  if (vectors == 1) {
-    storeCoef(weight, 0);
-    return c;
+  Values dots;
+  for (int64_t f = 0; f + 1 < vectors; ++f)
+    dots.push_back(dot(b, pool, row, f, x, token));
+  dots.push_back(dot(b, pool, row, vectors - 1, dy, token));
+  MixGradient gradient = emitMixGradient(b, op.getActivation(), weight, dots);
+  for (auto [f, value] : llvm::enumerate(gradient.coefs)) {
+    b.store(value, coef, {at[0], at[1], at[2], j, b.index(f)});
+    if (int64_t(f) + 1 < vectors)
+      addRow(b, value, pool, row, f, dx, token);
   }
-  Value a = dot(b, pool, row, 0, x, token);
-  Value act = emitActivation(b, *op.getActivation(), a);
-  Value da = b.mul(b.mul(weight, emitActivationGrad(b, *op.getActivation(), a)), c);
-  Value up = vectors == 3 ? dot(b, pool, row, 1, x, token) : b.f32(1);
-  Value value = b.mul(act, up);
-  storeCoef(b.mul(da, up), 0);
-  addRow(b, b.mul(da, up), pool, row, 0, dx, token);
-  if (vectors == 3) {
-    Value du = b.mul(b.mul(weight, act), c);
-    storeCoef(du, 1);
-    addRow(b, du, pool, row, 1, dx, token);
-  }
-  storeCoef(b.mul(weight, value), vectors - 1);
-  return b.mul(value, c);
+  return gradient.ofWeight;
 }
 
 static void emitMixGrad(MixGradOp op, LoopBuilder &b) {

@@ -5,7 +5,6 @@
 using namespace mlir;
 using namespace peer;
 using namespace peer::loops;
-using arith::CmpFPredicate;
 using arith::CmpIPredicate;
 
 /// For each selection of each head and half: body(t, h, p, key, dval), in the order of t, h, k.
@@ -17,7 +16,7 @@ static void forEachSelection(LoopBuilder &b, Value idx, Value dval, SelectPolicy
     b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {
       Value e = b.toIndex(expert), gradient = b.load(dval, at);
       for (unsigned p = 0; p < halves; ++p)
-        body(at[0], at[1], b.index(p), keyOf(b, e, p, halves, n), gradient);
+        body(at[0], at[1], b.index(p), emitKeyOf(b, e, int64_t(p), halves, n), gradient);
     });
   });
 }
@@ -83,7 +82,6 @@ static void emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b) {
 
 static void emitGateGrad(GateGradOp op, LoopBuilder &b) {
   Value weights = op.getWeights(), dweights = op.getDweights(), dval = op.getDval();
-  Value zero = b.f32(0), one = b.f32(1);
   nest(b, dims(b, dval, 2), [&](ArrayRef<Value> row) {
     Value selected = b.dim(dval, 2), mean;
     if (op.getKind() == GateKind::Softmax)
@@ -92,13 +90,8 @@ static void emitGateGrad(GateGradOp op, LoopBuilder &b) {
       });
     b.loop(selected, [&](Value k) {
       Values at{row[0], row[1], k};
-      Value w = b.load(weights, at), dw = b.load(dweights, at), result = zero;
-      if (op.getKind() == GateKind::Softmax)
-        result = b.mul(w, b.sub(dw, mean));
-      if (op.getKind() == GateKind::Sigmoid)
-        result = b.mul(b.mul(dw, w), b.sub(one, w));
-      if (op.getKind() == GateKind::Relu)
-        result = b.select(b.cmp(CmpFPredicate::OGT, b.load(op.getVal(), at), zero), dw, zero);
+      Value result = emitGateGradient(b, op.getKind(), b.load(weights, at), b.load(dweights, at), mean,
+                                      [&] { return b.load(op.getVal(), at); });
       b.store(result, dval, at);
     });
   });

@@ -1,6 +1,6 @@
 //===- BlockBuilder.h - code that a block of threads executes together ---===//
 //
-// What the lowerings of buffer-form ops to NVIDIA GPUs are written with. All threads of a block reach every call of a
+// What the lowerings of buffer-form ops to GPUs are written with. All threads of a block reach every call of a
 // builder method unless it says otherwise, so values that do not come from thread(), warp() or lane() are the same in
 // all of them.
 //

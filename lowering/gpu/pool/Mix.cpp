@@ -1,6 +1,7 @@
 //===- Mix.cpp - mix, quantized_mix and the token pass of their gradient -===//
 
 #include "MixPass.h"
+#include "lowering/emit/ExpertMath.h"
 #include "lowering/gpu/Emitters.h"
 #include "lowering/gpu/block/Scan.h"
 
@@ -34,13 +35,8 @@ static void emitMix(OpTy mix, LoopBuilder &host, const GpuInfo &gpu) {
   pass.added.back() = true;
   pass.sum = op.y;
   pass.coefficients = [&](BlockBuilder &b, ArrayRef<Value> dots, Value weight) {
-    Value scale = weight;
-    if (vectors > 1)
-      scale = b.mul(scale, emitActivation(b, *op.activation, dots[0]));
-    if (vectors > 2)
-      scale = b.mul(scale, dots[1]);
     MixPass::Coefficients result{Values(vectors), {}};
-    result.scales.back() = scale;
+    result.scales.back() = emitMixScale(b, op.activation, weight, dots.take_front(vectors - 1));
     return result;
   };
   emitMixPass(host, pass, gpu);
@@ -52,26 +48,13 @@ static const char *rejectMixGrad(MixGradOp op) {
   return rejectMixPass(op.getPool(), op.getIdx(), op.getWeights(), {op.getX(), op.getDy(), op.getDx(), op.getCoef()});
 }
 
-/// With a = first . x, u = second . x (or 1) and c = last . dy: coefficients w act'(a) u c, w act(a) c and w act(a) u; kept
-/// with the row's part of the weight's gradient, act(a) u c.
+/// Kept with the coefficients: the row's part of the weight's gradient.
 static MixPass::Coefficients emitCoefficients(BlockBuilder &b, MixGradOp op, ArrayRef<Value> dots, Value weight) {
-  size_t vectors = dots.size();
-  MixPass::Coefficients result{Values(vectors), {}};
-  Value c = dots.back();
-  if (vectors == 1) {
-    result.kept = {weight, c};
-    return result;
-  }
-  Value a = dots[0], act = emitActivation(b, *op.getActivation(), a), value = act;
-  Value da = b.mul(b.mul(weight, emitActivationGrad(b, *op.getActivation(), a)), c);
-  if (vectors == 3) {
-    result.scales[1] = b.mul(b.mul(weight, act), c);
-    da = b.mul(da, dots[1]);
-    value = b.mul(act, dots[1]);
-  }
-  result.scales[0] = da;
-  result.kept.assign(result.scales.begin(), result.scales.end() - 1);
-  result.kept.append({b.mul(weight, value), b.mul(value, c)});
+  MixGradient gradient = emitMixGradient(b, op.getActivation(), weight, dots);
+  MixPass::Coefficients result{gradient.coefs, gradient.coefs};
+  // What is added to dx: all vectors but the last.
+  result.scales.back() = {};
+  result.kept.push_back(gradient.ofWeight);
   return result;
 }
 

@@ -1,6 +1,7 @@
 //===- RouteGrad.cpp - gradients of score, select and gate ---------------===//
 
 #include "RouteKeyGrad.h"
+#include "lowering/emit/ExpertMath.h"
 #include "lowering/gpu/Emitters.h"
 #include "lowering/gpu/block/LaneRows.h"
 #include "lowering/gpu/block/Scan.h"
@@ -8,7 +9,6 @@
 using namespace mlir;
 using namespace peer;
 using namespace peer::device;
-using arith::CmpFPredicate;
 using arith::CmpIPredicate;
 
 //===----------------------------------------------------------------------===//
@@ -51,15 +51,8 @@ static void emitGateGrad(GateGradOp op, LoopBuilder &host) {
     }
     Value out = flatten(b, dval);
     for (int64_t i = 0; i < elements; ++i) {
-      Value result = zero;
-      if (op.getKind() == GateKind::Softmax)
-        result = b.mul(w[i], b.sub(dw[i], mean));
-      if (op.getKind() == GateKind::Sigmoid)
-        result = b.mul(b.mul(dw[i], w[i]), b.sub(b.f32(1), w[i]));
-      if (op.getKind() == GateKind::Relu) {
-        Value val = b.load(flatten(b, op.getVal()), {at[i]});
-        result = b.select(b.cmp(CmpFPredicate::OGT, val, zero), dw[i], zero);
-      }
+      Value result = emitGateGradient(b, op.getKind(), w[i], dw[i], mean,
+                                      [&] { return b.load(flatten(b, op.getVal()), {at[i]}); });
       b.onEachThread([&] { b.ifThen(inside[i], [&] { b.store(result, out, at[i]); }); });
     }
   });
@@ -98,7 +91,7 @@ static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &host) {
             Value k = b.add(first, b.lane()), inside = b.cmp(CmpIPredicate::slt, k, b.index(selected));
             Value pair = b.add(b.mul(query, b.index(selected)), b.select(inside, k, first));
             Value expert = b.load(idx, {pair}), scale = b.load(dval, {pair});
-            Value key = emitKey(b, expert, half, halves, n);
+            Value key = emitKeyOf(b, expert, half, halves, n);
             Value mask = b.ballot(both(b, inside, b.cmp(CmpIPredicate::sge, expert, b.i32(0))));
             return addListedRows(b, row, mask, carried, scale, keys, [&](Value position) {
               return Values{keyHead, half, b.toIndex(b.shuffle(key, position))};
@@ -108,13 +101,6 @@ static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &host) {
       row.store(sums, dquery, {token, head, half});
     });
   });
-}
-
-Value device::emitKey(BlockBuilder &b, Value expert, Value half, int64_t halves, int64_t n) {
-  if (halves == 1)
-    return expert;
-  Value first = b.cmp(CmpIPredicate::eq, half, b.index(0));
-  return b.select(first, b.div(expert, b.i32(n)), b.rem(expert, b.i32(n)));
 }
 
 Values device::addListedRows(BlockBuilder &b, const LaneRow &row, Value mask, ValueRange sums, Value listedScale,

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "RouteKeyGrad.h"
+#include "lowering/emit/ExpertMath.h"
 #include "lowering/gpu/Emitters.h"
 #include "lowering/gpu/block/Scan.h"
 
@@ -108,7 +109,7 @@ void KeyGradEmitter::walkTile(BlockBuilder &b, Value block, Value counters,
           }
           Value expert = b.load(idx, {pair});
           Value valid = both(b, inside, b.cmp(CmpIPredicate::sge, expert, b.i32(0)));
-          keys.push_back(b.select(valid, emitKey(b, expert, half, halves, n), none));
+          keys.push_back(b.select(valid, emitKeyOf(b, expert, half, halves, n), none));
           pairs.push_back(pair);
         }
         for (auto [key, pair] : llvm::zip(keys, pairs)) {

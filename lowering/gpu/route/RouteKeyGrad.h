@@ -10,9 +10,6 @@ namespace peer::device {
 /// Elements of a row per lane at most, where only sums stay in registers.
 inline constexpr int64_t kMostOfRoute = 16;
 
-/// The key (i32) that an expert (i32) takes in a half (index).
-mlir::Value emitKey(BlockBuilder &b, mlir::Value expert, mlir::Value half, int64_t halves, int64_t n);
-
 /// sums + scale * row for the rows that the lanes of `mask` (i32) list: each lane has the scale of its row, `rowAt` gives the
 /// position in `buffer` of the row that a lane (i32) lists.
 Values addListedRows(BlockBuilder &b, const LaneRow &row, mlir::Value mask, mlir::ValueRange sums,

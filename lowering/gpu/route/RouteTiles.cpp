@@ -29,7 +29,7 @@ static int64_t sharedBytes(RouteOp op, int64_t rows) {
 /// Blocks that the keys of a tile can be spread over, a power of two.
 static int64_t mostKeyParts(RouteOp op, const RouteRegimes &regimes) {
   int64_t chunks = llvm::divideCeil(op.getNumKeys(), regimes.keysPerBlock);
-  return halvesOf(op.getPolicy()) * llvm::bit_floor<uint64_t>(chunks);
+  return op.getPolicy().getHalves() * llvm::bit_floor<uint64_t>(chunks);
 }
 
 int64_t device::routeRows(RouteOp op, const GpuInfo &gpu) {

@@ -2,10 +2,11 @@
 
 #include "RowSelect.h"
 
+#include "lowering/emit/ExpertMath.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::device;
-using arith::CmpFPredicate;
 using arith::CmpIPredicate;
 
 static constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -85,34 +86,19 @@ Entries PairSelect::select(Half half) const {
 
 Values device::emitGateWeights(BlockBuilder &b, GateKind kind, const LaneList &list, int64_t k,
                                ArrayRef<Value> scores) {
-  Value lowest = b.f32(-kInfinity), zero = b.f32(0);
+  bool softmax = kind == GateKind::Softmax;
+  // The first is the greatest.
+  Value highest = softmax ? list.at(Entries{Entry{scores[0]}}, 0)[0] : Value(), total;
   Values weights;
   for (auto [r, score] : llvm::enumerate(scores)) {
-    Value weight;
-    if (kind == GateKind::Softmax) {
-      // The first is the greatest.
-      Value highest = list.at(Entries{Entry{scores[0]}}, 0)[0];
-      weight = b.exp(b.sub(score, highest));
-    } else if (kind == GateKind::Sigmoid) {
-      weight = emitSigmoid(b, score);
-    } else if (kind == GateKind::Relu) {
-      weight = b.max(score, zero);
-    } else {
-      weight = b.f32(1);
-    }
-    Value none = b.cmp(CmpFPredicate::OEQ, score, lowest);
     Value behind = b.cmp(CmpIPredicate::uge, list.number(r), b.index(k));
-    weights.push_back(b.select(either(b, none, behind), zero, weight));
+    weights.push_back(emitGateTerm(b, kind, score, highest, either(b, emitIsNone(b, score), behind)));
+    total = total ? b.add(total, weights[r]) : weights[r];
   }
-  if (kind != GateKind::Softmax)
+  if (!softmax)
     return weights;
-  Value total;
-  for (Value weight : weights)
-    total = total ? b.add(total, weight) : weight;
-  total = list.sum(total);
-  // Where nothing is selected all weights are zero already.
-  Value divisor = b.select(b.cmp(CmpFPredicate::OEQ, total, zero), b.f32(1), total);
+  Value factor = emitSoftmaxFactor(b, list.sum(total));
   for (Value &weight : weights)
-    weight = b.div(weight, divisor);
+    weight = b.mul(weight, factor);
   return weights;
 }

@@ -7,6 +7,7 @@
 #include "lowering/gpu/block/Scan.h"
 
 #include "dialect/ops/Check.h"
+#include "lowering/emit/ExpertMath.h"
 #include "lowering/emit/RoutingBuilder.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -14,7 +15,6 @@
 using namespace mlir;
 using namespace peer;
 using namespace peer::device;
-using arith::CmpFPredicate;
 using arith::CmpIPredicate;
 
 //===----------------------------------------------------------------------===//
@@ -179,31 +179,21 @@ static const char *rejectFewTokens(ScoreOp op) {
 /// A warp per row, of any length and order.
 static void emitGateRows(GateOp op, BlockBuilder &b) {
   Value val = op.getVal(), weights = op.getWeights(), heads = b.dim(val, 1), size = b.dim(val, 2);
-  Value lowest = b.f32(-std::numeric_limits<double>::infinity()), zero = b.f32(0);
+  bool softmax = op.getKind() == GateKind::Softmax;
   b.forWarps(b.mul(b.dim(val, 0), heads), [&](Value row) {
-    Value token = b.div(row, heads), head = b.rem(row, heads), highest, scale;
+    Value token = b.div(row, heads), head = b.rem(row, heads), highest, factor;
     auto score = [&](Value at) { return b.load(val, {token, head, at}); };
-    auto unlessNone = [&](Value v, Value weight) {
-      return b.select(b.cmp(CmpFPredicate::OEQ, v, lowest), zero, weight);
+    auto term = [&](Value at, int64_t) {
+      Value v = score(at);
+      return emitGateTerm(b, op.getKind(), v, highest, emitIsNone(b, v));
     };
-    if (op.getKind() == GateKind::Softmax) {
+    if (softmax) {
       highest = b.maxStrips(size, 1, [&](Value at, int64_t) { return score(at); });
-      Value total = b.sumStrips(size, 1, [&](Value at, int64_t) {
-        Value v = score(at);
-        return unlessNone(v, b.exp(b.sub(v, highest)));
-      });
-      // Nothing selected: all weights are zero.
-      scale = b.select(b.cmp(CmpFPredicate::OEQ, total, zero), b.f32(1), total);
+      factor = emitSoftmaxFactor(b, b.sumStrips(size, 1, term));
     }
-    b.strips(size, 1, [&](Value at, int64_t) {
-      Value v = score(at), weight = b.f32(1);
-      if (op.getKind() == GateKind::Softmax)
-        weight = b.div(b.exp(b.sub(v, highest)), scale);
-      if (op.getKind() == GateKind::Sigmoid)
-        weight = emitSigmoid(b, v);
-      if (op.getKind() == GateKind::Relu)
-        weight = b.max(v, zero);
-      b.store(unlessNone(v, weight), weights, {token, head, at});
+    b.strips(size, 1, [&](Value at, int64_t lanes) {
+      Value weight = term(at, lanes);
+      b.store(softmax ? b.mul(weight, factor) : weight, weights, {token, head, at});
     });
   });
 }

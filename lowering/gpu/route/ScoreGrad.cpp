@@ -8,6 +8,7 @@
 #include "Route.h"
 #include "Select.h"
 
+#include "lowering/emit/ExpertMath.h"
 #include "lowering/emit/RoutingBuilder.h"
 
 using namespace mlir;
@@ -34,18 +35,10 @@ static Value elementsOf(LoopBuilder &b, Value buffer, int64_t from = 0) {
   return count;
 }
 
-/// The key of a half that an expert stands for.
-static Value emitKey(LoopBuilder &b, SelectPolicyAttrInterface policy, int64_t n, Value expert, int64_t half) {
-  if (!policy.isGrid())
-    return expert;
-  return half == 0 ? Value(arith::DivUIOp::create(b, expert, b.i32(n))) : b.rem(expert, b.i32(n));
-}
-
 /// Zeros, then each selected entry once: by the first selection that takes part in it, for all that do.
 static void emitSelectGrad(SelectGradOp op, BlockBuilder &b) {
   Value idx = op.getIdx(), dval = op.getDval(), dlogits = op.getDlogits(), zero = b.f32(0);
-  SelectPolicyAttrInterface policy = op.getPolicy();
-  int64_t halves = policy.getHalves(), n = op.getN();
+  int64_t halves = op.getPolicy().getHalves(), n = op.getN();
   b.forThreads(elementsOf(b, dlogits), [&](Value flat) { b.store(zero, dlogits, positionOf(b, flat, dlogits)); });
   b.barrier();
   Value heads = b.dim(idx, 1), selected = b.dim(idx, 2);
@@ -56,12 +49,12 @@ static void emitSelectGrad(SelectGradOp op, BlockBuilder &b) {
       Value expert = expertAt(k);
       b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {
         for (int64_t p = 0; p < halves; ++p) {
-          Value key = emitKey(b, policy, n, expert, p);
+          Value key = emitKeyOf(b, expert, p, halves, n);
           Value earlier = b.i32(0);
           Values sums = b.loop(b.index(0), selected, {zero, earlier}, [&](Value j, ValueRange carried) {
             Value other = expertAt(j);
             Value same = both(b, b.cmp(CmpIPredicate::sge, other, b.i32(0)),
-                              b.cmp(CmpIPredicate::eq, emitKey(b, policy, n, other, p), key));
+                              b.cmp(CmpIPredicate::eq, emitKeyOf(b, other, p, halves, n), key));
             Value before = both(b, same, b.cmp(CmpIPredicate::ult, j, k));
             Value term = b.select(same, b.load(dval, {token, head, j}), zero);
             return Values{b.add(carried[0], term), b.select(before, b.i32(1), carried[1])};
