@@ -32,14 +32,16 @@ mlir::Value emitGateGradient(LoopBuilder &b, GateKind kind, mlir::Value weight, 
 
 /// What a row's last vector is multiplied with: weight act(a) u, where `dots` are a = first . x and u = second . x, as many as
 /// there are. A last vector that is stored with a scale has it in its weight.
-mlir::Value emitMixScale(LoopBuilder &b, std::optional<Activation> activation, mlir::Value weight, mlir::ValueRange dots);
+mlir::Value emitMixScale(LoopBuilder &b, std::optional<Activation> activation, mlir::Value weight,
+                         mlir::ValueRange dots);
 
 /// What follows from a row's dots a, u (or none: 1) and c = last . dy.
 struct MixGradient {
   llvm::SmallVector<mlir::Value> coefs; // of the vectors: w act'(a) u c, w act(a) c and w act(a) u
   mlir::Value ofWeight;                 // act(a) u c
 };
-MixGradient emitMixGradient(LoopBuilder &b, std::optional<Activation> activation, mlir::Value weight, mlir::ValueRange dots);
+MixGradient emitMixGradient(LoopBuilder &b, std::optional<Activation> activation, mlir::Value weight,
+                            mlir::ValueRange dots);
 
 //===----------------------------------------------------------------------===//
 // Experts and their keys
