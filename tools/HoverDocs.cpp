@@ -19,21 +19,18 @@ static constexpr StringLiteral kOps =
 
 /// Summary, results and description of `peer.NAME`; empty where there is no such op.
 static std::string documentationOf(StringRef op) {
-  size_t start = kOps.find(("### `" + op + "` (").str());
-  if (start == StringRef::npos)
-    return "";
   // A section is title, summary, syntax, description, and tables from the traits on.
-  StringRef section = kOps.substr(start).drop_front(4).split("\n### ").first.split('\n').second;
+  StringRef section = kOps.substr(kOps.find(("### `" + op + "` (").str())).split("\n### ").first.split('\n').second;
+  if (section.empty())
+    return "";
   auto [summary, rest] = section.split("\n\nSyntax:\n\n```\n");
   StringRef description = rest.split("\n```\n").second;
   for (StringRef end : {"\nTraits: ", "\nInterfaces: ", "\n#### "})
     description = description.split(end).first;
-  // Graph ops have one row of results, which lists names and types.
-  StringRef results = section.split("\n| `results` | ").second.split(" |\n").first;
-  std::string listed = results.empty() ? "" : ("Results: " + results + "\n\n").str(),
-              about = summary.trim("_ \n").str();
-  if (about.size() > 1 && !isUpper(about[1])) // a capital in front, whatever it had
-    about[0] = toLower(about[0]);
+  StringRef results = section.split("\n| `results` | ").second.split(" |\n").first; // names and types
+  std::string listed = results.empty() ? "" : ("Results: " + results + "\n\n").str();
+  std::string about = summary.trim("_ \n").str(); // begins with a capital, whatever it had
+  about[0] = about.size() > 1 && isUpper(about[1]) ? about[0] : toLower(about[0]);
   return ("**" + op + "**: " + about + "\n\n" + listed + description.trim() + "\n\n---\n\n").str();
 }
 
@@ -57,10 +54,12 @@ static void relay(std::FILE *from, int to) {
     std::string text;
     if (failed(input.readMessage(text)))
       continue;
-    Expected<json::Value> message = json::parse(text);
-    if (message)
-      document(*message), text = formatv("{0}", *message);
-    consumeError(message.takeError());
+    if (Expected<json::Value> message = json::parse(text)) {
+      document(*message);
+      text = formatv("{0}", *message);
+    } else {
+      consumeError(message.takeError());
+    }
     out << "Content-Length: " << text.size() << "\r\n\r\n" << text;
     out.flush();
     out.clear_error(); // an editor that is gone ends the server by closing its input
@@ -76,5 +75,6 @@ int withHoverDocs(function_ref<int()> server) {
   int result = server();
   outs().flush();
   close(STDOUT_FILENO);
-  return relaying.join(), result;
+  relaying.join();
+  return result;
 }

@@ -58,7 +58,7 @@ int64_t {name}Op::getFlopsPerIteration() {{ return restOf(cast<ShapedType>(getX(
 LogicalResult {name}Op::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads,
                                       const llvm::SmallBitVector &wanted, SmallVectorImpl<Value> &operandGrads) {{
   if (wanted[0])
-    operandGrads[0] = {name}Op::create(builder, getLoc(), resultGrads[0], getScaleAttr(), ValueRange()).getResult(0);
+    operandGrads[0] = {name}Op::create(builder, getLoc(), resultGrads[0], getScaleAttr(), ValueRange()).getY();
   return success();
 }}
 """,

@@ -34,10 +34,12 @@ module attributes {test.a = #peer.init<zeros>} {}
 // CHECK: #peer.parameter<"blocks.0.experts", <normal(2.000000e-02)>, "experts", true>
 module attributes {test.a = #peer.parameter<"blocks.0.experts", <normal(0.02)>, "experts", true>} {}
 
-// CHECK: #peer<policy product_topk>
-module attributes {test.a = #peer<policy product_topk>} {}
-// CHECK: #peer<policy threshold>
-module attributes {test.a = #peer<policy threshold>} {}
+// CHECK: #peer.product_topk<16>
+module attributes {test.a = #peer.product_topk<16>} {}
+// CHECK: #peer.all
+module attributes {test.a = #peer.all} {}
+// CHECK: #peer.reserved_policy<"threshold">
+module attributes {test.a = #peer.reserved_policy<"threshold">} {}
 // CHECK: #peer<gate_kind probability>
 module attributes {test.a = #peer<gate_kind probability>} {}
 // CHECK: #peer<activation_kind silu>

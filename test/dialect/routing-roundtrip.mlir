@@ -56,9 +56,9 @@ func.func @mix(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32
   // CHECK: peer.mix %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} relu : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
   %a = peer.mix %x, %i, %w, %one relu : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
   // Rows of one vector need no activation.
-  // CHECK: peer.mix %{{[a-z]*}}, %{{[a-z]*}}, %{{[a-z]*}}, %{{[a-z]*}} : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
+  // CHECK: peer.mix %arg0, %arg1, %arg2, %arg3 : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
   %v = peer.mix %x, %i, %w, %one : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
-  // CHECK: peer.mix %{{[a-z]*}}, %{{[a-z]*}}, %{{[a-z]*}}, %{{[a-z]*}} outs(%{{[a-z]*}} : tensor<?x32xf32>)
+  // CHECK: peer.mix %arg0, %arg1, %arg2, %arg3 outs(%{{.*}} : tensor<?x32xf32>)
   %u = peer.mix %x, %i, %w, %one outs(%x : tensor<?x32xf32>) : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x1x32xf32>
   // CHECK: peer.mix {{.*}} gelu {rows_per_expert = 16 : i64} : {{.*}}, tensor<64x2x32xbf16>
   %b = peer.mix %x, %i, %w, %two gelu {rows_per_expert = 16}
