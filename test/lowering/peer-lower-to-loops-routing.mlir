@@ -38,11 +38,11 @@ func.func @mix(%x: memref<?x20xf32>, %idx: memref<?x2x8xi32>, %w: memref<?x2x8xf
 // Scales multiply dots and factors, not the elements of rows.
 // CHECK-LABEL: func.func @quantized_mix
 // CHECK:       scf.if
+// CHECK:         memref.load %arg4[%{{.*}}, %c1{{[_0-9]*}}]
 // CHECK:         scf.for
 // CHECK:           arith.sitofp %{{.*}} : i8 to f32
 // CHECK:         memref.load %arg4[%{{.*}}, %c0{{[_0-9]*}}]
 // CHECK:         math.erf %{{.*}} : f32
-// CHECK:         memref.load %arg4[%{{.*}}, %c1{{[_0-9]*}}]
 // CHECK:         scf.for
 // CHECK-NOT:   %arg4[
 func.func @quantized_mix(%x: memref<?x20xf32>, %idx: memref<?x2x8xi32>, %w: memref<?x2x8xf32>,

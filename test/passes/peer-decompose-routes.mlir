@@ -4,8 +4,8 @@
 
 // What is taken apart is told, and why.
 // RUN: peer-opt %s --peer-decompose-routes --split-input-file --remarks-filter=peer-emitter -o %t 2>&1 | FileCheck %s --check-prefix=REMARK
-// REMARK: remark: [Analysis] taken apart | Category:peer-emitter | Function=all_results | op=peer.route, into="peer.score, peer.select, peer.gate", reason="the pass was given no kernel for routes"
-// REMARK: Function=no_gate | op=peer.route, into="peer.score, peer.select", reason=
+// REMARK: remark: [Analysis] taken apart | Category:peer-emitter | Function=all_results | into="peer.score, peer.select, peer.gate", op=peer.route, reason="the pass was given no kernel for routes"
+// REMARK: Function=no_gate | into="peer.score, peer.select", op=peer.route, reason=
 
 // CHECK-LABEL: func.func @all_results(
 // CHECK-SAME:    %[[Q:[a-z0-9]+]]: tensor<?x4x2x8xf32>, %[[KEYS:[a-z0-9]+]]: tensor<1x2x32x8xbf16>
