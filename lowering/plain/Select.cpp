@@ -73,7 +73,16 @@ static void emitProductTopK(LoopBuilder &b, const Halves &halves,
   });
 }
 
-static void emitSelect(SelectOp op, LoopBuilder &b) {
+/// Every expert, in order of its index.
+static void emitAll(SelectOp op, LoopBuilder &b) {
+  Value logits = op.getLogits(), idx = op.getIdx(), val = op.getVal();
+  nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
+    b.store(b.toI32(at[2]), idx, at);
+    b.store(b.load(logits, {at[0], at[1], b.index(0), at[2]}), val, at);
+  });
+}
+
+static void emitLargest(SelectOp op, LoopBuilder &b) {
   Value logits = op.getLogits(), idx = op.getIdx(), val = op.getVal();
   int64_t k = op.getNumSelected();
   Value n = b.dim(logits, 3), zero = b.index(0);
@@ -98,6 +107,14 @@ static void emitSelect(SelectOp op, LoopBuilder &b) {
       });
     emitProductTopK(b, halves, keep);
   });
+}
+
+static void emitSelect(SelectOp op, LoopBuilder &b) {
+  if (op.getPolicy().selectsAll())
+    return emitAll(op, b);
+  if (op.getPolicy().selectsLargest())
+    return emitLargest(op, b);
+  llvm_unreachable("every policy has an emitter here");
 }
 
 void loops::addSelect(LoopEmitters &emitters) { emitters.loops<SelectOp>(emitSelect); }
