@@ -1,5 +1,7 @@
 """What `./dev new-op NAME` writes: a small op that is whole, from its constraints to its documentation."""
 import re
+import shutil
+import subprocess
 
 FILES = {
     "dialect/ops/{name}Op.td": """\
@@ -196,4 +198,7 @@ def new_op(root, name, summary, banner, fail):
         changed[path] = content.replace(before, text.format(**words) + before)
     for path, content in {**files, **changed}.items():
         (root / path).write_text(content, encoding="utf-8")
+    # A long name breaks lines elsewhere.
+    if tool := shutil.which("clang-format-22"):
+        subprocess.run([tool, "-i", *(str(root / path) for path in [*files, *changed] if path.endswith((".cpp", ".h")))], check=True)
     print(NEXT.format(listing="\n     ".join([*files, *(f"{path}: a line" for path in changed)])))
