@@ -96,8 +96,8 @@ def Peer_RouteOp : Peer_GraphOp<"route",
     [DeclareOpInterfaceMethods<Peer_SelectionOpInterface, ["getNumKeys"]>]> {
   let summary = "score, select and gate as one: which experts each token uses, and how much";
   let description = [{
-    `weights = gate(val)` of `idx, val = select(score(query, keys))`, bit by bit what the three ops give; see there for
-    formulas, ties and NaN. Results: `idx` `T x H x K` i32; with a gate `weights` `T x H x K` f32; with `keep_val` `val`
+    `weights = gate(val)` of `idx, val = select(score(query, keys))`; see there for formulas, ties and NaN. A target may sum a
+    score in an order of its own, the same for all scores of a route. Results: `idx` `T x H x K` i32; with a gate `weights` `T x H x K` f32; with `keep_val` `val`
     `T x H x K` f32. The logits, `T x H x P x n`, larger than anything else here, exist at most a tile at a time.
 
     `--peer-fuse` makes it where logits are used by a select alone, after differentiation, so that it has no gradient of its

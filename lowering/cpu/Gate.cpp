@@ -24,16 +24,19 @@ static void emitSoftmax(LoopBuilder &b, Value val, Value weights, ArrayRef<Value
   });
 }
 
-static void emitGate(GateOp op, LoopBuilder &b, const VectorOptions &options) {
-  Value val = op.getVal(), weights = op.getWeights();
+void cpu::emitGate(GateKind kind, Value val, Value weights, LoopBuilder &b, int64_t width) {
   nest(b, dims(b, val, 2), [&](ArrayRef<Value> row) {
-    if (op.getKind() == GateKind::Softmax)
-      return emitSoftmax(b, val, weights, row, options.width);
-    b.strips(b.dim(val, 2), options.width, [&](Value at, int64_t lanes) {
+    if (kind == GateKind::Softmax)
+      return emitSoftmax(b, val, weights, row, width);
+    b.strips(b.dim(val, 2), width, [&](Value at, int64_t lanes) {
       Value v = b.load(val, {row[0], row[1], at}, lanes);
-      b.store(emitGateTerm(b, op.getKind(), v, /*highest=*/{}, emitIsNone(b, v)), weights, {row[0], row[1], at});
+      b.store(emitGateTerm(b, kind, v, /*highest=*/{}, emitIsNone(b, v)), weights, {row[0], row[1], at});
     });
   });
+}
+
+static void emitGateOp(GateOp op, LoopBuilder &b, const VectorOptions &options) {
+  cpu::emitGate(op.getKind(), op.getVal(), op.getWeights(), b, options.width);
 }
 
 static void emitGateGrad(GateGradOp op, LoopBuilder &b, const VectorOptions &options) {
@@ -54,6 +57,6 @@ static void emitGateGrad(GateGradOp op, LoopBuilder &b, const VectorOptions &opt
 }
 
 void cpu::addGate(LoopEmitters &emitters) {
-  emitters.vectors<GateOp>({.emit = emitGate, .tileSizes = [](GateOp) { return tile({{"t", 64}}); }});
+  emitters.vectors<GateOp>({.emit = emitGateOp, .tileSizes = [](GateOp) { return tile({{"t", 64}}); }});
   emitters.vectors<GateGradOp>({.emit = emitGateGrad, .tileSizes = [](GateGradOp) { return tile({{"t", 64}}); }});
 }

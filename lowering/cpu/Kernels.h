@@ -10,9 +10,11 @@
 
 #include "lowering/emit/Emitters.h"
 #include "lowering/emit/RoutingBuilder.h"
+#include "passes/DecomposeRoutes.h"
 
 namespace peer::cpu {
 
+void addRoute(LoopEmitters &emitters);
 void addScore(LoopEmitters &emitters);
 void addSelect(LoopEmitters &emitters);
 void addGate(LoopEmitters &emitters);
@@ -21,6 +23,14 @@ void addMixGrad(LoopEmitters &emitters);
 void addRouteGrad(LoopEmitters &emitters);
 void addPoolGrad(LoopEmitters &emitters);
 void addUpdate(LoopEmitters &emitters);
+
+// CoarseRoute.cpp
+/// Why routes become score, select and gate in their tile: `never`, unless that is null, of all; else of those that vectors of so
+/// many lanes do not take.
+RejectRoute rejectRoutes(const char *never, int64_t width);
+// Gate.cpp
+/// weights = gate(val), both tokens x heads x k.
+void emitGate(GateKind kind, mlir::Value val, mlir::Value weights, LoopBuilder &b, int64_t width);
 
 } // namespace peer::cpu
 

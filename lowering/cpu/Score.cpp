@@ -3,8 +3,6 @@
 #include "Kernels.h"
 #include "Rows.h"
 
-#include "dialect/ops/Check.h"
-
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
@@ -65,21 +63,7 @@ static void emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &b, const VectorOpti
   });
 }
 
-/// Half of the smallest L2 cache per core of current server CPUs: what a score tile may take.
-static constexpr int64_t kScoreTileBytes = 512 * 1024;
-
-/// A tile of scores is a scratch buffer of its route.
-static std::optional<TileSizes> routeTiles(RouteOp op) {
-  int64_t tokens = dimOf(op.getQuery(), 0), heads = dimOf(op.getQuery(), 1), rows = 64;
-  // Else a single tile: as small as keeps its scores, halves * n f32 per token, in cache.
-  if (heads == 1 && !ShapedType::isDynamic(tokens) && tokens <= rows)
-    rows = std::clamp<int64_t>(kScoreTileBytes / (4 * dimOf(op.getKeys(), 1) * op.getNumKeys()), 8, rows);
-  return tile({{"t", rows}, {"h", 1}});
-}
-
 void cpu::addScore(LoopEmitters &emitters) {
-  // Taken apart in its tile (passes/DecomposeRoutes.h). Any is tiled: that is what keeps its scores out of memory.
-  emitters.vectors<RouteOp>({.tileSizes = routeTiles});
   emitters.vectors<ScoreOp>({.emit = emitScoreOp, .tileSizes = [](ScoreOp) { return tile({{"t", 64}, {"h", 1}}); }});
   emitters.vectors<ScoreQueryGradOp>({.emit = emitScoreQueryGrad,
                                       .reject = rejectScoreQueryGrad,

@@ -1,21 +1,11 @@
 //===- Select.cpp - select in vectors ------------------------------------===//
-//
-// The list of the best k lives in one vector, sorted. A row is read twice: the k-th largest of the maxima of at least
-// k groups is a lower bound of the k-th score, and the second pass looks only at scores that reach it. Scores that
-// pass are inserted in the order of their indices, which settles ties.
-//
-//===----------------------------------------------------------------------===//
 
 #include "Kernels.h"
-#include "SortedList.h"
+#include "RowTopK.h"
 
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
-using arith::CmpFPredicate;
-using arith::CmpIPredicate;
-
-static constexpr int64_t kMostSelected = 64;
 
 static const char *rejectSelect(SelectOp op) {
   if (op.getPolicy().selectsAll())
@@ -25,161 +15,13 @@ static const char *rejectSelect(SelectOp op) {
   return op.getNumSelected() <= kMostSelected ? nullptr : "the sorted list would not fit in registers";
 }
 
-namespace {
-/// Selects the k best of one row of scores.
-class RowTopK {
-public:
-  RowTopK(LoopBuilder &b, Value row, int64_t k, int64_t width)
-      : b(b), row(row), n(b.staticDim(row, 0)), k(k), width(width), lanes(listLanes(k, width)) {}
-
-  /// Values and indices, `lanes` of each, of which k are meant.
-  Values emit();
-
-private:
-  Value emitBound();
-  /// Offers the scores of `vectors` vectors from `at` on to the list.
-  Values emitBlock(Value at, int64_t vectors, Value bound, ValueRange list);
-  Values emitTail(int64_t from, Value bound, ValueRange list);
-  /// Lists the lowest indices of -inf (or NaN) where fewer than k scores are larger.
-  Values emitFill(ValueRange list);
-
-  LoopBuilder &b;
-  Value row;
-  int64_t n, k, width, lanes;
-};
-} // namespace
-
-/// max(x, m) in one instruction, ignoring a NaN in x.
-static Value emitMax(LoopBuilder &b, Value x, Value m) { return b.select(b.cmp(CmpFPredicate::OGT, x, m), x, m); }
-
-Value RowTopK::emitBound() {
-  Type wide = b.floats(width);
-  int64_t groups = std::max<int64_t>(llvm::PowerOf2Ceil(k), 4), vectors = n / width;
-  int64_t needed = std::max<int64_t>(1, groups / width), chains = std::max<int64_t>(needed, 4);
-  if (vectors < chains)
-    chains = needed;
-  if (vectors < 2 * chains)
-    return b.f32(-std::numeric_limits<double>::infinity());
-  Values maxima(chains, b.f32(-std::numeric_limits<double>::infinity(), wide));
-  maxima = b.loop(
-      b.index(0), b.index(vectors / chains * chains * width), maxima,
-      [&](Value at, ValueRange carried) {
-        Values next;
-        for (int64_t c = 0; c < chains; ++c)
-          next.push_back(emitMax(b, b.load(row, {b.add(at, b.index(c * width))}, width), carried[c]));
-        return next;
-      },
-      chains * width);
-  for (; int64_t(maxima.size()) > needed; maxima.pop_back())
-    maxima[maxima.size() - 1 - needed] = emitMax(b, maxima.back(), maxima[maxima.size() - 1 - needed]);
-  Value lowest = maxima[0];
-  for (Value m : ArrayRef<Value>(maxima).drop_front())
-    lowest = b.select(b.cmp(CmpFPredicate::OLT, m, lowest), m, lowest);
-  // More groups than k: joining them raises the bound.
-  for (int64_t left = width; left > groups; left /= 2)
-    lowest = emitMax(b, emitLanes(b, lowest, 0, left / 2), emitLanes(b, lowest, left / 2, left / 2));
-  return vector::ReductionOp::create(b, vector::CombiningKind::MINNUMF, lowest,
-                                     arith::FastMathFlags::nnan | arith::FastMathFlags::nsz);
-}
-
-Values RowTopK::emitBlock(Value at, int64_t vectors, Value bound, ValueRange list) {
-  Type wide = b.floats(width);
-  Value least = b.splat(emitLane(b, list[0], k - 1), wide), floor = b.splat(bound, wide), bits;
-  for (int64_t v = 0; v < vectors; ++v) {
-    Value x = b.load(row, {b.add(at, b.index(v * width))}, width);
-    Value part = emitBits(b, both(b, b.cmp(CmpFPredicate::OGE, x, floor), b.cmp(CmpFPredicate::OGT, x, least)));
-    bits = v == 0 ? part : either(b, bits, emitShiftLeft(b, part, v * width));
-  }
-  return forEachBit(b, bits, list, [&](Value position, ValueRange carried) {
-    Value j = b.add(at, position);
-    return insertScore(b, carried, b.load(row, {j}), b.toI32(j));
-  });
-}
-
-Values RowTopK::emitTail(int64_t from, Value bound, ValueRange list) {
-  return b.loop(b.index(from), b.index(n), list, [&](Value j, ValueRange carried) {
-    // A score below the bound is none of the k best, but inserting it does no harm; a NaN would.
-    return insertScore(b, carried, emitScore(b, b.load(row, {j})), b.toI32(j));
-  });
-}
-
-Values RowTopK::emitFill(ValueRange list) {
-  Value lowest = b.f32(-std::numeric_limits<double>::infinity()), iota = emitIota(b, lanes);
-  Value filled = b.cmp(CmpFPredicate::OGT, list[0], b.f32(-std::numeric_limits<double>::infinity(), list[0].getType()));
-  Value count = arith::TruncIOp::create(b, b.getI32Type(), emitPopulation(b, emitBits(b, filled)));
-  Value missing = b.cmp(CmpIPredicate::slt, count, b.i32(k));
-  Value end = b.select(missing, b.index(n), b.index(0));
-  Values results = b.loop(b.index(0), end, {list[1], count}, [&](Value j, ValueRange carried) {
-    Value low = b.cmp(CmpFPredicate::ULE, b.load(row, {j}), lowest);
-    Value here = b.cmp(CmpIPredicate::eq, iota, b.splat(carried[1], iota.getType()));
-    Value indices =
-        b.select(both(b, here, b.splat(low, here.getType())), b.splat(b.toI32(j), iota.getType()), carried[0]);
-    return Values{indices, b.add(carried[1], b.select(low, b.i32(1), b.i32(0)))};
-  });
-  return {list[0], results[0]};
-}
-
-Values RowTopK::emit() {
-  Value bound = emitBound();
-  Values list{b.f32(-std::numeric_limits<double>::infinity(), b.floats(lanes)),
-              b.splat(b.i32(0), emitIota(b, lanes).getType())};
-  // One mask word covers 64 scores.
-  int64_t perBlock = 64 / width, blocked = n / 64 * 64, at = blocked;
-  if (blocked > 0)
-    list = b.loop(
-        b.index(0), b.index(blocked), list,
-        [&](Value from, ValueRange carried) { return emitBlock(from, perBlock, bound, carried); }, 64);
-  if (int64_t vectors = (n - at) / width) {
-    list = emitBlock(b.index(at), vectors, bound, list);
-    at += vectors * width;
-  }
-  if (at < n)
-    list = emitTail(at, bound, list);
-  return emitFill(list);
-}
-
-/// Combines the sorted halves: the first row of sums is sorted as it is; of the others, the sums that reach the least of
-/// the list are offered to it. `scratch` holds the halves' scores and indices, for access by rank.
-static Values emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, ValueRange scratch, int64_t n,
-                          int64_t k) {
-  int64_t lanes = cast<VectorType>(first[0].getType()).getDimSize(0);
-  Value iota = emitIota(b, lanes);
-  Value ranks = arith::SIToFPOp::create(b, b.floats(lanes), iota);
-  for (auto [list, buffer] : llvm::zip(Values{first[0], first[1], second[0], second[1]}, scratch))
-    b.store(list, buffer, {b.index(0)});
-  Value size = b.i32(n);
-  auto expertBase = [&](Value i) { return b.mul(b.load(scratch[1], {i}), size); };
-  auto rowOfSums = [&](Value i) {
-    Value rank = b.add(b.splat(b.mul(b.toF32(i), b.f32(k)), ranks.getType()), ranks);
-    return emitCandidate(b, b.splat(b.load(scratch[0], {i}), second[0].getType()), second[0], rank,
-                         b.add(b.splat(expertBase(i), iota.getType()), second[1]));
-  };
-  Candidate best = rowOfSums(b.index(0));
-  return b.loop(b.index(1), b.index(k), {best.sum, best.rest, best.expert}, [&](Value i, ValueRange carried) {
-    Candidate row = rowOfSums(i);
-    Value limit = b.toI32(b.div(b.index(k), b.add(i, b.index(1))));
-    Value least = b.splat(emitLane(b, carried[0], k - 1), row.sum.getType());
-    Value reached = both(b, b.cmp(CmpIPredicate::slt, iota, b.splat(limit, iota.getType())),
-                         b.cmp(CmpFPredicate::OGE, row.sum, least));
-    Value base = expertBase(i), score = b.load(scratch[0], {i}), rank = b.mul(b.toF32(i), b.f32(k));
-    return forEachBit(b, emitBits(b, reached), carried, [&](Value j, ValueRange list) {
-      Candidate candidate = emitCandidate(b, score, b.load(scratch[2], {j}), b.add(rank, b.toF32(j)),
-                                          b.add(base, b.load(scratch[3], {j})));
-      return insertCandidate(b, list, candidate);
-    });
-  });
-}
-
 static void emitSelect(SelectOp op, LoopBuilder &b, const VectorOptions &options) {
   Value logits = op.getLogits(), idx = op.getIdx(), val = op.getVal();
   int64_t k = op.getNumSelected(), n = b.staticDim(logits, 3), width = options.width;
   bool product = op.isGrid();
-  Values scratch;
-  if (product)
-    for (Type element : {Type(b.getF32Type()), Type(b.getI32Type()), Type(b.getF32Type()), Type(b.getI32Type())})
-      scratch.push_back(b.stack({listLanes(k, width)}, element));
+  Values scratch = product ? combineScratch(b, k, width) : Values();
   nest(b, dims(b, logits, 2), [&](ArrayRef<Value> th) {
-    auto half = [&](int64_t p) { return RowTopK(b, b.slice(logits, {th[0], th[1], b.index(p)}), k, width).emit(); };
+    auto half = [&](int64_t p) { return RowTopK(b, b.slice(logits, {th[0], th[1], b.index(p)}), n, k, width).emit(); };
     Values best = half(0);
     if (product) {
       Values sums = emitCombine(b, best, half(1), scratch, n, k);

@@ -27,6 +27,8 @@ struct VectorEmitter {
   const char *(*reject)(OpTy op) = nullptr;
   /// None: the op is left whole, and its emitter makes its own parallel loops.
   std::optional<TileSizes> (*tileSizes)(OpTy op) = nullptr;
+  /// In remarks.
+  llvm::StringLiteral name = remarks::kVectors;
 };
 
 /// The loops of an op at every width: scalar ones without library calls at width 1, vectors of so many lanes above.
@@ -54,7 +56,7 @@ public:
     if (record.emit)
       vectorPatterns.push_back([record](mlir::RewritePatternSet &patterns, const VectorOptions &options) {
         auto emit = [emit = record.emit, options](OpTy op, LoopBuilder &b) { emit(op, b, options); };
-        patterns.add<BufferPattern<OpTy>>(patterns.getContext(), remarks::kVectors, emit, record.reject, /*benefit=*/2);
+        patterns.add<BufferPattern<OpTy>>(patterns.getContext(), record.name, emit, record.reject, /*benefit=*/2);
       });
     tiled<OpTy>(record.tileSizes);
   }

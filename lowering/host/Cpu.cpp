@@ -24,10 +24,11 @@ static constexpr StringLiteral kInstructionSets[] = {
     "fma",     "gfni",         "lzcnt",      "movbe",       "pclmul",       "popcnt",   "sahf",       "sha",
     "sse3",    "sse4.1",       "sse4.2",     "sse4a",       "ssse3",        "vaes",     "vpclmulqdq", "xsave"};
 
-int64_t CpuTarget::vectorWidth() const {
-  auto has = [&](StringRef name) { return llvm::is_contained(required, name); };
-  return has("avx512f") ? 16 : has("avx2") ? 8 : 4;
-}
+static bool has(const CpuTarget &cpu, StringRef set) { return llvm::is_contained(cpu.required, set); }
+
+int64_t CpuTarget::vectorWidth() const { return has(*this, "avx512f") ? 16 : has(*this, "avx2") ? 8 : 4; }
+
+bool CpuTarget::sumsPairs() const { return has(*this, "fma") && has(*this, vectorWidth() == 16 ? "avx512bw" : "avx2"); }
 
 static const Target *hostTarget(std::string &error) {
   static bool initialized = [] {

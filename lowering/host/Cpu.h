@@ -23,6 +23,8 @@ struct CpuTarget {
 
   /// f32 lanes of the widest vector register: 16, 8 or 4.
   int64_t vectorWidth() const;
+  /// Whether its widest vectors have fused products and sums, of f32 and of pairs of 16-bit integers.
+  bool sumsPairs() const;
 };
 
 /// `name` is an LLVM CPU name such as `x86-64-v3` or `znver4`; empty or `native`

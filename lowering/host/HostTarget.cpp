@@ -7,7 +7,7 @@
 #include "Cpu.h"
 #include "ObjectCode.h"
 #include "lowering/Passes.h"
-#include "lowering/emit/Emitters.h"
+#include "lowering/cpu/Kernels.h"
 #include "passes/DecomposeRoutes.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -30,8 +30,11 @@ public:
   std::string name() const override { return "cpu:" + cpu.cpu; }
   void prepareTiling(OpPassManager &) const override {}
   void prepareBuffers(OpPassManager &pm) const override {
-    pm.addNestedPass<func::FuncOp>(
-        createDecomposeRoutesPass([](auto) { return "a tile's scores stay in cache, and each part has an emitter"; }));
+    // The scores of a tile whose route is taken apart stay in cache, and each part has an emitter.
+    const char *never = options.plainLoops ? "plain loops have the parts"
+                        : cpu.sumsPairs()  ? nullptr
+                                           : "the CPU has no vectors that sum products of pairs of integers";
+    pm.addNestedPass<func::FuncOp>(createDecomposeRoutesPass(peer::cpu::rejectRoutes(never, cpu.vectorWidth())));
   }
   TileSizeModel tileSizes() const override { return getLoopEmitters().tileSizes(); }
   void buildKernelPipeline(OpPassManager &pm) const override;

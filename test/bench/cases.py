@@ -191,6 +191,16 @@ def select(bench, tokens):
               giga_scores_per_s_and_core=rate, note=f"{rate:.2f} G scores/s per core")
 
 
+def route(bench, tokens):
+    """Score, select and gate as one, beside the f32 products of the scores alone."""
+    queries = inputs.normal(3, tokens, inputs.HEADS, 2, 128)
+    with bench.peer(bench.root / "test/bench/route.mlir") as peer:
+        us, products, ratio = bench.pairs(lambda i: peer.run("route", {"queries": queries}),
+                                          lambda i: peer.run("score", {"queries": queries}))
+    yield Row(f"route alone, 16 of 1024 and of the pairs, T = {tokens}", us, tokens, target="<= 1.0 of its f32 products",
+              products_us_per_token=products / tokens, note=f"{1 / ratio:.2f} of its f32 products")
+
+
 def compile_time(bench):
     """From a description of 12 blocks to an artifact."""
     seconds, processor = [], []

@@ -13,7 +13,7 @@ forward = [op["op"] for kernel in entries["layer"] for op in kernel["ops"]]
 assert forward[0] == "peer.linear" and forward[-1] == "peer.mix", forward
 backward = {op["op"] for kernel in entries["layer_grad"] for op in kernel["ops"]}
 assert {"peer.mix_grad", "peer.pool_grad", "peer.route_query_grad", "peer.route_key_grad"} <= backward, backward
-# Every route is taken apart on a CPU, inside its tile; on a GPU there is a kernel for these.
+# Every route is taken apart on a CPU of narrow vectors, inside its tile; on a GPU there is a kernel for these.
 apart = [kernel["kernel"] for kernels in entries.values() for kernel in kernels if kernel["taken_apart"]]
 assert apart == ([] if "arch" in target else ["route", "route"]), apart
 for name, kernels in entries.items():

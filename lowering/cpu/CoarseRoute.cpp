@@ -1,0 +1,187 @@
+//===- CoarseRoute.cpp - route with coarse scores first ------------------===//
+//
+// Integer products bound all scores of a token; only keys that may be among its k best are scored in f32. So the result is
+// that of scoring all keys, bit by bit, which is what happens where no bound holds or there are few tokens to share the packed keys.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CoarseScores.h"
+#include "Kernels.h"
+
+#include "dialect/ops/Check.h"
+
+using namespace mlir;
+using namespace peer;
+using namespace peer::cpu;
+using arith::CmpIPredicate;
+
+/// Packing the keys costs as much as the f32 products of about so many tokens.
+static constexpr int64_t kFewTokens = 16;
+/// Of fewer keys than so many times k most are scored anyway.
+static constexpr int64_t kMostShare = 8;
+/// A bound of larger sums would need wider integers.
+static constexpr int64_t kMostElements = 4096;
+
+static const char *rejectRoute(RouteOp op, int64_t width) {
+  auto isF32 = [](Value v) { return cast<ShapedType>(v.getType()).getElementType().isF32(); };
+  int64_t d = dimOf(op.getQuery(), 3);
+  if (op.getPolicy().selectsAll())
+    return "'all' keeps every score";
+  if (!op.getPolicy().selectsLargest())
+    return "the policy does not want the largest scores alone";
+  if (op.getNumSelected() > kMostSelected)
+    return "the sorted list would not fit in registers";
+  if (!isF32(op.getQuery()) || !isF32(op.getKeys()))
+    return "the query or the keys are not f32";
+  if (d % width != 0)
+    return "keys are no whole vectors";
+  if (d > kMostElements)
+    return "sums of so many products would not fit in 32 bits";
+  if (op.getNumKeys() < kMostShare * op.getNumSelected())
+    return "too large a share of the keys is selected";
+  return nullptr;
+}
+
+RejectRoute cpu::rejectRoutes(const char *never, int64_t width) {
+  return [never, width](RouteOp op) { return never ? never : rejectRoute(op, width); };
+}
+
+namespace {
+class CoarseRoute {
+public:
+  CoarseRoute(RouteOp op, LoopBuilder &b, int64_t width)
+      : b(b), query(op.getQuery()), keys(op.getKeys()), n(b.staticDim(keys, 2)), d(b.staticDim(keys, 3)),
+        k(op.getNumSelected()), width(width), lanes(listLanes(k, width)), coarse(b, n, d, k, width) {}
+
+  /// Selects experts and their scores.
+  void emit(Value idx, Value val);
+
+private:
+  /// The lists of one half of all tokens.
+  void emitHalf(Value h, Value p);
+  Values emitAllScores(Value row, Value query, Value keys);
+  void emitResults(Value h, Value idx, Value val, ValueRange scratch);
+
+  LoopBuilder &b;
+  Value query, keys;
+  int64_t n, d, k, width, lanes;
+  CoarseScores coarse;
+  Value scores, indices; // lists, tokens x halves x lanes
+};
+} // namespace
+
+Values CoarseRoute::emitAllScores(Value row, Value query, Value keys) {
+  constexpr int64_t kTogether = 2;
+  auto score = [&](Value j, int64_t count) {
+    Values some;
+    for (int64_t i = 0; i < count; ++i)
+      some.push_back(b.slice(keys, {b.add(j, b.index(i))}));
+    for (auto [i, value] : llvm::enumerate(emitScores(b, query, some, d, width)))
+      b.store(value, row, {b.add(j, b.index(i))});
+  };
+  b.loop(b.index(0), b.index(n / kTogether * kTogether), [&](Value j) { score(j, kTogether); }, kTogether);
+  for (int64_t j = n / kTogether * kTogether; j < n; ++j)
+    score(b.index(j), 1);
+  return RowTopK(b, row, n, k, width).emit();
+}
+
+void CoarseRoute::emitHalf(Value h, Value p) {
+  Value count = b.dim(query, 0), block = b.index(coarse.tokens());
+  Value matrix = b.slice(keys, {b.staticDim(keys, 0) == 1 ? b.index(0) : h, p});
+  Value many = b.cmp(CmpIPredicate::uge, count, b.index(kFewTokens));
+  b.ifThen(many, [&] { coarse.emitKeys(matrix); });
+  b.loop(
+      b.index(0), count,
+      [&](Value first) {
+        b.ifThen(many, [&] {
+          b.loop(block, [&](Value t) {
+            // The last block repeats its last token.
+            Value token = b.add(first, t), last = b.sub(count, b.index(1));
+            token = b.select(b.cmp(CmpIPredicate::ult, token, last), token, last);
+            coarse.emitQuery(b.slice(query, {token, h, p}), t);
+          });
+          coarse.emitProducts();
+        });
+        Value left = b.sub(count, first);
+        b.loop(b.select(b.cmp(CmpIPredicate::ult, left, block), left, block), [&](Value t) {
+          Value token = b.add(first, t), own = b.slice(query, {token, h, p});
+          auto keep = [&](ValueRange list) {
+            b.store(list[0], scores, {token, p, b.index(0)});
+            b.store(list[1], indices, {token, p, b.index(0)});
+          };
+          auto byBounds = [&] {
+            keep(coarse.emitSelection(
+                t, [&](Value j) { return emitScores(b, own, {b.slice(matrix, {j})}, d, width)[0]; }));
+          };
+          auto byScores = [&] { keep(emitAllScores(coarse.scoreRow(t), own, matrix)); };
+          // Of few tokens nothing has been packed.
+          Value holds = both(b, many, coarse.emitHolds(t));
+          b.ifThen(holds, byBounds, byScores);
+        });
+      },
+      coarse.tokens());
+}
+
+void CoarseRoute::emitResults(Value h, Value idx, Value val, ValueRange scratch) {
+  b.loop(b.dim(query, 0), [&](Value token) {
+    auto half = [&](int64_t p) -> Values {
+      return {b.load(scores, {token, b.index(p), b.index(0)}, lanes),
+              b.load(indices, {token, b.index(p), b.index(0)}, lanes)};
+    };
+    Values best = half(0);
+    if (!scratch.empty()) {
+      Values sums = emitCombine(b, best, half(1), scratch, n, k);
+      best = {sums[0], sums[2]};
+    }
+    b.store(emitLanes(b, best[0], 0, k), val, {token, h, b.index(0)});
+    b.store(emitLanes(b, best[1], 0, k), idx, {token, h, b.index(0)});
+  });
+}
+
+void CoarseRoute::emit(Value idx, Value val) {
+  int64_t halves = b.staticDim(query, 2);
+  auto list = [&](Type element) { return b.heap({ShapedType::kDynamic, halves, lanes}, element, {b.dim(query, 0)}); };
+  scores = list(b.getF32Type());
+  indices = list(b.getI32Type());
+  Values scratch = halves == 2 ? combineScratch(b, k, width) : Values();
+  b.loop(b.dim(query, 1), [&](Value h) {
+    b.loop(halves, [&](Value p) { emitHalf(h, p); });
+    emitResults(h, idx, val, scratch);
+  });
+  b.free(scores);
+  b.free(indices);
+  coarse.free();
+}
+
+static void emitRoute(RouteOp op, LoopBuilder &b, const VectorOptions &options) {
+  Value query = op.getQuery(), val = op.getVal(), own;
+  int64_t heads = b.staticDim(query, 1), k = op.getNumSelected();
+  if (!val)
+    val = own = b.heap({ShapedType::kDynamic, heads, k}, b.getF32Type(), {b.dim(query, 0)});
+  CoarseRoute(op, b, options.width).emit(op.getIdx(), val);
+  if (op.getGate())
+    emitGate(*op.getGate(), val, op.getWeights(), b, options.width);
+  if (own)
+    b.free(own);
+}
+
+/// Tokens that share keys which are packed in their tile; whole blocks of tokens.
+static constexpr int64_t kCoarseRows = 192;
+/// Half of the smallest L2 cache per core of current server CPUs: what a tile of f32 scores may take.
+static constexpr int64_t kScoreTileBytes = 512 * 1024;
+
+static std::optional<TileSizes> routeTiles(RouteOp op) {
+  // By shape alone: larger tiles lose nothing where a CPU's vectors are too narrow.
+  if (!rejectRoute(op, 4))
+    return tile({{"t", kCoarseRows}, {"h", 1}});
+  int64_t tokens = dimOf(op.getQuery(), 0), heads = dimOf(op.getQuery(), 1), rows = 64;
+  // Else a single tile: as small as keeps its scores, halves * n f32 per token, in cache.
+  if (heads == 1 && !ShapedType::isDynamic(tokens) && tokens <= rows)
+    rows = std::clamp<int64_t>(kScoreTileBytes / (4 * dimOf(op.getKeys(), 1) * op.getNumKeys()), 8, rows);
+  return tile({{"t", rows}, {"h", 1}});
+}
+
+void cpu::addRoute(LoopEmitters &emitters) {
+  // Any is tiled: that is what keeps its scores out of memory. What is not emitted here is taken apart in its tile.
+  emitters.vectors<RouteOp>({.emit = emitRoute, .tileSizes = routeTiles, .name = "coarse to fine"});
+}

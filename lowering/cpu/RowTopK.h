@@ -1,0 +1,64 @@
+//===- RowTopK.h - the k best of a row of scores -------------------------===//
+
+#ifndef PEER_LOWERING_CPU_ROWTOPK_H
+#define PEER_LOWERING_CPU_ROWTOPK_H
+
+#include "SortedList.h"
+
+namespace peer::cpu {
+
+/// Selections of more go through memory: their sorted list would not fit in registers.
+inline constexpr int64_t kMostSelected = 64;
+
+/// What is known of a row of which only upper bounds have been stored. Bounds are in units of their own: `scale` of them to
+/// one of a score. An entry that is not a number is no candidate.
+struct CoarseRow {
+  /// The k-th score is at least this.
+  mlir::Value lowest;
+  mlir::Value scale;
+  /// A score may be larger than its bound by this much; positive.
+  mlir::Value slack;
+  llvm::function_ref<mlir::Value(mlir::Value j)> score;
+};
+
+/// Selects the k best of the first n entries of a row of scores. Lists have `listLanes(k, width)` lanes, of which k are meant:
+/// scores in descending order, then indices; equal scores in the order of their indices.
+class RowTopK {
+public:
+  RowTopK(LoopBuilder &b, mlir::Value row, int64_t n, int64_t k, int64_t width)
+      : b(b), row(row), n(n), k(k), width(width), lanes(listLanes(k, width)) {}
+
+  Values emit();
+  /// Of a row of upper bounds, at least k of which are numbers. All scores must be finite; each is asked for once at most.
+  Values emit(const CoarseRow &bounds);
+
+private:
+  Values emitList(mlir::Value bound);
+  mlir::Value emitBound();
+  /// Offers the scores of `vectors` vectors from `at` on to the list.
+  Values emitBlock(mlir::Value at, int64_t vectors, mlir::Value bound, mlir::ValueRange list);
+  Values emitTail(int64_t from, mlir::Value bound, mlir::ValueRange list);
+  /// Lists the lowest indices of -inf (or NaN) where fewer than k scores are larger.
+  Values emitFill(mlir::ValueRange list);
+
+  LoopBuilder &b;
+  mlir::Value row;
+  int64_t n, k, width, lanes;
+  const CoarseRow *coarse = nullptr;
+};
+
+/// max(x, m) in one instruction, ignoring a NaN in x.
+mlir::Value emitMax(LoopBuilder &b, mlir::Value x, mlir::Value m);
+
+/// Vectors of maxima over disjoint groups of scores that bound the k-th score from below.
+int64_t maximaVectors(int64_t k, int64_t width);
+
+/// Four buffers in which `emitCombine` finds scores and indices of both halves by rank.
+Values combineScratch(LoopBuilder &b, int64_t k, int64_t width);
+/// Combines the sorted halves of n keys each into the k best sums: sums, what their rounding took away, experts.
+Values emitCombine(LoopBuilder &b, mlir::ValueRange first, mlir::ValueRange second, mlir::ValueRange scratch, int64_t n,
+                   int64_t k);
+
+} // namespace peer::cpu
+
+#endif // PEER_LOWERING_CPU_ROWTOPK_H
