@@ -104,6 +104,7 @@ Result<DeviceMemory> CudaDevice::memory() {
 }
 
 Result<DeviceAddress> CudaDevice::allocate(uint64_t bytes) {
+  BesideRecordings beside(driver);
   PEER_TRY(enter());
   Pointer pointer = 0;
   // A tensor without elements has an address, too.
@@ -119,6 +120,7 @@ Result<DeviceAddress> CudaDevice::allocate(uint64_t bytes) {
 Status CudaDevice::free(DeviceAddress address) {
   if (!address)
     return {};
+  BesideRecordings beside(driver);
   PEER_TRY(enter());
   // While a graph is recorded the stream is empty, and must not be waited for.
   if (!capturing)
@@ -127,6 +129,7 @@ Status CudaDevice::free(DeviceAddress address) {
 }
 
 Result<std::byte *> CudaDevice::allocateHost(uint64_t bytes) {
+  BesideRecordings beside(driver);
   PEER_TRY(enter());
   void *memory = nullptr;
   // Pages, which are aligned to more than anybody asks for.
@@ -138,6 +141,7 @@ Result<std::byte *> CudaDevice::allocateHost(uint64_t bytes) {
 Status CudaDevice::freeHost(std::byte *memory) {
   if (!memory)
     return {};
+  BesideRecordings beside(driver);
   PEER_TRY(synchronize());
   return check(driver.memFreeHost(memory), "memory of the host cannot be freed");
 }
@@ -153,11 +157,13 @@ Status CudaDevice::fetch(std::byte *to, DeviceAddress from, uint64_t bytes) {
 }
 
 Status CudaDevice::copyIn(DeviceAddress to, const void *from, uint64_t bytes) {
+  BesideRecordings beside(driver);
   PEER_TRY(enter());
   return checkBytes(staging.copyIn(to, from, bytes), bytes, "cannot be copied to the GPU");
 }
 
 Status CudaDevice::copyOut(void *to, DeviceAddress from, uint64_t bytes) {
+  BesideRecordings beside(driver);
   PEER_TRY(enter());
   if (bytes == 0)
     return synchronize();
@@ -188,6 +194,7 @@ Status CudaDevice::fill(DeviceAddress to, uint32_t value, unsigned unit, uint64_
 }
 
 Result<DeviceModule *> CudaDevice::loadModule(const ModuleImage &image) {
+  BesideRecordings beside(driver);
   PEER_TRY(enter());
   PEER_TRY_ASSIGN(auto module, LoadedModule::load(driver, gpu, image));
   modules.push_back(std::move(module));
@@ -195,6 +202,7 @@ Result<DeviceModule *> CudaDevice::loadModule(const ModuleImage &image) {
 }
 
 void CudaDevice::unloadModule(DeviceModule *module) {
+  BesideRecordings beside(driver);
   (void)synchronize();
   std::erase_if(modules, [&](const auto &each) {
     bool found = each.get() == module;
@@ -240,6 +248,7 @@ Status CudaDevice::launch(DeviceFunction *handle, const LaunchShape &shape, std:
 }
 
 Result<bool> CudaDevice::matmul(const MatrixProduct &product) {
+  BesideRecordings beside(driver);
   PEER_TRY(enter());
   if (!productsOpened) {
     PEER_TRY_ASSIGN(products, CublasLt::open(driver));
@@ -256,6 +265,7 @@ Result<bool> CudaDevice::matmul(const MatrixProduct &product) {
 }
 
 Status CudaDevice::synchronize() {
+  BesideRecordings beside(driver);
   PEER_TRY(enter());
   PEER_TRY(check(driver.streamSynchronize(stream), "waiting for the GPU"));
   idle();

@@ -99,9 +99,8 @@ private:
   Stream lastGiven = nullptr;
   /// On the own stream, for a caller's to wait for.
   Event ownDone = nullptr;
-  /// Whether the stream in use is recorded by the caller, and what his thread allowed while some stream is.
+  /// Whether the stream in use is recorded by the caller.
   bool recordedByCaller = false;
-  int captureMode = 0;
   bool blocking = false;
   Staging staging{driver, own};
   std::unique_ptr<CublasLt> products;

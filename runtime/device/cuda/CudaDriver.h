@@ -14,6 +14,19 @@ namespace peer::runtime::cuda {
 /// The driver's functions after cuInit. It stays loaded until the process ends, as its own threads do.
 Result<DriverApi> openDriver();
 
+/// While it lives, this thread may allocate, load and wait although somebody records a stream: that is no part of the recording.
+class BesideRecordings {
+public:
+  explicit BesideRecordings(const DriverApi &driver) : driver(driver) { (void)driver.threadExchangeCaptureMode(&mode); }
+  ~BesideRecordings() { (void)driver.threadExchangeCaptureMode(&mode); }
+  BesideRecordings(const BesideRecordings &) = delete;
+  BesideRecordings &operator=(const BesideRecordings &) = delete;
+
+private:
+  const DriverApi &driver;
+  int mode = kCaptureRelaxed;
+};
+
 /// "CUDA_ERROR_OUT_OF_MEMORY (out of memory)".
 std::string errorText(const DriverApi &driver, Code code);
 

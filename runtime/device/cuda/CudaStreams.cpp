@@ -11,9 +11,6 @@ Result<bool> CudaDevice::enterStream(void *handle) {
   if (status == kCaptureBroken)
     return Status::error("CUDA: the recording of the stream that was given has failed");
   recordedByCaller = status == kCaptureActive;
-  // Memory may be allocated and modules loaded while the caller records: they are no part of his graph.
-  captureMode = kCaptureRelaxed;
-  PEER_TRY(check(driver.threadExchangeCaptureMode(&captureMode), "the mode of a recording cannot be changed"));
   Status ordered;
   if (recordedByCaller) {
     // What is recorded cannot wait for what is not; it runs later anyway.
@@ -31,7 +28,6 @@ Result<bool> CudaDevice::enterStream(void *handle) {
   }
   if (!ordered.ok()) {
     recordedByCaller = false;
-    (void)driver.threadExchangeCaptureMode(&captureMode);
     return ordered;
   }
   stream = wanted;
@@ -47,9 +43,7 @@ Status CudaDevice::leaveStream() {
   }
   stream = own;
   recordedByCaller = false;
-  Code code = driver.threadExchangeCaptureMode(&captureMode);
-  PEER_TRY(status);
-  return check(code, "the mode of a recording cannot be changed");
+  return status;
 }
 
 } // namespace peer::runtime::cuda

@@ -12,17 +12,27 @@ using Floats = std::vector<float>;
 class CudaRun : public testing::Test {
 protected:
   void SetUp() override {
-    program = std::make_unique<Program>("cuda", writeDeviceArtifact(folder));
+    Program("cuda", writeDeviceArtifact(folder)); // the driver is there from here on, and counts
+    alive = Program::counts().alive;
+    program = std::make_unique<Program>("cuda", folder / "GPU.peer");
     ASSERT_EQ(peer_init_parameters(program->artifact, 1), PEER_OK);
     x = &program->tensor({2, 4}, {1, 1, 1, 1, 2, 2, 2, 2});
     runs = &program->room({}, "i32");
     gain = &program->onHost({}, {10});
   }
 
-  static Stream makeStream() {
+  void TearDown() override {
+    for (Stream stream : streams)
+      EXPECT_EQ(Program::driver<cuda::Code(Stream)>("cuStreamDestroy_v2")(stream), cuda::kSuccess);
+    program.reset();
+    EXPECT_EQ(Program::counts().alive, alive) << "nothing is left";
+  }
+
+  Stream makeStream() {
     Stream stream = nullptr;
     EXPECT_EQ(Program::driver<cuda::Code(Stream *, unsigned)>("cuStreamCreate")(&stream, cuda::kStreamNonBlocking),
               cuda::kSuccess);
+    streams.push_back(stream);
     return stream;
   }
   static void wait(Stream stream) {
@@ -36,6 +46,8 @@ protected:
 
   TemporaryFolder folder;
   std::unique_ptr<Program> program;
+  std::vector<Stream> streams;
+  uint64_t alive = 0;
   ProgramTensor *x = nullptr, *runs = nullptr, *gain = nullptr;
 };
 
@@ -78,15 +90,15 @@ TEST_F(CudaRun, WhatTheLibraryDoesComesBeforeAndAfter) {
 }
 
 TEST_F(CudaRun, StreamsInTurnShareScratchMemory) {
-  Stream streams[2] = {makeStream(), makeStream()};
+  Stream both[2] = {makeStream(), makeStream()};
   std::vector<ProgramTensor *> results;
   for (int call = 0; call < 6; ++call) {
     results.push_back(&program->room({2, 4}));
-    ASSERT_EQ(scale(streams[call % 2], *results.back()), "");
+    ASSERT_EQ(scale(both[call % 2], *results.back()), "");
     EXPECT_EQ(results.back()->values(), nullptr);
   }
   // Waiting for the later one waits for all before it, in whatever stream it is.
-  wait(streams[1]);
+  wait(both[1]);
   for (ProgramTensor *y : results)
     EXPECT_EQ(y->floats(), kTwenties);
   ProgramTensor &y = program->room({2, 4});
@@ -137,6 +149,8 @@ TEST_F(CudaRun, ARecordedCallIsPartOfTheCallersGraph) {
     EXPECT_EQ(other.values()[0], static_cast<float>(20 * launch));
     wait(stream);
   }
+  EXPECT_EQ(Program::driver<cuda::Code(cuda::GraphExec)>("cuGraphExecDestroy")(exec), cuda::kSuccess);
+  EXPECT_EQ(Program::driver<cuda::Code(cuda::Graph)>("cuGraphDestroy")(graph), cuda::kSuccess);
 }
 
 TEST_F(CudaRun, MemoryOfTheHostAndOfTheGpuInOneCall) {

@@ -39,7 +39,12 @@ Program::Program(const std::string &device, const std::string &path) : gpu(devic
   unsetenv("PEER_CUDA_LIBRARY");
 }
 
-Program::~Program() { peer_close(artifact); }
+Program::~Program() {
+  for (const ProgramTensor &tensor : tensors)
+    if (tensor.onGpu)
+      EXPECT_EQ(driver<cuda::Code(cuda::Pointer)>("cuMemFree_v2")(reinterpret_cast<cuda::Pointer>(tensor.data)), 0);
+  peer_close(artifact);
+}
 
 ProgramTensor &Program::make(std::vector<int64_t> shape, const char *dtype, bool onGpu) {
   ProgramTensor &made = tensors.emplace_back();
