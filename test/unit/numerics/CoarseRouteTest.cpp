@@ -168,7 +168,7 @@ TEST_F(CoarseRoute, ProductKeys) {
   check(rows({40, 2, 2, 32}, {Kind::Random}, 1), rows({2, 2, 256, 32}, {Kind::Random}, 2), 16);
 }
 TEST_F(CoarseRoute, SharedKeysOfOddCounts) {
-  check(rows({17, 3, 2, 40}, {Kind::Random}, 3), rows({1, 2, 333, 40}, {Kind::Random}, 4), 5);
+  check(rows({17, 3, 2, 48}, {Kind::Random}, 3), rows({1, 2, 333, 48}, {Kind::Random}, 4), 5);
 }
 TEST_F(CoarseRoute, OneHalf) {
   check(rows({33, 2, 1, 16}, {Kind::Random}, 5), rows({2, 1, 513, 16}, {Kind::Random}, 6), 64);
