@@ -150,6 +150,8 @@ Status TrainRun::startOver() {
     // Another process may have had a run here between our first look and the lock.
     PEER_TRY(checkPlace());
   }
+  // Of a run that was killed before it had anything to go on from.
+  removeTemporaries(options.out);
   PEER_TRY((RunFiles{text.files, evalText.files}.write(options.out)));
   PEER_TRY_ASSIGN(log, RunLog::create(summary.log, settings.toJson()));
   return {};
@@ -204,7 +206,6 @@ Status TrainRun::resume() {
     return Status::error(options.out, " holds no run to resume: expected a checkpoint-STEP.safetensors in it");
   // A run that was killed before its first checkpoint: its beginning is where it has to go on.
   progress.say(concat(options.out, " holds no checkpoint yet: starting at step 1"));
-  removeTemporaries(options.out);
   return startOver();
 }
 

@@ -101,6 +101,16 @@ TEST_F(TrainRunTest, WhatCannotBeListedIsNotWithoutCheckpoints) {
   EXPECT_EQ(listCheckpoints(o.data).message(), "cannot read the directory " + o.data + ": Not a directory");
 }
 
+// A run that was killed while it wrote its first file leaves nothing that a resume would find.
+TEST_F(TrainRunTest, ARunThatBeginsAgainLeavesNothingOfTheOneBefore) {
+  TrainOptions o = options("run", 1);
+  writeText(directory, "run/data.json.tmp.5JbQgo", "[");
+  writeText(directory, "run/notes.tmp.txt", "mine");
+  ASSERT_TRUE(run(o).ok());
+  EXPECT_FALSE(std::filesystem::exists(o.out + "/data.json.tmp.5JbQgo"));
+  EXPECT_TRUE(std::filesystem::exists(o.out + "/notes.tmp.txt"));
+}
+
 TEST_F(TrainRunTest, SavesWhenItIsAskedToAndGoesOn) {
   TrainOptions o = options("run", 12);
   o.saveEvery = 1000;
