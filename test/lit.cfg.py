@@ -2,8 +2,15 @@
 import os
 import shutil
 import subprocess
+import sys
 
 import lit.formats
+
+# Helpers that all tests share.
+support = os.path.join(os.path.dirname(__file__), "support")
+sys.path.insert(0, support)
+sys.dont_write_bytecode = True
+from pass_tests import PassTests  # noqa: E402
 
 config.name = "peer"
 config.test_format = lit.formats.ShTest(execute_external=True)
@@ -16,14 +23,6 @@ peer_opt = os.path.join(config.build_dir, "bin", "peer-opt")
 if lit_config.params.get("roundtrip", "0") == "1":
     # The compiling form is not mlir-opt; only pass tests take the flag, and only they are worth a second run.
     config.substitutions.append(("%peer-pass", peer_opt + " --verify-roundtrip"))
-
-    class PassTests(lit.formats.ShTest):
-        def getTestsInDirectory(self, *arguments):
-            for test in super().getTestsInDirectory(*arguments):
-                with open(test.getSourcePath(), encoding="utf-8", errors="replace") as source:
-                    if "%peer-pass" in source.read():
-                        yield test
-
     config.test_format = PassTests(execute_external=True)
 else:
     config.substitutions.append(("%peer-pass", peer_opt))
@@ -56,5 +55,5 @@ config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.build_dir, "bin"), config.llvm_tools_dir, os.environ["PATH"]])
 config.environment["OMP_NUM_THREADS"] = "2"
 # Helpers import each other and those that all tests share; the source tree stays clean.
-config.environment["PYTHONPATH"] = os.path.join(config.test_source_root, "support")
+config.environment["PYTHONPATH"] = support
 config.environment["PYTHONDONTWRITEBYTECODE"] = "1"
