@@ -71,6 +71,9 @@ def Peer_AttentionGradOp : Peer_GraphOp<"attention_grad",
     (outs "T x D f32":$dquery, "T x D f32":$dkey, "T x D f32":$dvalue)> {
   let summary = "dquery, dkey, dvalue of attention; the probabilities are computed again";
   let description = [{
+    Per sequence and head of width w, with `p = softmax(query key^T / sqrt(w), causal)` and
+    `ds = p * (dy value^T - rowsum(p * dy value^T)) / sqrt(w)`: `dvalue = p^T dy`, `dquery = ds key`, `dkey = ds^T query`.
+
     - C1: all four operands are `T x D` f32 with equal shapes, D static.
     - C2: heads is at least 1 and divides D, which is at least 1.
     - C3: context is at least 1 and divides T.
