@@ -49,11 +49,8 @@ void peer::appendCheck(func::FuncOp function, Value value, DictionaryAttr check)
 Value peer::zeroIfVetoed(OpBuilder &builder, Location loc, Value weights, Value scale) {
   auto type = cast<RankedTensorType>(weights.getType());
   int64_t rank = type.getRank();
-  SmallVector<Value> sizes;
-  for (int64_t dim = 0; dim < rank; ++dim)
-    if (type.isDynamicDim(dim))
-      sizes.push_back(tensor::DimOp::create(builder, loc, weights, dim));
-  Value out = tensor::EmptyOp::create(builder, loc, type, sizes);
+  Value out =
+      tensor::EmptyOp::create(builder, loc, tensor::getMixedSizes(builder, loc, weights), type.getElementType());
   AffineMap all = builder.getMultiDimIdentityMap(rank), none = AffineMap::get(rank, 0, builder.getContext());
   SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
   auto select = [](OpBuilder &b, Location loc, ValueRange values) {

@@ -48,13 +48,10 @@ std::string text(IndexRange range) {
 Guard FunctionGuard::clamp(OpBuilder &builder, Location loc, Value index, IndexRange range) {
   auto type = cast<RankedTensorType>(index.getType());
   int64_t rank = type.getRank();
-  SmallVector<Value> sizes;
-  for (int64_t dim = 0; dim < rank; ++dim)
-    if (type.isDynamicDim(dim))
-      sizes.push_back(tensor::DimOp::create(builder, loc, index, dim));
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, loc, index);
   RankedTensorType flags = type.clone(builder.getF32Type());
-  SmallVector<Value> outs = {tensor::EmptyOp::create(builder, loc, type, sizes),
-                             tensor::EmptyOp::create(builder, loc, flags, sizes)};
+  SmallVector<Value> outs = {tensor::EmptyOp::create(builder, loc, sizes, type.getElementType()),
+                             tensor::EmptyOp::create(builder, loc, sizes, flags.getElementType())};
   SmallVector<AffineMap> maps(3, builder.getMultiDimIdentityMap(rank));
   SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
   auto generic =

@@ -250,14 +250,14 @@ struct InlineModulesPass : peer::impl::InlineModulesBase<InlineModulesPass> {
   void runOnOperation() override;
   /// Replaces `source`, at the end of the pass, by an entry of the same name.
   FailureOr<func::FuncOp> buildEntry(func::FuncOp source, StringRef kind, const SymbolTable &symbols,
-                                     Declarations &declarations);
+                                     EntryMeasure &measure, Declarations &declarations);
 };
 
 FailureOr<func::FuncOp> InlineModulesPass::buildEntry(func::FuncOp source, StringRef kind, const SymbolTable &symbols,
-                                                      Declarations &declarations) {
+                                                      EntryMeasure &measure, Declarations &declarations) {
   if (auto given = source->getAttrOfType<StringAttr>(attrs::kKind))
     kind = given.getValue();
-  if (failed(EntryMeasure(symbols).check(source)))
+  if (failed(measure.check(source)))
     return failure();
   EntryBuilder entry(source, source.getName(), kind, "");
   SmallVector<Value> inputs, results;
@@ -300,6 +300,7 @@ void InlineModulesPass::runOnOperation() {
 
   // Names the originals while entries of the same names are built beside them.
   SymbolTable symbols(module);
+  EntryMeasure measure(symbols);
   Declarations declarations;
   SmallVector<func::FuncOp> sources;
   for (func::FuncOp function : llvm::make_early_inc_range(module.getOps<func::FuncOp>())) {
@@ -311,7 +312,7 @@ void InlineModulesPass::runOnOperation() {
     bool isLoss = written && written.getValue() == kind::kLoss;
     StringRef derived = requested == kinds.end() ? StringRef(kind::kForward) : requested->second;
     FailureOr<func::FuncOp> entry =
-        buildEntry(function, isLoss ? StringRef(kind::kLoss) : derived, symbols, declarations);
+        buildEntry(function, isLoss ? StringRef(kind::kLoss) : derived, symbols, measure, declarations);
     if (failed(entry))
       return signalPassFailure();
     sources.push_back(function);

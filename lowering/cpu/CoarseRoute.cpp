@@ -128,13 +128,7 @@ void CoarseRoute::emitResults(Value h, Value idx, Value val, ValueRange scratch)
       return {b.load(scores, {token, b.index(p), b.index(0)}, lanes),
               b.load(indices, {token, b.index(p), b.index(0)}, lanes)};
     };
-    Values best = half(0);
-    if (!scratch.empty()) {
-      Values sums = emitCombine(b, best, half(1), scratch, n, k);
-      best = {sums[0], sums[2]};
-    }
-    b.store(emitLanes(b, best[0], 0, k), val, {token, h, b.index(0)});
-    b.store(emitLanes(b, best[1], 0, k), idx, {token, h, b.index(0)});
+    emitSelected(b, half, scratch, n, k, idx, val, {token, h});
   });
 }
 

@@ -128,8 +128,10 @@ Values cpu::combineScratch(LoopBuilder &b, int64_t k, int64_t width) {
   return scratch;
 }
 
-// The first row of sums is sorted as it is; of the others, the sums that reach the least of the list are offered to it.
-Values cpu::emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, ValueRange scratch, int64_t n, int64_t k) {
+/// Combines the sorted halves of n keys each into the k best sums: sums, what their rounding took away, experts. The first row of sums
+/// is sorted as it is; of the others, the sums that reach the least of the list are offered to it.
+static Values emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, ValueRange scratch, int64_t n,
+                          int64_t k) {
   int64_t lanes = cast<VectorType>(first[0].getType()).getDimSize(0);
   Value iota = emitIota(b, lanes);
   Value ranks = arith::SIToFPOp::create(b, b.floats(lanes), iota);
@@ -156,4 +158,15 @@ Values cpu::emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, Val
       return insertCandidate(b, list, candidate);
     });
   });
+}
+
+void cpu::emitSelected(LoopBuilder &b, llvm::function_ref<Values(int64_t p)> half, ValueRange scratch, int64_t n,
+                       int64_t k, Value idx, Value val, ArrayRef<Value> at) {
+  Values best = half(0);
+  if (!scratch.empty()) {
+    Values sums = emitCombine(b, best, half(1), scratch, n, k);
+    best = {sums[0], sums[2]};
+  }
+  b.store(emitLanes(b, best[0], 0, k), val, {at[0], at[1], b.index(0)});
+  b.store(emitLanes(b, best[1], 0, k), idx, {at[0], at[1], b.index(0)});
 }

@@ -53,11 +53,13 @@ mlir::Value emitMax(LoopBuilder &b, mlir::Value x, mlir::Value m);
 /// Vectors of maxima over disjoint groups of scores that bound the k-th score from below.
 int64_t maximaVectors(int64_t k, int64_t width);
 
+/// Stores what a token and a head (`at`) select: the first k of a list, or of the best sums of two that have n keys each. `half` makes
+/// a half's list, `scratch` is that of `combineScratch`, empty where there is one half.
+void emitSelected(LoopBuilder &b, llvm::function_ref<Values(int64_t p)> half, mlir::ValueRange scratch, int64_t n,
+                  int64_t k, mlir::Value idx, mlir::Value val, llvm::ArrayRef<mlir::Value> at);
+
 /// Four buffers in which `emitCombine` finds scores and indices of both halves by rank.
 Values combineScratch(LoopBuilder &b, int64_t k, int64_t width);
-/// Combines the sorted halves of n keys each into the k best sums: sums, what their rounding took away, experts.
-Values emitCombine(LoopBuilder &b, mlir::ValueRange first, mlir::ValueRange second, mlir::ValueRange scratch, int64_t n,
-                   int64_t k);
 
 } // namespace peer::cpu
 

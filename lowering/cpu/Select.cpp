@@ -18,17 +18,10 @@ static const char *rejectSelect(SelectOp op) {
 static void emitSelect(SelectOp op, LoopBuilder &b, const VectorOptions &options) {
   Value logits = op.getLogits(), idx = op.getIdx(), val = op.getVal();
   int64_t k = op.getNumSelected(), n = b.staticDim(logits, 3), width = options.width;
-  bool product = op.isGrid();
-  Values scratch = product ? combineScratch(b, k, width) : Values();
+  Values scratch = op.isGrid() ? combineScratch(b, k, width) : Values();
   nest(b, dims(b, logits, 2), [&](ArrayRef<Value> th) {
     auto half = [&](int64_t p) { return RowTopK(b, b.slice(logits, {th[0], th[1], b.index(p)}), n, k, width).emit(); };
-    Values best = half(0);
-    if (product) {
-      Values sums = emitCombine(b, best, half(1), scratch, n, k);
-      best = {sums[0], sums[2]};
-    }
-    b.store(emitLanes(b, best[0], 0, k), val, {th[0], th[1], b.index(0)});
-    b.store(emitLanes(b, best[1], 0, k), idx, {th[0], th[1], b.index(0)});
+    emitSelected(b, half, scratch, n, k, idx, val, th);
   });
 }
 

@@ -21,8 +21,7 @@ struct VectorOptions {
 /// Vector code of a routing op.
 template <typename OpTy>
 struct VectorEmitter {
-  /// Null: other ops take the op's place in its tiles.
-  void (*emit)(OpTy op, LoopBuilder &b, const VectorOptions &options) = nullptr;
+  void (*emit)(OpTy op, LoopBuilder &b, const VectorOptions &options);
   /// Why the op is left to the plain loops, or null.
   const char *(*reject)(OpTy op) = nullptr;
   /// None: the op is left whole, and its emitter makes its own parallel loops.
@@ -53,11 +52,10 @@ public:
 
   template <typename OpTy>
   void vectors(VectorEmitter<OpTy> record) {
-    if (record.emit)
-      vectorPatterns.push_back([record](mlir::RewritePatternSet &patterns, const VectorOptions &options) {
-        auto emit = [emit = record.emit, options](OpTy op, LoopBuilder &b) { emit(op, b, options); };
-        patterns.add<BufferPattern<OpTy>>(patterns.getContext(), record.name, emit, record.reject, /*benefit=*/2);
-      });
+    vectorPatterns.push_back([record](mlir::RewritePatternSet &patterns, const VectorOptions &options) {
+      auto emit = [emit = record.emit, options](OpTy op, LoopBuilder &b) { emit(op, b, options); };
+      patterns.add<BufferPattern<OpTy>>(patterns.getContext(), record.name, emit, record.reject, /*benefit=*/2);
+    });
     tiled<OpTy>(record.tileSizes);
   }
 

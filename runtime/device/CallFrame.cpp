@@ -8,26 +8,22 @@ namespace {
 /// A memref descriptor: allocated, aligned, offset, sizes, strides.
 size_t descriptorWords(size_t rank) { return 3 + 2 * rank; }
 
-size_t argumentWords(const Entry &entry) {
+/// Of arguments or results.
+size_t descriptorWords(const auto &tensors) {
   size_t count = 0;
-  for (const Argument &argument : entry.arguments)
-    count += descriptorWords(argument.shape.size());
+  for (const auto &tensor : tensors)
+    count += descriptorWords(tensor.shape.size());
   return count;
 }
 
-size_t resultWords(const Entry &entry) {
-  size_t count = 0;
-  for (const ResultInfo &result : entry.results)
-    count += descriptorWords(result.shape.size());
-  return count;
-}
+int64_t sizeOf(int64_t size, int64_t tokens) { return size == kDynamic ? tokens : size; }
 
 /// An argument's descriptor before anybody said where it lies.
 void writeShape(int64_t *words, const Shape &shape, int64_t tokens) {
   words[0] = words[1] = words[2] = 0;
   int64_t stride = 1;
   for (size_t i = shape.size(); i-- > 0;) {
-    int64_t size = shape[i] == kDynamic ? tokens : shape[i];
+    int64_t size = sizeOf(shape[i], tokens);
     words[3 + i] = size;
     words[3 + shape.size() + i] = stride;
     stride *= size;
@@ -40,9 +36,16 @@ Shape withTokens(Shape shape, int64_t tokens) {
   return shape;
 }
 
+uint64_t bytesOf(DType dtype, const Shape &shape, int64_t tokens) {
+  uint64_t count = 1;
+  for (int64_t size : shape)
+    count *= static_cast<uint64_t>(sizeOf(size, tokens));
+  return count * dtypeSize(dtype);
+}
+
 // One word more than there are, so that the pointer to no results is one, too.
 CallFrame::CallFrame(const Entry &entry, int64_t tokens)
-    : firstResult(argumentWords(entry)), words(firstResult + resultWords(entry) + 1),
+    : firstResult(descriptorWords(entry.arguments)), words(firstResult + descriptorWords(entry.results) + 1),
       pointers(entry.arguments.size() + 1) {
   int64_t *next = words.data();
   for (size_t i = 0; i < entry.arguments.size(); ++i) {
@@ -81,7 +84,7 @@ std::vector<ResultView> readResults(const Entry &entry, std::span<const int64_t>
 Status checkResult(const Entry &entry, const ResultView &view, int64_t tokens) {
   const Shape &shape = view.info->shape;
   for (size_t i = 0; i < shape.size(); ++i)
-    if (view.sizes[i] != (shape[i] == kDynamic ? tokens : shape[i]))
+    if (view.sizes[i] != sizeOf(shape[i], tokens))
       return Status::error("entry \"", entry.name, "\": result \"", view.info->name, "\" has shape ",
                            shapeText(view.shape()), ", and the manifest says ", shapeText(withTokens(shape, tokens)));
   return {};

@@ -8,6 +8,8 @@ namespace peer::runtime {
 
 /// A shape with T in place of its dynamic dimensions.
 Shape withTokens(Shape shape, int64_t tokens);
+/// Bytes of a tensor of the shape, where T is `tokens`.
+uint64_t bytesOf(DType dtype, const Shape &shape, int64_t tokens);
 
 /// One result that compiled code returned. Two results may share one allocation.
 struct ResultView {

@@ -46,6 +46,8 @@ struct Argument {
   std::optional<std::array<int64_t, 2>> range; // half-open, integer inputs and scalars
   std::optional<std::array<int64_t, 2>> grid;  // product-key grid of a usage tensor
   bool updated = false;
+  /// Whether each call brings it; the others are kept between calls.
+  bool isGiven() const { return role == Role::Input || role == Role::Scalar; }
 };
 
 /// What a result counts that must not be: integers that `what` takes as indices and that are not in a half-open range.

@@ -8,13 +8,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 namespace peer::runtime {
 
 namespace {
 constexpr size_t kNear = 24;
-
-bool isGiven(const Argument &argument) { return argument.role == Role::Input || argument.role == Role::Scalar; }
 
 template <typename List, typename Filter>
 Status wrongCount(const Entry &entry, std::string_view what, size_t given, const List &list, Filter filter) {
@@ -80,15 +79,15 @@ Status Draft::takeArgument(const Argument &argument, const peer_view &view, Plac
 }
 
 Status Draft::takeArguments(ViewList views) {
-  auto wanted = static_cast<size_t>(std::ranges::count_if(entry.arguments, isGiven));
+  auto wanted = static_cast<size_t>(std::ranges::count_if(entry.arguments, &Argument::isGiven));
   if (views.count != wanted)
-    return wrongCount(entry, "argument", views.count, entry.arguments, isGiven);
+    return wrongCount(entry, "argument", views.count, entry.arguments, std::mem_fn(&Argument::isGiven));
   TokenCount count(entry);
   const peer_view *position = nullptr;
   for (size_t i = 0, next = 0; i < arguments.size(); ++i) {
     const Argument &argument = entry.arguments[i];
     arguments[i] = {};
-    if (!isGiven(argument))
+    if (!argument.isGiven())
       continue;
     const peer_view &view = views[next++];
     PEER_TRY(takeArgument(argument, view, arguments[i], count));

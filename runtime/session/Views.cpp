@@ -1,5 +1,7 @@
 #include "Views.h"
 
+#include "ArgumentChecks.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -68,10 +70,7 @@ Status checkType(const peer_view &view, const Expected &expected) {
     return fail(expected, "has no dtype");
   if (view.rank > 0 && !view.shape)
     return fail(expected, "has no shape");
-  bool fits = view.rank == expected.shape.size() && dtypeName(expected.dtype) == view.dtype;
-  for (size_t i = 0; fits && i < view.rank; ++i)
-    fits = view.shape[i] >= 0 && (expected.shape[i] == kDynamic || expected.shape[i] == view.shape[i]);
-  if (fits)
+  if (dtypeName(expected.dtype) == view.dtype && TokenCount::fits(expected.shape, {view.shape, view.rank}))
     return {};
   std::optional<DType> dtype = parseDType(view.dtype);
   if (!dtype)

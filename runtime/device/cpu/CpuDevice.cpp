@@ -38,9 +38,7 @@ Status copyResults(const RawCall &call, std::span<const int64_t> words) {
     ResultView view = reader.read();
     if (status.ok())
       status = checkResult(call.entry, view, call.tokens);
-    size_t bytes = dtypeSize(view.info->dtype);
-    for (int64_t size : view.sizes)
-      bytes *= static_cast<size_t>(size);
+    uint64_t bytes = bytesOf(view.info->dtype, view.info->shape, call.tokens);
     if (status.ok() && call.results[index].data && bytes > 0)
       std::memcpy(call.results[index].data, view.data, bytes);
     released[index] = view.allocated;
@@ -66,7 +64,7 @@ public:
     std::vector<void *> places(entry.arguments.size());
     for (size_t i = 0; i < places.size(); ++i) {
       const Argument &argument = entry.arguments[i];
-      if (!isKept(argument))
+      if (argument.isGiven())
         continue;
       auto found = host(argument.role).find(argument.name);
       if (found == host(argument.role).end())
@@ -90,7 +88,7 @@ public:
     CallFrame frame(call.entry, call.tokens);
     const std::vector<void *> &kept = resolved.find(&call.entry)->second;
     for (size_t i = 0; i < kept.size(); ++i)
-      frame.set(i, isKept(call.entry.arguments[i]) ? kept[i] : call.arguments[i].data);
+      frame.set(i, call.entry.arguments[i].isGiven() ? call.arguments[i].data : kept[i]);
     PEER_TRY(execute(call.entry, frame));
     return copyResults(call, frame.results());
   }
@@ -117,8 +115,6 @@ public:
   void resetPeak() override { resetAllocatorPeak(); }
 
 private:
-  static bool isKept(const Argument &argument) { return argument.role != Role::Input && argument.role != Role::Scalar; }
-
   Status execute(const Entry &entry, CallFrame &frame) const {
     std::string message;
     if (runGuarded(artifact->function(entry), frame.arguments(), message))

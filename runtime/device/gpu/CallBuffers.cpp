@@ -11,16 +11,12 @@ constexpr uint64_t kAlign = 256;
 
 /// The room of a part. One without bytes has some, too, so that its address is one of its own.
 uint64_t roomOf(uint64_t bytes) { return (std::max<uint64_t>(bytes, 1) + kAlign - 1) / kAlign * kAlign; }
-
-uint64_t bytesOf(DType dtype, const Shape &shape, int64_t tokens) {
-  return static_cast<uint64_t>(*byteCount(dtype, withTokens(shape, tokens)));
-}
 } // namespace
 
 CallBuffers::CallBuffers(GpuDevice &device, const Entry &entry, int64_t tokens)
     : device(device), arguments(entry.arguments.size()), results(entry.results.size()) {
   for (size_t i = 0; i < arguments.size(); ++i)
-    if (const Argument &argument = entry.arguments[i]; argument.role == Role::Input || argument.role == Role::Scalar)
+    if (const Argument &argument = entry.arguments[i]; argument.isGiven())
       arguments[i] = {.bytes = bytesOf(argument.dtype, argument.shape, tokens), .used = true};
   for (size_t i = 0; i < results.size(); ++i)
     results[i] = {.bytes = bytesOf(entry.results[i].dtype, entry.results[i].shape, tokens), .used = true};

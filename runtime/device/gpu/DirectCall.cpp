@@ -10,16 +10,7 @@
 namespace peer::runtime {
 
 namespace {
-bool isKept(const Argument &argument) { return argument.role != Role::Input && argument.role != Role::Scalar; }
-
 DeviceAddress addressOf(const void *data) { return reinterpret_cast<DeviceAddress>(data); }
-
-uint64_t bytesOf(DType dtype, const Shape &shape, int64_t tokens) {
-  uint64_t count = 1;
-  for (int64_t size : shape)
-    count *= static_cast<uint64_t>(size == kDynamic ? tokens : size);
-  return count * dtypeSize(dtype);
-}
 
 /// What is put on the device in this scope is put on the caller's stream; on the device's own one where that is null.
 class StreamScope {
@@ -82,7 +73,7 @@ Status GpuSession::flush(Role role) { return mirror(role).flush(); }
 Status GpuSession::placeInputs(const RawCall &call, CallFrame &frame) {
   for (size_t i = 0; i < call.entry.arguments.size(); ++i) {
     const Argument &argument = call.entry.arguments[i];
-    if (isKept(argument))
+    if (!argument.isGiven())
       continue;
     const Place &place = call.arguments[i];
     if (place.onDevice) {
@@ -141,7 +132,7 @@ Status GpuSession::runDirect(const RawCall &call) {
   CallFrame frame(call.entry, call.tokens);
   // What the host changed goes first, on the device's own stream: the caller's waits for it.
   for (size_t i = 0; i < call.entry.arguments.size(); ++i)
-    if (const Argument &argument = call.entry.arguments[i]; isKept(argument)) {
+    if (const Argument &argument = call.entry.arguments[i]; !argument.isGiven()) {
       PEER_TRY_ASSIGN(DeviceAddress address, mirror(argument.role).upload(argument.name));
       frame.set(i, reinterpret_cast<void *>(address));
     }

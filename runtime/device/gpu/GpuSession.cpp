@@ -11,7 +11,6 @@ namespace {
 /// Entries and token counts that are remembered at once: those of training and evaluation, or of prompts and decoding.
 constexpr size_t kPlans = 8;
 
-bool onDevice(const Argument &argument) { return argument.role != Role::Input && argument.role != Role::Scalar; }
 } // namespace
 
 GpuSession::GpuSession(GpuDevice &device, std::shared_ptr<Artifact> loaded)
@@ -24,7 +23,7 @@ GpuSession::~GpuSession() = default;
 uint64_t GpuSession::missingBytes(const Entry &entry) const {
   uint64_t bytes = 0;
   for (const Argument &argument : entry.arguments)
-    if (onDevice(argument) && !mirror(argument.role).contains(argument.name))
+    if (!argument.isGiven() && !mirror(argument.role).contains(argument.name))
       bytes += static_cast<uint64_t>(*byteCount(argument.dtype, argument.shape));
   return bytes;
 }
@@ -34,7 +33,7 @@ Status GpuSession::prepare(const Entry &entry) {
     return {};
   bool all = true;
   for (const Argument &argument : entry.arguments) {
-    if (!onDevice(argument))
+    if (argument.isGiven())
       continue;
     if (mirror(argument.role).hostHas(argument.name))
       PEER_TRY(mirror(argument.role).add(argument.name, argument.role != Role::Parameter));
@@ -62,7 +61,7 @@ Status GpuSession::bindArguments(CallPlan &plan, const Entry &entry, std::span<c
   PEER_TRY(plan.buffers.allocate());
   for (size_t i = 0; i < entry.arguments.size(); ++i) {
     const Argument &argument = entry.arguments[i];
-    if (!onDevice(argument)) {
+    if (argument.isGiven()) {
       PEER_TRY(plan.put(i, given[i].data));
     } else {
       PEER_TRY_ASSIGN(DeviceAddress address, mirror(argument.role).upload(argument.name));
@@ -163,7 +162,7 @@ Status GpuSession::takeResults(CallPlan &plan, const Entry &entry, std::span<con
 
 Status GpuSession::noteUpdates(const Entry &entry) {
   for (const Argument &argument : entry.arguments)
-    if (argument.updated && onDevice(argument))
+    if (argument.updated && !argument.isGiven())
       PEER_TRY(mirror(argument.role).deviceChanged(argument.name));
   return {};
 }

@@ -1,5 +1,6 @@
 """Arrays of others as views of the C interface, and arrays for results. Nothing is copied."""
 import ctypes
+import functools
 import importlib.util
 import math
 
@@ -109,10 +110,15 @@ class Owned:
         return as_array(memoryview(self.memory).cast("B")[self.offset:self.offset + self.bytes], self.dtype, self.shape)
 
 
+@functools.cache
+def _numpy():
+    """The module, None where there is none: looked for once, not at each result."""
+    return importlib.import_module("numpy") if importlib.util.find_spec("numpy") else None
+
+
 def as_array(raw, dtype, shape):
     """Bytes as a numpy array, or a memoryview where there is no numpy."""
-    if importlib.util.find_spec("numpy"):
-        import numpy
+    if numpy := _numpy():
         return numpy.ndarray(shape, numpy.dtype(CODES[dtype]), buffer=raw)
     if 0 in shape:
         # A memoryview has no shape without elements.
