@@ -286,22 +286,39 @@ def PlanMemory : Peer_DevicePass<"peer-plan-memory"> {
 }
 
 def FinishKernels : Peer_DevicePass<"peer-finish-kernels"> {
-  let summary = "what emitters know of a kernel as attributes of the outlined function";
+  let summary = "shared memory as kernels access it";
   let description = [{
-    Shared memory is aligned to the widest access, 16 bytes. How many blocks shall fit on a multiprocessor, which an emitter
-    noted on an op (`peer.blocks`), becomes `nvvm.minctasm`.
+    Shared memory is aligned to the widest access, 16 bytes.
 
     ```mlir
     gpu.func @f(...) workgroup(%tile: memref<64xf32, #gpu.address_space<workgroup>>) kernel {
-      memref.store %x, %tile[%i] {peer.blocks = 2 : i32} : memref<64xf32, #gpu.address_space<workgroup>>
     ```
     becomes
     ```mlir
-    gpu.func @f(...) workgroup(%tile: memref<64xf32, #gpu.address_space<workgroup>> {llvm.align = 16 : i64}) kernel
-        attributes {nvvm.minctasm = 2 : i32} {
-      memref.store %x, %tile[%i] : memref<64xf32, #gpu.address_space<workgroup>>
+    gpu.func @f(...) workgroup(%tile: memref<64xf32, #gpu.address_space<workgroup>> {llvm.align = 16 : i64}) kernel {
     ```
   }];
+}
+
+def OutlineLaunches : Peer_DevicePass<"peer-outline-launches"> {
+  let summary = "launches to kernels of their own";
+  let description = [{
+    Upstream's outlining, and what it drops: how many blocks shall fit on a multiprocessor, which an emitter noted on its launch.
+
+    ```mlir
+    gpu.launch blocks(...) in (...) threads(...) in (...) module(@kernels) function(@f) {
+      ...
+    } {peer.blocks = 2 : i32}
+    ```
+    becomes
+    ```mlir
+    gpu.launch_func @kernels::@f blocks in (...) threads in (...) args(...)
+    gpu.module @kernels {
+      gpu.func @f(...) kernel attributes {nvvm.minctasm = 2 : i32} {
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::cf::ControlFlowDialect", "::mlir::DLTIDialect", "::mlir::gpu::GPUDialect", "::mlir::NVVM::NVVMDialect"];
 }
 
 def MergeKernels : Peer_DevicePass<"peer-merge-kernels"> {

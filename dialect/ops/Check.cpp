@@ -2,6 +2,10 @@
 
 #include "dialect/ops/Check.h"
 
+#include "llvm/Support/MathExtras.h"
+
+#include <limits>
+
 using namespace mlir;
 using namespace peer;
 
@@ -79,6 +83,13 @@ RankedTensorType Check::tensor(StringRef pattern, Type element) const {
     shape.push_back(dim.getAsInteger(10, number) ? (*this)[dim.front()] : number);
   }
   return RankedTensorType::get(shape, element);
+}
+
+int64_t peer::productOf(ArrayRef<int64_t> sizes) {
+  uint64_t product = 1;
+  for (int64_t size : sizes)
+    product = llvm::SaturatingMultiply<uint64_t>(product, size);
+  return std::min<uint64_t>(product, std::numeric_limits<int64_t>::max());
 }
 
 static bool isStrided(Type type) {

@@ -63,13 +63,10 @@ mlir::RankedTensorType asTensor(mlir::Type type);
 inline int64_t dimOf(mlir::Value value, unsigned i) {
   return mlir::cast<mlir::ShapedType>(value.getType()).getDimSize(i);
 }
+/// The product of static sizes, or the largest number if that is more.
+int64_t productOf(llvm::ArrayRef<int64_t> sizes);
 /// Elements of all dimensions but the first, which are static.
-inline int64_t restOf(mlir::ShapedType type) {
-  int64_t product = 1;
-  for (int64_t size : type.getShape().drop_front())
-    product *= size;
-  return product;
-}
+inline int64_t restOf(mlir::ShapedType type) { return productOf(type.getShape().drop_front()); }
 
 } // namespace peer
 

@@ -61,12 +61,12 @@ PEER_INFER(ReshapeOp) {
     return failure();
   bool fits = false;
   if (from.hasStaticShape()) {
-    fits = from.getNumElements() == to.getNumElements();
+    fits = productOf(from.getShape()) == productOf(to.getShape());
   } else {
     int64_t a = restOf(from), b = restOf(to);
     fits = a > 0 && b > 0 && (a % b == 0 || b % a == 0);
   }
-  auto elements = [&](ShapedType type) { return from.hasStaticShape() ? type.getNumElements() : restOf(type); };
+  auto elements = [&](ShapedType type) { return from.hasStaticShape() ? productOf(type.getShape()) : restOf(type); };
   if (!fits)
     return check.fail(2, "expected as many elements on both sides, got " + Twine(elements(from)) + " and " +
                              Twine(elements(to)) + (from.hasStaticShape() ? "" : " per row"));

@@ -39,9 +39,7 @@ static void emitSegmentGradients(LoopBuilder &b, const RowGrad &grad, Value numb
   });
 }
 
-static Value chunkCount(LoopBuilder &b, const RowGrad &grad) {
-  return b.div(b.add(grad.segments, b.index(kSegmentsPerChunk - 1)), b.index(kSegmentsPerChunk));
-}
+static Value chunkCount(LoopBuilder &b, const RowGrad &grad) { return b.ceilDiv(grad.segments, kSegmentsPerChunk); }
 
 /// The segments of one chunk, one after the other; `ahead` gets the first pool row of a later one.
 static void emitChunk(LoopBuilder &b, const RowGrad &grad, Value chunk, int64_t width, UseGradient use,

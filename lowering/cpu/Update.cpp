@@ -34,7 +34,7 @@ static void emitUpdateOp(UpdateOp op, LoopBuilder &b, const VectorOptions &optio
 
 static void emitSumSquares(SumSquaresOp op, LoopBuilder &b, const VectorOptions &options) {
   Value x = flatten(b, op.getX()), total = b.dim(x, 0);
-  Value chunks = b.div(b.add(total, b.index(kChunk - 1)), b.index(kChunk));
+  Value chunks = b.ceilDiv(total, kChunk);
   Value partial = b.heap({ShapedType::kDynamic}, b.getF32Type(), {chunks});
   b.parallel({chunks}, [&](ValueRange chunk) {
     Value low = b.mul(chunk[0], b.index(kChunk)), size = b.min(b.sub(total, low), b.index(kChunk));

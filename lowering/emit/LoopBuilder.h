@@ -46,6 +46,9 @@ public:
   Value mul(Value a, Value b);
   Value div(Value a, Value b); // float; unsigned for index
   Value rem(Value a, Value b); // unsigned, index or integer
+  /// a / b rounded up, of index values.
+  Value ceilDiv(Value a, Value b);
+  Value ceilDiv(Value a, int64_t b) { return ceilDiv(a, index(b)); }
   Value fma(Value a, Value b, Value c);
   Value max(Value a, Value b); // float: maximumf (NaN wins); integers: signed
   Value min(Value a, Value b);

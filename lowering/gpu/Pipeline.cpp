@@ -35,7 +35,7 @@ void buildGpuKernelPipeline(OpPassManager &pm, SharedEmitters emitters) {
   pm.addPass(createCSEPass());
   // Constants were hoisted out of the launches; what a kernel is passed it cannot fold.
   pm.addPass(createGpuLaunchSinkIndexComputationsPass());
-  pm.addPass(createGpuKernelOutliningPass());
+  pm.addPass(createOutlineLaunches());
   pm.addPass(createMergeKernels());
   // One arena for an entry and the kernels it calls.
   pm.addPass(createInlinerPass());

@@ -23,7 +23,7 @@ static void emit(LoopBuilder &b, AttentionOp op, int64_t width) {
 static void emitSoftmaxGradRow(LoopBuilder &b, Value probabilities, Value gradient, Value row, Value keys,
                                int64_t width) {
   Value zero = b.index(0), lanes = b.index(width);
-  Value end = b.mul(b.div(b.add(keys, b.index(width - 1)), lanes), lanes);
+  Value end = b.mul(b.ceilDiv(keys, width), lanes);
   Type type = b.floats(width);
   Value along = b.loop(
       zero, end, b.f32(0, type),

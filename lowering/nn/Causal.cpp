@@ -34,7 +34,7 @@ void nn::emitSoftmaxRow(LoopBuilder &b, Value scores, ValueRange row, Value vali
   Type type = b.floats(width);
   Value lanes = b.index(width);
   // Past `valid` up to the end of its vector, lanes are masked.
-  Value end = b.mul(b.div(b.add(valid, b.index(width - 1)), lanes), lanes);
+  Value end = b.mul(b.ceilDiv(valid, width), lanes);
   auto position = [&](Value at) {
     SmallVector<Value> indices(row);
     indices.push_back(at);

@@ -74,6 +74,15 @@ func.func @reshape_c2_count(%x: tensor<4x8xf32>) {
 
 // -----
 
+// The product is 8 more than a multiple of 2^64.
+func.func @reshape_c2_overflow(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{'peer.reshape' op C2: expected as many elements on both sides, got 8 and 9223372036854775807 per row}}
+  %0 = peer.reshape %x to tensor<?x11x3353953467947191203x8xf32> : tensor<?x8xf32>
+  return
+}
+
+// -----
+
 func.func @reshape_c2_factor(%x: tensor<?x32xf32>) {
   // expected-error @+1 {{'peer.reshape' op C2: expected as many elements on both sides}}
   %r = peer.reshape %x to tensor<?x12xf32> : tensor<?x32xf32>

@@ -26,6 +26,12 @@ static std::optional<int64_t> constantOf(Value v) {
 BlockBuilder::BlockBuilder(OpBuilder &b, Location loc, gpu::LaunchOp launch)
     : LoopBuilder(b, loc), launch(launch), threadCount(*constantOf(launch.getBlockSizeX())) {}
 
+void BlockBuilder::noteBlocks(int64_t blocks) {
+  if (auto noted = launch->getAttrOfType<IntegerAttr>(kBlocksAttr))
+    blocks = std::min(blocks, noted.getInt());
+  launch->setAttr(kBlocksAttr, getI32IntegerAttr(blocks));
+}
+
 //===----------------------------------------------------------------------===//
 // Threads
 //===----------------------------------------------------------------------===//

@@ -18,6 +18,8 @@ namespace peer::device {
 inline constexpr int64_t kWarpSize = 32;
 /// Threads of a block, where an emitter has no reason for another number.
 inline constexpr int64_t kThreads = 256;
+/// Where noteBlocks() writes on a launch; --peer-outline-launches says it of the kernel.
+inline constexpr llvm::StringLiteral kBlocksAttr = "peer.blocks";
 
 /// Emits the code of one block inside a gpu.launch.
 ///
@@ -30,6 +32,11 @@ class BlockBuilder : public LoopBuilder {
 public:
   /// `launch` encloses the insertion point.
   BlockBuilder(mlir::OpBuilder &b, mlir::Location loc, mlir::gpu::LaunchOp launch);
+
+  // --- What the assembler is told ------------------------------------------
+  /// How many blocks of this kernel shall fit on a multiprocessor: the assembler takes the registers that this leaves. Of
+  /// itself it would rather keep a few values in memory to make room for one block more. Of two numbers the lower counts.
+  void noteBlocks(int64_t blocks);
 
   // --- Who am I ------------------------------------------------------------
   int64_t threads() const { return threadCount; }

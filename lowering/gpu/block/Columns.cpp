@@ -11,7 +11,7 @@ using arith::CmpIPredicate;
 
 void ColumnGrid::cut(LoopBuilder &host, Value size) {
   chunkRows = size;
-  chunks = host.div(host.add(rows, host.sub(size, host.index(1))), size);
+  chunks = host.ceilDiv(rows, size);
 }
 
 ColumnTile::ColumnTile(BlockBuilder &b, const ColumnGrid &grid, Value block) {
@@ -66,7 +66,7 @@ void device::emitColumnSums(BlockBuilder &b, const ColumnGrid &grid, const Colum
 
 Value device::sumChunkRows(LoopBuilder &host, Value rows) {
   constexpr int64_t kFewestRows = 64, kMostChunks = 256;
-  Value spread = host.div(host.add(rows, host.index(kMostChunks - 1)), host.index(kMostChunks));
+  Value spread = host.ceilDiv(rows, kMostChunks);
   return host.max(spread, host.index(kFewestRows));
 }
 

@@ -83,13 +83,6 @@ void device::forGrid(BlockBuilder &b, Value block, Value blocks, Value count, ll
   b.onEachThread([&] { body(loop.getInductionVar()); });
 }
 
-Value device::ceilDiv(LoopBuilder &b, Value x, Value y) {
-  auto n = constantOf(x), d = constantOf(y);
-  if (n && d)
-    return b.index(llvm::divideCeil(*n, *d));
-  return b.div(b.add(x, b.sub(y, b.index(1))), y);
-}
-
 Value device::sizeOf(LoopBuilder &b, Value buffer) {
   auto type = cast<MemRefType>(buffer.getType());
   if (type.hasStaticShape())

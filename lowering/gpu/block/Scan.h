@@ -34,8 +34,6 @@ void storeIf(BlockBuilder &b, mlir::Value condition, mlir::Value v, mlir::Value 
 void forGrid(BlockBuilder &b, mlir::Value block, mlir::Value blocks, mlir::Value count,
              llvm::function_ref<void(mlir::Value)> body);
 
-/// x / y rounded up, of index values.
-mlir::Value ceilDiv(LoopBuilder &b, mlir::Value x, mlir::Value y);
 /// The product of a buffer's sizes: a constant where the shape is static.
 mlir::Value sizeOf(LoopBuilder &b, mlir::Value buffer);
 /// The number behind an index that is a constant.

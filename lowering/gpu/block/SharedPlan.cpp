@@ -2,8 +2,6 @@
 
 #include "SharedPlan.h"
 
-#include "LaunchBounds.h"
-
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/Matchers.h"
@@ -51,7 +49,7 @@ SharedPlan::SharedPlan(BlockBuilder &b)
   auto space = gpu::AddressSpaceAttr::get(b.getContext(), gpu::GPUDialect::getWorkgroupAddressSpace());
   auto type = MemRefType::get({ShapedType::kDynamic}, b.getI8Type(), MemRefLayoutAttrInterface{}, space);
   Value memory = gpu::DynamicSharedMemoryOp::create(b, type);
-  noteBlocks(memory.getDefiningOp(), kBlocksAtOnce);
+  b.noteBlocks(kBlocksAtOnce);
   Value address = memref::ExtractAlignedPointerAsIndexOp::create(b, memory);
   Value bits = arith::IndexCastOp::create(b, b.getI64Type(), address);
   Value hidden = LLVM::InlineAsmOp::create(b, TypeRange{b.getI64Type()}, ValueRange{bits}, "mov.b64 $0, $1;", "=l,l",

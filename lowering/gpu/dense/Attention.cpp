@@ -3,7 +3,6 @@
 #include "Attention.h"
 
 #include "lowering/gpu/Emitters.h"
-#include "lowering/gpu/block/LaunchBounds.h"
 
 #include <cmath>
 
@@ -48,7 +47,9 @@ void device::emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, V
   std::array<Value, 2> last = {lastOf(0), lastOf(1)};
   Value rows = b.min(b.index(kForwardRows), b.sub(job.queryEnd, job.queryRow));
   Value visible = b.min(b.add(job.position, rows), keyCount);
-  Value tiles = b.div(b.add(visible, b.index(tileRows - 1)), b.index(tileRows));
+  Value tiles = b.ceilDiv(visible, tileRows);
+  if (head.padded() <= 32 && head.width % 4 != 0)
+    b.noteBlocks(kUnalignedBlocks);
 
   // Per row of the lane: maximum so far, the lane's part of the sum; then the output's fragments.
   SmallVector<Value> init = {b.f32(kLowest), b.f32(kLowest), b.f32(0), b.f32(0)};
@@ -73,8 +74,6 @@ void device::emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, V
       }
     for (int64_t half = 0; half < 2; ++half) {
       highest[half] = flash.rowMax(highest[half]);
-      if (head.padded() <= 32 && head.width % 4 != 0)
-        noteBlocks(highest[half].getDefiningOp(), kUnalignedBlocks);
       shrink[half] = b.exp(b.sub(carried[half], highest[half]));
       sum[half] = b.mul(carried[2 + half], shrink[half]);
     }

@@ -10,7 +10,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "Attention.h"
-#include "lowering/gpu/block/LaunchBounds.h"
 
 #include <cmath>
 
@@ -94,7 +93,7 @@ std::pair<RowsOfWarp, RowsOfWarp> GradBlock::takeRows(Value a, Value c) {
   commitCopies(b);
   awaitCopies(b, 0);
   b.barrier();
-  noteBlocks(b, shape.blocks());
+  b.noteBlocks(shape.blocks());
   return rows;
 }
 
@@ -107,7 +106,7 @@ SmallVector<Value> GradBlock::forTilePairs(Value from, Value end, Value a, Value
     copyAsync(b, window(a, row), shape.tileRows(), head.padded(), first, offsetOf(stage), head.stride());
     copyAsync(b, window(c, row), shape.tileRows(), head.padded(), second, offsetOf(stage), head.stride());
   };
-  Value tiles = b.div(b.add(end, b.index(shape.tileRows() - 1)), size);
+  Value tiles = b.ceilDiv(end, shape.tileRows());
   return forTiles(
       b, b.div(from, size), tiles, shape.stages(), init, copy,
       [&](Value tile, Value stage, ValueRange carried) { return body(b.mul(tile, size), offsetOf(stage), carried); });

@@ -5,7 +5,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "Attention.h"
-#include "lowering/gpu/block/LaunchBounds.h"
 
 #include <cmath>
 
@@ -22,8 +21,6 @@ static constexpr int64_t kRowsInFlight = 8;
 static constexpr int64_t kDecodeBlocks = 2;
 static constexpr int64_t kWarps = kThreads / kWarpSize;
 static constexpr double kLowest = -3.0e38;
-
-static Value ceilDiv(LoopBuilder &b, Value a, int64_t d) { return b.div(b.add(a, b.index(d - 1)), b.index(d)); }
 
 namespace {
 /// One token: a block has a head's keys [first, first + kChunk).
@@ -88,7 +85,7 @@ SmallVector<std::pair<Value, Value>> Decode::keysFrom(Value group, Value count) 
 Value Decode::emitScores(Value scores, Value first, Value count) {
   SmallVector<Value> query = loadRow(op.getQuery(), b.index(0));
   Value scale = b.f32(1 / std::sqrt(double(head.width)));
-  b.forWarps(ceilDiv(b, count, kRowsInFlight), [&](Value group) {
+  b.forWarps(b.ceilDiv(count, kRowsInFlight), [&](Value group) {
     auto keys = keysFrom(group, count);
     SmallVector<SmallVector<Value>> rows;
     for (auto [j, inside] : keys)
@@ -102,7 +99,7 @@ Value Decode::emitScores(Value scores, Value first, Value count) {
     }
   });
   b.barrier();
-  noteBlocks(b, kDecodeBlocks);
+  b.noteBlocks(kDecodeBlocks);
   Value highest = b.loop(
       b.lane(), count, b.f32(kLowest),
       [&](Value j, ValueRange carried) { return SmallVector<Value>{b.max(carried[0], b.load(scores, j))}; },
@@ -114,7 +111,7 @@ void Decode::emitOutput(Value scores, Value first, Value count, Value chunk, Val
   Value outputs = b.shared({kWarps, head.width}, b.getF32Type()), sums = b.shared({kWarps}, b.getF32Type());
   SmallVector<Value> init(perLane() + 1, b.f32(0));
   auto sum = b.loop(
-      b.warp(), ceilDiv(b, count, kRowsInFlight), init,
+      b.warp(), b.ceilDiv(count, kRowsInFlight), init,
       [&](Value group, ValueRange carried) {
         auto keys = keysFrom(group, count);
         SmallVector<SmallVector<Value>> rows;
@@ -185,7 +182,7 @@ void Decode::emitChunk(Value headNumber, Value chunk) {
 /// The chunks' outputs, each relative to its own maximum, to one.
 void Decode::emitCombine(Value headNumber) {
   Value first = b.mul(headNumber, b.index(llvm::divideCeil(capacity, kChunk)));
-  Value end = b.add(first, ceilDiv(b, seen, kChunk));
+  Value end = b.add(first, b.ceilDiv(seen, kChunk));
   Value sumAt = b.index(head.width), highestAt = b.index(head.width + 1);
   Value highest = b.loop(first, end, b.f32(kLowest), [&](Value chunk, ValueRange carried) {
     return SmallVector<Value>{b.max(carried[0], b.load(parts, {chunk, highestAt}))};
@@ -220,7 +217,7 @@ static void emitDecode(CachedAttentionOp op, LoopBuilder &host, HeadWidth head, 
 static void emitAppend(CachedAttentionOp op, LoopBuilder &host, Value tokens, int64_t capacity) {
   int64_t size = host.staticDim(op.getKeyCache(), 1);
   Value elements = host.mul(tokens, host.index(size));
-  emitLaunch(host, ceilDiv(host, elements, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
+  emitLaunch(host, host.ceilDiv(elements, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
     Value start = b.toIndex(b.load(op.getPosition(), {}));
     Value element = b.add(b.mul(block, b.index(kThreads)), b.thread());
     b.onEachThread([&] {
@@ -237,7 +234,7 @@ static void emitAppend(CachedAttentionOp op, LoopBuilder &host, Value tokens, in
 static void emitPrefill(CachedAttentionOp op, LoopBuilder &host, HeadWidth head, int64_t capacity) {
   Value tokens = host.dim(op.getQuery(), 0);
   emitAppend(op, host, tokens, capacity);
-  Value parts = ceilDiv(host, tokens, kForwardRows);
+  Value parts = host.ceilDiv(tokens, kForwardRows);
   emitLaunch(host, host.mul(parts, host.index(head.heads)), kForwardWarps * kWarpSize,
              [&](BlockBuilder &b, Value block) {
                Value start = b.toIndex(b.load(op.getPosition(), {}));

@@ -1,7 +1,6 @@
 //===- Matmul.cpp - dense f32 products on the tensor cores ---------------===//
 
 #include "Matmul.h"
-#include "lowering/gpu/block/LaunchBounds.h"
 
 #include "lowering/gpu/block/Mma.h"
 #include "lowering/gpu/block/SharedTile.h"
@@ -21,8 +20,6 @@ static constexpr int64_t kBlocks = 2;
 static constexpr int64_t kBlocksOfSums = 2;
 /// A block's share of the depth, at least: less does not pay for the second launch.
 static constexpr int64_t kLeastDepth = 128;
-
-static Value ceilDiv(LoopBuilder &b, Value a, Value d) { return b.div(b.add(a, b.sub(d, b.index(1))), d); }
 
 namespace {
 /// One operand's tiles: `extent` rows of a or columns of b by kDepth. They lie in shared memory as in the buffer, so that they
@@ -151,25 +148,24 @@ void MatmulKernel::emit(const TileJob &job, Value to, Value firstRow) {
   Value length = b.select(b.cmp(CmpIPredicate::ult, job.begin, job.end), b.sub(job.end, job.begin), b.index(0));
   SmallVector<Value> init(4 * count(), b.f32(0));
   init.push_back(b.index(0));
-  SmallVector<Value> sums =
-      b.loop(b.index(0), ceilDiv(b, length, b.index(kDepth)), init, [&](Value step, ValueRange carried) {
-        Value stage = carried.back();
-        auto after = [&](Value s, int64_t steps) {
-          Value next = b.add(s, b.index(steps));
-          return b.select(b.cmp(CmpIPredicate::ult, next, b.index(kStages)), next, b.sub(next, b.index(kStages)));
-        };
-        awaitCopies(b, kStages - 2);
-        // What was copied is there for all; the stage that is copied to next has been read by all.
-        b.barrier();
-        copy(job, b.add(step, b.index(kStages - 1)), after(stage, kStages - 1));
-        // From zero, and added outside of the tensor cores: they truncate.
-        SmallVector<Value> next;
-        for (auto [f, sum] : llvm::enumerate(multiplyStage(stage)))
-          for (size_t i = 0; i < 4; ++i)
-            next.push_back(b.add(carried[4 * f + i], sum[i]));
-        next.push_back(after(stage, 1));
-        return next;
-      });
+  SmallVector<Value> sums = b.loop(b.index(0), b.ceilDiv(length, kDepth), init, [&](Value step, ValueRange carried) {
+    Value stage = carried.back();
+    auto after = [&](Value s, int64_t steps) {
+      Value next = b.add(s, b.index(steps));
+      return b.select(b.cmp(CmpIPredicate::ult, next, b.index(kStages)), next, b.sub(next, b.index(kStages)));
+    };
+    awaitCopies(b, kStages - 2);
+    // What was copied is there for all; the stage that is copied to next has been read by all.
+    b.barrier();
+    copy(job, b.add(step, b.index(kStages - 1)), after(stage, kStages - 1));
+    // From zero, and added outside of the tensor cores: they truncate.
+    SmallVector<Value> next;
+    for (auto [f, sum] : llvm::enumerate(multiplyStage(stage)))
+      for (size_t i = 0; i < 4; ++i)
+        next.push_back(b.add(carried[4 * f + i], sum[i]));
+    next.push_back(after(stage, 1));
+    return next;
+  });
   awaitCopies(b, 0);
   store(job, ArrayRef(sums).drop_back(), to, firstRow);
 }
@@ -179,7 +175,8 @@ static void emitSumOfParts(LoopBuilder &host, const Product &product, Value part
   Value rows = product.rows(host), columns = product.columns(host);
   int64_t width = accessWidth(product.c, 4);
   Value elements = host.mul(rows, host.div(columns, host.index(width)));
-  emitLaunch(host, ceilDiv(host, elements, host.index(kThreads)), kThreads, [&](BlockBuilder &b, Value block) {
+  emitLaunch(host, host.ceilDiv(elements, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
+    b.noteBlocks(kBlocksOfSums);
     Value element = b.add(b.mul(block, b.index(kThreads)), b.thread());
     b.onEachThread([&] {
       b.ifThen(b.cmp(CmpIPredicate::ult, element, elements), [&] {
@@ -187,7 +184,6 @@ static void emitSumOfParts(LoopBuilder &host, const Product &product, Value part
         Value i = b.div(element, perRow), j = b.mul(b.rem(element, perRow), b.index(width));
         Value sum = b.loop(b.index(0), count, b.f32(0, b.floats(width)), [&](Value s, ValueRange carried) {
           Value part = b.loadWide(parts, {b.add(b.mul(s, rows), i), j}, width, /*readOnly=*/true);
-          noteBlocks(part.getDefiningOp(), kBlocksOfSums);
           return SmallVector<Value>{b.add(carried[0], part)};
         })[0];
         b.store(sum, product.c, {i, j});
@@ -199,15 +195,14 @@ static void emitSumOfParts(LoopBuilder &host, const Product &product, Value part
 void device::emitMatmul(LoopBuilder &host, const Product &product, const MatmulTile &tile, const GpuInfo &gpu) {
   Value rows = product.rows(host), columns = product.columns(host), depth = product.depth(host);
   Value one = host.index(1);
-  Value tilesM = ceilDiv(host, rows, host.index(tile.rows())),
-        tilesN = ceilDiv(host, columns, host.index(tile.columns()));
+  Value tilesM = host.ceilDiv(rows, tile.rows()), tilesN = host.ceilDiv(columns, tile.columns());
   Value tiles = host.mul(tilesM, tilesN);
   auto atLeastOne = [&](Value v) -> Value { return arith::MaxUIOp::create(host, v, one); };
   Value wanted = atLeastOne(host.div(host.index(kBlocks * gpu.multiprocessors), atLeastOne(tiles)));
   Value most = atLeastOne(host.div(depth, host.index(kLeastDepth)));
-  Value share = ceilDiv(host, depth, arith::MinUIOp::create(host, wanted, most));
-  share = host.mul(atLeastOne(ceilDiv(host, share, host.index(kDepth))), host.index(kDepth));
-  Value splits = atLeastOne(ceilDiv(host, depth, share));
+  Value share = host.ceilDiv(depth, arith::MinUIOp::create(host, wanted, most));
+  share = host.mul(atLeastOne(host.ceilDiv(share, kDepth)), host.index(kDepth));
+  Value splits = atLeastOne(host.ceilDiv(depth, share));
   Value split = host.cmp(CmpIPredicate::ugt, splits, one);
 
   // One part is c itself.

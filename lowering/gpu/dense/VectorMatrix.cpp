@@ -55,7 +55,7 @@ static void emitDots(LoopBuilder &host, const Product &product) {
   if (product.transposeA || accessWidth(product.a, 4) != 4)
     width = 1;
   constexpr int64_t warps = kThreads / kWarpSize;
-  Value blocks = host.div(host.add(columns, host.index(warps - 1)), host.index(warps));
+  Value blocks = host.ceilDiv(columns, warps);
   emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {
     Value j = b.add(b.mul(block, b.index(warps)), b.warp());
     b.ifThen(b.cmp(CmpIPredicate::ult, j, columns), [&] {
@@ -80,7 +80,7 @@ static void emitColumns(LoopBuilder &host, const Product &product) {
   if (width == 4)
     across = known >= 8192 ? 8 : known >= 4096 ? 4 : 2;
   int64_t perBlock = across * width, warps = kThreads / kWarpSize;
-  Value blocks = host.div(host.add(columns, host.index(perBlock - 1)), host.index(perBlock));
+  Value blocks = host.ceilDiv(columns, perBlock);
   emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {
     Value inRow = b.rem(b.thread(), b.index(across)), first = b.div(b.thread(), b.index(across));
     Value column = b.add(b.mul(block, b.index(perBlock)), b.mul(inRow, b.index(width)));

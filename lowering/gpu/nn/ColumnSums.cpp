@@ -3,7 +3,6 @@
 #include "Reject.h"
 #include "lowering/gpu/block/Alignment.h"
 #include "lowering/gpu/block/Columns.h"
-#include "lowering/gpu/block/LaunchBounds.h"
 
 #include "lowering/nn/Emit.h"
 
@@ -188,6 +187,7 @@ static void launchBatchNormGrad(BatchNormGradOp op, LoopBuilder &host) {
   int64_t lanes = grid.lanes;
   Value x = op.getX(), dy = op.getDy(), dx = op.getDx();
   emitLaunch(host, grid.blocks(host), kThreads, [&](BlockBuilder &b, Value block) {
+    b.noteBlocks(kNormGradBlocks);
     ColumnTile tile(b, grid, block);
     Value at = tile.at, rstd, scale = emitScale(b, op, at, lanes, &rstd);
     if (!op.getBatchStatistics()) {
@@ -202,7 +202,6 @@ static void launchBatchNormGrad(BatchNormGradOp op, LoopBuilder &host) {
     emitColumnRows(b, tile, [&](Value r) {
       Value d = b.sub(b.load(x, {r, at}, lanes), center);
       Value inner = b.fma(d, slope, b.sub(b.load(dy, {r, at}, lanes), shift));
-      noteBlocks(inner.getDefiningOp(), kNormGradBlocks);
       b.store(b.mul(inner, scale), dx, {r, at});
     });
   });

@@ -10,7 +10,6 @@
 #include "lowering/gpu/block/Alignment.h"
 #include "lowering/gpu/block/Columns.h"
 #include "lowering/gpu/block/LaneRows.h"
-#include "lowering/gpu/block/LaunchBounds.h"
 #include "lowering/gpu/block/Scan.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -74,7 +73,7 @@ Value TableGrad::scan(BlockBuilder &b, const ColumnTile &tile, Value base, Value
   }
   b.onEachThread([&] { b.ifThen(b.cmp(CmpIPredicate::eq, lane, zero), [&] { b.store(ofWarp, counts, b.warp()); }); });
   b.barrier();
-  noteBlocks(b, kListBlocks);
+  b.noteBlocks(kListBlocks);
   Value total = zero, mine = zero;
   for (int64_t w = 0; w < b.warps(); ++w) {
     Value count = b.load(counts, b.index(w));
@@ -208,9 +207,9 @@ void TableGrad::launch(LoopBuilder &host) {
   if (rows * columns * 4 > kCopiedTableBytes)
     return launchRanges(host, host.max(tokens, host.index(1)), host.index(1), {});
   // Ranges are whole scans; without tokens there is none, and the sums over none are zero.
-  Value scans = host.div(host.add(tokens, host.index(kMostRanges * kScan - 1)), host.index(kMostRanges * kScan));
+  Value scans = host.ceilDiv(tokens, kMostRanges * kScan);
   Value rangeTokens = host.mul(host.max(scans, host.index(1)), host.index(kScan));
-  Value ranges = host.div(host.add(tokens, host.sub(rangeTokens, host.index(1))), rangeTokens);
+  Value ranges = host.ceilDiv(tokens, rangeTokens);
   Value partial = host.heap({1, ShapedType::kDynamic, rows * columns}, host.getF32Type(), ranges);
   launchRanges(host, rangeTokens, ranges, partial);
   launchPartialSums(host, partial, lanes, [&](BlockBuilder &b, Value element, ValueRange sums) {

@@ -133,7 +133,7 @@ static void launchMean(MeanOp op, LoopBuilder &host) {
   if (!ShapedType::isDynamic(known) && known <= kMeanElements)
     return emitLaunch(host, host.index(1), kThreads,
                       [&](BlockBuilder &b, Value) { finish(b, emitBlockSum(b, x, zero, size)); });
-  Value parts = host.div(host.add(size, host.index(kMeanElements - 1)), part);
+  Value parts = host.ceilDiv(size, kMeanElements);
   Value partial = host.heap({ShapedType::kDynamic}, host.getF32Type(), parts);
   emitLaunch(host, parts, kThreads, [&](BlockBuilder &b, Value block) {
     Value low = b.mul(block, part);
@@ -146,7 +146,7 @@ static void launchMean(MeanOp op, LoopBuilder &host) {
 
 static void launchMeanGrad(MeanGradOp op, LoopBuilder &host) {
   Value dx = op.getDx(), size = host.dim(dx, 0), part = host.index(kMeanElements);
-  Value parts = host.div(host.add(size, host.index(kMeanElements - 1)), part);
+  Value parts = host.ceilDiv(size, kMeanElements);
   emitLaunch(host, parts, kThreads, [&](BlockBuilder &b, Value block) {
     Value share = b.div(b.load(op.getDmean(), {}), b.max(nn::emitCount(b, size), b.f32(1)));
     Value low = b.mul(block, part), high = b.min(b.add(low, part), size);

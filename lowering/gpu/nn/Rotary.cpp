@@ -35,7 +35,7 @@ static void launch(LoopBuilder &host, Value x, Value y, int64_t heads, double ba
                    llvm::function_ref<Value(BlockBuilder &, Value row)> positionOf) {
   int64_t width = host.staticDim(x, 1), half = width / heads / 2;
   int64_t tile = std::clamp<int64_t>(kBlockElements / width, 1, 64);
-  Value rows = host.dim(x, 0), blocks = host.div(host.add(rows, host.index(tile - 1)), host.index(tile));
+  Value rows = host.dim(x, 0), blocks = host.ceilDiv(rows, tile);
   emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {
     Value low = b.mul(block, b.index(tile)), high = b.min(b.add(low, b.index(tile)), rows);
     // As many rows side by side as there are threads for their components.

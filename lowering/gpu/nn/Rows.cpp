@@ -7,7 +7,6 @@
 #include "Elementwise.h"
 #include "Reject.h"
 #include "lowering/gpu/block/Alignment.h"
-#include "lowering/gpu/block/LaunchBounds.h"
 
 #include "dialect/ops/Check.h"
 #include "lowering/nn/Emit.h"
@@ -26,12 +25,8 @@ static void emitRows(OpTy op, BlockBuilder &b) {
 }
 
 static void emitLayerNormGrad(LayerNormGradOp op, BlockBuilder &b) {
-  auto launch = op->getParentOfType<gpu::LaunchOp>();
   emitRows(op, b);
-  launch.walk([](gpu::ShuffleOp shuffle) {
-    noteBlocks(shuffle, kLayerNormGradBlocks);
-    return WalkResult::interrupt();
-  });
+  b.noteBlocks(kLayerNormGradBlocks);
 }
 
 /// y of each element of x, element for element over the threads.

@@ -1,7 +1,5 @@
 //===- FinishKernels.cpp - what outlining leaves to be said of kernels ---===//
 
-#include "lowering/gpu/block/LaunchBounds.h"
-
 #include "lowering/Passes.h"
 
 namespace peer {
@@ -10,7 +8,6 @@ namespace peer {
 } // namespace peer
 
 using namespace mlir;
-using namespace peer;
 
 /// The widest access, in bytes.
 static constexpr int64_t kWidest = 16;
@@ -22,21 +19,8 @@ static void alignShared(gpu::GPUFuncOp kernel) {
     kernel.setWorkgroupAttributionAttr(i, LLVM::LLVMDialect::getAlignAttrName(), bytes);
 }
 
-/// What noteBlocks() noted inside a kernel becomes its own attribute: outlining keeps those of ops only.
-static void collectBlocks(gpu::GPUFuncOp kernel) {
-  kernel.walk([&](Operation *op) {
-    if (Attribute blocks = op->removeAttr(device::kBlocksAttr))
-      kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), blocks);
-  });
-}
-
 namespace {
 struct FinishKernels : peer::impl::FinishKernelsBase<FinishKernels> {
-  void runOnOperation() override {
-    getOperation().walk([](gpu::GPUFuncOp kernel) {
-      alignShared(kernel);
-      collectBlocks(kernel);
-    });
-  }
+  void runOnOperation() override { getOperation().walk(alignShared); }
 };
 } // namespace

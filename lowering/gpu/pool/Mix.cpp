@@ -62,7 +62,7 @@ static MixPass::Coefficients emitCoefficients(BlockBuilder &b, MixGradOp op, Arr
 static void sumParts(LoopBuilder &host, Value parts, Value dweights, int64_t rows) {
   int64_t pairs = host.staticDim(dweights, 1) * host.staticDim(dweights, 2);
   Value all = host.mul(host.dim(dweights, 0), host.index(pairs));
-  emitLaunch(host, ceilDiv(host, all, host.index(kThreads)), kThreads, [&](BlockBuilder &b, Value block) {
+  emitLaunch(host, host.ceilDiv(all, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
     Value flat = b.add(b.mul(block, b.index(kThreads)), b.thread());
     b.onEachThread([&] {
       b.ifThen(b.cmp(arith::CmpIPredicate::slt, flat, all), [&] {

@@ -8,7 +8,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "MixPass.h"
-#include "lowering/gpu/block/LaunchBounds.h"
 #include "lowering/gpu/block/Scan.h"
 
 using namespace mlir;
@@ -165,7 +164,7 @@ Values WarpPass::emitList(Value first, Value end, ValueRange carried) {
     listedRow = b.add(b.mul(expert, rows), b.rem(safe, rows));
   listScales();
   Value mask = b.ballot(both(b, inside, b.cmp(CmpIPredicate::sge, expert, b.i32(0))));
-  noteBlocks(mask.getDefiningOp(), shape.blocks(b.threads()));
+  b.noteBlocks(shape.blocks(b.threads()));
   Values init(carried);
   init.append(pass.keptCount, b.f32(0));
   Values next = forSetBits(b, mask, shape.rowsAtOnce, init,
@@ -295,7 +294,7 @@ static void emitBlock(BlockBuilder &b, const MixPass &pass, const PassShape &sha
   }
   if (spread.warps > 1)
     worker = b.add(worker, b.warp());
-  Value all = b.index(total), share = ceilDiv(b, all, workers), first = b.min(b.mul(worker, share), all);
+  Value all = b.index(total), share = b.ceilDiv(all, workers), first = b.min(b.mul(worker, share), all);
   Values sums = warp.emit(token, b.toI32(first), b.toI32(b.min(b.add(first, share), all)));
   Value target = partial ? partial : pass.sum, at = partial ? block : token;
   if (spread.warps > 1)
@@ -307,7 +306,7 @@ static void emitBlock(BlockBuilder &b, const MixPass &pass, const PassShape &sha
 static void launchPass(LoopBuilder &host, const MixPass &pass, const PassShape &shape, const Spread &spread) {
   Value tokens = host.dim(pass.idx, 0), blocks = tokens;
   if (spread.tokens > 1)
-    blocks = ceilDiv(host, tokens, host.index(spread.tokens));
+    blocks = host.ceilDiv(tokens, spread.tokens);
   int64_t warps = spread.tokens * spread.warps * shape.layout.warps;
   if (!spread.parts)
     return emitLaunch(host, blocks, warps * kWarpSize,
@@ -318,7 +317,7 @@ static void launchPass(LoopBuilder &host, const MixPass &pass, const PassShape &
   emitLaunch(host, blocks, warps * kWarpSize,
              [&](BlockBuilder &b, Value block) { emitBlock(b, pass, shape, spread, block, partial); });
   Value width = host.index(shape.layout.width), elements = host.mul(tokens, width);
-  emitLaunch(host, ceilDiv(host, elements, host.index(kThreads)), kThreads, [&](BlockBuilder &b, Value block) {
+  emitLaunch(host, host.ceilDiv(elements, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
     Value flat = b.add(b.mul(block, b.index(kThreads)), b.thread());
     b.onEachThread([&] {
       b.ifThen(b.cmp(CmpIPredicate::slt, flat, elements), [&] {

@@ -15,7 +15,6 @@
 
 #include "PairGroups.h"
 #include "lowering/gpu/block/LaneList.h"
-#include "lowering/gpu/block/LaunchBounds.h"
 #include "lowering/gpu/block/Scan.h"
 #include "lowering/gpu/block/SharedPlan.h"
 
@@ -187,12 +186,12 @@ Value Grouping::probe(Value expert, Value pair) {
 }
 
 void Grouping::insert(Item &item) {
+  // There is no other block.
+  b.noteBlocks(1);
   Values found = emitIf(
       b, item.exists,
       [&] {
         Value same = emitMatch(b, item.expert);
-        // There is no other block.
-        noteBlocks(same.getDefiningOp(), 1);
         Value peers = b.select(b.cmp(CmpIPredicate::sge, item.expert, zero), same, zero);
         // The lowest bit is this lane's.
         Value lowest = arith::AndIOp::create(b, peers, b.sub(zero, peers));
@@ -345,7 +344,7 @@ void device::emitGroupedPairs(LoopBuilder &host, Value idx, int64_t experts, Val
   Value pairs = sizeOf(host, idx);
   int64_t most = llvm::PowerOf2Ceil(constantOf(pairs).value_or(kMostGrouped));
   int64_t threads = std::clamp(most / kLeastItems, kLeastThreads, kMostThreads);
-  Value rounds = ceilDiv(host, pairs, host.index(threads));
+  Value rounds = host.ceilDiv(pairs, threads);
   emitLaunch(host, host.index(1), threads, [&](BlockBuilder &b, Value) {
     Grouping(b, idx, pairs, rounds, experts, std::max(most / threads, kLeastItems)).emit(order, starts, count);
   });

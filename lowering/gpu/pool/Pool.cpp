@@ -151,7 +151,7 @@ static void emitUsage(UsageOp op, LoopBuilder &host) {
   auto scratch = [&](Value size) { return host.heap({ShapedType::kDynamic}, host.getI32Type(), {size}); };
   Value order = scratch(pairs), starts = scratch(pairs), count = scratch(host.index(2));
   emitSortedPairs(host, idx, experts, order, starts, count);
-  Value blocks = ceilDiv(host, host.min(pairs, host.index(experts)), host.index(kThreads));
+  Value blocks = host.ceilDiv(host.min(pairs, host.index(experts)), kThreads);
   emitLaunch(host, blocks, kThreads,
              [&](BlockBuilder &b, Value block) { emitUsageBlock(b, block, idx, weights, mass, order, starts, count); });
   for (Value buffer : {order, starts, count})

@@ -3,7 +3,6 @@
 #include "PoolRows.h"
 #include "lowering/gpu/block/LaneList.h"
 #include "lowering/gpu/block/LaneRows.h"
-#include "lowering/gpu/block/LaunchBounds.h"
 
 using namespace mlir;
 using namespace peer;
@@ -61,8 +60,8 @@ RowPass::RowPass(LoopBuilder &host, Operands operands, ValueRange tables, int64_
   mostChunks = std::clamp<int64_t>(kShareBytes / (2 * 4 * rowsPerExpert * vectors * width), 1, kMostChunks);
 
   allPairs = sizeOf(host, in.idx);
-  chunk = host.max(host.index(kLeastChunk), ceilDiv(host, allPairs, host.index(mostChunks)));
-  chunks = host.min(host.index(mostChunks), ceilDiv(host, allPairs, host.index(kLeastChunk)));
+  chunk = host.max(host.index(kLeastChunk), host.ceilDiv(allPairs, mostChunks));
+  chunks = host.min(host.index(mostChunks), host.ceilDiv(allPairs, kLeastChunk));
   Value touched = experts ? host.min(allPairs, host.index(experts)) : allPairs;
   mostRows = host.mul(touched, host.index(rowsPerExpert));
   // A warp takes several rows where there are more than keep the GPU busy.
@@ -70,10 +69,10 @@ RowPass::RowPass(LoopBuilder &host, Operands operands, ValueRange tables, int64_
   batch = host.min(host.max(perWarp, host.index(1)), host.index(kMostBatch));
 }
 
-static Value blocksOf(LoopBuilder &host, Value warps) { return ceilDiv(host, warps, host.index(kThreads / kWarpSize)); }
+static Value blocksOf(LoopBuilder &host, Value warps) { return host.ceilDiv(warps, kThreads / kWarpSize); }
 
 Value RowPass::blocks(LoopBuilder &host) const {
-  return blocksOf(host, host.mul(ceilDiv(host, mostRows, batch), host.index(slices)));
+  return blocksOf(host, host.mul(host.ceilDiv(mostRows, batch), host.index(slices)));
 }
 Value RowPass::mostBlocks(LoopBuilder &host) const { return blocksOf(host, host.mul(mostRows, host.index(slices))); }
 
@@ -81,8 +80,8 @@ Value RowPass::mostBlocks(LoopBuilder &host) const { return blocksOf(host, host.
 // Sums of pairs
 //===----------------------------------------------------------------------===//
 
-void RowPass::noteRegisters(BlockBuilder &b, Value someValue, int64_t registers) const {
-  noteBlocks(someValue.getDefiningOp(), std::max(kLeastBlocks, gpu.blocksThatFit(b.threads(), registers)));
+void RowPass::noteRegisters(BlockBuilder &b, int64_t registers) const {
+  b.noteBlocks(std::max(kLeastBlocks, gpu.blocksThatFit(b.threads(), registers)));
 }
 
 /// buffer[at] of a buffer that nothing writes while the kernel runs, as it is stored.
@@ -180,7 +179,7 @@ Value RowPass::findSegment(BlockBuilder &b, Value entry, Value segments) const {
         Value start = read(b, in.starts, b.min(probe, last));
         Value before = both(b, b.cmp(CmpIPredicate::sle, start, entry), b.cmp(CmpIPredicate::sle, probe, last));
         Value mask = b.ballot(before), chosen = b.sub(emitPopCount(b, mask), b.i32(1));
-        noteRegisters(b, mask, shareRegisters);
+        noteRegisters(b, shareRegisters);
         Value next = b.add(low, b.mul(chosen, step));
         scf::YieldOp::create(b, ValueRange{next, b.min(b.add(next, step), high)});
       });
@@ -260,7 +259,7 @@ Values RowPass::emitShares(BlockBuilder &b, Value low, Value high, Value j, cons
 void RowPass::emitRows(BlockBuilder &b, Value unit, Value shares, const RowUse &use) const {
   Value segments = read(b, in.count, b.index(0)), pairs = read(b, in.count, b.index(1));
   Value perExpert = b.index(rowsPerExpert), rows = b.mul(b.toIndex(segments), perExpert);
-  Value batches = ceilDiv(b, rows, batch);
+  Value batches = b.ceilDiv(rows, batch);
   b.ifThen(b.cmp(CmpIPredicate::ult, unit, b.mul(batches, b.index(slices))), [&] {
     Part part = emitPart(b, slices == 1 ? b.index(0) : b.div(unit, batches));
     Value first = b.mul(slices == 1 ? unit : b.rem(unit, batches), batch);
@@ -274,7 +273,7 @@ void RowPass::emitRows(BlockBuilder &b, Value unit, Value shares, const RowUse &
     looked.append(emitCoefs(b, pair, ofLane));
     loop32(b, b.i32(0), b.toI32(b.min(batch, b.sub(rows, first))), {}, [&](Value source, ValueRange) {
       Values of = llvm::map_to_vector(looked, [&](Value v) { return b.shuffle(v, source); });
-      noteRegisters(b, of.front(), rowRegisters);
+      noteRegisters(b, rowRegisters);
       Value low = of[0], high = of[1], j = rowsPerExpert == 1 ? b.index(0) : b.toIndex(of[3]);
       SmallVector<RowPlace> places;
       SmallVector<Values> prepared;

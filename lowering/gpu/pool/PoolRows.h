@@ -72,7 +72,7 @@ private:
   };
   RowPass(LoopBuilder &host, Operands operands, mlir::ValueRange tables, int64_t experts, const GpuInfo &gpu);
 
-  void noteRegisters(BlockBuilder &b, mlir::Value someValue, int64_t registers) const;
+  void noteRegisters(BlockBuilder &b, int64_t registers) const;
 
   Part emitPart(BlockBuilder &b, mlir::Value slice) const;
   Values load(BlockBuilder &b, mlir::Value source, mlir::Value token, const Part &part) const;

@@ -227,7 +227,7 @@ void device::emitSortedPairs(LoopBuilder &host, Value idx, int64_t experts, Valu
   auto constant = constantOf(pairs);
   if (constant && *constant <= kMostGrouped)
     return group();
-  Value blocks = ceilDiv(host, pairs, host.index(kThreads * kItems));
+  Value blocks = host.ceilDiv(pairs, kThreads * kItems);
   Type i32 = host.getI32Type();
   auto scratch = [&](Value size) { return host.heap({ShapedType::kDynamic}, i32, {size}); };
   Passes p{idx, pairs, blocks, order, starts, count, {}, {}, {}, {}, digits};

@@ -72,7 +72,7 @@ void device::launchSum(LoopBuilder &host, Value partial, Value count, Value resu
 
 /// Blocks for a pass over `elements`, four vectors per thread: no more than there are at once.
 static Value blocksFor(LoopBuilder &host, Value elements, const GpuInfo &gpu) {
-  return host.min(ceilDiv(host, elements, host.index(kThreads * kLanes * 4)), host.index(gpu.blocksAtOnce(kThreads)));
+  return host.min(host.ceilDiv(elements, kThreads * kLanes * 4), host.index(gpu.blocksAtOnce(kThreads)));
 }
 
 /// All elements of rank-1 buffers: vectors where `wide`, then what is left.

@@ -28,7 +28,7 @@ static void emitGateGrad(GateGradOp op, LoopBuilder &host) {
   int64_t selected = host.staticDim(dval, 2), lanes = std::min<int64_t>(kWarpSize, llvm::PowerOf2Ceil(selected));
   int64_t elements = llvm::divideCeil(selected, lanes), rowsPerBlock = kThreads / lanes;
   Value rows = host.mul(host.dim(dval, 0), host.dim(dval, 1));
-  emitLaunch(host, ceilDiv(host, rows, host.index(rowsPerBlock)), kThreads, [&](BlockBuilder &b, Value block) {
+  emitLaunch(host, host.ceilDiv(rows, rowsPerBlock), kThreads, [&](BlockBuilder &b, Value block) {
     Value weights = flatten(b, op.getWeights()), dweights = flatten(b, op.getDweights());
     Value lane = b.rem(b.thread(), b.index(lanes)), zero = b.f32(0);
     Value row = b.add(b.mul(block, b.index(rowsPerBlock)), b.div(b.thread(), b.index(lanes)));
@@ -76,7 +76,7 @@ static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &host) {
   int64_t heads = host.staticDim(dquery, 1), halves = host.staticDim(dquery, 2), n = host.staticDim(keys, 2);
   int64_t selected = host.staticDim(op.getIdx(), 2), warps = kThreads / kWarpSize;
   Value units = host.mul(host.dim(dquery, 0), host.index(heads * halves * layout.warps));
-  emitLaunch(host, ceilDiv(host, units, host.index(warps)), kThreads, [&](BlockBuilder &b, Value block) {
+  emitLaunch(host, host.ceilDiv(units, warps), kThreads, [&](BlockBuilder &b, Value block) {
     Value idx = flatten(b, op.getIdx()), dval = flatten(b, op.getDval());
     Value unit = b.add(b.mul(block, b.index(warps)), b.warp());
     b.ifThen(b.cmp(CmpIPredicate::slt, unit, units), [&] {

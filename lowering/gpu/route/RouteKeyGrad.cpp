@@ -47,7 +47,7 @@ public:
     int64_t streams = keyHeads * halves, perToken = op.getShared() ? heads * selected : selected;
     items = host.mul(host.dim(op.getIdx(), 0), host.index(perToken));
     Value few = host.cmp(CmpIPredicate::ule, items, host.index(kFewItems));
-    auto tilesOf = [&](int64_t size) { return ceilDiv(host, items, host.index(size)); };
+    auto tilesOf = [&](int64_t size) { return host.ceilDiv(items, size); };
     tileSize = host.select(few, host.index(kSmallTile), host.index(kTile));
     tiles = host.select(few, tilesOf(kSmallTile), tilesOf(kTile));
     Value blocks = host.mul(tiles, host.index(streams)), all = host.mul(items, host.index(streams));
@@ -196,7 +196,7 @@ void KeyGradEmitter::emitSums(BlockBuilder &b, Value block) {
   Value begin = b.toIndex(b.load(starts, {stream, key}));
   Value end = b.toIndex(b.load(starts, {stream, b.add(key, b.index(1))}));
   // A share for each warp.
-  Value share = ceilDiv(b, b.sub(end, begin), b.index(b.warps()));
+  Value share = b.ceilDiv(b.sub(end, begin), b.warps());
   Value first = b.min(b.add(begin, b.mul(b.warp(), share)), end), last = b.min(b.add(first, share), end);
   LaneRow row(b, layout, layout.warps > 1 ? slice : Value());
   Value start = b.mul(stream, items);

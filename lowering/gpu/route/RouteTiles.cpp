@@ -53,7 +53,7 @@ RouteTiles::RouteTiles(RouteOp op, const GpuInfo &gpu)
       heads(dimOf(op.getQuery(), 1)), parts(mostKeyParts(op, byTiles)), what(Selection::of(op)) {}
 
 Value RouteTiles::count(LoopBuilder &host) const {
-  return host.mul(ceilDiv(host, host.dim(query(), 0), host.index(rows())), host.index(heads));
+  return host.mul(host.ceilDiv(host.dim(query(), 0), rows()), host.index(heads));
 }
 
 std::optional<int64_t> RouteTiles::knownCount() const {

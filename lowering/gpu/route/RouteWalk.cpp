@@ -13,7 +13,7 @@ void RouteWalk::forRows(Value present, llvm::function_ref<void(Value)> body) {
   // Rows of a warp's groups at a time: such that a bank of shared memory serves one of them, with ScoreTile's distance of rows.
   const LaneList &list = lists.lists();
   int64_t apart = std::max<int64_t>(4 / list.groups(), 1), together = apart * list.groups();
-  Value rounds = b.mul(ceilDiv(b, present, b.index(together)), b.index(apart));
+  Value rounds = b.mul(b.ceilDiv(present, together), b.index(apart));
   auto round = [&](Value number) {
     Value block = b.mul(b.div(number, b.index(apart)), b.index(together));
     body(b.add(b.add(block, b.rem(number, b.index(apart))), b.mul(list.group(), b.index(apart))));

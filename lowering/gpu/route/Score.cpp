@@ -83,7 +83,7 @@ static void emitRanges(ScoreOp op, LoopBuilder &host, const GpuInfo &gpu) {
   int64_t rows = scoreRows(op, gpu), heads = host.staticDim(op.getQuery(), 1),
           halves = host.staticDim(op.getQuery(), 2);
   int64_t n = host.staticDim(op.getKeys(), 2), ranges = llvm::divideCeil(n, kKeysOfRange);
-  Value tiles = ceilDiv(host, host.dim(op.getQuery(), 0), host.index(rows));
+  Value tiles = host.ceilDiv(host.dim(op.getQuery(), 0), rows);
   emitLaunch(host, host.mul(tiles, host.index(heads * halves * ranges)), kThreads, [&](BlockBuilder &b, Value block) {
     SharedPlan shared(b);
     ScoreTile scores(b, op.getQuery(), op.getKeys(), rows, shared);

@@ -87,7 +87,7 @@ static void emitScoreQueryGrad(ScoreQueryGradOp op, BlockBuilder &b) {
 static void emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &host) {
   Value dlogits = op.getDlogits(), query = op.getQuery(), dkeys = op.getDkeys();
   Value elements = elementsOf(host, dkeys);
-  Value blocks = host.div(host.add(elements, host.index(kWarpSize - 1)), host.index(kWarpSize));
+  Value blocks = host.ceilDiv(elements, kWarpSize);
   emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {
     Value parts = b.shared({b.warps(), kWarpSize}, b.getF32Type()), lane = b.lane(), warp = b.warp();
     Value flat = b.add(b.mul(block, b.index(kWarpSize)), lane), count = elementsOf(b, dkeys);
@@ -96,7 +96,7 @@ static void emitScoreKeyGrad(ScoreKeyGradOp op, LoopBuilder &host) {
     Value tokens = b.dim(dlogits, 0), heads = b.dim(dlogits, 1);
     Value firstHead = op.getShared() ? b.index(0) : at[0];
     Value lastHead = op.getShared() ? heads : b.add(at[0], b.index(1));
-    Value share = b.div(b.add(tokens, b.index(b.warps() - 1)), b.index(b.warps()));
+    Value share = b.ceilDiv(tokens, b.warps());
     Value first = b.min(b.mul(warp, share), tokens), last = b.min(b.add(first, share), tokens);
     Value total = b.loop(firstHead, lastHead, b.f32(0), [&](Value head, ValueRange outer) {
       return b.loop(first, last, outer, [&](Value t, ValueRange carried) {
