@@ -22,7 +22,6 @@
 #include "mlir/InitAllPasses.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Support/FileUtilities.h"
 #include "mlir/Support/Timing.h"
 #include "mlir/Target/LLVM/NVVM/Target.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -57,7 +56,7 @@ void registerEverything(DialectRegistry &registry) {
 }
 
 static LogicalResult fail(const llvm::Twine &message) {
-  llvm::WithColor::error(llvm::errs(), "peer-opt") << message << "\n";
+  llvm::WithColor::error(llvm::errs(), "peer-opt") << printable(message.str()) << "\n";
   return failure();
 }
 
@@ -219,12 +218,9 @@ LogicalResult compileModel(const CompileOptions &options, DialectRegistry &regis
     return fail("an artifact needs a file to be written to: give -o MODEL.peer");
   if (llvm::Error error = checkOutput(options.output, options.input))
     return fail(std::move(error));
-  if (llvm::Error error = checkInput(options.input))
-    return fail(std::move(error));
-  std::string message;
-  std::unique_ptr<llvm::MemoryBuffer> input = openInputFile(options.input, &message);
+  auto input = readInput(options.input);
   if (!input)
-    return fail(message);
+    return fail(input.takeError());
   MLIRContext context(registry);
   // The place in the description says more to its author than a dump of the op.
   context.printOpOnDiagnostic(false);
@@ -233,7 +229,7 @@ LogicalResult compileModel(const CompileOptions &options, DialectRegistry &regis
   TimingScope timing = timingManager.getRootScope();
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler handler(sources, &context);
-  return Compilation(options, context, timing).run(std::move(input), sources);
+  return Compilation(options, context, timing).run(std::move(*input), sources);
 }
 
 } // namespace peer

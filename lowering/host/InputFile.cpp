@@ -2,11 +2,24 @@
 
 #include "InputFile.h"
 
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/SmallVectorMemoryBuffer.h"
 
 #include <unistd.h>
 
 using namespace llvm;
+
+/// More than any description has, and less than any machine.
+static constexpr size_t kMostStreamed = size_t(256) << 20;
+
+std::string peer::printable(StringRef text) {
+  std::string shown;
+  for (unsigned char c : text)
+    shown += c < 0x20 || c == 0x7f ? "\\x" + utohexstr(c, /*LowerCase=*/true, /*Width=*/2) : std::string(1, char(c));
+  return shown;
+}
 
 Error peer::checkInput(StringRef path) {
   sys::fs::file_status status;
@@ -28,6 +41,45 @@ Error peer::checkInput(StringRef path) {
     return Error::success();
   return createStringError("cannot read " + (isStream ? Twine("standard input") : Twine(path)) +
                            ": it is a device, expected a file or a pipe");
+}
+
+/// All of a pipe, which may never end.
+static Expected<std::unique_ptr<MemoryBuffer>> readStream(int descriptor, StringRef name) {
+  SmallVector<char, 0> bytes;
+  while (true) {
+    size_t size = bytes.size();
+    if (size > kMostStreamed)
+      return createStringError("cannot read " + name + ": expected a description of at most 256 MiB, and it has more");
+    bytes.resize_for_overwrite(size + (size_t(1) << 16));
+    auto count = sys::fs::readNativeFile(descriptor, MutableArrayRef(bytes).drop_front(size));
+    if (!count)
+      return count.takeError();
+    bytes.truncate(size + *count);
+    if (*count == 0)
+      return std::make_unique<SmallVectorMemoryBuffer>(std::move(bytes), name);
+  }
+}
+
+Expected<std::unique_ptr<MemoryBuffer>> peer::readInput(StringRef path) {
+  if (Error error = checkInput(path))
+    return std::move(error);
+  if (path == "-")
+    return readStream(STDIN_FILENO, "<stdin>");
+  std::string name = printable(path);
+  auto cannotOpen = [&](std::error_code why) {
+    return createStringError("cannot open input file '" + name + "': " + why.message());
+  };
+  int descriptor;
+  if (std::error_code error = sys::fs::openFileForRead(path, descriptor))
+    return cannotOpen(error);
+  auto closed = make_scope_exit([&] { close(descriptor); });
+  sys::fs::file_status status;
+  if (!sys::fs::status(descriptor, status) && sys::fs::is_other(status))
+    return readStream(descriptor, name);
+  auto file = MemoryBuffer::getOpenFile(descriptor, name, /*FileSize=*/-1);
+  if (!file)
+    return cannotOpen(file.getError());
+  return std::move(*file);
 }
 
 Error peer::checkInputBytes(StringRef bytes, StringRef file) {
