@@ -3,6 +3,7 @@
 #include "CompileForm.h"
 #include "OptionValues.h"
 #include "PassForm.h"
+#include "StandardOutput.h"
 #include "ThreadLimit.h"
 
 #include "lowering/Compiler.h"
@@ -15,7 +16,6 @@
 #include "llvm/Support/InitLLVM.h"
 
 #include <csignal>
-#include <cstdlib>
 
 namespace cl = llvm::cl;
 
@@ -46,21 +46,9 @@ static bool compiles(llvm::ArrayRef<char *> arguments) {
   return false;
 }
 
-/// Help is printed by LLVM, which then exits; it would call a full disk a bug of its own.
-static void sayWhatWasNotWritten() {
-  llvm::outs().flush();
-  if (!llvm::outs().has_error())
-    return;
-  llvm::errs() << "peer-opt: error: cannot write standard output: " << llvm::outs().error().message() << "\n";
-  llvm::outs().clear_error();
-  std::_Exit(1);
-}
-
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
-  // It is to run before this stream is destroyed.
-  llvm::outs();
-  std::atexit(sayWhatWasNotWritten);
+  reportUnwrittenOutput();
   // A limit to the size of files is one more reason that a file cannot be written.
   std::signal(SIGXFSZ, SIG_IGN);
   llvm::SmallVector<char *> arguments(argv, argv + argc);
