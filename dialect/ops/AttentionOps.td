@@ -7,7 +7,7 @@ include "dialect/ops/PeerOpBase.td"
 
 def Peer_RotaryOp : Peer_DifferentiableOp<"rotary",
     (ins Peer_Shaped:$x, I64Attr:$heads, I64Attr:$context_length,
-         DefaultValuedAttr<F32Attr, "10000.0f">:$base, UnitAttr:$inverse),
+         DefaultValuedAttr<Peer_F32Attr, "10000.0f">:$base, UnitAttr:$inverse),
     (outs "T x D f32":$y),
     [DeclareOpInterfaceMethods<Peer_SequenceOpInterface, ["rejectDecoding", "buildDecoding"]>]> {
   let summary = "rotary positions (RoFormer, arXiv 2104.09864)";
@@ -28,7 +28,7 @@ def Peer_RotaryOp : Peer_DifferentiableOp<"rotary",
 
 def Peer_RotaryAtOp : Peer_GraphOp<"rotary_at",
     (ins Peer_Shaped:$x, Peer_Shaped:$position, I64Attr:$heads,
-         DefaultValuedAttr<F32Attr, "10000.0f">:$base),
+         DefaultValuedAttr<Peer_F32Attr, "10000.0f">:$base),
     (outs "T x D f32":$y)> {
   let summary = "rotary positions from a run-time start: row t is at position + t";
   let description = [{

@@ -82,7 +82,7 @@ def Peer_EmbeddingGradOp : Peer_GraphOp<"embedding_grad",
 }
 
 def Peer_RMSNormOp : Peer_DifferentiableOp<"rms_norm",
-    (ins Peer_Shaped:$x, Peer_Shaped:$weight, DefaultValuedAttr<F32Attr, "1.0e-5f">:$epsilon),
+    (ins Peer_Shaped:$x, Peer_Shaped:$weight, DefaultValuedAttr<Peer_F32Attr, "1.0e-5f">:$epsilon),
     (outs "T x D f32":$y)> {
   let summary = "root mean square norm over the last dimension (arXiv 1910.07467)";
   let description = [{
@@ -97,7 +97,7 @@ def Peer_RMSNormOp : Peer_DifferentiableOp<"rms_norm",
 }
 
 def Peer_RMSNormGradOp : Peer_GraphOp<"rms_norm_grad",
-    (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$dy, F32Attr:$epsilon),
+    (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$dy, Peer_F32Attr:$epsilon),
     (outs "T x D f32":$dx, "T f32":$rstd)> {
   let summary = "dx `T x D` and rstd `T`";
   let description = [{
@@ -121,7 +121,7 @@ def Peer_RMSNormWeightGradOp : Peer_GraphOp<"rms_norm_weight_grad",
 
 def Peer_LayerNormOp : Peer_DifferentiableOp<"layer_norm",
     (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$bias,
-         DefaultValuedAttr<F32Attr, "1.0e-5f">:$epsilon),
+         DefaultValuedAttr<Peer_F32Attr, "1.0e-5f">:$epsilon),
     (outs "T x D f32":$y)> {
   let summary = "layer norm over the last dimension (arXiv 1607.06450)";
   let description = [{
@@ -137,7 +137,7 @@ def Peer_LayerNormOp : Peer_DifferentiableOp<"layer_norm",
 }
 
 def Peer_LayerNormGradOp : Peer_GraphOp<"layer_norm_grad",
-    (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$dy, F32Attr:$epsilon),
+    (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$dy, Peer_F32Attr:$epsilon),
     (outs "T x D f32":$dx, "T f32":$mean, "T f32":$rstd)> {
   let summary = "dx `T x D`, mean `T` and rstd `T`";
   let description = [{
@@ -161,7 +161,7 @@ def Peer_LayerNormWeightGradOp : Peer_GraphOp<"layer_norm_weight_grad",
 
 def Peer_BatchNormOp : Peer_DifferentiableOp<"batch_norm",
     (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$bias, Peer_Shaped:$mean, Peer_Shaped:$variance,
-         DefaultValuedAttr<F32Attr, "1.0e-5f">:$epsilon, DefaultValuedAttr<F32Attr, "0.1f">:$momentum,
+         DefaultValuedAttr<Peer_F32Attr, "1.0e-5f">:$epsilon, DefaultValuedAttr<Peer_F32Attr, "0.1f">:$momentum,
          UnitAttr:$batch_statistics),
     (outs "R x C f32":$y)> {
   let summary = "batch norm of queries (arXiv 1502.03167)";
@@ -191,7 +191,7 @@ def Peer_BatchStatsOp : Peer_GraphOp<"batch_stats", (ins Peer_Shaped:$x),
 }
 
 def Peer_BatchNormWeightGradOp : Peer_GraphOp<"batch_norm_weight_grad",
-    (ins Peer_Shaped:$x, Peer_Shaped:$mean, Peer_Shaped:$variance, Peer_Shaped:$dy, F32Attr:$epsilon),
+    (ins Peer_Shaped:$x, Peer_Shaped:$mean, Peer_Shaped:$variance, Peer_Shaped:$dy, Peer_F32Attr:$epsilon),
     (outs "C f32":$dweight, "C f32":$dbias)> {
   let summary = "dweight = sum over rows of dy * xhat and dbias = sum over rows of dy";
   let description = [{
@@ -203,7 +203,7 @@ def Peer_BatchNormWeightGradOp : Peer_GraphOp<"batch_norm_weight_grad",
 
 def Peer_BatchNormGradOp : Peer_GraphOp<"batch_norm_grad",
     (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$mean, Peer_Shaped:$variance, Peer_Shaped:$dy,
-         Peer_Shaped:$dweight, Peer_Shaped:$dbias, F32Attr:$epsilon, UnitAttr:$batch_statistics),
+         Peer_Shaped:$dweight, Peer_Shaped:$dbias, Peer_F32Attr:$epsilon, UnitAttr:$batch_statistics),
     (outs "R x C f32":$dx)> {
   let summary = "dx of batch_norm";
   let description = [{

@@ -16,6 +16,9 @@ class Peer_Op<string mnemonic, list<Trait> traits = []>
 def Peer_Shaped : AnyTypeOf<[AnyRankedTensor, AnyStridedMemRef],
     "ranked tensor or strided buffer">;
 
+/// A number without a type would be an f64: the message says what to write.
+def Peer_F32Attr : FloatAttrBase<F32, "a number with its type, such as 1.0e-6 : f32">;
+
 /// Result types follow from the operands and attributes (see InferTypes.h); a
 /// tile may be more static than inferred.
 def Peer_InferTypes : TraitList<[

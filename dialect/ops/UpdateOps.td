@@ -27,6 +27,8 @@ def Peer_UpdateOp : Peer_UpdateOpBase<"update",
     `m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
     p -= lr * (m / (1 - b1^step) / (sqrt(v / (1 - b2^step)) + eps) + weight_decay * p)`.
     sgd: `m = momentum * m + g; p -= lr * (m + weight_decay * p)`.
+    A bf16 parameter is rounded stochastically (arXiv 1502.02551): up with the probability that makes the mean exact, by bits
+    that are a hash of `step` and the element's number, the same on every target.
 
     - C1: the parameter is static, f32 or bf16; grad and states have its shape and are f32.
     - C2: learning_rate, step and scale are rank-0 f32.

@@ -91,7 +91,8 @@ static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b, const VectorOpti
 }
 
 static void emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &options) {
-  OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
+  OptimizerStep step =
+      emitOptimizerStep(b, op.getOptimizer(), op.getPool(), op.getLearningRate(), op.getStep(), op.getScale());
   RowGrad grad = emitRowGrad(b, op);
   Values tables{op.getPool()};
   llvm::append_range(tables, op.getStates());

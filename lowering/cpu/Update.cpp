@@ -13,7 +13,8 @@ using namespace peer::cpu;
 static constexpr int64_t kChunk = 16384;
 
 static void emitUpdateOp(UpdateOp op, LoopBuilder &b, const VectorOptions &options) {
-  OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
+  OptimizerStep step =
+      emitOptimizerStep(b, op.getOptimizer(), op.getParam(), op.getLearningRate(), op.getStep(), op.getScale());
   Value param = flatten(b, op.getParam()), grad = flatten(b, op.getGrad());
   Values states = llvm::map_to_vector(op.getStates(), [&](Value state) { return flatten(b, state); });
   int64_t total = b.staticDim(param, 0), width = options.width, whole = total / width * width;

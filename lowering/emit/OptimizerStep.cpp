@@ -94,9 +94,75 @@ static const Emitter &findEmitter(OptimizerAttrInterface optimizer) {
   llvm_unreachable("every optimizer has an emitter");
 }
 
-OptimizerStep peer::emitOptimizerStep(LoopBuilder &b, OptimizerAttrInterface optimizer, Value rate, Value step,
-                                      Value scale) {
-  OptimizerStep result{optimizer, b.load(rate, {}), b.load(scale, {}), {}};
+//===----------------------------------------------------------------------===//
+// Tables of bf16
+//===----------------------------------------------------------------------===//
+
+static Value constantLike(LoopBuilder &b, Type type, uint32_t bits) {
+  APInt value(32, bits);
+  if (auto vector = dyn_cast<VectorType>(type))
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(vector, value));
+  return arith::ConstantOp::create(b, IntegerAttr::get(type, value));
+}
+
+/// A hash of 32 bits in which every bit depends on every one (C. Wellons, "Prospecting for hash functions").
+static Value emitHash(LoopBuilder &b, Value x) {
+  auto constant = [&](uint32_t bits) { return constantLike(b, x.getType(), bits); };
+  auto fold = [&](uint32_t distance) {
+    x = arith::XOrIOp::create(b, x, arith::ShRUIOp::create(b, x, constant(distance)));
+  };
+  fold(16);
+  x = b.mul(x, constant(0x7feb352d));
+  fold(15);
+  x = b.mul(x, constant(0x846ca68b));
+  fold(16);
+  return x;
+}
+
+/// The number of table[at...], as an i32 that wraps.
+static Value emitNumber(LoopBuilder &b, Value table, ValueRange at) {
+  Value number = b.index(0);
+  for (auto [i, position] : llvm::enumerate(at))
+    number = b.add(b.mul(number, b.dim(table, i)), position);
+  return b.toI32(number);
+}
+
+Value peer::emitRoundingSeed(LoopBuilder &b, Value table, Value step) {
+  if (!cast<MemRefType>(table.getType()).getElementType().isBF16())
+    return {};
+  return emitHash(b, arith::BitcastOp::create(b, b.getI32Type(), b.load(step, {})));
+}
+
+Value peer::emitRounded(LoopBuilder &b, const OptimizerStep &step, Value updated, Value table, ValueRange at) {
+  if (!step.seed)
+    return updated;
+  Type type = updated.getType();
+  auto vector = dyn_cast<VectorType>(type);
+  auto like = [&](Type element) -> Type { return vector ? vector.clone(element) : element; };
+  Type i32 = like(b.getI32Type());
+  Value number = b.splat(emitNumber(b, table, at), i32);
+  if (vector) {
+    auto lanes = llvm::to_vector(llvm::seq<int32_t>(0, vector.getNumElements()));
+    number =
+        b.add(number, arith::ConstantOp::create(b, DenseElementsAttr::get(cast<VectorType>(i32), ArrayRef(lanes))));
+  }
+  Value bits = arith::BitcastOp::create(b, i32, updated);
+  Value chance = emitHash(b, arith::XOrIOp::create(b, number, b.splat(step.seed, i32)));
+  Value sixteen = constantLike(b, i32, 16), exponent = constantLike(b, i32, 0x7f800000);
+  // Nothing is added to what is no number: it could become one.
+  Value finite = b.cmp(CmpIPredicate::ne, both(b, bits, exponent), exponent);
+  chance = b.select(finite, arith::ShRUIOp::create(b, chance, sixteen), constantLike(b, i32, 0));
+  Value high = arith::ShRUIOp::create(b, b.add(bits, chance), sixteen);
+  return arith::BitcastOp::create(b, like(b.getBF16Type()), arith::TruncIOp::create(b, like(b.getI16Type()), high));
+}
+
+//===----------------------------------------------------------------------===//
+// Steps
+//===----------------------------------------------------------------------===//
+
+OptimizerStep peer::emitOptimizerStep(LoopBuilder &b, OptimizerAttrInterface optimizer, Value table, Value rate,
+                                      Value step, Value scale) {
+  OptimizerStep result{optimizer, b.load(rate, {}), b.load(scale, {}), {}, emitRoundingSeed(b, table, step)};
   if (auto numbers = findEmitter(optimizer).numbers)
     result.numbers = numbers(b, optimizer, b.load(step, {}));
   return result;
@@ -120,7 +186,7 @@ void peer::emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, Value param, 
   for (Value state : states)
     old.push_back(b.load(state, at, lanes));
   Values updated = emitUpdate(b, step, p, grad, old);
-  b.store(updated[0], param, at);
+  b.store(emitRounded(b, step, updated[0], param, at), param, at);
   for (auto [state, value] : llvm::zip(states, ArrayRef<Value>(updated).drop_front()))
     b.store(value, state, at);
 }

@@ -73,7 +73,8 @@ static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b) {
 }
 
 static void emitRowUpdate(RowUpdateOp op, LoopBuilder &b) {
-  OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
+  OptimizerStep step =
+      emitOptimizerStep(b, op.getOptimizer(), op.getPool(), op.getLearningRate(), op.getStep(), op.getScale());
   forEachGradient(b, emitRowGrad(b, op), [&](Value row, Value f, Value d, Value gradient) {
     emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, d}, 1);
   });

@@ -11,7 +11,8 @@ using namespace peer::loops;
 static unsigned rankOf(Value buffer) { return cast<MemRefType>(buffer.getType()).getRank(); }
 
 static void emitUpdateOp(UpdateOp op, LoopBuilder &b) {
-  OptimizerStep step = emitOptimizerStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
+  OptimizerStep step =
+      emitOptimizerStep(b, op.getOptimizer(), op.getParam(), op.getLearningRate(), op.getStep(), op.getScale());
   nest(b, dims(b, op.getParam(), rankOf(op.getParam())), [&](ArrayRef<Value> at) {
     emitUpdateAt(b, step, op.getParam(), op.getStates(), b.load(op.getGrad(), at), at, 1);
   });

@@ -68,7 +68,8 @@ static void emitRowUpdate(RowUpdateOp op, LoopBuilder &host, const GpuInfo &gpu)
   int64_t experts = host.staticDim(op.getPool(), 0) / host.staticDim(op.getCoef(), 3);
   RowPass rows(host, op, tables, experts, gpu);
   rows.launch(host, [&](BlockBuilder &b, Value) {
-    OptimizerStep step = emitBlockStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
+    OptimizerStep step =
+        emitBlockStep(b, op.getOptimizer(), op.getPool(), op.getLearningRate(), op.getStep(), op.getScale());
     // The rows are on their way while their gradients are summed.
     auto prepare = [&](BlockBuilder &b, const RowPlace &place) {
       return llvm::map_to_vector(
@@ -79,6 +80,7 @@ static void emitRowUpdate(RowUpdateOp op, LoopBuilder &host, const GpuInfo &gpu)
       if (param.getType() != gradient.getType())
         param = arith::ExtFOp::create(b, gradient.getType(), param);
       Values updated = emitUpdate(b, step, param, gradient, old.drop_front());
+      updated[0] = emitRounded(b, step, updated[0], op.getPool(), {place.row, place.vector, place.at});
       for (auto [table, v] : llvm::zip(tables, updated))
         storeInside(b, place, v, table);
     };

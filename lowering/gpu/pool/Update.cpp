@@ -19,13 +19,13 @@ static constexpr int64_t kSumThreads = 1024;
 //===----------------------------------------------------------------------===//
 
 // The corrections are 63 dependent steps in f64: once for a block, not by each of its threads.
-OptimizerStep device::emitBlockStep(BlockBuilder &b, OptimizerAttrInterface optimizer, Value rate, Value step,
-                                    Value scale) {
+OptimizerStep device::emitBlockStep(BlockBuilder &b, OptimizerAttrInterface optimizer, Value table, Value rate,
+                                    Value step, Value scale) {
   OptimizerStep result;
   Value numbers = b.shared({2 + OptimizerStep::kMostNumbers}, b.getF32Type());
   SmallVector<Value *> places;
   b.onOneThread([&] {
-    result = emitOptimizerStep(b, optimizer, rate, step, scale);
+    result = emitOptimizerStep(b, optimizer, table, rate, step, scale);
     places = {&result.rate, &result.scale};
     for (Value &number : result.numbers)
       places.push_back(&number);
@@ -35,6 +35,7 @@ OptimizerStep device::emitBlockStep(BlockBuilder &b, OptimizerAttrInterface opti
   b.barrier();
   for (auto [i, place] : llvm::enumerate(places))
     *place = b.load(numbers, {b.index(int64_t(i))});
+  result.seed = emitRoundingSeed(b, table, step);
   return result;
 }
 
@@ -93,7 +94,8 @@ static void emitUpdateOp(UpdateOp op, LoopBuilder &host, const GpuInfo &gpu) {
   Values states = llvm::map_to_vector(op.getStates(), [&](Value state) { return flatten(host, state); });
   Value elements = sizeOf(host, param), blocks = blocksFor(host, elements, gpu);
   emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {
-    OptimizerStep step = emitBlockStep(b, op.getOptimizer(), op.getLearningRate(), op.getStep(), op.getScale());
+    OptimizerStep step =
+        emitBlockStep(b, op.getOptimizer(), op.getParam(), op.getLearningRate(), op.getStep(), op.getScale());
     forElements(b, block, blocks, elements, wide, [&](Value at, int64_t lanes) {
       emitUpdateAt(b, step, param, states, b.loadWide(grad, {at}, lanes, wide), {at}, lanes);
     });

@@ -10,8 +10,8 @@
 namespace peer::device {
 
 /// An optimizer's run-time numbers, computed by one thread for its block. Contains a barrier.
-OptimizerStep emitBlockStep(BlockBuilder &b, OptimizerAttrInterface optimizer, mlir::Value rate, mlir::Value step,
-                            mlir::Value scale);
+OptimizerStep emitBlockStep(BlockBuilder &b, OptimizerAttrInterface optimizer, mlir::Value table, mlir::Value rate,
+                            mlir::Value step, mlir::Value scale);
 
 /// The threads' own sums in f64, in shared memory.
 class Sums {
