@@ -117,7 +117,7 @@ func.func @no_attribute_generic(%x: tensor<4x2x1x8xf32>) {
 // -----
 
 func.func @attribute_type(%x: tensor<4x8xf32>, %w: tensor<8xf32>) {
-  // expected-error @+1 {{'peer.rms_norm' op attribute 'epsilon' failed to satisfy constraint: 32-bit float attribute}}
+  // expected-error @+1 {{'peer.rms_norm' op attribute 'epsilon' failed to satisfy constraint: a number with its type, such as 1.0e-6 : f32}}
   %r = peer.rms_norm %x, %w {epsilon = 3 : i32} : tensor<4x8xf32>, tensor<8xf32>
   return
 }
