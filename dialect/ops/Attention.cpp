@@ -92,7 +92,8 @@ std::string AttentionOp::getIndexNotation() {
 }
 
 int64_t AttentionOp::getFlopsPerIteration() {
-  return 4 * getContextLength() * getContextLength() * (dimOf(getQuery(), 1) / getHeads());
+  int64_t context = getContextLength(), width = dimOf(getQuery(), 1) / getHeads();
+  return productOf({4, context, context, width});
 }
 
 SmallVector<std::pair<StringRef, RankedTensorType>> AttentionOp::getCaches() {
@@ -119,7 +120,8 @@ std::string AttentionGradOp::getIndexNotation() {
 }
 
 int64_t AttentionGradOp::getFlopsPerIteration() {
-  return 10 * getContextLength() * getContextLength() * (dimOf(getQuery(), 1) / getHeads());
+  int64_t context = getContextLength(), width = dimOf(getQuery(), 1) / getHeads();
+  return productOf({10, context, context, width});
 }
 
 PEER_INFER(CachedAttentionOp) {

@@ -43,7 +43,7 @@ std::string ScoreOp::getIndexNotation() {
   return std::string("t h p ., ") + (shared ? "." : "h") + " p n . -> t h p n";
 }
 
-int64_t ScoreOp::getFlopsPerIteration() { return 2 * dimOf(getQuery(), 3); }
+int64_t ScoreOp::getFlopsPerIteration() { return productOf({2, dimOf(getQuery(), 3)}); }
 
 //===----------------------------------------------------------------------===//
 // select
@@ -126,7 +126,9 @@ std::string RouteOp::getIndexNotation() {
 
 int64_t RouteOp::getNumKeys() { return dimOf(getKeys(), 2); }
 
-int64_t RouteOp::getFlopsPerIteration() { return 2 * dimOf(getQuery(), 2) * getNumKeys() * dimOf(getQuery(), 3); }
+int64_t RouteOp::getFlopsPerIteration() {
+  return productOf({2, dimOf(getQuery(), 2), getNumKeys(), dimOf(getQuery(), 3)});
+}
 
 //===----------------------------------------------------------------------===//
 // mix
@@ -170,13 +172,15 @@ std::string MixOp::getIndexNotation() { return "t ., t . ., t . ., . . . -> t ."
 
 /// Vectors of the pool, and their elements, that the pairs of one token select.
 static int64_t vectorsPerToken(Value idx, Value pool, int64_t rowsPerExpert) {
-  return dimOf(idx, 1) * dimOf(idx, 2) * rowsPerExpert * dimOf(pool, 1);
+  return productOf({dimOf(idx, 1), dimOf(idx, 2), rowsPerExpert, dimOf(pool, 1)});
 }
 static int64_t gatheredPerToken(Value idx, Value pool, int64_t rowsPerExpert) {
-  return vectorsPerToken(idx, pool, rowsPerExpert) * dimOf(pool, 2);
+  return productOf({vectorsPerToken(idx, pool, rowsPerExpert), dimOf(pool, 2)});
 }
 
-int64_t MixOp::getFlopsPerIteration() { return 2 * gatheredPerToken(getIdx(), getPool(), getRowsPerExpert()); }
+int64_t MixOp::getFlopsPerIteration() {
+  return productOf({2, gatheredPerToken(getIdx(), getPool(), getRowsPerExpert())});
+}
 
 std::optional<int64_t> MixOp::getGatheredElements(unsigned input) {
   if (input != 3)
@@ -194,7 +198,9 @@ PEER_INFER(QuantizedMixOp) {
 
 std::string QuantizedMixOp::getIndexNotation() { return "t ., t . ., t . ., . . ., . . -> t ."; }
 
-int64_t QuantizedMixOp::getFlopsPerIteration() { return 2 * gatheredPerToken(getIdx(), getPool(), getRowsPerExpert()); }
+int64_t QuantizedMixOp::getFlopsPerIteration() {
+  return productOf({2, gatheredPerToken(getIdx(), getPool(), getRowsPerExpert())});
+}
 
 std::optional<int64_t> QuantizedMixOp::getGatheredElements(unsigned input) {
   if (input == 4)
@@ -215,7 +221,9 @@ PEER_INFER(MixGradOp) {
 
 std::string MixGradOp::getIndexNotation() { return "t ., t . ., t . ., . . ., t . -> t ., t . ., t . . . ."; }
 
-int64_t MixGradOp::getFlopsPerIteration() { return 4 * gatheredPerToken(getIdx(), getPool(), getRowsPerExpert()); }
+int64_t MixGradOp::getFlopsPerIteration() {
+  return productOf({4, gatheredPerToken(getIdx(), getPool(), getRowsPerExpert())});
+}
 
 std::optional<int64_t> MixGradOp::getGatheredElements(unsigned input) {
   if (input != 3)

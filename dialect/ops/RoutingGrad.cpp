@@ -94,13 +94,13 @@ std::string RouteQueryGradOp::getIndexNotation() {
 }
 
 int64_t RouteQueryGradOp::getFlopsPerIteration() {
-  return 2 * dimOf(getIdx(), 2) * dimOf(getKeys(), 1) * dimOf(getKeys(), 3);
+  return productOf({2, dimOf(getIdx(), 2), dimOf(getKeys(), 1), dimOf(getKeys(), 3)});
 }
 
 std::optional<int64_t> RouteQueryGradOp::getGatheredElements(unsigned input) {
   if (input != 2)
     return std::nullopt;
-  return dimOf(getIdx(), 2) * dimOf(getKeys(), 1) * dimOf(getKeys(), 3);
+  return productOf({dimOf(getIdx(), 2), dimOf(getKeys(), 1), dimOf(getKeys(), 3)});
 }
 
 PEER_INFER(RouteKeyGradOp) {
@@ -122,7 +122,7 @@ std::string RouteKeyGradOp::getIndexNotation() {
 }
 
 int64_t RouteKeyGradOp::getFlopsPerIteration() {
-  return 2 * dimOf(getIdx(), 2) * dimOf(getQuery(), 2) * dimOf(getQuery(), 3);
+  return productOf({2, dimOf(getIdx(), 2), dimOf(getQuery(), 2), dimOf(getQuery(), 3)});
 }
 
 PEER_INFER(GateGradOp) {
@@ -152,7 +152,7 @@ PEER_INFER(SortPairsOp) {
                            "expected at least 1 expert and ids that fit in i32, got " + Twine(experts))))
     return failure();
   int64_t tokens = check['T'];
-  check.bind('R', ShapedType::isDynamic(tokens) ? tokens : tokens * check['H'] * check['K']);
+  check.bind('R', ShapedType::isDynamic(tokens) ? tokens : productOf({tokens, check['H'], check['K']}));
   if (failed(check.require(2, check['R'] <= kMaxI32,
                            "expected pair numbers to fit in i32, got " + Twine(check['R']) + " pairs")))
     return failure();
@@ -162,7 +162,7 @@ PEER_INFER(SortPairsOp) {
 }
 
 std::string SortPairsOp::getIndexNotation() {
-  std::string pairs = "T*" + std::to_string(dimOf(getIdx(), 1) * dimOf(getIdx(), 2));
+  std::string pairs = "T*" + std::to_string(restOf(cast<ShapedType>(getIdx().getType())));
   return "T . . -> " + pairs + ", " + pairs + ", .";
 }
 
@@ -178,9 +178,9 @@ static LogicalResult checkRowGrad(Check &check, Adaptor a) {
       failed(check.shape(1, "dy", a.getDy(), "T D", Elements::F32)))
     return failure();
   int64_t tokens = check['T'], pairs = check['R'];
-  if (!ShapedType::isDynamic(tokens) && !ShapedType::isDynamic(pairs) && pairs != tokens * check['H'] * check['K'])
-    return check.fail(1, "expected order and starts of T*H*K = " + Twine(tokens * check['H'] * check['K']) +
-                             " entries, got " + Twine(pairs));
+  int64_t all = productOf({tokens, check['H'], check['K']});
+  if (!ShapedType::isDynamic(tokens) && !ShapedType::isDynamic(pairs) && pairs != all)
+    return check.fail(1, "expected order and starts of T*H*K = " + Twine(all) + " entries, got " + Twine(pairs));
   return check.require(1, check['F'] >= 1 && check['F'] <= 3,
                        "expected F = 1, 2 or 3 vectors per pool row, got " + Twine(check['F']));
 }
@@ -276,7 +276,7 @@ PEER_INFER(RowUpdateOp) {
 
 // Never tiled, for the rows depend on the data; the loop over tokens is named so that benchmarks can count.
 std::string RowUpdateOp::getIndexNotation() {
-  std::string pairs = "T*" + std::to_string(dimOf(getIdx(), 1) * dimOf(getIdx(), 2)), tables = ". . .";
+  std::string pairs = "T*" + std::to_string(restOf(cast<ShapedType>(getIdx().getType()))), tables = ". . .";
   std::string notation = tables + ", T . ., " + pairs + ", " + pairs + ", ., T . . . ., T ., T ., , , ";
   for (size_t i = 0; i < getStates().size(); ++i) {
     notation += ", . . .";
@@ -288,7 +288,8 @@ std::optional<int64_t> RowUpdateOp::getGatheredElements(unsigned input) {
   if (input > 0 && input < getNumOperands() - getStates().size())
     return std::nullopt;
   // The rows of one token's pairs, in the pool and in each state: what is touched if no two tokens share an expert.
-  return dimOf(getIdx(), 1) * dimOf(getIdx(), 2) * dimOf(getCoef(), 3) * dimOf(getPool(), 1) * dimOf(getPool(), 2);
+  return productOf(
+      {dimOf(getIdx(), 1), dimOf(getIdx(), 2), dimOf(getCoef(), 3), dimOf(getPool(), 1), dimOf(getPool(), 2)});
 }
 MutableOperandRange RowUpdateOp::getOutsMutable() { return MutableOperandRange(*this, getNumOperands(), 0); }
 std::optional<unsigned> RowUpdateOp::getTiedInput(unsigned output) { return output == 0 ? 0 : 10 + output; }

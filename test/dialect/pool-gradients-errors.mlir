@@ -94,6 +94,14 @@ func.func @sort_pairs_c2_pairs(%i: tensor<65536x256x128xi32>) {
 
 // -----
 
+func.func @sort_pairs_c2_overflow(%i: tensor<9223372036854775807x9223372036854775807x2xi32>) {
+  // expected-error @+1 {{'peer.sort_pairs' op C2: expected pair numbers to fit in i32, got 9223372036854775807 pairs}}
+  %r:3 = peer.sort_pairs %i experts 64 : tensor<9223372036854775807x9223372036854775807x2xi32>
+  return
+}
+
+// -----
+
 func.func @pool_grad_c1_idx(%i: tensor<?x8x4xf32>, %o: tensor<?xi32>, %s: tensor<?xi32>, %c: tensor<2xi32>,
                             %f: tensor<?x8x4x1x2xf32>, %x: tensor<?x32xf32>, %dy: tensor<?x32xf32>) {
   // expected-error @+1 {{'peer.pool_grad' op C1: expected idx to be T x H x K i32}}
