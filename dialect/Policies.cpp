@@ -2,8 +2,10 @@
 
 #include "dialect/Policies.h"
 #include "dialect/Nearest.h"
+#include "dialect/Numbers.h"
 
 #include "mlir/IR/Builders.h"
+#include "llvm/Support/Format.h"
 
 using namespace mlir;
 using namespace peer;
@@ -23,10 +25,10 @@ static Attribute parseCounted(AsmParser &parser) {
   return parser.parseInteger(k) || parser.parseGreater() ? Attribute() : Policy::get(parser.getContext(), k);
 }
 
-static std::string rejectCount(int64_t k, int64_t n) {
+static std::string rejectCount(int64_t k, int64_t n, const std::string &name = "k") {
   if (k >= 1 && k <= n)
     return "";
-  return "expected 1 <= k <= n = " + std::to_string(n) + ", got k = " + std::to_string(k);
+  return "expected 1 <= " + name + " <= n = " + std::to_string(n) + ", got " + name + " = " + std::to_string(k);
 }
 
 Attribute TopKPolicyAttr::parse(AsmParser &parser, Type) { return parseCounted<TopKPolicyAttr>(parser); }
@@ -43,18 +45,97 @@ bool ProductTopKPolicyAttr::selectsLargest() const { return true; }
 std::string ProductTopKPolicyAttr::reject(int64_t n) const { return rejectCount(getK(), n); }
 
 //===----------------------------------------------------------------------===//
+// Policies that keep the best of a row, up to a number of them
+//===----------------------------------------------------------------------===//
+
+/// `<number, [KEYWORD = NAME,] max = m>`
+static ParseResult parseBounded(AsmParser &parser, StringRef usage, double &number, int64_t &max,
+                                bool *sigmoid = nullptr) {
+  auto explain = [&] { return parser.emitError(parser.getCurrentLocation(), "expected ") << usage; };
+  if (parser.parseOptionalLess())
+    return explain();
+  if (parseNumber(parser, number))
+    return failure();
+  if (parser.parseOptionalComma())
+    return explain();
+  if (sigmoid && succeeded(parser.parseOptionalKeyword("of"))) {
+    if (parser.parseEqual() || parser.parseOptionalKeyword("sigmoid") || parser.parseOptionalComma())
+      return explain();
+    *sigmoid = true;
+  }
+  if (parser.parseOptionalKeyword("max"))
+    return explain();
+  return failure(parser.parseEqual() || parser.parseInteger(max) || parser.parseGreater());
+}
+
+static void printNumber(AsmPrinter &printer, FloatAttr number) { printer.printFloat(number.getValue()); }
+
+Attribute TopPPolicyAttr::parse(AsmParser &parser, Type) {
+  double p = 0;
+  int64_t max = 0;
+  if (parseBounded(parser,
+                   "how much probability is enough and the most experts of a head, as in 'top_p<0.9, max = 16>'", p,
+                   max))
+    return {};
+  return get(parser.getContext(), f64(parser.getContext(), p), max);
+}
+
+void TopPPolicyAttr::print(AsmPrinter &printer) const {
+  printer << "<";
+  printNumber(printer, getP());
+  printer << ", max = " << getMax() << ">";
+}
+
+int64_t TopPPolicyAttr::getNumSelected(int64_t) const { return getMax(); }
+bool TopPPolicyAttr::hasVaryingCounts() const { return true; }
+std::string TopPPolicyAttr::reject(int64_t n) const { return rejectCount(getMax(), n, "max"); }
+
+static std::string describe(double value) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format("%g", value);
+  return text;
+}
+
+std::string TopPPolicyAttr::rejectNumbers() const {
+  double p = getP().getValueAsDouble();
+  return p >= 0 && p <= 1 ? "" : "expected p between 0 and 1, got " + describe(p);
+}
+
+Attribute ThresholdPolicyAttr::parse(AsmParser &parser, Type) {
+  double threshold = 0;
+  int64_t max = 0;
+  bool sigmoid = false;
+  if (parseBounded(parser,
+                   "a threshold and the most experts of a head, as in 'threshold<0.5, max = 8>' or "
+                   "'threshold<0.5, of = sigmoid, max = 8>'",
+                   threshold, max, &sigmoid))
+    return {};
+  return get(parser.getContext(), f64(parser.getContext(), threshold), sigmoid, max);
+}
+
+void ThresholdPolicyAttr::print(AsmPrinter &printer) const {
+  printer << "<";
+  printNumber(printer, getThreshold());
+  printer << (getSigmoid() ? ", of = sigmoid" : "") << ", max = " << getMax() << ">";
+}
+
+int64_t ThresholdPolicyAttr::getNumSelected(int64_t) const { return getMax(); }
+bool ThresholdPolicyAttr::hasVaryingCounts() const { return true; }
+std::string ThresholdPolicyAttr::reject(int64_t n) const { return rejectCount(getMax(), n, "max"); }
+
+std::string ThresholdPolicyAttr::rejectNumbers() const {
+  double threshold = getThreshold().getValueAsDouble();
+  if (!getSigmoid() || (threshold >= 0 && threshold < 1))
+    return "";
+  return "expected a threshold of sigmoids of at least 0 and below 1, got " + describe(threshold);
+}
+
+//===----------------------------------------------------------------------===//
 // Other policies
 //===----------------------------------------------------------------------===//
 
 int64_t AllPolicyAttr::getNumSelected(int64_t n) const { return n; }
 bool AllPolicyAttr::selectsAll() const { return true; }
-
-StringRef ReservedPolicyAttr::getPolicyName() const { return getName().getValue(); }
-int64_t ReservedPolicyAttr::getNumSelected(int64_t) const { return 1; }
-bool ReservedPolicyAttr::isReserved() const { return true; }
-
-/// Names that the verifier refuses.
-static constexpr StringRef kReserved[] = {"top_p", "threshold"};
 
 //===----------------------------------------------------------------------===//
 // Syntax in ops
@@ -75,8 +156,7 @@ void addPolicy(SmallVectorImpl<Policy> &policies) {
       else
         return Attr::get(parser.getContext());
     };
-    if (!StringRef(Attr::kUsage).empty())
-      policies.push_back({Attr::getMnemonic(), Attr::kUsage, parse});
+    policies.push_back({Attr::getMnemonic(), Attr::kUsage, parse});
   }
 }
 
@@ -96,18 +176,6 @@ SmallVector<Policy> getPolicies() {
 }
 } // namespace
 
-std::string peer::listPolicyNames() {
-  return listNames(llvm::map_to_vector(getPolicies(), [](const Policy &policy) { return policy.name; }), "or");
-}
-
-/// The number that a reserved policy may carry is read over.
-static Attribute parseReserved(AsmParser &parser, StringRef name) {
-  int64_t count;
-  if (succeeded(parser.parseOptionalLess()) && (parser.parseInteger(count) || parser.parseGreater()))
-    return {};
-  return ReservedPolicyAttr::get(parser.getContext(), StringAttr::get(parser.getContext(), name));
-}
-
 ParseResult peer::parsePolicy(OpAsmParser &parser, SelectPolicyAttrInterface &policy) {
   SmallVector<Policy> policies = getPolicies();
   auto known = [&] {
@@ -118,12 +186,11 @@ ParseResult peer::parsePolicy(OpAsmParser &parser, SelectPolicyAttrInterface &po
   if (parser.parseOptionalKeyword(&keyword))
     return parser.emitError(loc, "expected a policy; known are ") << known();
   const Policy *named = llvm::find_if(policies, [&](const Policy &policy) { return policy.name == keyword; });
-  if (named == policies.end() && !llvm::is_contained(kReserved, keyword))
+  if (named == policies.end())
     return parser.emitError(loc, "unknown policy '")
            << keyword << "'; known are " << known()
            << didYouMean(keyword, llvm::map_to_vector(policies, [](const Policy &policy) { return policy.name; }));
-  policy = dyn_cast_or_null<SelectPolicyAttrInterface>(named == policies.end() ? parseReserved(parser, keyword)
-                                                                               : named->parse(parser));
+  policy = dyn_cast_or_null<SelectPolicyAttrInterface>(named->parse(parser));
   return success(bool(policy));
 }
 
@@ -133,5 +200,5 @@ void peer::printPolicy(OpAsmPrinter &printer, Operation *, SelectPolicyAttrInter
   llvm::raw_string_ostream(text) << Attribute(policy);
   StringRef bare(text);
   (void)(bare.consume_front("#") && bare.consume_front(PeerDialect::getDialectNamespace()) && bare.consume_front("."));
-  printer << (policy.isReserved() ? policy.getPolicyName() : bare);
+  printer << bare;
 }

@@ -11,9 +11,6 @@ namespace peer {
 mlir::ParseResult parsePolicy(mlir::OpAsmParser &parser, SelectPolicyAttrInterface &policy);
 void printPolicy(mlir::OpAsmPrinter &printer, mlir::Operation *op, SelectPolicyAttrInterface policy);
 
-/// Names of the policies that there are: "topk, product_topk or all".
-std::string listPolicyNames();
-
 } // namespace peer
 
 #endif // PEER_DIALECT_POLICIES_H

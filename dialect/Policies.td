@@ -35,11 +35,18 @@ def Peer_AllPolicy : Peer_Policy<"All", "all", "all", ["getNumSelected", "select
   let summary = "every expert, in order of its index";
 }
 
-def Peer_ReservedPolicy : Peer_Policy<"Reserved", "reserved_policy", "",
-    ["getPolicyName", "getNumSelected", "isReserved"]> {
-  let summary = "a policy of which there is the name alone, so that descriptions will not change";
-  let parameters = (ins "::mlir::StringAttr":$name);
-  let assemblyFormat = "`<` $name `>`";
+def Peer_TopPPolicy : Peer_Policy<"TopP", "top_p", "top_p<p, max = m>",
+    ["getNumSelected", "hasVaryingCounts", "reject", "rejectNumbers"]> {
+  let summary = "the best of a row, while the softmax over all of it gave less than p to those before (XMoE, arXiv 2403.18926)";
+  let parameters = (ins "::mlir::FloatAttr":$p, "int64_t":$max);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def Peer_ThresholdPolicy : Peer_Policy<"Threshold", "threshold", "threshold<t, max = m>",
+    ["getNumSelected", "hasVaryingCounts", "reject", "rejectNumbers"]> {
+  let summary = "the best max scores, or sigmoids of them, of those above a threshold (DSMoE, arXiv 2502.12455)";
+  let parameters = (ins "::mlir::FloatAttr":$threshold, "bool":$sigmoid, "int64_t":$max);
+  let hasCustomAssemblyFormat = 1;
 }
 
 def Peer_PolicyAttr : Peer_AnyOf<Peer_SelectPolicyAttrInterface, "a select policy">;

@@ -23,12 +23,14 @@ def Peer_SelectPolicyAttrInterface : AttrInterface<"SelectPolicyAttrInterface"> 
       }], "bool", "selectsLargest", (ins), [{}], [{ return false; }]>,
     InterfaceMethod<"Whether it selects all experts, in order of their index: its results are copies.",
       "bool", "selectsAll", (ins), [{}], [{ return false; }]>,
-    InterfaceMethod<"Whether a head may select fewer: an index of -1 is none.",
+    InterfaceMethod<[{
+      Whether a head may keep fewer of the largest scores, best first: the slots behind them are empty, with index -1 and score -inf.
+      }],
       "bool", "hasVaryingCounts", (ins), [{}], [{ return false; }]>,
     InterfaceMethod<"Why it cannot select among n keys per half; empty where it can.",
       "std::string", "reject", (ins "int64_t":$n), [{}], [{ return ""; }]>,
-    InterfaceMethod<"Whether the name is all there is yet.",
-      "bool", "isReserved", (ins), [{}], [{ return false; }]>
+    InterfaceMethod<"Why its numbers make no sense, among however many keys; empty where they do.",
+      "std::string", "rejectNumbers", (ins), [{}], [{ return ""; }]>
   ];
   let extraSharedClassDeclaration = [{
     /// Whether experts are the pairs of a grid of keys.

@@ -44,6 +44,17 @@ LogicalResult GateOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGr
   return success();
 }
 
+LogicalResult ProbabilityOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads,
+                                           const llvm::SmallBitVector &wanted, SmallVectorImpl<Value> &operandGrads) {
+  Value dweights = resultGrads[0];
+  if (wanted[0])
+    operandGrads[0] = arith::MulFOp::create(builder, getLoc(), getWeights(), dweights);
+  if (wanted[1])
+    operandGrads[1] =
+        ProbabilityGradOp::create(builder, getLoc(), getLogits(), getWeights(), dweights, ValueRange()).getDlogits();
+  return success();
+}
+
 LogicalResult MixOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads, const llvm::SmallBitVector &wanted,
                                    SmallVectorImpl<Value> &operandGrads) {
   Value dy = resultGrads[0];

@@ -61,13 +61,15 @@ struct Model : IndexingOpInterface::ExternalModel<Model<Op>, Op> {
   }
 };
 
-/// A selection numbers experts from 0.
+/// A selection numbers experts from 0, or has slots that are empty.
 template <typename Op>
 struct SelectedRange : InferIntRangeInterface::ExternalModel<SelectedRange<Op>, Op> {
   void inferResultRanges(Operation *op, ArrayRef<ConstantIntRanges>, SetIntRangeFn setRange) const {
-    int64_t experts = cast<SelectionOpInterface>(op).getNumExperts();
+    auto selection = cast<SelectionOpInterface>(op);
+    int64_t experts = selection.getNumExperts(), least = selection.getPolicy().hasVaryingCounts() ? -1 : 0;
     if (experts >= 1 && op->getNumResults() > 0)
-      setRange(op->getResult(0), ConstantIntRanges::fromSigned(APInt(32, 0), APInt(32, experts - 1)));
+      setRange(op->getResult(0),
+               ConstantIntRanges::fromSigned(APInt(32, least, /*isSigned=*/true), APInt(32, experts - 1)));
   }
   // The default would ask the op itself, which an external model's op does not answer.
   void inferResultRangesFromOptional(Operation *op, ArrayRef<IntegerValueRange>, SetIntLatticeFn setRange) const {

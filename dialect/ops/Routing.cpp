@@ -53,10 +53,9 @@ int64_t ScoreOp::getFlopsPerIteration() { return productOf({2, dimOf(getQuery(),
 static LogicalResult checkPolicy(Check &check, SelectPolicyAttrInterface policy, int first) {
   int64_t n = check['n'], halves = policy.getHalves();
   StringRef name = policy.getPolicyName();
-  std::string fault = policy.reject(n);
-  if (policy.isReserved())
-    return check.fail(first + 2, "policy '" + name + "' is not supported; use " + listPolicyNames());
-  if (failed(check.require(first, check['P'] == halves,
+  std::string fault = policy.reject(n), meaning = policy.rejectNumbers();
+  if (failed(check.require(first + 2, meaning.empty(), meaning)) ||
+      failed(check.require(first, check['P'] == halves,
                            "policy " + name + " wants " + Twine(halves) + (halves == 1 ? " half" : " halves") +
                                ", got " + Twine(check['P']))) ||
       failed(check.require(first + 1, fault.empty(), fault)) ||
@@ -87,7 +86,8 @@ int64_t SelectOp::getNumKeys() { return dimOf(getLogits(), 3); }
 
 static LogicalResult checkGate(Check &check, GateKind kind, int constraint) {
   return check.require(constraint, kind != GateKind::Probability,
-                       "gate 'probability' is not supported; use softmax, sigmoid, relu or one");
+                       "a probability is one among all experts, of which a gate knows the selected; use "
+                       "peer.probability with the logits, or softmax, sigmoid, relu or one");
 }
 
 PEER_INFER(GateOp) {
@@ -99,6 +99,40 @@ PEER_INFER(GateOp) {
 }
 
 std::string GateOp::getIndexNotation() { return "t h . -> t h ."; }
+
+//===----------------------------------------------------------------------===//
+// probability
+//===----------------------------------------------------------------------===//
+
+/// C2 of probability and its gradient.
+static LogicalResult checkLogits(Check &check) {
+  return check.require(2, check['n'] >= 1 && (check['P'] == 1 || check['P'] == 2),
+                       "expected logits of 1 or 2 halves of at least 1 key, got " + Twine(check['P']) + " of " +
+                           Twine(check['n']));
+}
+
+PEER_INFER(ProbabilityOp) {
+  Check check(loc, "probability");
+  if (failed(check.shape(1, "val", a.getVal(), "T H K", Elements::F32)) ||
+      failed(check.shape(2, "logits", a.getLogits(), "T H P n", Elements::F32)) || failed(checkLogits(check)))
+    return failure();
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H K", Float32Type::get(context))},
+                         types);
+}
+
+std::string ProbabilityOp::getIndexNotation() { return "t h ., t h . . -> t h ."; }
+
+PEER_INFER(ProbabilityGradOp) {
+  Check check(loc, "probability_grad");
+  if (failed(check.shape(1, "logits", a.getLogits(), "T H P n", Elements::F32)) ||
+      failed(check.shape(1, "weights", a.getWeights(), "T H K", Elements::F32)) ||
+      failed(check.shape(1, "dweights", a.getDweights(), "T H K", Elements::F32)) || failed(checkLogits(check)))
+    return failure();
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H P n", Float32Type::get(context))},
+                         types);
+}
+
+std::string ProbabilityGradOp::getIndexNotation() { return "t h . ., t h ., t h . -> t h . ."; }
 
 //===----------------------------------------------------------------------===//
 // route

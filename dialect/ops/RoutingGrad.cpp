@@ -28,9 +28,8 @@ PEER_INFER(SelectGradOp) {
       failed(check.shape(1, "dval", a.getDval(), "T H K", Elements::F32)))
     return failure();
   SelectPolicyAttrInterface policy = a.getPolicy();
-  if (policy.isReserved())
-    return check.fail(2, "expected the policy " + listPolicyNames() + ", got " + policy.getPolicyName());
-  if (failed(checkKeyCount(check, a.getN())))
+  std::string meaning = policy.rejectNumbers();
+  if (failed(check.require(2, meaning.empty(), meaning)) || failed(checkKeyCount(check, a.getN())))
     return failure();
   check.bind('P', policy.getHalves());
   check.bind('n', a.getN());
@@ -71,8 +70,9 @@ std::string ScoreKeyGradOp::getIndexNotation() {
 static LogicalResult checkRoutePolicy(Check &check, SelectPolicyAttrInterface policy) {
   int64_t halves = policy.getHalves();
   StringRef name = policy.getPolicyName();
-  if (failed(check.require(2, !policy.isReserved() && !policy.selectsAll(),
-                           "expected a policy that selects some of the keys, got " + name)))
+  std::string meaning = policy.rejectNumbers();
+  if (failed(check.require(2, !policy.selectsAll(), "expected a policy that selects some of the keys, got " + name)) ||
+      failed(check.require(2, meaning.empty(), meaning)))
     return failure();
   return check.require(2, check['P'] == halves,
                        "policy " + name + " wants P = " + Twine(halves) + ", got " + Twine(check['P']));
@@ -131,7 +131,7 @@ PEER_INFER(GateGradOp) {
       failed(check.shape(1, "weights", a.getWeights(), "T H K", Elements::F32)) ||
       failed(check.shape(1, "dweights", a.getDweights(), "T H K", Elements::F32)) ||
       failed(check.require(2, a.getKind() != GateKind::Probability,
-                           "gate 'probability' is not supported; use softmax, sigmoid, relu or one")))
+                           "a probability has a gradient of its own; use softmax, sigmoid, relu or one")))
     return failure();
   return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H K", Float32Type::get(context))},
                          types);

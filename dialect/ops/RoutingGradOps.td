@@ -18,7 +18,7 @@ def Peer_SelectGradOp : Peer_GraphOp<"select_grad",
     selections they take part in. `--peer-fuse` folds it into `route_query_grad` and `route_key_grad`, which never form it.
 
     - C1: idx is `T x H x K` i32 and dval `T x H x K` f32, H and K static.
-    - C2: the policy is `topk`, `product_topk` or `all`.
+    - C2: the policy's numbers are such as `select` takes.
     - C3: n is at least 1.
   }];
   let assemblyFormat = [{
@@ -62,7 +62,7 @@ def Peer_RouteQueryGradOp : Peer_GraphOp<"route_query_grad",
     for product_topk and `i_0 = idx` for topk. An index of -1 adds nothing.
 
     - C1: idx is `T x H x K` i32, dval `T x H x K` f32, keys `(H or 1) x P x n x d` f32 or bf16; only T may be dynamic.
-    - C2: `product_topk` wants P = 2, `topk` P = 1; no other policy.
+    - C2: as C2 and C4 of select; not the policy `all`.
   }];
   let assemblyFormat = [{
     $idx `,` $dval `,` $keys custom<Policy>($policy) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
@@ -84,7 +84,7 @@ def Peer_RouteKeyGradOp : Peer_GraphOp<"route_key_grad",
     k, so the same on every run. `shared` as in `score_key_grad`.
 
     - C1: idx is `T x H x K` i32, dval `T x H x K` f32, query `T x H x P x d` f32 or bf16; only T may be dynamic.
-    - C2: `product_topk` wants P = 2, `topk` P = 1; no other policy.
+    - C2: as C2 and C4 of select; not the policy `all`.
     - C3: n is at least 1.
   }];
   let assemblyFormat = [{
@@ -109,6 +109,23 @@ def Peer_GateGradOp : Peer_GraphOp<"gate_grad",
   let assemblyFormat = [{
     $val `,` $weights `,` $dweights custom<Keyword>($kind) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
     `:` type($val) `,` type($weights) `,` type($dweights)
+  }];
+}
+
+def Peer_ProbabilityGradOp : Peer_GraphOp<"probability_grad",
+    (ins Peer_Shaped:$logits, Peer_Shaped:$weights, Peer_Shaped:$dweights),
+    (outs "T x H x P x n f32":$dlogits)> {
+  let summary = "gradient of the logits through the sums of a probability";
+  let description = [{
+    `dlogits[t,h,p,j] = -softmax(logits[t,h,p,:])_j * sum over k of w * dw`, `T x H x P x n` f32. What flows through the
+    selected scores, `w * dw`, is beside it.
+
+    - C1: logits are `T x H x P x n` f32, weights and dweights `T x H x K` f32; only T may be dynamic.
+    - C2: P is 1 or 2, n at least 1.
+  }];
+  let assemblyFormat = [{
+    $logits `,` $weights `,` $dweights (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    `:` type($logits) `,` type($weights) `,` type($dweights)
   }];
 }
 

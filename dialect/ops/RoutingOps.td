@@ -44,20 +44,24 @@ def Peer_SelectOp : Peer_DifferentiableOp<"select",
     [DeclareOpInterfaceMethods<Peer_SelectionOpInterface, ["getNumKeys"]>]> {
   let summary = "which experts each head of each token uses";
   let description = [{
-    Results: `idx` `T x H x K` i32, `val` `T x H x K` f32, best first; ties go to the lowest index.
+    Results: `idx` `T x H x K` i32, `val` `T x H x K` f32, best first; ties go to the lowest index. An empty slot has index -1
+    and value -inf; those of a head come last.
     - `topk<k>` (P = 1): the k largest logits.
     - `product_topk<k>` (P = 2): the k largest of `logits[0,i] + logits[1,j]` over all n * n pairs, expert id
       `i * n + j`: exact, by the top k of each half (PKM, arXiv 1907.05242, section 3.1). Sums are compared before they
       are rounded to f32, so that rounding makes no ties; where sums are infinite, the better halves come first.
     - `all` (P = 1): K = n, every expert in order of its index.
-    - `top_p`, `threshold`: reserved; refused by the verifier.
+    - `top_p<p, max = m>` (P = 1): K = m. Rank i is kept while the softmax over all n logits gave the ranks before it less
+      than p together (XMoE, arXiv 2403.18926): at least one, at most m. p = 0 is `topk<1>`, p = 1 keeps m.
+    - `threshold<t, max = m>`, `threshold<t, of = sigmoid, max = m>` (P = 1): K = m. The m largest of the logits that are
+      above t, or of those whose sigmoid is (DSMoE, arXiv 2502.12455); there may be none.
 
     A NaN logit counts as -inf. Selection carries no gradient; `val` passes its own to the selected logits.
 
     - C1: logits are `T x H x P x n` f32, rank 4; H, P and n are static.
-    - C2: `topk` and `all` want P = 1, `product_topk` wants P = 2.
-    - C3: 1 <= k <= n (k <= n for product_topk too).
-    - C4: the policy is `topk`, `product_topk` or `all`.
+    - C2: `product_topk` wants P = 2, the others P = 1.
+    - C3: 1 <= k <= n (k <= n for product_topk too), and so with max.
+    - C4: 0 <= p <= 1; a threshold of sigmoids is at least 0 and below 1.
     - C5: `n * n` experts of product_topk, or n, must fit in i32.
 
     ```mlir
@@ -78,7 +82,7 @@ def Peer_GateOp : Peer_DifferentiableOp<"gate",
     selected there) has weight 0 under every kind, and a row of nothing but -inf is all zeros.
 
     - C1: val is `T x H x K` f32; H and K are static.
-    - C2: the kind is softmax, sigmoid, relu or one; `probability` is reserved.
+    - C2: the kind is softmax, sigmoid, relu or one. `probability`, which is over all experts, is an op of its own.
 
     ```mlir
     %w = peer.gate %val softmax : tensor<?x8x16xf32>
@@ -86,6 +90,28 @@ def Peer_GateOp : Peer_DifferentiableOp<"gate",
   }];
   let assemblyFormat = [{
     $val custom<Keyword>($kind) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($val)
+  }];
+}
+
+def Peer_ProbabilityOp : Peer_DifferentiableOp<"probability",
+    (ins Peer_Shaped:$val, Peer_Shaped:$logits),
+    (outs "T x H x K f32":$weights)> {
+  let summary = "weights of the selected: what the softmax over all experts gives them";
+  let description = [{
+    `w[t,h,k] = exp(val[t,h,k] - sum over p of lse_p)` with `lse_p = log sum over j of exp(logits[t,h,p,j])`, f32: the probability
+    of an expert among all n, or all n * n of product keys, which take two sums of n terms. The weights are not normalised over the selected (Switch,
+    arXiv 2101.03961; XMoE, arXiv 2403.18926; OmniMoE, arXiv 2602.05711). A val of -inf (nothing selected there) has weight 0, a NaN logit counts as -inf.
+    The gradient reaches all logits, by way of the sums, so they are kept: score, select and this are no `route`.
+
+    - C1: val is `T x H x K` f32; H and K are static.
+    - C2: logits are `T x H x P x n` f32, P is 1 or 2 and n at least 1; P and n are static, T and H those of val.
+
+    ```mlir
+    %w = peer.probability %val, %s : tensor<?x1x1xf32>, tensor<?x1x1x64xf32>
+    ```
+  }];
+  let assemblyFormat = [{
+    $val `,` $logits (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($val) `,` type($logits)
   }];
 }
 
@@ -109,9 +135,7 @@ def Peer_RouteOp : Peer_GraphOp<"route",
     - C3: H, P, n, d are static; d is equal in both; n and d are at least 1.
     - C4: the head dimension of keys is H or 1.
     - C5: element types are f32 or bf16.
-    - C6: `topk` and `all` want P = 1, `product_topk` wants P = 2.
-    - C7: 1 <= k <= n (k <= n for product_topk too).
-    - C8: the policy is `topk`, `product_topk` or `all`.
+    - C6 to C8: of the policy, as C2 to C4 of select.
     - C9: `n * n` experts of product_topk, or n, must fit in i32.
     - C10: the gate is softmax, sigmoid, relu or one.
     - C11: it has a gate, keeps val, or both.

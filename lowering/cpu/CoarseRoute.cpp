@@ -27,6 +27,8 @@ static const char *rejectRoute(RouteOp op, int64_t width) {
   int64_t d = dimOf(op.getQuery(), 3);
   if (op.getPolicy().selectsAll())
     return "'all' keeps every score";
+  if (op.getPolicy().hasVaryingCounts())
+    return "how many the policy keeps follows from all scores of a row";
   if (!op.getPolicy().selectsLargest())
     return "the policy does not want the largest scores alone";
   if (op.getNumSelected() > kMostSelected)

@@ -3,6 +3,8 @@
 #include "Kernels.h"
 #include "RowTopK.h"
 
+#include "lowering/emit/KeptRanks.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
@@ -10,7 +12,7 @@ using namespace peer::cpu;
 static const char *rejectSelect(SelectOp op) {
   if (op.getPolicy().selectsAll())
     return "'all' copies its row: plain loops do";
-  if (!op.getPolicy().selectsLargest())
+  if (!op.getPolicy().selectsLargest() && !op.getPolicy().hasVaryingCounts())
     return "the policy is left to plain loops";
   return op.getNumSelected() <= kMostSelected ? nullptr : "the sorted list would not fit in registers";
 }
@@ -22,6 +24,10 @@ static void emitSelect(SelectOp op, LoopBuilder &b, const VectorOptions &options
   nest(b, dims(b, logits, 2), [&](ArrayRef<Value> th) {
     auto half = [&](int64_t p) { return RowTopK(b, b.slice(logits, {th[0], th[1], b.index(p)}), n, k, width).emit(); };
     emitSelected(b, half, scratch, n, k, idx, val, th);
+    if (!op.getPolicy().hasVaryingCounts())
+      return;
+    if (Value kept = emitKeptRanks(b, Ranking(op), th[0], th[1], width))
+      emitEmptySlots(b, Ranking(op), th[0], th[1], kept);
   });
 }
 

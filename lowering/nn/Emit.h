@@ -18,6 +18,7 @@ void addRowNorms(LoopEmitters &emitters);
 void addColumnSums(LoopEmitters &emitters);
 void addBatchNorm(LoopEmitters &emitters);
 void addLoss(LoopEmitters &emitters);
+void addProbability(LoopEmitters &emitters);
 void addRotary(LoopEmitters &emitters);
 void addAttention(LoopEmitters &emitters);
 void addCachedAttention(LoopEmitters &emitters);
@@ -28,6 +29,8 @@ void emitOnRows(LoopBuilder &b, RMSNormOp op, int64_t width);
 void emitOnRows(LoopBuilder &b, RMSNormGradOp op, int64_t width);
 void emitOnRows(LoopBuilder &b, LayerNormOp op, int64_t width);
 void emitOnRows(LoopBuilder &b, LayerNormGradOp op, int64_t width);
+void emitOnRows(LoopBuilder &b, ProbabilityOp op, int64_t width);
+void emitOnRows(LoopBuilder &b, ProbabilityGradOp op, int64_t width);
 
 /// `count` as f32: a constant where it is static.
 mlir::Value emitCount(LoopBuilder &b, mlir::Value count);

@@ -7,6 +7,8 @@
 
 #include "Loops.h"
 
+#include "lowering/emit/KeptRanks.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::loops;
@@ -82,6 +84,7 @@ static void emitAll(SelectOp op, LoopBuilder &b) {
   });
 }
 
+/// The k best, or the most of them that there may be; what else there is of a policy empties slots.
 static void emitLargest(SelectOp op, LoopBuilder &b) {
   Value logits = op.getLogits(), idx = op.getIdx(), val = op.getVal();
   int64_t k = op.getNumSelected();
@@ -98,8 +101,14 @@ static void emitLargest(SelectOp op, LoopBuilder &b) {
       b.store(index, idx, {row[0], row[1], round});
     };
     auto scoresOf = [&](Value p) { return [&, p](Value j) { return b.load(logits, {row[0], row[1], p, j}); }; };
-    if (!product)
-      return emitTopK(b, n, k, scoresOf(zero), keep);
+    if (!product) {
+      emitTopK(b, n, k, scoresOf(zero), keep);
+      if (!op.getPolicy().hasVaryingCounts())
+        return;
+      if (Value kept = emitKeptRanks(b, Ranking(op), row[0], row[1], 1))
+        emitEmptySlots(b, Ranking(op), row[0], row[1], kept);
+      return;
+    }
     for (int64_t p = 0; p < 2; ++p)
       emitTopK(b, n, k, scoresOf(b.index(p)), [&](Value round, Value value, Value index) {
         b.store(value, halves.values, {b.index(p), round});
@@ -112,7 +121,7 @@ static void emitLargest(SelectOp op, LoopBuilder &b) {
 static void emitSelect(SelectOp op, LoopBuilder &b) {
   if (op.getPolicy().selectsAll())
     return emitAll(op, b);
-  if (op.getPolicy().selectsLargest())
+  if (op.getPolicy().selectsLargest() || op.getPolicy().hasVaryingCounts())
     return emitLargest(op, b);
   llvm_unreachable("every policy has an emitter here");
 }

@@ -38,8 +38,12 @@ module attributes {test.a = #peer.parameter<"blocks.0.experts", <normal(0.02)>, 
 module attributes {test.a = #peer.product_topk<16>} {}
 // CHECK: #peer.all
 module attributes {test.a = #peer.all} {}
-// CHECK: #peer.reserved_policy<"threshold">
-module attributes {test.a = #peer.reserved_policy<"threshold">} {}
+// CHECK: #peer.top_p<1.000000e+00, max = 8>
+module attributes {test.a = #peer.top_p<1, max = 8>} {}
+// CHECK: #peer.threshold<-5.000000e-01, max = 8>
+module attributes {test.a = #peer.threshold<-0.5, max = 8>} {}
+// CHECK: #peer.threshold<7.500000e-01, of = sigmoid, max = 8>
+module attributes {test.a = #peer.threshold<0.75, of = sigmoid, max = 8>} {}
 // CHECK: #peer<gate_kind probability>
 module attributes {test.a = #peer<gate_kind probability>} {}
 // CHECK: #peer<activation_kind silu>

@@ -27,7 +27,7 @@ func.func @gate_c1_static(%v: tensor<?x8x?xf32>) {
 // -----
 
 func.func @gate_c2_kind(%v: tensor<?x8x4xf32>) {
-  // expected-error @+1 {{'peer.gate' op C2: gate 'probability' is not supported; use softmax, sigmoid, relu or one}}
+  // expected-error @+1 {{'peer.gate' op C2: a probability is one among all experts, of which a gate knows the selected; use peer.probability with the logits, or softmax, sigmoid, relu or one}}
   %r = peer.gate %v probability : tensor<?x8x4xf32>
   return
 }

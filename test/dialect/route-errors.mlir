@@ -123,8 +123,8 @@ func.func @route_c7_above_n(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32>)
 // -----
 
 func.func @route_c8_policy(%q: tensor<?x8x1x16xf32>, %k: tensor<8x1x64x16xf32>) {
-  // expected-error @+1 {{'peer.route' op C8: policy 'top_p' is not supported; use topk, product_topk or all}}
-  %r:2 = peer.route %q, %k top_p<4> gate softmax : tensor<?x8x1x16xf32>, tensor<8x1x64x16xf32>
+  // expected-error @+1 {{'peer.route' op C8: expected p between 0 and 1, got -0.5}}
+  %r:2 = peer.route %q, %k top_p<-0.5, max = 4> gate softmax : tensor<?x8x1x16xf32>, tensor<8x1x64x16xf32>
   return
 }
 
@@ -139,7 +139,7 @@ func.func @route_c9_ids(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x46341x16xf32>) 
 // -----
 
 func.func @route_c10_gate(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32>) {
-  // expected-error @+1 {{'peer.route' op C10: gate 'probability' is not supported; use softmax, sigmoid, relu or one}}
+  // expected-error @+1 {{'peer.route' op C10: a probability is one among all experts, of which a gate knows the selected; use peer.probability with the logits, or softmax, sigmoid, relu or one}}
   %r:2 = peer.route %q, %k product_topk<4> gate probability : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
   return
 }

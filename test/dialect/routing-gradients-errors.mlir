@@ -19,8 +19,8 @@ func.func @select_grad_c1_dval(%i: tensor<?x8x4xi32>, %d: tensor<?x8x3xf32>) {
 // -----
 
 func.func @select_grad_c2_policy(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>) {
-  // expected-error @+1 {{'peer.select_grad' op C2: expected the policy topk, product_topk or all, got top_p}}
-  %r = peer.select_grad %i, %d top_p n 64 : tensor<?x8x4xi32>, tensor<?x8x4xf32>
+  // expected-error @+1 {{'peer.select_grad' op C2: expected p between 0 and 1, got 2}}
+  %r = peer.select_grad %i, %d top_p<2, max = 4> n 64 : tensor<?x8x4xi32>, tensor<?x8x4xf32>
   return
 }
 
@@ -115,8 +115,8 @@ func.func @route_key_grad_c1_query(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>,
 // -----
 
 func.func @route_key_grad_c2_policy(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>, %q: tensor<?x8x2x16xf32>) {
-  // expected-error @+1 {{'peer.route_key_grad' op C2: expected a policy that selects some of the keys, got threshold}}
-  %r = peer.route_key_grad %i, %d, %q threshold n 64 : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<?x8x2x16xf32>
+  // expected-error @+1 {{'peer.route_key_grad' op C2: expected a policy that selects some of the keys, got all}}
+  %r = peer.route_key_grad %i, %d, %q all n 64 : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<?x8x2x16xf32>
   return
 }
 
@@ -138,6 +138,30 @@ func.func @route_key_grad_c3_n(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>, %q:
 
 // -----
 
+func.func @route_key_grad_c2_numbers(%i: tensor<?x8x4xi32>, %d: tensor<?x8x4xf32>, %q: tensor<?x8x1x16xf32>) {
+  // expected-error @+1 {{'peer.route_key_grad' op C2: expected a threshold of sigmoids of at least 0 and below 1, got 2}}
+  %r = peer.route_key_grad %i, %d, %q threshold<2, of = sigmoid, max = 4> n 64 : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<?x8x1x16xf32>
+  return
+}
+
+// -----
+
+func.func @probability_grad_c1_weights(%s: tensor<?x8x1x64xf32>, %w: tensor<?x8x4xf32>, %d: tensor<?x8x3xf32>) {
+  // expected-error @+1 {{'peer.probability_grad' op C1: expected dweights to be T x H x K f32 with K = 4}}
+  %r = peer.probability_grad %s, %w, %d : tensor<?x8x1x64xf32>, tensor<?x8x4xf32>, tensor<?x8x3xf32>
+  return
+}
+
+// -----
+
+func.func @probability_grad_c2_keys(%s: tensor<?x8x1x0xf32>, %w: tensor<?x8x4xf32>) {
+  // expected-error @+1 {{'peer.probability_grad' op C2: expected logits of 1 or 2 halves of at least 1 key, got 1 of 0}}
+  %r = peer.probability_grad %s, %w, %w : tensor<?x8x1x0xf32>, tensor<?x8x4xf32>, tensor<?x8x4xf32>
+  return
+}
+
+// -----
+
 func.func @gate_grad_c1_shape(%v: tensor<?x8x4xf32>, %w: tensor<?x8x2xf32>, %d: tensor<?x8x4xf32>) {
   // expected-error @+1 {{'peer.gate_grad' op C1: expected weights to be T x H x K f32 with K = 4}}
   %r = peer.gate_grad %v, %w, %d softmax : tensor<?x8x4xf32>, tensor<?x8x2xf32>, tensor<?x8x4xf32>
@@ -147,7 +171,7 @@ func.func @gate_grad_c1_shape(%v: tensor<?x8x4xf32>, %w: tensor<?x8x2xf32>, %d: 
 // -----
 
 func.func @gate_grad_c2_kind(%v: tensor<?x8x4xf32>, %w: tensor<?x8x4xf32>, %d: tensor<?x8x4xf32>) {
-  // expected-error @+1 {{'peer.gate_grad' op C2: gate 'probability' is not supported}}
+  // expected-error @+1 {{'peer.gate_grad' op C2: a probability has a gradient of its own; use softmax, sigmoid, relu or one}}
   %r = peer.gate_grad %v, %w, %d probability : tensor<?x8x4xf32>, tensor<?x8x4xf32>, tensor<?x8x4xf32>
   return
 }

@@ -12,6 +12,10 @@ func.func @select_grad(%i: !idx, %d: !val) -> (tensor<?x8x2x64xf32>, tensor<?x8x
   %b = peer.select_grad %i, %d topk<4> n 64 : !idx, !val
   // CHECK: %[[C:.*]] = peer.select_grad %{{.*}}, %{{.*}} all n 4 : tensor<?x8x4xi32>, tensor<?x8x4xf32>
   %c = peer.select_grad %i, %d all n 4 : !idx, !val
+  // CHECK: peer.select_grad %{{.*}}, %{{.*}} top_p<5.000000e-01, max = 4> n 64 : tensor<?x8x4xi32>, tensor<?x8x4xf32>
+  %p = peer.select_grad %i, %d top_p<0.5, max = 4> n 64 : !idx, !val
+  // CHECK: peer.probability_grad %[[B]], %{{.*}}, %{{.*}} : tensor<?x8x1x64xf32>, tensor<?x8x4xf32>, tensor<?x8x4xf32>
+  %q = peer.probability_grad %b, %d, %d : tensor<?x8x1x64xf32>, !val, !val
   // CHECK: return %[[A]], %[[B]], %[[C]] : tensor<?x8x2x64xf32>, tensor<?x8x1x64xf32>, tensor<?x8x1x4xf32>
   return %a, %b, %c : tensor<?x8x2x64xf32>, tensor<?x8x1x64xf32>, tensor<?x8x1x4xf32>
 }

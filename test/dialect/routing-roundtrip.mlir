@@ -19,6 +19,13 @@ func.func @select(%s: tensor<4x2x1x64xf32>) -> (tensor<4x2x3xi32>, tensor<4x2x64
   %i, %v = peer.select %s topk<3> : tensor<4x2x1x64xf32>
   // CHECK: %[[B0:.*]], %[[B1:.*]] = peer.select %{{.*}} all : tensor<4x2x1x64xf32>
   %all:2 = peer.select %s all : tensor<4x2x1x64xf32>
+  // CHECK: peer.select %{{.*}} top_p<9.000000e-01, max = 5> : tensor<4x2x1x64xf32>
+  %p, %u = peer.select %s top_p<0.9, max = 5> : tensor<4x2x1x64xf32>
+  // CHECK: peer.select %{{.*}} threshold<5.000000e-01, of = sigmoid, max = 7> : tensor<4x2x1x64xf32>
+  %t:2 = peer.select %s threshold<0.5, of = sigmoid, max = 7> : tensor<4x2x1x64xf32>
+  // The inferred types.
+  // CHECK: peer.probability %{{.*}}, %{{.*}} : tensor<4x2x5xf32>, tensor<4x2x1x64xf32>
+  %w = peer.probability %u, %s : tensor<4x2x5xf32>, tensor<4x2x1x64xf32>
   // CHECK: return %[[A0]], %[[B1]] : tensor<4x2x3xi32>, tensor<4x2x64xf32>
   return %i, %all#1 : tensor<4x2x3xi32>, tensor<4x2x64xf32>
 }

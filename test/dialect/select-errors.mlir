@@ -98,17 +98,57 @@ func.func @select_c3_above_n(%s: tensor<?x8x2x64xf32>) {
 
 // -----
 
+func.func @select_c2_top_p(%s: tensor<?x8x2x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C2: policy top_p wants 1 half, got 2}}
+  %r:2 = peer.select %s top_p<0.5, max = 4> : tensor<?x8x2x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c3_top_p(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C3: expected 1 <= max <= n = 64, got max = 65}}
+  %r:2 = peer.select %s top_p<0.5, max = 65> : tensor<?x8x1x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_c3_threshold(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{'peer.select' op C3: expected 1 <= max <= n = 64, got max = 0}}
+  %r:2 = peer.select %s threshold<0.5, max = 0> : tensor<?x8x1x64xf32>
+  return
+}
+
+// -----
+
 func.func @select_c4_top_p(%s: tensor<?x8x1x64xf32>) {
-  // expected-error @+1 {{'peer.select' op C4: policy 'top_p' is not supported; use topk, product_topk or all}}
-  %r:2 = peer.select %s top_p<4> : tensor<?x8x1x64xf32>
+  // expected-error @+1 {{'peer.select' op C4: expected p between 0 and 1, got 4}}
+  %r:2 = peer.select %s top_p<4, max = 4> : tensor<?x8x1x64xf32>
   return
 }
 
 // -----
 
 func.func @select_c4_threshold(%s: tensor<?x8x1x64xf32>) {
-  // expected-error @+1 {{'peer.select' op C4: policy 'threshold' is not supported; use topk, product_topk or all}}
-  %r:2 = peer.select %s threshold<4> : tensor<?x8x1x64xf32>
+  // expected-error @+1 {{'peer.select' op C4: expected a threshold of sigmoids of at least 0 and below 1, got 1}}
+  %r:2 = peer.select %s threshold<1.0, of = sigmoid, max = 4> : tensor<?x8x1x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_top_p_without_max(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{expected how much probability is enough and the most experts of a head, as in 'top_p<0.9, max = 16>'}}
+  %r:2 = peer.select %s top_p<0.9> : tensor<?x8x1x64xf32>
+  return
+}
+
+// -----
+
+func.func @select_threshold_of(%s: tensor<?x8x1x64xf32>) {
+  // expected-error @+1 {{expected a threshold and the most experts of a head, as in 'threshold<0.5, max = 8>' or 'threshold<0.5, of = sigmoid, max = 8>'}}
+  %r:2 = peer.select %s threshold<0.5, of = tanh, max = 8> : tensor<?x8x1x64xf32>
   return
 }
 
@@ -131,7 +171,7 @@ func.func @select_c5_topk(%s: tensor<?x8x1x2147483648xf32>) {
 // -----
 
 func.func @select_unknown_policy(%s: tensor<?x8x1x64xf32>) {
-  // expected-error @+1 {{unknown policy 'best'; known are topk<k>, product_topk<k> and all}}
+  // expected-error @+1 {{unknown policy 'best'; known are topk<k>, product_topk<k>, all, top_p<p, max = m> and threshold<t, max = m>}}
   %r:2 = peer.select %s best<4> : tensor<?x8x1x64xf32>
   return
 }
@@ -139,7 +179,7 @@ func.func @select_unknown_policy(%s: tensor<?x8x1x64xf32>) {
 // -----
 
 func.func @select_no_policy(%s: tensor<?x8x1x64xf32>) {
-  // expected-error @+1 {{expected a policy; known are topk<k>, product_topk<k> and all}}
+  // expected-error @+1 {{expected a policy; known are topk<k>, product_topk<k>, all, top_p<p, max = m> and threshold<t, max = m>}}
   %r:2 = peer.select %s : tensor<?x8x1x64xf32>
   return
 }

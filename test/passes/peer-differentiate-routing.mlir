@@ -94,3 +94,23 @@ func.func @lm(%tokens: tensor<?xi32>, %targets: tensor<?xi32>, %table: tensor<50
   return %m : tensor<f32>
 }
 peer.gradient @lm_grad of @lm
+
+// -----
+
+// A probability is over all logits: they get a gradient of their own, beside that of the selected.
+// CHECK-LABEL: func.func @probability_grad(
+// CHECK-SAME:    %[[S:[a-z0-9]+]]: tensor<?x1x2x16xf32>
+// CHECK-SAME:    %[[DW:[a-z0-9]+]]: tensor<?x1x4xf32>
+// CHECK:         %[[I:.*]], %[[V:.*]] = peer.select %[[S]]
+// CHECK:         %[[W:.*]] = peer.probability %[[V]], %[[S]]
+// CHECK-DAG:     %[[DV:.*]] = arith.mulf %[[W]], %[[DW]]
+// CHECK-DAG:     %[[ALL:.*]] = peer.probability_grad %[[S]], %[[W]], %[[DW]]
+// CHECK-DAG:     %[[SELECTED:.*]] = peer.select_grad %[[I]], %[[DV]]
+// CHECK:         %[[DS:.*]] = arith.addf
+// CHECK:         return %[[DS]]
+func.func @probability(%s: tensor<?x1x2x16xf32>) -> tensor<?x1x4xf32> {
+  %i, %v = peer.select %s product_topk<4> : tensor<?x1x2x16xf32>
+  %w = peer.probability %v, %s : tensor<?x1x4xf32>, tensor<?x1x2x16xf32>
+  return %w : tensor<?x1x4xf32>
+}
+peer.gradient @probability_grad of @probability

@@ -95,3 +95,20 @@ func.func @position(%x: tensor<1x4xf32>, %k: tensor<8x4xf32>, %v: tensor<8x4xf32
       : tensor<1x4xf32>, tensor<1x4xf32>, tensor<1x4xf32>, tensor<8x4xf32>, tensor<8x4xf32>, tensor<i32>
   return %y#0 : tensor<1x4xf32>
 }
+
+// -----
+
+// A policy that may leave slots empty says so: experts are proven, -1 is no row of a table.
+// CHECK-LABEL: func.func @empty_slots(
+// CHECK-SAME:    peer.check = {range = [0, 16], what = "peer.embedding
+// CHECK-NOT:     peer.check
+// CHECK:         %[[I:.*]], %{{.*}} = peer.select
+// CHECK-NEXT:    peer.mix %{{.*}}, %[[I]],
+func.func @empty_slots(%s: tensor<?x1x1x16xf32>, %x: tensor<?x4xf32>, %w: tensor<?x1x2xf32>, %pool: tensor<16x1x4xf32>,
+                       %e: tensor<16x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>) {
+  %i, %v = peer.select %s top_p<0.9, max = 2> : tensor<?x1x1x16xf32>
+  %y = peer.mix %x, %i, %w, %pool : tensor<?x4xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x1x4xf32>
+  %r = peer.reshape %i to tensor<?xi32> : tensor<?x1x2xi32>
+  %z = peer.embedding %r, %e : tensor<?xi32>, tensor<16x4xf32>
+  return %y, %z : tensor<?x4xf32>, tensor<?x4xf32>
+}

@@ -1,4 +1,4 @@
-//===- Rows.cpp - norms, embedding, activation: the ops on rows ----------===//
+//===- Rows.cpp - norms, embedding, activation, probability: the ops on rows ----------===//
 //
 // The norms and the embedding are the CPU's emitters, their rows given to warps and their strips to lanes.
 //
@@ -55,6 +55,15 @@ static std::optional<TileSizes> rowTiles(OpTy op) {
   return tile({{"t", std::clamp<int64_t>(rows, kThreads / kWarpSize, 64)}});
 }
 
+/// A warp per token and head, of any alignment.
+template <typename OpTy>
+static void addProbability(Emitters &emitters) {
+  emitters.block<OpTy>(
+      {.emit = [](OpTy op, BlockBuilder &b) { nn::emitOnRows(b, op, 1); },
+       .tileSizes =
+           [](OpTy op) { return tile({{"t", llvm::divideCeil(kThreads / kWarpSize, dimOf(op.getWeights(), 1))}}); }});
+}
+
 template <typename OpTy>
 static void add(Emitters &emitters, void (*emit)(OpTy, BlockBuilder &)) {
   emitters.block<OpTy>({.emit = emit, .reject = rejectDynamicRows<OpTy>, .tileSizes = rowTiles<OpTy>});
@@ -68,4 +77,6 @@ void device::addRows(Emitters &emitters) {
   add<LayerNormGradOp>(emitters, emitLayerNormGrad);
   add<ActivationOp>(emitters, emitActivations);
   add<ActivationGradOp>(emitters, emitActivationGrads);
+  addProbability<ProbabilityOp>(emitters);
+  addProbability<ProbabilityGradOp>(emitters);
 }

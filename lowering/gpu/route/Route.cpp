@@ -62,6 +62,8 @@ static void emitFewTokens(RouteOp op, LoopBuilder &host) {
 const char *device::rejectRoute(RouteOp op, const GpuInfo &gpu) {
   if (op.getPolicy().selectsAll())
     return "'all' keeps every score";
+  if (op.getPolicy().hasVaryingCounts())
+    return "how many the policy keeps follows from all scores of a row";
   if (!op.getPolicy().selectsLargest())
     return "the policy is left to plain loops";
   if (op.getNumSelected() > kMostSelected)

@@ -2,6 +2,8 @@
 
 #include "Select.h"
 
+#include "lowering/emit/KeptRanks.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::device;
@@ -13,7 +15,7 @@ static constexpr int64_t kFewestScores = 32;
 const char *device::rejectSelect(SelectOp op) {
   if (op.getPolicy().selectsAll())
     return nullptr;
-  if (!op.getPolicy().selectsLargest())
+  if (!op.getPolicy().selectsLargest() && !op.getPolicy().hasVaryingCounts())
     return "the policy is left to plain loops";
   return op.getNumSelected() <= kMostSelected ? nullptr : "the sorted list would not fit in registers";
 }
@@ -243,4 +245,16 @@ void device::emitSelect(SelectOp op, BlockBuilder &b) {
   if (op.getPolicy().selectsAll())
     return emitSelectAll(op, b);
   emitSelection(Selection::of(op), op.getLogits(), b);
+  if (!op.getPolicy().hasVaryingCounts())
+    return;
+  b.barrier();
+  Value heads = b.dim(op.getIdx(), 1);
+  b.forWarps(b.mul(b.dim(op.getIdx(), 0), heads), [&](Value row) {
+    Value token = b.div(row, heads), head = b.rem(row, heads), kept = emitKeptRanks(b, Ranking(op), token, head, 1);
+    if (!kept)
+      return;
+    // All lanes have read the scores.
+    b.warpBarrier();
+    emitEmptySlots(b, Ranking(op), token, head, kept);
+  });
 }
