@@ -1,6 +1,4 @@
 """Layers as modules of torch."""
-import weakref
-
 import torch
 
 from .._descriptions import Layer
@@ -70,7 +68,6 @@ class PEER(torch.nn.Module):
 
     def _open(self):
         self._handle = ops.Handle(self.config, self.grad)
-        weakref.finalize(self, ops.layers.pop, self._handle.number, None)
 
     @torch.no_grad()
     def reset_parameters(self):

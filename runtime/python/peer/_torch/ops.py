@@ -7,6 +7,7 @@ table's shape, and torch has no other place for it.
 import itertools
 import threading
 import warnings
+import weakref
 
 import torch
 
@@ -14,7 +15,8 @@ from .._library import Error
 from .calls import Functions
 
 _numbers = itertools.count()
-layers = {}
+# A layer is there as long as its module, or a graph whose backward pass may come.
+layers = weakref.WeakValueDictionary()
 _compiling = threading.Lock()
 
 
@@ -52,9 +54,10 @@ class Handle:
 
 
 def _handle(number):
-    if number not in layers:
+    handle = layers.get(number)
+    if handle is None:
         raise Error(f"there is no layer {number}: its module was deleted")
-    return layers[number]
+    return handle
 
 
 _library = torch.library.Library("peer", "DEF")
@@ -156,6 +159,7 @@ def _(dy, x, saved, parameters, h):
 
 def _setup(ctx, inputs, output):
     x, parameters, ctx.h = inputs
+    ctx.handle = layers.get(ctx.h)
     ctx.count = len(parameters)
     ctx.mark_non_differentiable(*output[1:])
     ctx.save_for_backward(x, *parameters, *output[1:])

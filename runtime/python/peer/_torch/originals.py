@@ -159,8 +159,8 @@ def replace(model, only=None, dry_run=False, grad="rows", verbose=True):
         return model if dry_run else new
     # Names of one module in several places, too.
     for name, module in list(model.named_modules(remove_duplicate=False)):
-        for child_name, child in list(module.named_children()) if module not in done else ():
-            new = visit(f"{name}.{child_name}" if name else child_name, child)
+        for child_name, child in list(module._modules.items()) if module not in done else ():
+            new = visit(f"{name}.{child_name}" if name else child_name, child) if child is not None else None
             if new is not None and not dry_run:
                 setattr(module, child_name, new)
     return model
