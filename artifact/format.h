@@ -34,8 +34,7 @@ inline constexpr char kGroup[] = "group", kTrainable[] = "trainable", kInit[] = 
 inline constexpr char kSymbol[] = "symbol", kKind[] = "kind", kOf[] = "of", kFingerprint[] = "fingerprint",
                       kDims[] = "dims", kMultipleOf[] = "multiple_of", kMax[] = "max", kArguments[] = "arguments",
                       kResults[] = "results", kKernels[] = "kernels", kRole[] = "role", kUpdated[] = "updated",
-                      kCheck[] = "check", kWhat[] = "what", kBytes[] = "bytes", kFlops[] = "flops",
-                      kPairs[] = "pairs";
+                      kCheck[] = "check", kWhat[] = "what", kBytes[] = "bytes", kFlops[] = "flops", kPairs[] = "pairs";
 } // namespace key
 
 /// The one dynamic dimension, in shapes and in `dims`.
@@ -73,8 +72,8 @@ inline constexpr char kIdx[] = "idx", kCoef[] = "coef", kX[] = "x", kDy[] = "dy"
 namespace name {
 inline constexpr char kLoss[] = "loss", kGradientWeight[] = "gradient_weight", kFirstPart[] = "first_part";
 inline constexpr char kStep[] = "step", kPosition[] = "position", kLearningRateOf[] = "learning_rate.",
-                      kGradientNormOf[] = "gradient_norm.", kGradientFaultOf[] = "gradient_fault.",
-                      kScale[] = "scale", kSquares[] = "squares", kSavedOf[] = "saved.", kGradientOf[] = "grad.";
+                      kGradientNormOf[] = "gradient_norm.", kGradientFaultOf[] = "gradient_fault.", kScale[] = "scale",
+                      kSquares[] = "squares", kSavedOf[] = "saved.", kGradientOf[] = "grad.";
 } // namespace name
 
 /// What compiled code calls, and what it exports beside its entries.

@@ -131,8 +131,9 @@ LogicalResult UpdateRowsOp::verifySymbolUses(SymbolTableCollection &tables) {
   if (!optimizer.getLazy())
     return emitOpError("C2: expected a lazy optimizer, since rows that no pair touches are not moved; write 'lazy'");
   if (!optimizer.getClipNorm().getValue().isZero())
-    return emitOpError("C2: expected no clip_norm, since the gradients of other parameters are not known here; give the "
-                       "entry a scale");
+    return emitOpError(
+        "C2: expected no clip_norm, since the gradients of other parameters are not known here; give the "
+        "entry a scale");
   if (std::string fault = findParameterFault(getPool()); !fault.empty())
     return emitOpError("C3: expected the name of a pool, got ") << quote(getPool()) << ": " << fault;
   return success();

@@ -68,8 +68,9 @@ FailureOr<Pool> findPool(UpdateRowsOp request) {
                                  << didYouMean(request.getPool(), names);
   }
   if (!pool)
-    return request.emitOpError() << "updates " << quote(request.getPool())
-                                 << " row by row, but no op selects rows of it; a gradient of the whole is what there is";
+    return request.emitOpError()
+           << "updates " << quote(request.getPool())
+           << " row by row, but no op selects rows of it; a gradient of the whole is what there is";
   return *pool;
 }
 

@@ -3,10 +3,10 @@
 #include "ReverseMode.h"
 #include "SavedValues.h"
 
-#include "passes/Entries.h"
-#include "passes/Passes.h"
 #include "dialect/Names.h"
 #include "dialect/interfaces/Differentiation.h"
+#include "passes/Entries.h"
+#include "passes/Passes.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -175,8 +175,9 @@ LogicalResult GradientBuilder::findPairs(unsigned index, Value gradient) {
     Value idx = op.getIdxMutable().get();
     std::optional<RowCount> rows = counts.rowsOf(originals.lookup(idx));
     if (!rows || rows->parts != 1)
-      return request.emitOpError() << "cannot give the gradient of " << quote(name)
-                                   << " as pairs, since experts are selected for several tokens at once; leave 'rows' out";
+      return request.emitOpError()
+             << "cannot give the gradient of " << quote(name)
+             << " as pairs, since experts are selected for several tokens at once; leave 'rows' out";
     pairs[index].push_back({idx, op.getCoef(), op.getX(), op.getDy(), *rows});
   }
   return success();
@@ -235,8 +236,8 @@ void GradientBuilder::addPairs(unsigned index) {
   unsigned number = 0;
   for (const Pairs &each : pairs[index]) {
     std::string suffix = ++number == 1 ? "" : "." + std::to_string(number);
-    SmallVector<NamedAttribute> parts = {
-        builder.getNamedAttr(format::key::kOf, builder.getStringAttr(nameOr(getArgumentName(function, index), "arg", index)))};
+    SmallVector<NamedAttribute> parts = {builder.getNamedAttr(
+        format::key::kOf, builder.getStringAttr(nameOr(getArgumentName(function, index), "arg", index)))};
     auto add = [&](StringRef part, Value value) {
       value = current(value);
       std::string &name = names[value];

@@ -82,7 +82,8 @@ bool SavedValues::isCheap(Operation *op) const {
 /// they are, a table perhaps, and so may be what is read as one.
 bool SavedValues::canBeSaved(Value value) const {
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (!type || !dependent.contains(value) || type.getElementType().isInteger(1) || !type.getElementType().isIntOrFloat())
+  if (!type || !dependent.contains(value) || type.getElementType().isInteger(1) ||
+      !type.getElementType().isIntOrFloat())
     return false;
   for (OpOperand &use : value.getUses())
     if (auto mix = dyn_cast<MixLikeOpInterface>(use.getOwner()); mix && mix.getPool() == value)
