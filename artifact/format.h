@@ -34,7 +34,7 @@ inline constexpr char kGroup[] = "group", kTrainable[] = "trainable", kInit[] = 
 inline constexpr char kSymbol[] = "symbol", kKind[] = "kind", kOf[] = "of", kFingerprint[] = "fingerprint",
                       kDims[] = "dims", kMultipleOf[] = "multiple_of", kMax[] = "max", kArguments[] = "arguments",
                       kResults[] = "results", kKernels[] = "kernels", kRole[] = "role", kUpdated[] = "updated",
-                      kCheck[] = "check", kWhat[] = "what", kBytes[] = "bytes", kFlops[] = "flops";
+                      kCheck[] = "check", kWhat[] = "what", kBytes[] = "bytes", kFlops[] = "flops", kPairs[] = "pairs";
 } // namespace key
 
 /// The one dynamic dimension, in shapes and in `dims`.
@@ -59,14 +59,21 @@ inline constexpr char kInput[] = "input", kParameter[] = "parameter", kState[] =
 /// Values of an entry's `kind`.
 namespace kind {
 inline constexpr char kForward[] = "forward", kGradient[] = "gradient", kLoss[] = "loss", kTrain[] = "train",
-                      kAccumulate[] = "accumulate", kUpdate[] = "update", kPrefill[] = "prefill", kDecode[] = "decode";
+                      kAccumulate[] = "accumulate", kUpdate[] = "update", kPrefill[] = "prefill", kDecode[] = "decode",
+                      kBackward[] = "backward", kRowUpdate[] = "row_update", kRowNorm[] = "row_norm";
 } // namespace kind
+
+/// Of what a list of pairs consists: `of` names the pool, the others name tensors of the entry.
+namespace pairs {
+inline constexpr char kIdx[] = "idx", kCoef[] = "coef", kX[] = "x", kDy[] = "dy";
+} // namespace pairs
 
 /// Scalars that the runtime sets, and results of training; those that end in a dot are followed by a group's name.
 namespace name {
 inline constexpr char kLoss[] = "loss", kGradientWeight[] = "gradient_weight", kFirstPart[] = "first_part";
 inline constexpr char kStep[] = "step", kPosition[] = "position", kLearningRateOf[] = "learning_rate.",
-                      kGradientNormOf[] = "gradient_norm.", kGradientFaultOf[] = "gradient_fault.";
+                      kGradientNormOf[] = "gradient_norm.", kGradientFaultOf[] = "gradient_fault.", kScale[] = "scale",
+                      kSquares[] = "squares", kSavedOf[] = "saved.", kGradientOf[] = "grad.";
 } // namespace name
 
 /// What compiled code calls, and what it exports beside its entries.

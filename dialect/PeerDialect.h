@@ -44,6 +44,7 @@ constexpr llvm::StringLiteral kParameter = "peer.parameter";
 constexpr llvm::StringLiteral kRange = "peer.range";
 constexpr llvm::StringLiteral kGrid = "peer.grid";
 constexpr llvm::StringLiteral kUpdates = "peer.updates";
+constexpr llvm::StringLiteral kPairs = "peer.pairs";
 } // namespace attrs
 
 } // namespace peer

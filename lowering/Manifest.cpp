@@ -164,6 +164,14 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
   std::string symbol = toSymbol(function.getName());
   EntrySignature signature{function.getName().str(), "entry_" + symbol, "peer_entry_" + symbol,
                            function.getNumArguments(), unsigned(results.size())};
+  json::Array pairs;
+  if (auto list = function->getAttrOfType<ArrayAttr>(attrs::kPairs))
+    for (auto parts : list.getAsRange<DictionaryAttr>()) {
+      json::Object described;
+      for (NamedAttribute part : parts)
+        described[part.getName().getValue()] = cast<StringAttr>(part.getValue()).getValue();
+      pairs.push_back(std::move(described));
+    }
   entries.push_back(json::Object{{key::kName, signature.name},
                                  {key::kSymbol, signature.symbol},
                                  {key::kKind, text(attrs::kKind)},
@@ -173,6 +181,8 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
                                  {key::kArguments, std::move(arguments)},
                                  {key::kResults, std::move(results)},
                                  {key::kKernels, std::move(kernels)}});
+  if (!pairs.empty())
+    (*entries.back().getAsObject())[key::kPairs] = std::move(pairs);
   signatures.push_back(std::move(signature));
   return success();
 }

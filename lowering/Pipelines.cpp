@@ -29,6 +29,7 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options) {
   if (options.isDescription)
     verifyLevel(pm, "model");
   pm.addPass(createInlineModules());
+  pm.addPass(createDeriveUpdates());
   pm.addPass(createDeriveDecode());
   pm.addPass(createDifferentiate());
   AddOptimizerOptions optimizer;

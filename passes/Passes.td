@@ -60,6 +60,30 @@ def DeriveDecode : Pass<"peer-derive-decode", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect"];
 }
 
+def DeriveUpdates : Pass<"peer-derive-updates", "::mlir::ModuleOp"> {
+  let summary = "build the steps from given pairs that peer.update_rows asks for";
+  let description = [{
+    How many pairs a token has is read off the ops that use the pool. Where these differ, the entry has one head and as many pairs as the
+    largest of them; a caller fills up with indices of -1.
+
+    ```mlir
+    peer.update_rows @experts_update norm @experts_norm of "experts" {optimizer = #peer.sgd<lazy>}
+    ```
+    becomes
+    ```mlir
+    func.func @experts_update(%idx: tensor<?x4x8xi32> {peer.name = "experts.idx"}, %coef, %x, %dy, %pool: tensor<4096x2x64xf32>,
+                              %lr: tensor<f32>, %step: tensor<f32>, %scale: tensor<f32>)
+        -> (tensor<4096x2x64xf32> {peer.name = "experts", peer.updates = 4 : i64}) {
+      %order, %starts, %count = peer.sort_pairs %idx experts 4096 : tensor<?x4x8xi32>
+      %new = peer.row_update %pool, %idx, %order, %starts, %count, %coef, %x, %dy, %lr, %step, %scale {optimizer = ...} : ...
+      return %new : tensor<4096x2x64xf32>
+    }
+    func.func @experts_norm(%idx, %coef, %x, %dy) -> (tensor<f32> {peer.name = "squares"}) { ... peer.pool_grad_norm ... }
+    ```
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect"];
+}
+
 def Differentiate : Pass<"peer-differentiate", "::mlir::ModuleOp"> {
   let summary = "build the gradient entries that peer.gradient asks for";
   let description = [{
@@ -82,6 +106,10 @@ def Differentiate : Pass<"peer-differentiate", "::mlir::ModuleOp"> {
       return %dx, %dw : tensor<?x8xf32>, tensor<8x8xf32>
     }
     ```
+    With `saved` this is two entries. What the gradient reads of the forward pass is returned by the saving entry, and an argument
+    of the other, but for what is an argument, costs no more than reading it to compute again (elementwise ops, norms and gates,
+    whose operands are there), or is made of parameters alone: a table is never saved. With `rows` a pool's gradient is left in pair
+    form; the attribute `peer.pairs` says which arguments and results its pairs consist of.
   }];
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::bufferization::BufferizationDialect",
                            "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];

@@ -26,6 +26,22 @@ static FunctionOpInterface lookUpBody(Operation *op, SymbolTableCollection &tabl
   return function;
 }
 
+/// Whether `name`, of an entry that `request` makes beside its own, is taken. It is no symbol yet, so nobody else sees that.
+static bool isTaken(Operation *request, SymbolTableCollection &tables, StringAttr name) {
+  Operation *module = SymbolTable::getNearestSymbolTable(request);
+  auto isSame = [&](Operation &op) {
+    StringRef other;
+    if (auto decode = dyn_cast<DecodeOp>(op))
+      other = decode.getPrefill();
+    else if (auto gradient = dyn_cast<GradientOp>(op))
+      other = gradient.getSaved().value_or("");
+    else if (auto update = dyn_cast<UpdateRowsOp>(op))
+      other = update.getNorm().value_or("");
+    return &op != request && other == name.getValue();
+  };
+  return tables.lookupSymbolIn(module, name) || llvm::any_of(module->getRegion(0).getOps(), isSame);
+}
+
 void ParamOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
   std::string name = getName().rsplit('.').second.empty() ? getName().str() : getName().rsplit('.').second.str();
   setName(getResult(), name);
@@ -103,6 +119,23 @@ LogicalResult GradientOp::verifySymbolUses(SymbolTableCollection &tables) {
       return emitOpError("C2: expected wrt to list floating-point arguments of ")
              << getFunctionAttr() << ", got " << position;
   }
+  if (FlatSymbolRefAttr saved = getSavedAttr(); saved && isTaken(*this, tables, saved.getAttr()))
+    return emitOpError("C3: expected a saving entry with a name of its own, got ") << saved;
+  return success();
+}
+
+LogicalResult UpdateRowsOp::verifySymbolUses(SymbolTableCollection &tables) {
+  if (StringAttr norm = getNormAttr(); norm && isTaken(*this, tables, norm))
+    return emitOpError("C1: expected an entry of the norm with a name of its own, got @") << norm.getValue();
+  OptimizerAttrInterface optimizer = getOptimizer();
+  if (!optimizer.getLazy())
+    return emitOpError("C2: expected a lazy optimizer, since rows that no pair touches are not moved; write 'lazy'");
+  if (!optimizer.getClipNorm().getValue().isZero())
+    return emitOpError(
+        "C2: expected no clip_norm, since the gradients of other parameters are not known here; give the "
+        "entry a scale");
+  if (std::string fault = findParameterFault(getPool()); !fault.empty())
+    return emitOpError("C3: expected the name of a pool, got ") << quote(getPool()) << ": " << fault;
   return success();
 }
 
@@ -125,13 +158,7 @@ LogicalResult DecodeOp::verifySymbolUses(SymbolTableCollection &tables) {
   FunctionOpInterface function = lookUpBody(*this, tables, getFunctionAttr());
   if (!function)
     return failure();
-  // The prefill entry is no symbol yet, so nobody else sees that its name is taken.
-  Operation *module = SymbolTable::getNearestSymbolTable(*this);
-  auto isSamePrefill = [&](Operation &op) {
-    auto other = dyn_cast<DecodeOp>(op);
-    return other && other != *this && other.getPrefill() == getPrefill();
-  };
-  if (tables.lookupSymbolIn(module, getPrefillAttr()) || llvm::any_of(module->getRegion(0).getOps(), isSamePrefill))
+  if (isTaken(*this, tables, getPrefillAttr()))
     return emitOpError("C2: expected a prefill entry with a name of its own, got @") << getPrefill();
   auto tokens =
       function.getNumArguments() ? dyn_cast<RankedTensorType>(function.getArgumentTypes().front()) : RankedTensorType();

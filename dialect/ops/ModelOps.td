@@ -89,15 +89,23 @@ def Peer_GradientOp : Peer_DerivedEntryOp<"gradient"> {
     floating-point argument listed in `wrt` (positions; all of them where `wrt` is absent), then `grad.<parameter>` for
     each trainable parameter, dense (`parameters = false` leaves them out).
 
+    With `saved` there are two entries: the one that it names returns what the function returns and then, as
+    `saved.<name>`, what the gradient reads of values on the way; the gradient takes these and computes no forward pass.
+    With `rows` the gradient of a pool is the pairs that it is the sum of (see `pool_grad`), one list for each op that
+    reads the pool, and no `grad.<pool>`.
+
     - C1: the function exists and has a body.
     - C2: `wrt` lists floating-point arguments of the function.
+    - C3: nothing else of the module has the name of the saving entry.
 
     ```mlir
     peer.gradient @layer_grad of @layer
+    peer.gradient @layer_backward of @layer {saved = @layer_forward, rows}
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$function,
-                       OptionalAttr<DenseI64ArrayAttr>:$wrt, DefaultValuedAttr<BoolAttr, "true">:$parameters);
+                       OptionalAttr<DenseI64ArrayAttr>:$wrt, DefaultValuedAttr<BoolAttr, "true">:$parameters,
+                       OptionalAttr<FlatSymbolRefAttr>:$saved, UnitAttr:$rows);
   let assemblyFormat = "$sym_name `of` $function (`wrt` $wrt^)? attr-dict";
 }
 
@@ -120,6 +128,27 @@ def Peer_TrainOp : Peer_DerivedEntryOp<"train"> {
   let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$function, Peer_OptimizerAttr:$optimizer,
                        OptionalAttr<DictionaryAttr>:$groups);
   let assemblyFormat = "$sym_name `of` $function attr-dict";
+}
+
+def Peer_UpdateRowsOp : Peer_DerivedEntryOp<"update_rows"> {
+  let summary = "an entry that makes one step of a pool from pairs that it is given";
+  let description = [{
+    The second half of `peer.gradient ... {rows}`: the entry takes the pairs of a pool's gradient, in any number (those of all
+    uses, parts of a batch or machines, one after the other), and makes the step of `row_update` in place. Its scalars are
+    the learning rate, the number of the step, and `scale`, by which the gradient is multiplied: where it is NaN nothing
+    changes. Where there is a `norm`, an entry of this name returns the sum of squares of the gradient of such pairs.
+
+    - C1: nothing else of the module has the name of the norm's entry.
+    - C2: the optimizer is lazy, and does not clip: the caller does, by `scale`.
+    - C3: the pool has a parameter's name.
+
+    ```mlir
+    peer.update_rows @experts_update norm @experts_norm of "experts" {optimizer = #peer.adamw<lazy>}
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<SymbolNameAttr>:$norm, StrAttr:$pool,
+                       Peer_OptimizerAttr:$optimizer);
+  let assemblyFormat = "$sym_name (`norm` $norm^)? `of` $pool attr-dict";
 }
 
 def Peer_DecodeOp : Peer_DerivedEntryOp<"decode"> {

@@ -27,6 +27,8 @@ class TokenCounts {
 public:
   explicit TokenCounts(mlir::func::FuncOp entry);
 
+  /// Of a value's first dimension; nothing where it is not known.
+  std::optional<RowCount> rowsOf(mlir::Value value) const { return sizesOf(value).front(); }
   /// The first op at which rows do not fit: one operand has others than the other, or nobody knows how many there are, so
   /// that compiled code would read beyond the shorter one. Reports it.
   mlir::LogicalResult check() const;

@@ -2,7 +2,7 @@
 
 #include "TrainingStep.h"
 #include "passes/Passes.h"
-#include "passes/ReverseMode.h"
+#include "passes/gradient/ReverseMode.h"
 
 using namespace mlir;
 using namespace peer;

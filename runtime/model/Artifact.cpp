@@ -5,6 +5,7 @@
 #include "core/FileKind.h"
 #include "core/Hash.h"
 
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -105,6 +106,16 @@ Result<std::shared_ptr<Artifact>> Artifact::open(const ModelFile &model) {
   return artifact;
 }
 
+/// A path of a descriptor that no object has been loaded by: the loader keeps every name, and numbers of descriptors are used again. It takes
+/// paths that differ for different ones, and finds out by the file whether it has the object.
+static std::string freshPath(int descriptor) {
+  static std::atomic<uint64_t> count = 0;
+  std::string path = "/proc/self/fd/";
+  for (uint64_t bits = ++count; bits != 0; bits >>= 1)
+    path += bits % 2 == 1 ? ".//" : "./";
+  return concat(path, descriptor);
+}
+
 Status Artifact::load() {
   promoteThisLibrary();
   // Without a slash dlopen would search the library path instead of the directory we are in.
@@ -112,7 +123,7 @@ Status Artifact::load() {
   // The loader takes a name it knows for the object it knows, even when the file behind the name is another by now.
   if (void *known = dlopen(name.c_str(), RTLD_NOW | RTLD_NOLOAD)) {
     dlclose(known);
-    name = concat("/proc/self/fd/", source->descriptorNumber());
+    name = freshPath(source->descriptorNumber());
   }
   handle = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
@@ -150,7 +161,7 @@ Status Artifact::loadCopy(const std::string &why) {
       return failure(std::strerror(put < 0 ? errno : ENOSPC));
     at += static_cast<uint64_t>(put);
   }
-  handle = dlopen(concat("/proc/self/fd/", copy).c_str(), RTLD_NOW | RTLD_LOCAL);
+  handle = dlopen(freshPath(copy).c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle)
     return {};
   const char *error = dlerror();

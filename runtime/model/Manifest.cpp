@@ -14,9 +14,10 @@ std::string_view roleName(Role role) {
 }
 
 std::string_view entryKindName(EntryKind kind) {
-  static constexpr std::string_view names[] = {format::kind::kForward, format::kind::kGradient,   format::kind::kLoss,
-                                               format::kind::kTrain,   format::kind::kAccumulate, format::kind::kUpdate,
-                                               format::kind::kPrefill, format::kind::kDecode};
+  static constexpr std::string_view names[] = {
+      format::kind::kForward,    format::kind::kGradient,  format::kind::kLoss,    format::kind::kTrain,
+      format::kind::kAccumulate, format::kind::kUpdate,    format::kind::kPrefill, format::kind::kDecode,
+      format::kind::kBackward,   format::kind::kRowUpdate, format::kind::kRowNorm};
   return names[static_cast<size_t>(kind)];
 }
 

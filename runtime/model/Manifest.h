@@ -71,7 +71,19 @@ struct KernelInfo {
   double flopsAt(int64_t tokens) const { return flops[0] + flops[1] * static_cast<double>(tokens); }
 };
 
-enum class EntryKind { Forward, Gradient, Loss, Train, Accumulate, Update, Prefill, Decode };
+enum class EntryKind {
+  Forward,
+  Gradient,
+  Loss,
+  Train,
+  Accumulate,
+  Update,
+  Prefill,
+  Decode,
+  Backward,
+  RowUpdate,
+  RowNorm
+};
 std::string_view entryKindName(EntryKind kind);
 
 struct Entry {

@@ -169,9 +169,10 @@ IndexCheck parseCheck(const Reader &reader, const json &value, const ResultInfo 
 }
 
 Entry parseEntry(const Reader &outer, const json &value) {
-  static constexpr EntryKind kinds[] = {EntryKind::Forward, EntryKind::Gradient,   EntryKind::Loss,
-                                        EntryKind::Train,   EntryKind::Accumulate, EntryKind::Update,
-                                        EntryKind::Prefill, EntryKind::Decode};
+  static constexpr EntryKind kinds[] = {EntryKind::Forward,   EntryKind::Gradient,   EntryKind::Loss,
+                                        EntryKind::Train,     EntryKind::Accumulate, EntryKind::Update,
+                                        EntryKind::Prefill,   EntryKind::Decode,     EntryKind::Backward,
+                                        EntryKind::RowUpdate, EntryKind::RowNorm};
   Entry entry;
   entry.name = outer.text(value, key::kName);
   Reader reader = outer.at(concat("entry \"", entry.name, "\""));

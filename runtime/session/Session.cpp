@@ -158,7 +158,7 @@ ScalarMap Session::defaultScalars(const Entry &entry) const {
   for (const Argument &argument : entry.arguments) {
     if (argument.role != Role::Scalar)
       continue;
-    double value = argument.name == format::name::kStep ? 1 : 0;
+    double value = argument.name == format::name::kStep || argument.name == format::name::kScale ? 1 : 0;
     if (argument.name.starts_with(rate))
       if (const Group *group = manifest().findGroup(std::string_view(argument.name).substr(rate.size())))
         value = group->learningRate;

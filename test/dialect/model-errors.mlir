@@ -193,3 +193,41 @@ func.func @mark_c1_numbers() {
   peer.mark 0 "score" bytes [1] flops [0, 0]
   return
 }
+
+// -----
+
+func.func private @layer(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  return %x : tensor<?x4xf32>
+}
+// expected-error @+1 {{'peer.gradient' op C3: expected a saving entry with a name of its own, got @layer}}
+peer.gradient @gradient_c3 of @layer {saved = @layer}
+
+// -----
+
+func.func private @layer(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  return %x : tensor<?x4xf32>
+}
+// expected-error @+1 {{'peer.gradient' op C3: expected a saving entry with a name of its own, got @forward}}
+peer.gradient @gradient_c3_twice of @layer {saved = @forward}
+peer.gradient @gradient_c3_other of @layer {saved = @forward}
+
+// -----
+
+peer.update_rows @update norm @norm of "experts" {optimizer = #peer.sgd<lazy>}
+// expected-error @+1 {{'peer.update_rows' op C1: expected an entry of the norm with a name of its own, got @update}}
+peer.update_rows @update_rows_c1 norm @update of "experts" {optimizer = #peer.sgd<lazy>}
+
+// -----
+
+// expected-error @+1 {{'peer.update_rows' op C2: expected a lazy optimizer, since rows that no pair touches are not moved; write 'lazy'}}
+peer.update_rows @update_rows_c2_lazy of "experts" {optimizer = #peer.adamw}
+
+// -----
+
+// expected-error @+1 {{'peer.update_rows' op C2: expected no clip_norm, since the gradients of other parameters are not known here; give the entry a scale}}
+peer.update_rows @update_rows_c2_clip of "experts" {optimizer = #peer.adamw<clip_norm = 1.0, lazy>}
+
+// -----
+
+// expected-error @+1 {{'peer.update_rows' op C3: expected the name of a pool, got 'a pool': }}
+peer.update_rows @update_rows_c3 of "a pool" {optimizer = #peer.adamw<lazy>}

@@ -55,6 +55,12 @@ func.func @loss(%t: tensor<?xi32>, %targets: tensor<?xi32>) -> tensor<f32> {
 peer.gradient @block_grad of @block
 // CHECK: peer.gradient @block_dx of @block wrt [0] {parameters = false}
 peer.gradient @block_dx of @block wrt [0] {parameters = false}
+// CHECK: peer.gradient @block_backward of @block {rows, saved = @block_forward}
+peer.gradient @block_backward of @block {saved = @block_forward, rows}
+// CHECK: peer.update_rows @experts_update norm @experts_norm of "experts" {optimizer = #peer.sgd<{{.*}}, lazy = true>}
+peer.update_rows @experts_update norm @experts_norm of "experts" {optimizer = #peer.sgd<lazy>}
+// CHECK: peer.update_rows @other_update of "experts" {optimizer = #peer.adamw<{{.*}}, lazy = true>}
+peer.update_rows @other_update of "experts" {optimizer = #peer.adamw<lazy>}
 // CHECK: peer.train @train_step of @loss {groups = {experts = #peer.adamw<{{.*}}, lazy = true>, other = #peer.sgd<{{.*}}, lazy = false>}, optimizer = #peer.adamw<{{.*}}, clip_norm = 1.000000e+00, lazy = false>}
 peer.train @train_step of @loss {optimizer = #peer.adamw<clip_norm = 1>,
                                  groups = {experts = #peer.adamw<lazy>, other = #peer.sgd}}

@@ -12,7 +12,6 @@ EXCEPTIONS = {
     "passes/DecomposeRoutes.cpp": ("GateOp RouteOp ScoreOp SelectOp", "says what a route is made of"),
     "passes/DecomposeRoutes.h": ("RouteOp", "is about one op"),
     "passes/DeriveDecode.cpp": ("DecodeOp ReshapeOp", "answers the request; a reshape's result type is its attribute"),
-    "passes/Differentiate.cpp": ("GradientOp", "answers the request"),
     "passes/Fuse.cpp": ("GateOp ReshapeOp RouteKeyGradOp RouteOp RouteQueryGradOp ScoreKeyGradOp ScoreOp ScoreQueryGradOp SelectGradOp "
                         "SelectOp", "each pattern is about the ops that it folds"),
     "passes/GuardIndices.cpp": ("SortPairsOp SumSquaresOp UsageOp", "pairs are trusted where this op sorted them; sums of flags are this "
@@ -20,6 +19,8 @@ EXCEPTIONS = {
     "passes/InlineModules.cpp": ("CallOp DecodeOp GradientOp ParamOp RepeatOp TrainOp", "is what these ops of a description mean"),
     "passes/Tile.cpp": ("MarkOp", "places the marks"),
     "passes/description/DescriptionOps.cpp": ("BatchNormOp", "an attribute of this op is for a pass to set"),
+    "passes/gradient/DeriveUpdates.cpp": ("PoolGradNormOp RowUpdateOp SortPairsOp UpdateRowsOp", "answers the request: a step is made of these ops"),
+    "passes/gradient/Differentiate.cpp": ("GradientOp ReshapeOp", "answers the request; a reshape's result type is its attribute"),
     "passes/training/AccumulateGradients.cpp": ("MeanOp ReshapeOp SortPairsOp TrainOp",
                                                 "answers the request: what a mean over tokens is, and how its parts are handed over"),
     "passes/training/AddOptimizer.cpp": ("TrainOp", "answers the request"),

@@ -1,7 +1,7 @@
 //===- ReverseMode.h - reverse mode over straight-line graph ops ---------===//
 
-#ifndef PEER_PASSES_REVERSEMODE_H
-#define PEER_PASSES_REVERSEMODE_H
+#ifndef PEER_PASSES_GRADIENT_REVERSEMODE_H
+#define PEER_PASSES_GRADIENT_REVERSEMODE_H
 
 #include "mlir/IR/Builders.h"
 
@@ -26,4 +26,4 @@ mlir::Value createZeroGradient(mlir::OpBuilder &builder, mlir::Value value);
 
 } // namespace peer
 
-#endif // PEER_PASSES_REVERSEMODE_H
+#endif // PEER_PASSES_GRADIENT_REVERSEMODE_H

@@ -1,0 +1,1 @@
+"""What of the package needs torch."""

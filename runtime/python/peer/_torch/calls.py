@@ -1,0 +1,74 @@
+"""Functions of artifacts called on tensors of torch, where these lie."""
+import ctypes
+import threading
+
+import torch
+
+from .._compile import compile as compile_description
+from .._library import CPU, Error, Options, View, check, library
+
+DTYPES = {"f32": torch.float32, "f64": torch.float64, "bf16": torch.bfloat16, "f16": torch.float16, "i64": torch.int64,
+          "i32": torch.int32, "i16": torch.int16, "i8": torch.int8}
+NAMES = {dtype: name.encode() for name, dtype in DTYPES.items()}
+
+
+def view(tensor, what):
+    """Its view, and what must outlive it."""
+    if tensor.device.type != "cpu":
+        raise Error(f"{what} is on {tensor.device}, and modules compute on the CPU: use peer.compile with a target of GPUs, or move the model")
+    if not tensor.is_contiguous():
+        raise Error(f"{what} is not contiguous; use .contiguous()")
+    shape = (ctypes.c_int64 * max(tensor.dim(), 1))(*tensor.shape)
+    return View(ctypes.sizeof(View), CPU, 0, NAMES[tensor.dtype], tensor.dim(), shape, None, tensor.data_ptr())
+
+
+class Functions:
+    """An artifact whose parameters and states are tensors of the caller's."""
+
+    def __init__(self, text):
+        self.artifact = compile_description(text)
+        # Two OpenMP runtimes in one process: threads of ours that spin after a call would take the cores from torch's.
+        if hasattr(library(), "kmp_set_blocktime"):
+            library().kmp_set_blocktime(0)
+        self.entries = {entry["name"]: entry for entry in self.artifact.manifest["entries"]}
+        self._bound, self._lock = {}, threading.Lock()
+
+    def bind(self, tensors):
+        """Makes these tensors the parameters or states of their names, where they are not yet."""
+        with self._lock:
+            for name, tensor in tensors:
+                known = self._bound.get(name)
+                if known is not None and known.data_ptr() == tensor.data_ptr():
+                    continue
+                if tensor.dtype not in NAMES:
+                    raise Error(f"{name} is {tensor.dtype}, expected torch.float32")
+                described = view(tensor, name)
+                check(library().peer_bind(self.artifact._opened(), name.encode(), ctypes.byref(described)))
+                # What is bound must stay.
+                self._bound[name] = tensor.detach()
+
+    def given(self, entry):
+        return [argument for argument in self.entries[entry]["arguments"] if argument["role"] in ("input", "scalar")]
+
+    def results(self, entry):
+        return [result for result in self.entries[entry]["results"] if "check" not in result]
+
+    def empty_results(self, entry, tokens, like):
+        return [like.new_empty([tokens if size == "T" else size for size in result["shape"]], dtype=DTYPES[result["dtype"]])
+                for result in self.results(entry)]
+
+    def run(self, entry, inputs, results):
+        """`inputs` by name: tensors, or numbers for scalars. Writes to `results`."""
+        held, views = [], []
+        for argument in self.given(entry):
+            value = inputs[argument["name"]]
+            if not isinstance(value, torch.Tensor):
+                value = torch.tensor(float(value), dtype=torch.float32)
+            value = value.contiguous()
+            held.append(value)
+            views.append(view(value, f"{entry}: {argument['name']}"))
+        arguments = (View * max(len(views), 1))(*views)
+        wanted = (View * max(len(results), 1))(*[view(result, entry) for result in results])
+        options = Options(ctypes.sizeof(Options), 0, torch.get_num_threads(), None)
+        check(library().peer_run(self.artifact._opened(), entry.encode(), arguments, len(views), wanted, len(results), ctypes.byref(options)))
+        return results

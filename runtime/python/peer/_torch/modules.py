@@ -1,0 +1,130 @@
+"""Layers as modules of torch."""
+import torch
+
+from .._descriptions import Layer
+from .._library import Error
+from . import ops
+
+GRADS = ("rows", "coo", "dense")
+
+
+class _Parameters(torch.nn.Module):
+    """Parameters under one name, such as query.weight."""
+
+    def __init__(self, **tensors):
+        super().__init__()
+        for name, tensor in tensors.items():
+            self.register_parameter(name, torch.nn.Parameter(tensor))
+
+
+class PEER(torch.nn.Module):
+    """A layer of very many experts of one neuron each, chosen by product keys (arXiv 2407.04153).
+
+    y = sum over heads and the chosen of gate(score) * act(u . x) * v, with the rows (u, v) of `experts`. Takes f32 [..., dim], gives the same shape.
+
+    dim                width of the model, D
+    num_experts        N, a square
+    heads              H
+    experts_per_head   k, chosen by each head
+    key_dim            d, of one half of a key; None: dim // 2
+    gate               "softmax" over the chosen of a head, "relu", "sigmoid" of each, "one"
+    activation         "gelu" (exact), "silu", "relu"
+    query_norm         None, "layer": a layer norm of each half of a query
+    pre_norm           None, "rms": of x, as experts and queries see it
+    shared_keys        all heads have the same keys
+    row                "uv"; "v": a row is what it adds (product-key memory); "guv": gated, act(g . x) * (u . x) * v
+    grad               of the table: "rows" (pairs, which peer.optim.AdamW takes; `experts.grad` stays None), "coo" (torch's sparse tensor, for
+                       torch.optim.SparseAdam), "dense" (N x rows x D, for any optimizer)
+
+    Parameters: query.weight [D, H*2*d], keys [H, 2, sqrt(N), d], experts [N, 2, D] (1 or 3 for other rows), norm.weight [D],
+    query_norm.weight and .bias [d]; their files are what peer-run reads, too. Raises peer.Error for what it cannot be.
+    """
+
+    def __init__(self, dim, *, num_experts=1024**2, heads=8, experts_per_head=16, key_dim=None, gate="softmax", activation="gelu",
+                 query_norm=None, pre_norm=None, shared_keys=False, row="uv", grad="rows", norm_epsilon=1e-5, device=None, dtype=None):
+        super().__init__()
+        if grad not in GRADS:
+            raise Error(f"grad is {grad!r}; it can be {', '.join(map(repr, GRADS))}")
+        if dtype not in (None, torch.float32):
+            raise Error(f"dtype is {dtype}; layers compute in torch.float32")
+        self.config = Layer(dim, num_experts, heads, experts_per_head, dim // 2 if key_dim is None else key_dim, gate, activation, row,
+                            shared_keys, query_norm, pre_norm, norm_epsilon)
+        self.grad = grad
+        shapes = self.config.parameters
+
+        def make(name):
+            return torch.empty(shapes[name], device=device, dtype=torch.float32)
+        if pre_norm:
+            self.norm = _Parameters(weight=make("norm.weight"))
+        self.query = _Parameters(weight=make("query.weight"))
+        if query_norm:
+            self.query_norm = _Parameters(weight=make("query_norm.weight"), bias=make("query_norm.bias"))
+        self.keys = torch.nn.Parameter(make("keys"))
+        # Whoever distributes or optimizes what requires a gradient leaves the table alone: it has none of its shape.
+        self.experts = torch.nn.Parameter(make("experts"), requires_grad=grad != "rows")
+        self._open()
+        if self.experts.device.type != "meta":
+            self.reset_parameters()
+
+    def _open(self):
+        self._handle = ops.Handle(self.config, self.grad)
+
+    @torch.no_grad()
+    def reset_parameters(self):
+        """Queries and keys of variance 1 / width, experts of deviation 0.02, norms of one."""
+        for name, parameter in self.named_parameters():
+            if name.endswith("norm.weight"):
+                parameter.fill_(1)
+            elif name.endswith("norm.bias"):
+                parameter.zero_()
+            else:
+                std = {"query.weight": self.config.dim**-0.5, "keys": self.config.key_dim**-0.5, "experts": 0.02}[name]
+                parameter.normal_(std=std)
+
+    def _tensors(self):
+        return [self.get_parameter(name) for name in self.config.parameters]
+
+    def forward(self, x):
+        if x.shape[-1] != self.config.dim:
+            raise Error(f"x has the shape {list(x.shape)}, expected [..., {self.config.dim}]")
+        flat, tensors = x.reshape(-1, self.config.dim), self._tensors()
+        if torch.is_grad_enabled() and self._handle.claimed and not flat.requires_grad:
+            # The table has no gradient that autograd knows of, and may be all that trains.
+            flat = flat.detach().requires_grad_()
+        if torch.is_grad_enabled() and (flat.requires_grad or any(tensor.requires_grad for tensor in tensors)):
+            y = torch.ops.peer.forward(flat, tensors, self._handle.number)[0]
+        else:
+            y = torch.ops.peer.infer(flat, tensors, self._handle.number)
+        return y.reshape(x.shape)
+
+    def extra_repr(self):
+        config = self.config
+        return (f"{config.dim}, num_experts={config.num_experts}, heads={config.heads}, experts_per_head={config.experts_per_head}, "
+                f"key_dim={config.key_dim}, row={config.rows!r}, grad={self.grad!r}")
+
+    # A copy computes with functions of its own; pairs that wait belong to the original.
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "_handle"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self._open()
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
+        from .originals import adopt
+        adopt(self, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class PKM(PEER):
+    """A product-key memory (arXiv 1907.05242): PEER(row="v") with 4 heads of 32 values each and a layer norm of the queries. The row of a value
+    is what it adds: y = sum of gate(score) * v."""
+
+    def __init__(self, dim, *, heads=4, experts_per_head=32, query_norm="layer", row="v", **rest):
+        super().__init__(dim, heads=heads, experts_per_head=experts_per_head, query_norm=query_norm, row=row, **rest)
+
+
+def tables(model):
+    """The tables of a model's layers, each once: what other optimizers, or wrappers such as FSDP, have to leave out."""
+    found = {id(module.experts): module.experts for module in model.modules() if isinstance(module, PEER)}
+    return list(found.values())

@@ -1,0 +1,186 @@
+"""The ops of torch that layers are made of.
+
+`peer::infer`, `peer::forward` (with what its backward reads) and `peer::backward`. Schemas carry no objects: a layer is the number `h`
+of an entry of `layers`. The gradient of a table in pair form is kept beside the op, in `Handle.pending`: it is no tensor of the
+table's shape, and torch has no other place for it.
+"""
+import itertools
+import threading
+import warnings
+import weakref
+
+import torch
+
+from .._library import Error
+from .calls import Functions
+
+_numbers = itertools.count()
+# A layer is there as long as its module, or a graph whose backward pass may come.
+layers = weakref.WeakValueDictionary()
+_compiling = threading.Lock()
+
+
+class Handle:
+    """What an op calls: a layer's functions, compiled when they are first needed, and the pairs that wait for an optimizer."""
+
+    def __init__(self, config, grad):
+        self.config, self.grad, self.name = config, grad, ""
+        self.pending, self.claimed, self.warned = [], False, False
+        self._functions = None
+        self.number = next(_numbers)
+        layers[self.number] = self
+
+    @property
+    def functions(self):
+        with _compiling:
+            if self._functions is None:
+                self._functions = Functions(self.config.text(dense=self.grad == "dense"))
+        return self._functions
+
+    def bound(self, parameters):
+        functions = self.functions
+        functions.bind(zip(self.config.parameters, parameters))
+        return functions
+
+    def keep(self, pairs):
+        """Pairs of one backward pass. Nobody else may change them: compiled graphs use buffers again."""
+        if not self.claimed and self.pending:
+            if not self.warned:
+                self.warned = True
+                warnings.warn(f"experts of {self.name or 'a layer'} have gradients that no optimizer takes: use peer.optim.AdamW or "
+                              "grad=\"dense\"", stacklevel=2)
+            self.pending.clear()
+        self.pending.append(tuple(tensor.clone() for tensor in pairs))
+
+
+def _handle(number):
+    handle = layers.get(number)
+    if handle is None:
+        raise Error(f"there is no layer {number}: its module was deleted")
+    return handle
+
+
+_library = torch.library.Library("peer", "DEF")
+_library.define("infer(Tensor x, Tensor[] parameters, int h) -> Tensor", tags=(torch.Tag.pt2_compliant_tag,))
+_library.define("forward(Tensor x, Tensor[] parameters, int h) -> Tensor[]", tags=(torch.Tag.pt2_compliant_tag,))
+_library.define("backward(Tensor dy, Tensor x, Tensor[] saved, Tensor[] parameters, int h) -> Tensor[]",
+                tags=(torch.Tag.pt2_compliant_tag,))
+
+
+def _check(x, handle):
+    if x.dtype != torch.float32:
+        raise Error(f"x is {x.dtype}, and the layer takes torch.float32: use x.float(), or torch.autocast")
+    if x.dim() != 2 or x.shape[1] != handle.config.dim:
+        raise Error(f"x has the shape {list(x.shape)}, expected [..., {handle.config.dim}]")
+
+
+def _infer(x, parameters, h):
+    handle = _handle(h)
+    _check(x, handle)
+    if x.shape[0] == 0:
+        return torch.empty_like(x)
+    functions = handle.bound(parameters)
+    return functions.run("layer", {"x": x}, functions.empty_results("layer", x.shape[0], x))[0]
+
+
+def _forward(x, parameters, h):
+    handle = _handle(h)
+    _check(x, handle)
+    functions = handle.bound(parameters)
+    results = functions.empty_results("forward", x.shape[0], x)
+    return functions.run("forward", {"x": x}, results) if x.shape[0] else results
+
+
+def _named(functions, dy, x, saved):
+    names = [result["name"] for result in functions.results("forward")][1:]
+    return {"x": x, "dy": dy, **dict(zip(names, saved))}
+
+
+def _rows_of(tensors, table):
+    """The gradient as torch's sparse tensor: as large as the pairs' rows."""
+    idx, coef, x, dy = tensors
+    chosen = idx.reshape(idx.shape[0], -1)
+    factors = coef.reshape(*chosen.shape, -1)
+    vectors = [x] * (factors.shape[-1] - 1) + [dy]
+    values = torch.stack([factors[..., f, None] * vector[:, None, :] for f, vector in enumerate(vectors)], dim=2)
+    return torch.sparse_coo_tensor(chosen.reshape(1, -1).long(), values.flatten(0, 1), table.shape)
+
+
+def _backward(dy, x, saved, parameters, h):
+    """dx, the gradients of the parameters in their order; of the table where there is one."""
+    handle = _handle(h)
+    functions, tokens = handle.bound(parameters), x.shape[0]
+    results = functions.empty_results("backward", tokens, x)
+    inputs = _named(functions, dy.contiguous(), x, saved)
+    if tokens:
+        functions.run("backward", inputs, results)
+    else:
+        results = [torch.zeros_like(result) for result in results]
+    found = dict(zip((result["name"] for result in functions.results("backward")), results))
+    gradients = [found["dx"]] + [found[f"grad.{name}"] for name in handle.config.parameters if f"grad.{name}" in found]
+    if handle.grad == "dense":
+        return gradients
+    named = {**inputs, **found}
+    for pairs in functions.entries["backward"]["pairs"]:
+        tensors = [named[pairs[part]] for part in ("idx", "coef", "x", "dy")]
+        if handle.grad == "coo":
+            gradients.append(_rows_of(tensors, parameters[-1]))
+        elif tokens:
+            handle.keep(tensors)
+    return gradients
+
+
+for _name, _kernel in (("infer", _infer), ("forward", _forward), ("backward", _backward)):
+    _library.impl(_name, _kernel, "CPU")
+
+
+@torch.library.register_fake("peer::infer", lib=_library)
+def _(x, parameters, h):
+    return torch.empty_like(x)
+
+
+@torch.library.register_fake("peer::forward", lib=_library)
+def _(x, parameters, h):
+    return _handle(h).functions.empty_results("forward", x.shape[0], x)
+
+
+@torch.library.register_fake("peer::backward", lib=_library)
+def _(dy, x, saved, parameters, h):
+    handle = _handle(h)
+    count = len(parameters) if handle.grad == "dense" else len(parameters) - 1
+    gradients = [torch.empty_like(x)] + [torch.empty_like(parameter) for parameter in parameters[:count]]
+    if handle.grad == "coo":
+        rows = x.shape[0] * handle.config.heads * handle.config.experts_per_head
+        table = parameters[-1]
+        gradients.append(torch.sparse_coo_tensor(x.new_empty([1, rows], dtype=torch.int64), x.new_empty([rows, *table.shape[1:]]),
+                                                 table.shape))
+    return gradients
+
+
+def _setup(ctx, inputs, output):
+    x, parameters, ctx.h = inputs
+    ctx.handle = layers.get(ctx.h)
+    ctx.count = len(parameters)
+    ctx.mark_non_differentiable(*output[1:])
+    ctx.save_for_backward(x, *parameters, *output[1:])
+
+
+def _differentiate(ctx, grads):
+    x, *rest = ctx.saved_tensors
+    parameters, saved = rest[:ctx.count], rest[ctx.count:]
+    dx, *gradients = torch.ops.peer.backward(grads[0], x, saved, parameters, ctx.h)
+    return dx, gradients + [None] * (ctx.count - len(gradients)), None
+
+
+def _no_second_order(ctx, *grads):
+    raise NotImplementedError("peer layers have no gradient of their gradient: leave create_graph out")
+
+
+def _setup_none(ctx, inputs, output):
+    pass
+
+
+torch.library.register_autograd("peer::forward", _differentiate, setup_context=_setup, lib=_library)
+torch.library.register_autograd("peer::backward", _no_second_order, setup_context=_setup_none, lib=_library)
+for _name in ("infer", "forward"):
+    torch.library.register_autocast(f"peer::{_name}", "cpu", torch.float32, lib=_library)
