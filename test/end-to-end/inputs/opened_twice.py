@@ -11,7 +11,7 @@ TEXT = """func.func @f(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {{
 """
 x = memoryview(array.array("f", [1, 1])).cast("B").cast("f", (1, 2))
 kept = []
-for number in (1, 2, 3):
+for number in (3, 2, 1):
     texts = [peer.compile(TEXT.format(float(number))) for _ in range(number + 1)]
     print([round(memoryview(model.f(x)).tolist()[0][0]) for model in texts])
     # Descriptors of the others are used again, while this one keeps the code loaded.
