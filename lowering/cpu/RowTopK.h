@@ -58,7 +58,7 @@ int64_t maximaVectors(int64_t k, int64_t width);
 void emitSelected(LoopBuilder &b, llvm::function_ref<Values(int64_t p)> half, mlir::ValueRange scratch, int64_t n,
                   int64_t k, mlir::Value idx, mlir::Value val, llvm::ArrayRef<mlir::Value> at);
 
-/// Four buffers in which `emitCombine` finds scores and indices of both halves by rank.
+/// Four buffers in which `emitSelected` finds scores and indices of both halves by rank.
 Values combineScratch(LoopBuilder &b, int64_t k, int64_t width);
 
 } // namespace peer::cpu

@@ -24,10 +24,7 @@ static void emitSelect(SelectOp op, LoopBuilder &b, const VectorOptions &options
   nest(b, dims(b, logits, 2), [&](ArrayRef<Value> th) {
     auto half = [&](int64_t p) { return RowTopK(b, b.slice(logits, {th[0], th[1], b.index(p)}), n, k, width).emit(); };
     emitSelected(b, half, scratch, n, k, idx, val, th);
-    if (!op.getPolicy().hasVaryingCounts())
-      return;
-    if (Value kept = emitKeptRanks(b, Ranking(op), th[0], th[1], width))
-      emitEmptySlots(b, Ranking(op), th[0], th[1], kept);
+    emitCut(b, Ranking(op), th[0], th[1], width);
   });
 }
 

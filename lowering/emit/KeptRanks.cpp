@@ -54,6 +54,8 @@ static Value emitKept(LoopBuilder &b, const Ranking &ranking, ThresholdPolicyAtt
 
 Value peer::emitKeptRanks(LoopBuilder &b, const Ranking &ranking, Value t, Value h, int64_t width) {
   Attribute policy = ranking.policy;
+  if (!ranking.policy.hasVaryingCounts())
+    return {};
   if (auto topP = dyn_cast<TopPPolicyAttr>(policy))
     return emitKept(b, ranking, topP, t, h, width);
   if (auto threshold = dyn_cast<ThresholdPolicyAttr>(policy))
@@ -68,4 +70,9 @@ void peer::emitEmptySlots(LoopBuilder &b, const Ranking &ranking, Value t, Value
       b.store(b.f32(-kInfinity), ranking.val, {t, h, at});
     });
   });
+}
+
+void peer::emitCut(LoopBuilder &b, const Ranking &ranking, Value t, Value h, int64_t width) {
+  if (Value kept = emitKeptRanks(b, ranking, t, h, width))
+    emitEmptySlots(b, ranking, t, h, kept);
 }

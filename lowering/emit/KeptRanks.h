@@ -21,6 +21,8 @@ struct Ranking {
   explicit Ranking(Op op) : policy(op.getPolicy()), logits(op.getLogits()), idx(op.getIdx()), val(op.getVal()) {}
 };
 
+/// Empties the slots of idx[t, h, :] and val[t, h, :] that the policy does not keep: emitKeptRanks, then emitEmptySlots.
+void emitCut(LoopBuilder &b, const Ranking &ranking, mlir::Value t, mlir::Value h, int64_t width);
 /// How many (index) of the ranked scores in val[t, h, :] the policy keeps. Null if it keeps them all.
 mlir::Value emitKeptRanks(LoopBuilder &b, const Ranking &ranking, mlir::Value t, mlir::Value h, int64_t width);
 /// Empties the slots of idx[t, h, :] and val[t, h, :] from `kept` on.

@@ -56,11 +56,10 @@ Value LoopBuilder::div(Value a, Value b) {
 }
 Value LoopBuilder::rem(Value a, Value b) { return arith::RemUIOp::create(*this, a, b); }
 Value LoopBuilder::ceilDiv(Value a, Value b) {
-  APInt n, d;
-  bool constantDivisor = matchPattern(b, m_ConstantInt(&d));
-  if (constantDivisor && matchPattern(a, m_ConstantInt(&n)))
-    return index(llvm::divideCeil(n.getSExtValue(), d.getSExtValue()));
-  return div(add(a, constantDivisor ? index(d.getSExtValue() - 1) : sub(b, index(1))), b);
+  std::optional<int64_t> n = getConstantIntValue(a), d = getConstantIntValue(b);
+  if (n && d)
+    return index(llvm::divideCeil(*n, *d));
+  return div(add(a, d ? index(*d - 1) : sub(b, index(1))), b);
 }
 Value LoopBuilder::fma(Value a, Value b, Value c) {
   if (isa<VectorType>(a.getType()))

@@ -103,10 +103,7 @@ static void emitLargest(SelectOp op, LoopBuilder &b) {
     auto scoresOf = [&](Value p) { return [&, p](Value j) { return b.load(logits, {row[0], row[1], p, j}); }; };
     if (!product) {
       emitTopK(b, n, k, scoresOf(zero), keep);
-      if (!op.getPolicy().hasVaryingCounts())
-        return;
-      if (Value kept = emitKeptRanks(b, Ranking(op), row[0], row[1], 1))
-        emitEmptySlots(b, Ranking(op), row[0], row[1], kept);
+      emitCut(b, Ranking(op), row[0], row[1], 1);
       return;
     }
     for (int64_t p = 0; p < 2; ++p)

@@ -15,16 +15,8 @@ using namespace peer;
 using namespace peer::device;
 using arith::CmpIPredicate;
 
-/// The number behind an index value that is a constant.
-static std::optional<int64_t> constantOf(Value v) {
-  APInt constant;
-  if (matchPattern(v, m_ConstantInt(&constant)))
-    return constant.getSExtValue();
-  return std::nullopt;
-}
-
 BlockBuilder::BlockBuilder(OpBuilder &b, Location loc, gpu::LaunchOp launch)
-    : LoopBuilder(b, loc), launch(launch), threadCount(*constantOf(launch.getBlockSizeX())) {}
+    : LoopBuilder(b, loc), launch(launch), threadCount(*getConstantIntValue(launch.getBlockSizeX())) {}
 
 void BlockBuilder::noteBlocks(int64_t blocks) {
   if (auto noted = launch->getAttrOfType<IntegerAttr>(kBlocksAttr))
@@ -203,7 +195,7 @@ void BlockBuilder::store(Value v, Value buffer, ValueRange at) {
 SmallVector<Value> BlockBuilder::walkRow(Value size, int64_t lanes, ValueRange init,
                                          llvm::function_ref<SmallVector<Value>(Value, int64_t, ValueRange)> body) {
   llvm::SaveAndRestore<Scope> saved(scope, Scope::OneThread);
-  std::optional<int64_t> constant = constantOf(size);
+  std::optional<int64_t> constant = getConstantIntValue(size);
   if (!constant || *constant % lanes != 0)
     lanes = 1;
   int64_t step = kWarpSize * lanes;
@@ -227,7 +219,7 @@ void BlockBuilder::strips(Value size, int64_t lanes, llvm::function_ref<void(Val
 Value BlockBuilder::reduceStrips(Value size, int64_t lanes, double identity,
                                  llvm::function_ref<Value(Value, int64_t)> term,
                                  llvm::function_ref<Value(Value, Value)> join) {
-  std::optional<int64_t> constant = constantOf(size);
+  std::optional<int64_t> constant = getConstantIntValue(size);
   if (!constant || *constant % lanes != 0)
     lanes = 1;
   Value ofLane = walkRow(size, lanes, f32(identity, floats(lanes)), [&](Value at, int64_t taken, ValueRange carried) {
@@ -284,7 +276,7 @@ void device::emitLaunch(LoopBuilder &host, Value blocks, int64_t threads,
     body(b, launch.getBlockIds().x);
     gpu::TerminatorOp::create(b);
   };
-  if (auto constant = constantOf(blocks)) {
+  if (auto constant = getConstantIntValue(blocks)) {
     if (*constant > 0)
       emit();
     return;

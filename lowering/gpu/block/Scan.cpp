@@ -93,11 +93,4 @@ Value device::sizeOf(LoopBuilder &b, Value buffer) {
   return size;
 }
 
-std::optional<int64_t> device::constantOf(Value v) {
-  APInt constant;
-  if (matchPattern(v, m_ConstantInt(&constant)))
-    return constant.getSExtValue();
-  return std::nullopt;
-}
-
 bool device::isAligned(Value buffer) { return cast<MemRefType>(buffer.getType()).getLayout().isIdentity(); }

@@ -36,8 +36,6 @@ void forGrid(BlockBuilder &b, mlir::Value block, mlir::Value blocks, mlir::Value
 
 /// The product of a buffer's sizes: a constant where the shape is static.
 mlir::Value sizeOf(LoopBuilder &b, mlir::Value buffer);
-/// The number behind an index that is a constant.
-std::optional<int64_t> constantOf(mlir::Value v);
 /// Whether a vector access to buffer[..., i] is aligned for every i that is a multiple of its lanes.
 bool isAligned(mlir::Value buffer);
 

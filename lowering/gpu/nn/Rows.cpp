@@ -1,4 +1,4 @@
-//===- Rows.cpp - norms, embedding, activation, probability: the ops on rows ----------===//
+//===- Rows.cpp - norms, embedding, activation, probability: ops on rows -===//
 //
 // The norms and the embedding are the CPU's emitters, their rows given to warps and their strips to lanes.
 //

@@ -342,7 +342,7 @@ void Grouping::emit(Value order, Value starts, Value count) {
 
 void device::emitGroupedPairs(LoopBuilder &host, Value idx, int64_t experts, Value order, Value starts, Value count) {
   Value pairs = sizeOf(host, idx);
-  int64_t most = llvm::PowerOf2Ceil(constantOf(pairs).value_or(kMostGrouped));
+  int64_t most = llvm::PowerOf2Ceil(getConstantIntValue(pairs).value_or(kMostGrouped));
   int64_t threads = std::clamp(most / kLeastItems, kLeastThreads, kMostThreads);
   Value rounds = host.ceilDiv(pairs, threads);
   emitLaunch(host, host.index(1), threads, [&](BlockBuilder &b, Value) {

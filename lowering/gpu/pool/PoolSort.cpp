@@ -224,7 +224,7 @@ void device::emitSortedPairs(LoopBuilder &host, Value idx, int64_t experts, Valu
   Digits digits(experts);
   Value pairs = sizeOf(host, idx);
   auto group = [&] { emitGroupedPairs(host, idx, experts, order, starts, count); };
-  auto constant = constantOf(pairs);
+  auto constant = getConstantIntValue(pairs);
   if (constant && *constant <= kMostGrouped)
     return group();
   Value blocks = host.ceilDiv(pairs, kThreads * kItems);

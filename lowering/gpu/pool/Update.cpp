@@ -111,7 +111,7 @@ static void emitSumSquares(SumSquaresOp op, LoopBuilder &host, const GpuInfo &gp
                 [&](Value at, int64_t lanes) { sums.addSquares(b, b.loadWide(x, {at}, lanes, wide)); });
     return sums.total(b);
   };
-  if (auto constant = constantOf(elements); constant && *constant <= kFewElements) {
+  if (auto constant = getConstantIntValue(elements); constant && *constant <= kFewElements) {
     emitLaunch(host, host.index(1), kThreads,
                [&](BlockBuilder &b, Value block) { storeSum(b, sum(b, block, b.index(1)), result); });
     return;

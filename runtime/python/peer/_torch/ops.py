@@ -12,7 +12,7 @@ import weakref
 import torch
 
 from .._library import Error
-from .calls import Functions
+from .calls import PAIRS, Functions
 
 _numbers = itertools.count()
 # A layer is there as long as its module, or a graph whose backward pass may come.
@@ -122,7 +122,7 @@ def _backward(dy, x, saved, parameters, h):
         return gradients
     named = {**inputs, **found}
     for pairs in functions.entries["backward"]["pairs"]:
-        tensors = [named[pairs[part]] for part in ("idx", "coef", "x", "dy")]
+        tensors = [named[pairs[part]] for part in PAIRS]
         if handle.grad == "coo":
             gradients.append(_rows_of(tensors, parameters[-1]))
         elif tokens:

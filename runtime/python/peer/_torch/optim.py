@@ -3,7 +3,7 @@ import torch
 
 from .._descriptions import adamw
 from .._library import Error
-from .calls import Functions
+from .calls import PAIRS, Functions
 from .modules import PEER
 
 
@@ -106,7 +106,7 @@ class AdamW(torch.optim.AdamW):
 
     @staticmethod
     def _inputs(pairs):
-        return {f"experts.{part}": tensor for part, tensor in zip(("idx", "coef", "x", "dy"), pairs)}
+        return {f"experts.{part}": tensor for part, tensor in zip(PAIRS, pairs)}
 
     def zero_grad(self, set_to_none=True):
         super().zero_grad(set_to_none)
