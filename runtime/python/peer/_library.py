@@ -32,16 +32,16 @@ def _clone():
 
 
 def find_compiler():
-    """The path of peer-opt: $PEER_OPT, that of the clone around this package, or that of $PATH."""
+    """The absolute path of peer-opt, which runs in another folder: $PEER_OPT, that of the clone around this package, or that of $PATH."""
     if given := os.environ.get("PEER_OPT"):
         if not os.access(given, os.X_OK):
             raise Error(f"$PEER_OPT is {given}, which is no program")
-        return given
+        return os.path.abspath(given)
     clone = _clone()
     if clone and (clone / "bin" / "peer-opt").exists():
         return str(clone / "bin" / "peer-opt")
     if found := shutil.which("peer-opt"):
-        return found
+        return os.path.abspath(found)
     raise Error("there is no peer-opt to compile with: put it on $PATH, or its path into $PEER_OPT")
 
 
