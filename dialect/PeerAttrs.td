@@ -25,9 +25,18 @@ def Peer_GateAttr : EnumAttr<Peer_Dialect, Peer_GateEnum, "gate_kind">;
 def Peer_ActivationEnum : Peer_Enum<"Activation", "an expert's nonlinearity; GELU is the exact one, with erf", [
   I32EnumAttrCase<"Gelu", 0, "gelu">,
   I32EnumAttrCase<"Silu", 1, "silu">,
-  I32EnumAttrCase<"Relu", 2, "relu">
+  I32EnumAttrCase<"Relu", 2, "relu">,
+  I32EnumAttrCase<"Sigmoid", 3, "sigmoid">,
+  I32EnumAttrCase<"Tanh", 4, "tanh">
 ]>;
 def Peer_ActivationAttr : EnumAttr<Peer_Dialect, Peer_ActivationEnum, "activation_kind">;
+
+def Peer_ReduceEnum : Peer_Enum<"ReduceKind", "what becomes of several elements", [
+  I32EnumAttrCase<"Sum", 0, "sum">,
+  I32EnumAttrCase<"Mean", 1, "mean">,
+  I32EnumAttrCase<"Max", 2, "max">
+]>;
+def Peer_ReduceAttr : EnumAttr<Peer_Dialect, Peer_ReduceEnum, "reduce_kind">;
 
 def Peer_InitEnum : Peer_Enum<"InitKind", "distribution of a parameter's first values", [
   I32EnumAttrCase<"Normal", 0, "normal">,

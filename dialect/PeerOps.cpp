@@ -27,7 +27,8 @@ struct Keywords {
   SmallVector<StringRef> known;
 };
 static Keywords getKeywords(GateKindAttr) { return {"a gate", {"softmax", "sigmoid", "relu", "one"}}; }
-static Keywords getKeywords(ActivationAttr) { return {"an activation", {"gelu", "silu", "relu"}}; }
+static Keywords getKeywords(ActivationAttr) { return {"an activation", {"gelu", "silu", "relu", "sigmoid", "tanh"}}; }
+static Keywords getKeywords(ReduceKindAttr) { return {"what to reduce by", {"sum", "mean", "max"}}; }
 
 /// A kind by its bare name. The default syntax of enum attributes would print two spaces, and answer an unknown name with
 /// two errors.

@@ -2,6 +2,8 @@
 
 #include "Compiler.h"
 
+#include "passes/gradient/StructuredGradient.h"
+
 #include "DescriptionText.h"
 #include "Explain.h"
 #include "Manifest.h"
@@ -46,6 +48,7 @@ void registerEverything(DialectRegistry &registry) {
   registerTilingExternalModels(registry);
   registerBufferizableOpInterfaceExternalModels(registry);
   registerDifferentiationModels(registry);
+  registerStructuredGradients(registry);
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
   registerOpenMPDialectTranslation(registry);

@@ -29,6 +29,8 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options) {
   if (options.isDescription)
     verifyLevel(pm, "model");
   pm.addPass(createInlineModules());
+  // One rule differentiates all structured ops.
+  pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
   pm.addPass(createDeriveUpdates());
   pm.addPass(createDeriveDecode());
   pm.addPass(createDifferentiate());
@@ -43,6 +45,7 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options) {
   verifyLevel(pm, "graph");
   pm.addNestedPass<func::FuncOp>(createGuardIndices());
   pm.addNestedPass<func::FuncOp>(createFuse());
+  pm.addNestedPass<func::FuncOp>(createExpandTensorOps());
   pm.addPass(createCSEPass());
   verifyLevel(pm, "graph");
 }

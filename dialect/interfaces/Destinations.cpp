@@ -88,7 +88,7 @@ FailureOr<GraphOpInterface> peer::addDestinations(RewriterBase &rewriter, GraphO
   OpBuilder::InsertionGuard guard(rewriter);
   rewriter.setInsertionPoint(op);
   IndexNotation notation = IndexNotation::of(op);
-  SmallVector<Value> operands(op->getOperands());
+  SmallVector<Value> outs;
   for (OpResult result : op->getResults()) {
     unsigned output = result.getResultNumber();
     if (op.getTiedInput(output))
@@ -103,10 +103,8 @@ FailureOr<GraphOpInterface> peer::addDestinations(RewriterBase &rewriter, GraphO
       OpFoldResult size = getTensorDim(rewriter, op->getLoc(), result, dim);
       dynamicSizes.push_back(getValueOrCreateConstantIndexOp(rewriter, op->getLoc(), size));
     }
-    operands.push_back(tensor::EmptyOp::create(rewriter, op->getLoc(), type, dynamicSizes));
+    outs.push_back(tensor::EmptyOp::create(rewriter, op->getLoc(), type, dynamicSizes));
   }
-  OperationState state(op->getLoc(), op->getName(), operands, op->getResultTypes(), op->getAttrs());
-  Operation *withOuts = rewriter.create(state);
-  rewriter.replaceOp(op, withOuts->getResults());
-  return cast<GraphOpInterface>(withOuts);
+  rewriter.modifyOpInPlace(op, [&] { op.getOutsMutable().assign(outs); });
+  return op;
 }

@@ -15,7 +15,7 @@ using namespace peer;
 
 /// The product of `a` and `b`, each read transposed if it says so.
 static Value multiply(OpBuilder &builder, Location loc, Value a, bool transposeA, Value b, bool transposeB) {
-  return LinearOp::create(builder, loc, a, b, transposeA, transposeB, ValueRange()).getY();
+  return LinearOp::create(builder, loc, a, b, /*bias=*/Value(), transposeA, transposeB, ValueRange()).getY();
 }
 
 // y = op(x) op(w). With plain operands dx = dy w^T and dw = x^T dy; where an operand is
@@ -29,6 +29,8 @@ BUILD_GRADIENT(LinearOp) {
   if (wanted[1])
     operandGrads[1] = transposeW ? multiply(builder, getLoc(), dy, true, getX(), transposeX)
                                  : multiply(builder, getLoc(), getX(), !transposeX, dy, false);
+  if (getBias() && wanted[2])
+    operandGrads[2] = ColumnSumsOp::create(builder, getLoc(), dy, ValueRange()).getSums();
   return success();
 }
 

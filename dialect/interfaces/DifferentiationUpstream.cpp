@@ -4,6 +4,11 @@
 
 #include "dialect/PeerOps.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
@@ -11,15 +16,27 @@ using namespace peer;
 
 namespace {
 
-/// `value` in the element type of `like`: gradients of values narrower than f32 are f32.
+/// `value`, a tensor or scalar, in the element type of `like`: gradients of values narrower than f32 are f32.
 Value convert(OpBuilder &builder, Location loc, Value value, Type like) {
-  auto given = cast<RankedTensorType>(value.getType());
-  auto wanted = given.clone(getElementTypeOrSelf(like));
+  Type given = getElementTypeOrSelf(value.getType()), wanted = getElementTypeOrSelf(like);
   if (given == wanted)
     return value;
-  if (given.getElementTypeBitWidth() < wanted.getElementTypeBitWidth())
-    return arith::ExtFOp::create(builder, loc, wanted, value);
-  return arith::TruncFOp::create(builder, loc, wanted, value);
+  auto tensor = dyn_cast<RankedTensorType>(value.getType());
+  Type type = tensor ? Type(tensor.clone(wanted)) : wanted;
+  if (given.getIntOrFloatBitWidth() < wanted.getIntOrFloatBitWidth())
+    return arith::ExtFOp::create(builder, loc, type, value);
+  return arith::TruncFOp::create(builder, loc, type, value);
+}
+
+/// A number in the shape and type of `like`.
+Value splat(OpBuilder &builder, Location loc, double number, Value like) {
+  Value scalar =
+      arith::ConstantOp::create(builder, loc, builder.getFloatAttr(getElementTypeOrSelf(like.getType()), number));
+  auto type = dyn_cast<RankedTensorType>(like.getType());
+  if (!type)
+    return scalar;
+  Value empty = tensor::EmptyOp::create(builder, loc, tensor::getMixedSizes(builder, loc, like), type.getElementType());
+  return linalg::FillOp::create(builder, loc, scalar, empty).getResult(0);
 }
 
 /// All models share the interface's signature; only the rule differs.
@@ -87,6 +104,69 @@ struct TruncModel : Model<TruncModel, arith::TruncFOp> {
   }
 };
 
+// The condition of a select, and what is compared, carry none.
+struct SelectModel : Model<SelectModel, arith::SelectOp> {
+  static Value gradient(OpBuilder &builder, arith::SelectOp op, Value dy, unsigned operand) {
+    Value zero = splat(builder, op.getLoc(), 0, dy);
+    return arith::SelectOp::create(builder, op.getLoc(), op.getCondition(), operand == 1 ? dy : zero,
+                                   operand == 1 ? zero : dy);
+  }
+};
+
+/// Of the larger or smaller of two: where both are equal the first has the gradient.
+template <typename Op, arith::CmpFPredicate First>
+struct ExtremeModel : Model<ExtremeModel<Op, First>, Op> {
+  static Value gradient(OpBuilder &builder, Op op, Value dy, unsigned operand) {
+    Value first = arith::CmpFOp::create(builder, op.getLoc(), First, op.getLhs(), op.getRhs());
+    Value zero = splat(builder, op.getLoc(), 0, dy);
+    return arith::SelectOp::create(builder, op.getLoc(), first, operand == 0 ? dy : zero, operand == 0 ? zero : dy);
+  }
+};
+
+/// f(x) with f' in terms of x and y = f(x), both in the gradient's type.
+template <typename Rule, typename Op>
+struct FunctionModel : Model<FunctionModel<Rule, Op>, Op> {
+  static Value gradient(OpBuilder &builder, Op op, Value dy, unsigned) {
+    Location loc = op.getLoc();
+    Value x = convert(builder, loc, op->getOperand(0), dy.getType());
+    Value y = convert(builder, loc, op->getResult(0), dy.getType());
+    ImplicitLocOpBuilder b(loc, builder);
+    Value dx = Rule::gradient(b, x, y, dy);
+    builder.setInsertionPointAfter(dx.getDefiningOp());
+    return dx;
+  }
+};
+
+Value mul(ImplicitLocOpBuilder &b, Value x, Value y) { return arith::MulFOp::create(b, x, y); }
+Value div(ImplicitLocOpBuilder &b, Value x, Value y) { return arith::DivFOp::create(b, x, y); }
+Value add(ImplicitLocOpBuilder &b, Value x, Value y) { return arith::AddFOp::create(b, x, y); }
+Value neg(ImplicitLocOpBuilder &b, Value x) { return arith::NegFOp::create(b, x); }
+
+#define PEER_FUNCTION(NAME, EXPRESSION)                                                                                \
+  struct NAME##Rule {                                                                                                  \
+    static Value gradient(ImplicitLocOpBuilder &b, Value x, Value y, Value dy) {                                       \
+      (void)x, (void)y;                                                                                                \
+      return EXPRESSION;                                                                                               \
+    }                                                                                                                  \
+  };
+PEER_FUNCTION(Exp, mul(b, dy, y))
+PEER_FUNCTION(Exp2, mul(b, mul(b, dy, y), splat(b, b.getLoc(), 0.693147180559945309, dy)))
+PEER_FUNCTION(ExpM1, add(b, dy, mul(b, dy, y)))
+PEER_FUNCTION(Log, div(b, dy, x))
+PEER_FUNCTION(Log2, div(b, dy, mul(b, x, splat(b, b.getLoc(), 0.693147180559945309, dy))))
+PEER_FUNCTION(Log1p, div(b, dy, add(b, x, splat(b, b.getLoc(), 1, dy))))
+PEER_FUNCTION(Sqrt, div(b, dy, add(b, y, y)))
+PEER_FUNCTION(Rsqrt, neg(b, div(b, mul(b, dy, y), add(b, x, x))))
+PEER_FUNCTION(Tanh, arith::SubFOp::create(b, dy, mul(b, dy, mul(b, y, y))))
+PEER_FUNCTION(Sin, mul(b, dy, math::CosOp::create(b, x)))
+PEER_FUNCTION(Cos, neg(b, mul(b, dy, math::SinOp::create(b, x))))
+PEER_FUNCTION(Erf, mul(b, mul(b, dy, splat(b, b.getLoc(), 1.12837916709551257, dy)),
+                       math::ExpOp::create(b, neg(b, mul(b, x, x)))))
+PEER_FUNCTION(
+    Abs, arith::SelectOp::create(b, arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, splat(b, b.getLoc(), 0, x)),
+                                 neg(b, dy), dy))
+#undef PEER_FUNCTION
+
 struct CastModel : Model<CastModel, tensor::CastOp> {
   static Value gradient(OpBuilder &builder, tensor::CastOp op, Value dy, unsigned) {
     auto source = cast<RankedTensorType>(op.getSource().getType());
@@ -106,6 +186,26 @@ void peer::registerDifferentiationModels(DialectRegistry &registry) {
     arith::DivFOp::attachInterface<DivModel>(*context);
     arith::ExtFOp::attachInterface<ExtModel>(*context);
     arith::TruncFOp::attachInterface<TruncModel>(*context);
+    arith::SelectOp::attachInterface<SelectModel>(*context);
+    arith::MaximumFOp::attachInterface<ExtremeModel<arith::MaximumFOp, arith::CmpFPredicate::OGE>>(*context);
+    arith::MaxNumFOp::attachInterface<ExtremeModel<arith::MaxNumFOp, arith::CmpFPredicate::OGE>>(*context);
+    arith::MinimumFOp::attachInterface<ExtremeModel<arith::MinimumFOp, arith::CmpFPredicate::OLE>>(*context);
+    arith::MinNumFOp::attachInterface<ExtremeModel<arith::MinNumFOp, arith::CmpFPredicate::OLE>>(*context);
+  });
+  registry.addExtension(+[](MLIRContext *context, math::MathDialect *) {
+    math::ExpOp::attachInterface<FunctionModel<ExpRule, math::ExpOp>>(*context);
+    math::Exp2Op::attachInterface<FunctionModel<Exp2Rule, math::Exp2Op>>(*context);
+    math::ExpM1Op::attachInterface<FunctionModel<ExpM1Rule, math::ExpM1Op>>(*context);
+    math::LogOp::attachInterface<FunctionModel<LogRule, math::LogOp>>(*context);
+    math::Log2Op::attachInterface<FunctionModel<Log2Rule, math::Log2Op>>(*context);
+    math::Log1pOp::attachInterface<FunctionModel<Log1pRule, math::Log1pOp>>(*context);
+    math::SqrtOp::attachInterface<FunctionModel<SqrtRule, math::SqrtOp>>(*context);
+    math::RsqrtOp::attachInterface<FunctionModel<RsqrtRule, math::RsqrtOp>>(*context);
+    math::TanhOp::attachInterface<FunctionModel<TanhRule, math::TanhOp>>(*context);
+    math::SinOp::attachInterface<FunctionModel<SinRule, math::SinOp>>(*context);
+    math::CosOp::attachInterface<FunctionModel<CosRule, math::CosOp>>(*context);
+    math::ErfOp::attachInterface<FunctionModel<ErfRule, math::ErfOp>>(*context);
+    math::AbsFOp::attachInterface<FunctionModel<AbsRule, math::AbsFOp>>(*context);
   });
   registry.addExtension(
       +[](MLIRContext *context, tensor::TensorDialect *) { tensor::CastOp::attachInterface<CastModel>(*context); });

@@ -38,11 +38,18 @@ PEER_INFER(LinearOp) {
   int64_t innerW = w.getDimSize(a.getTransposeWeight()), columns = w.getDimSize(!a.getTransposeWeight());
   if (!ShapedType::isDynamic(inner) && !ShapedType::isDynamic(innerW) && inner != innerW)
     return check.fail(1, "expected equal inner dimensions, got " + Twine(inner) + " and " + Twine(innerW));
+  if (Value bias = a.getBias()) {
+    auto type = cast<ShapedType>(bias.getType());
+    if (failed(check.require(3, type.getElementType().isF32() && type.getShape() == ArrayRef(columns),
+                             "expected a bias of " + Twine(columns) + " x f32, one for each column")))
+      return failure();
+  }
   FINISH(RankedTensorType::get({rows, columns}, f32));
 }
 
 std::string LinearOp::getIndexNotation() {
-  return std::string(getTransposeX() ? "K t, " : "t K, ") + (getTransposeWeight() ? "j K" : "K j") + " -> t j";
+  return std::string(getTransposeX() ? "K t, " : "t K, ") + (getTransposeWeight() ? "j K" : "K j") +
+         (getBias() ? ", j" : "") + " -> t j";
 }
 
 int64_t LinearOp::getFlopsPerIteration() { return 2; }
@@ -260,6 +267,14 @@ PEER_INFER(CrossEntropyGradOp) {
   FINISH(check.tensor("T V", f32));
 }
 std::string CrossEntropyGradOp::getIndexNotation() { return "t ., t, t -> t ."; }
+
+PEER_INFER(ColumnSumsOp) {
+  Check check(loc, "column_sums");
+  if (failed(checkF32(check, {{"x", a.getX(), "T D"}})))
+    return failure();
+  FINISH(check.tensor("D", f32));
+}
+std::string ColumnSumsOp::getIndexNotation() { return "T d -> d"; }
 
 PEER_INFER(MeanOp) {
   Check check(loc, "mean");

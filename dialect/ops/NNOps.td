@@ -11,22 +11,26 @@
 include "dialect/ops/PeerOpBase.td"
 
 def Peer_LinearOp : Peer_DifferentiableOp<"linear",
-    (ins Peer_Shaped:$x, Peer_Shaped:$weight, UnitAttr:$transpose_x, UnitAttr:$transpose_weight),
-    (outs "f32, the rows of x by the columns of weight":$y)> {
-  let summary = "matrix product x . weight";
+    (ins Peer_Shaped:$x, Peer_Shaped:$weight, Optional<Peer_Shaped>:$bias, UnitAttr:$transpose_x,
+         UnitAttr:$transpose_weight),
+    (outs "f32, the rows of x by the columns of weight":$y), [AttrSizedOperandSegments]> {
+  let summary = "matrix product x . weight, plus a bias";
   let description = [{
     `y[t,j] = sum over i of x[t,i] * weight[i,j]`; `transpose_x` and `transpose_weight` read an operand transposed. The
-    product goes to a BLAS, tile by tile.
+    product goes to a BLAS, tile by tile. With a bias, `bias[j]` is added (`--peer-expand-tensor-ops` makes an op of its
+    own of that).
 
     - C1: x and weight have rank 2; the product's inner dimensions agree.
     - C2: x and weight are f32.
+    - C3: the bias is f32, one number for each column.
 
     ```mlir
-    %y = peer.linear %x, %w : tensor<?x256xf32>, tensor<256x2048xf32>
+    %y = peer.linear %x, %w, %b : tensor<?x256xf32>, tensor<256x2048xf32>, tensor<2048xf32>
     ```
   }];
   let assemblyFormat = [{
-    $x `,` $weight (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x) `,` type($weight)
+    $x `,` $weight (`,` $bias^)? (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x) `,` type($weight)
+    (`,` type($bias)^)?
   }];
   let extraClassDeclaration = [{
     int64_t getFlopsPerIteration();
@@ -219,7 +223,7 @@ def Peer_BatchNormGradOp : Peer_GraphOp<"batch_norm_grad",
 def Peer_ActivationOp : Peer_DifferentiableOp<"activation",
     (ins Peer_Shaped:$x, Peer_ActivationAttr:$kind),
     (outs "T x D f32":$y)> {
-  let summary = "gelu (exact), silu or relu of every element";
+  let summary = "gelu (exact), silu, relu, sigmoid or tanh of every element";
   let description = [{
     - C1: x is `T x D` f32.
   }];
@@ -265,6 +269,15 @@ def Peer_CrossEntropyGradOp : Peer_GraphOp<"cross_entropy_grad",
   let summary = "dlogits = dloss[t] * (softmax(logits[t,:]) - onehot(targets[t]))";
   let description = [{
     - C1: logits are `T x V` f32, targets `T` i32, dloss `T` f32.
+  }];
+  let assemblyFormat = "operands attr-dict `:` type(operands)";
+}
+
+def Peer_ColumnSumsOp : Peer_GraphOp<"column_sums", (ins Peer_Shaped:$x),
+    (outs "D f32":$sums)> {
+  let summary = "sums over all rows: the gradient of a bias";
+  let description = [{
+    - C1: x is `T x D` f32.
   }];
   let assemblyFormat = "operands attr-dict `:` type(operands)";
 }

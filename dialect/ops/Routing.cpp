@@ -185,7 +185,7 @@ static LogicalResult checkMix(Check &check, Adaptor a, Elements elements = Eleme
       failed(check.require(2, check['F'] >= 1 && check['F'] <= 3,
                            "expected F = 1, 2 or 3 vectors per pool row, got " + Twine(check['F']))) ||
       failed(check.require(2, check['F'] == 1 || a.getActivation(),
-                           "expected an activation (gelu, silu or relu), as the rows of this pool are " +
+                           "expected an activation (gelu, silu, relu, sigmoid or tanh), as the rows of this pool are " +
                                Twine(check['F']) + " vectors; only those of one vector need none")) ||
       failed(check.require(3, rowsPerExpert >= 1 && check['N'] % rowsPerExpert == 0,
                            "expected rows_per_expert to be at least 1 and to divide the pool's " + Twine(check['N']) +

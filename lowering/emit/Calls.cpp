@@ -57,6 +57,7 @@ Value peer::emitSigmoid(LoopBuilder &b, Value a) {
 /// Where the tails of gelu and silu are 0, and their derivatives 0 and 1, in f32. What lies further out, infinities too,
 /// is taken for this, since infinity times 0 is none of them.
 static double tailOf(Activation kind) { return kind == Activation::Gelu ? 20 : 110; }
+static bool hasTails(Activation kind) { return kind == Activation::Gelu || kind == Activation::Silu; }
 
 /// The larger, or the smaller, of a number and a bound; NaN stays NaN.
 static Value atLeast(LoopBuilder &b, Value a, double bound) {
@@ -70,7 +71,7 @@ static Value atMost(LoopBuilder &b, Value a, double bound) {
 
 Value peer::emitActivation(LoopBuilder &b, Activation kind, Value a) {
   Type type = a.getType();
-  if (kind != Activation::Relu)
+  if (hasTails(kind))
     a = atLeast(b, a, -tailOf(kind));
   switch (kind) {
   case Activation::Gelu: {
@@ -81,13 +82,17 @@ Value peer::emitActivation(LoopBuilder &b, Activation kind, Value a) {
     return b.mul(a, emitSigmoid(b, a));
   case Activation::Relu:
     return b.max(a, b.f32(0, type));
+  case Activation::Sigmoid:
+    return emitSigmoid(b, a);
+  case Activation::Tanh:
+    return math::TanhOp::create(b, a);
   }
   llvm_unreachable("all activations are listed");
 }
 
 Value peer::emitActivationGrad(LoopBuilder &b, Activation kind, Value a) {
   Type type = a.getType();
-  if (kind != Activation::Relu)
+  if (hasTails(kind))
     a = atMost(b, atLeast(b, a, -tailOf(kind)), tailOf(kind));
   switch (kind) {
   case Activation::Gelu: {
@@ -103,6 +108,14 @@ Value peer::emitActivationGrad(LoopBuilder &b, Activation kind, Value a) {
   }
   case Activation::Relu:
     return b.select(b.cmp(arith::CmpFPredicate::OGT, a, b.f32(0, type)), b.f32(1, type), b.f32(0, type));
+  case Activation::Sigmoid: {
+    Value s = emitSigmoid(b, a);
+    return b.mul(s, b.sub(b.f32(1, type), s));
+  }
+  case Activation::Tanh: {
+    Value y = math::TanhOp::create(b, a);
+    return b.sub(b.f32(1, type), b.mul(y, y));
+  }
   }
   llvm_unreachable("all activations are listed");
 }

@@ -43,6 +43,15 @@ static void emit(LoopBuilder &b, LayerNormWeightGradOp op, int64_t width) {
   });
 }
 
+static void emit(LoopBuilder &b, ColumnSumsOp op, int64_t width) {
+  Value x = op.getX(), sums = op.getSums();
+  emitZero(b, sums, width);
+  b.loop(b.dim(x, 0), [&](Value t) {
+    b.strips(b.dim(x, 1), width,
+             [&](Value at, int64_t lanes) { accumulate(b, b.load(x, {t, at}, lanes), sums, at, lanes); });
+  });
+}
+
 /// Multiplies the sums by a scalar.
 static void scaleAll(LoopBuilder &b, Value sums, Value factor, int64_t width) {
   b.strips(b.dim(sums, 0), width, [&](Value at, int64_t lanes) {
@@ -97,6 +106,7 @@ void nn::addColumnSums(LoopEmitters &emitters) {
       {.emit = emit, .tileSizes = [](RMSNormWeightGradOp) { return tile({{"d", 64}}); }});
   emitters.everyWidth<LayerNormWeightGradOp>(
       {.emit = emit, .tileSizes = [](LayerNormWeightGradOp) { return tile({{"d", 64}}); }});
+  emitters.everyWidth<ColumnSumsOp>({.emit = emit, .tileSizes = [](ColumnSumsOp) { return tile({{"d", 64}}); }});
   emitters.everyWidth<BatchStatsOp>({.emit = emit, .tileSizes = [](BatchStatsOp) { return tile({{"c", 32}}); }});
   emitters.everyWidth<BatchNormWeightGradOp>(
       {.emit = emit, .tileSizes = [](BatchNormWeightGradOp) { return tile({{"c", 32}}); }});

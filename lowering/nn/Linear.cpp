@@ -60,8 +60,14 @@ void nn::emitProduct(LoopBuilder &builder, int64_t width, Value a, bool transpos
   });
 }
 
+// The bias is what the product is added to.
 static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
-  emitProduct(b, width, op.getX(), op.getTransposeX(), op.getWeight(), op.getTransposeWeight(), op.getY());
+  Value y = op.getY(), bias = op.getBias();
+  if (bias)
+    b.loop(b.dim(y, 0), [&](Value t) {
+      b.strips(b.dim(y, 1), width, [&](Value at, int64_t lanes) { b.store(b.load(bias, at, lanes), y, {t, at}); });
+    });
+  emitProduct(b, width, op.getX(), op.getTransposeX(), op.getWeight(), op.getTransposeWeight(), y, bias ? 1 : 0);
 }
 
 void nn::emitOnRows(LoopBuilder &b, EmbeddingOp op, int64_t width) {

@@ -90,6 +90,17 @@ struct ExpandAngle : OpRewritePattern<OpTy> {
   int64_t quarters;
 };
 
+/// Both steps are exact to half an ulp, which the instruction is not.
+struct ExpandRsqrt : OpRewritePattern<math::RsqrtOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(math::RsqrtOp op, PatternRewriter &rewriter) const override {
+    LoopBuilder b(rewriter, op.getLoc());
+    rewriter.replaceOp(op, b.div(b.f32(1, op.getType()), b.sqrt(op.getOperand())));
+    return success();
+  }
+};
+
 struct LowerDeviceMath : peer::impl::LowerDeviceMathBase<LowerDeviceMath> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
@@ -97,6 +108,8 @@ struct LowerDeviceMath : peer::impl::LowerDeviceMathBase<LowerDeviceMath> {
     patterns.add<ToIntrinsic<math::CeilOp>>(&getContext(), "ceil");
     patterns.add<ToIntrinsic<math::RoundEvenOp>>(&getContext(), "rint");
     patterns.add<ToIntrinsic<math::SqrtOp>>(&getContext(), "sqrt");
+    patterns.add<ToIntrinsic<math::Exp2Op>>(&getContext(), "exp2");
+    patterns.add<ExpandRsqrt>(&getContext());
     patterns.add<ToIntrinsic<math::AbsFOp>>(&getContext(), "fabs");
     patterns.add<ToIntrinsic<math::CopySignOp>>(&getContext(), "copysign");
     patterns.add<ToIntrinsic<math::FmaOp>>(&getContext(), "fma");

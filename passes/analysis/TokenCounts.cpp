@@ -237,6 +237,19 @@ void TokenCounts::visitSlice(tensor::ExtractSliceOp op) {
   set(op.getResult(), taken, origins.lookup(op.getSource()));
 }
 
+/// A part that has all tokens of the whole, and some of other dimensions.
+void TokenCounts::visitInsert(tensor::InsertSliceOp op) {
+  Sizes whole = sizesOf(op.getDest()), part = sizesOf(op.getSource());
+  bool known = whole.size() == part.size();
+  for (size_t i = 0; known && i < whole.size(); ++i)
+    known = whole[i] && part[i] &&
+            (!(whole[i]->perToken || part[i]->perToken) ||
+             (whole[i] == part[i] && isZeroInteger(op.getMixedOffsets()[i]) && isOneInteger(op.getMixedStrides()[i])));
+  if (!known)
+    return fail(*op, "sets some of the rows, and not in a way in which their number is known");
+  set(op.getResult(), whole, origins.lookup(op.getSource()));
+}
+
 void TokenCounts::visit(Operation &op) {
   if (auto dim = dyn_cast<tensor::DimOp>(op)) {
     std::optional<int64_t> number = dim.getConstantIndex();
@@ -276,6 +289,8 @@ void TokenCounts::visit(Operation &op) {
     return visitLinalgOp(linalgOp);
   if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
     return visitSlice(slice);
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
+    return visitInsert(insert);
   // Calls and parameters are gone when it matters.
   if (isa_and_nonnull<PeerDialect>(op.getDialect()) || isa<func::CallOp>(op))
     return;

@@ -53,6 +53,7 @@ private:
   void visitGraphOp(GraphOpInterface op);
   void visitLinalgOp(mlir::linalg::LinalgOp op);
   void visitSlice(mlir::tensor::ExtractSliceOp op);
+  void visitInsert(mlir::tensor::InsertSliceOp op);
   void visitElementwise(mlir::Operation &op);
   /// How often a loop of an op runs, and an operand that says so.
   struct Trips {

@@ -3,6 +3,8 @@
 #include "ReverseMode.h"
 #include "SavedValues.h"
 
+#include "StructuredGradient.h"
+
 #include "dialect/Names.h"
 #include "dialect/interfaces/Differentiation.h"
 #include "passes/Entries.h"
@@ -291,6 +293,7 @@ struct DifferentiatePass : peer::impl::DifferentiateBase<DifferentiatePass> {
   void getDependentDialects(DialectRegistry &registry) const override {
     DifferentiateBase::getDependentDialects(registry);
     registerDifferentiationModels(registry);
+    registerStructuredGradients(registry);
   }
 
   void runOnOperation() override {

@@ -12,7 +12,7 @@ using namespace peer;
 
 bool peer::isDifferentiableType(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && isa<FloatType>(tensor.getElementType());
+  return isa<FloatType>(tensor ? tensor.getElementType() : type);
 }
 
 Type peer::getGradientType(Type type) {
@@ -82,7 +82,7 @@ void ReverseMode::findActiveValues(ArrayRef<Operation *> ops) {
     if (!depends)
       continue;
     for (Value result : op->getResults())
-      if (isDifferentiableType(result.getType()) || isa<FloatType>(result.getType()))
+      if (isDifferentiableType(result.getType()))
         active.insert(result);
   }
 }

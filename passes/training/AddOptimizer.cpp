@@ -4,6 +4,8 @@
 #include "dialect/interfaces/Differentiation.h"
 #include "passes/Passes.h"
 
+#include "passes/gradient/StructuredGradient.h"
+
 using namespace mlir;
 using namespace peer;
 
@@ -20,6 +22,7 @@ struct AddOptimizerPass : peer::impl::AddOptimizerBase<AddOptimizerPass> {
   void getDependentDialects(DialectRegistry &registry) const override {
     AddOptimizerBase::getDependentDialects(registry);
     registerDifferentiationModels(registry);
+    registerStructuredGradients(registry);
   }
 
   LogicalResult answer(TrainOp request) {

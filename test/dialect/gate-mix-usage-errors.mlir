@@ -110,7 +110,7 @@ func.func @mix_c2_no_vectors(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: te
 // -----
 
 func.func @mix_c2_no_activation(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x3x32xf32>) {
-  // expected-error @+1 {{'peer.mix' op C2: expected an activation (gelu, silu or relu), as the rows of this pool are 3 vectors; only those of one vector need none}}
+  // expected-error @+1 {{'peer.mix' op C2: expected an activation (gelu, silu, relu, sigmoid or tanh), as the rows of this pool are 3 vectors; only those of one vector need none}}
   %r = peer.mix %x, %i, %w, %p : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x3x32xf32>
   return
 }
@@ -194,8 +194,8 @@ func.func @mix_c5_pool(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?
 
 func.func @mix_unknown_activation(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>,
                                   %p: tensor<64x2x32xf32>) {
-  // expected-error @+1 {{unknown keyword 'tanh'; known are gelu, silu and relu}}
-  %r = peer.mix %x, %i, %w, %p tanh : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x32xf32>
+  // expected-error @+1 {{unknown keyword 'swish'; known are gelu, silu, relu, sigmoid and tanh}}
+  %r = peer.mix %x, %i, %w, %p swish : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x32xf32>
   return
 }
 

@@ -12,6 +12,7 @@ EXCEPTIONS = {
     "passes/DecomposeRoutes.cpp": ("GateOp RouteOp ScoreOp SelectOp", "says what a route is made of"),
     "passes/DecomposeRoutes.h": ("RouteOp", "is about one op"),
     "passes/DeriveDecode.cpp": ("DecodeOp ReshapeOp", "answers the request; a reshape's result type is its attribute"),
+    "passes/ExpandTensorOps.cpp": ("BroadcastOp ConcatOp PadOp ReduceOp SliceOp SoftmaxOp TransposeOp", "says what each of them is upstream"),
     "passes/Fuse.cpp": ("GateOp ReshapeOp RouteKeyGradOp RouteOp RouteQueryGradOp ScoreKeyGradOp ScoreOp ScoreQueryGradOp SelectGradOp "
                         "SelectOp", "each pattern is about the ops that it folds"),
     "passes/GuardIndices.cpp": ("SortPairsOp SumSquaresOp UsageOp", "pairs are trusted where this op sorted them; sums of flags are this "

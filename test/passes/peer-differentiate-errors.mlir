@@ -1,8 +1,8 @@
 // RUN: %peer-pass %s --peer-differentiate --split-input-file --verify-diagnostics
 
 func.func @f(%x: tensor<8xf32>) -> tensor<8xf32> {
-  // expected-error @+1 {{op 'math.exp' has no gradient: implement peer::DifferentiableOpInterface}}
-  %y = math.exp %x : tensor<8xf32>
+  // expected-error @+1 {{op 'math.floor' has no gradient: implement peer::DifferentiableOpInterface}}
+  %y = math.floor %x : tensor<8xf32>
   return %y : tensor<8xf32>
 }
 peer.gradient @g of @f
@@ -11,7 +11,7 @@ peer.gradient @g of @f
 
 // An op that no gradient flows through needs none.
 func.func @f(%x: tensor<8xf32>, %z: tensor<8xf32>) -> tensor<8xf32> {
-  %e = math.exp %z : tensor<8xf32>
+  %e = math.floor %z : tensor<8xf32>
   %y = arith.mulf %x, %e : tensor<8xf32>
   return %y : tensor<8xf32>
 }
@@ -59,5 +59,35 @@ func.func @f(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>) 
   %y = peer.quantized_mix %x, %i, %w, %p, %s gelu
      : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xi8>, tensor<16x2xf32>
   return %y : tensor<?x8xf32>
+}
+peer.gradient @g of @f
+
+// -----
+
+// A reduction by a product has no derived gradient.
+func.func @f(%x: tensor<?x4xf32>, %i: tensor<?xf32>) -> tensor<?xf32> {
+  // expected-error @+1 {{op 'linalg.generic' reduces by something other than a sum, of which no gradient is derived; peer.reduce has one of max}}
+  %y = linalg.generic {indexing_maps = [affine_map<(t, d) -> (t, d)>, affine_map<(t, d) -> (t)>],
+      iterator_types = ["parallel", "reduction"]} ins(%x : tensor<?x4xf32>) outs(%i : tensor<?xf32>) {
+    ^bb0(%a: f32, %s: f32):
+      %0 = arith.mulf %a, %s : f32
+      linalg.yield %0 : f32
+  } -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+peer.gradient @g of @f
+
+// -----
+
+// What stands in a body is named, too.
+func.func @f(%x: tensor<4xf32>, %i: tensor<4xf32>) -> tensor<4xf32> {
+  %y = linalg.generic {indexing_maps = [affine_map<(d) -> (d)>, affine_map<(d) -> (d)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<4xf32>) outs(%i : tensor<4xf32>) {
+    ^bb0(%a: f32, %s: f32):
+      // expected-error @+1 {{op 'math.floor' has no gradient: implement peer::DifferentiableOpInterface}}
+      %0 = math.floor %a : f32
+      linalg.yield %0 : f32
+  } -> tensor<4xf32>
+  return %y : tensor<4xf32>
 }
 peer.gradient @g of @f

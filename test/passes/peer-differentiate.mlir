@@ -122,3 +122,25 @@ func.func private @helper(%x: tensor<4xf32>) -> tensor<4xf32> {
   return %y : tensor<4xf32>
 }
 peer.gradient @private_grad of @helper
+
+// -----
+
+// A structured op's gradient runs its body again: over the loops that an operand lacks it is a sum.
+// CHECK-LABEL: func.func @scaled_grad(
+// CHECK-SAME:    %[[X:[a-z0-9]+]]: tensor<?x4xf32> {{.*}} %[[W:[a-z0-9]+]]: tensor<4xf32> {{.*}} %[[DY:[a-z0-9]+]]: tensor<?x4xf32>
+// CHECK:         %[[DX:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "parallel"]} ins(%[[X]], %[[W]], %[[DY]] :
+// CHECK:         %[[DW:.*]] = linalg.generic {{.*}} iterator_types = ["reduction", "parallel"]} ins(%[[X]], %[[W]], %[[DY]] :
+// CHECK:         return %[[DX]], %[[DW]]
+func.func @scaled(%x: tensor<?x4xf32>, %w: tensor<4xf32>) -> tensor<?x4xf32> {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x4xf32>
+  %e = tensor.empty(%n) : tensor<?x4xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(t, d) -> (t, d)>, affine_map<(t, d) -> (d)>, affine_map<(t, d) -> (t, d)>],
+      iterator_types = ["parallel", "parallel"]} ins(%x, %w : tensor<?x4xf32>, tensor<4xf32>) outs(%e : tensor<?x4xf32>) {
+    ^bb0(%a: f32, %b: f32, %o: f32):
+      %0 = arith.mulf %a, %b : f32
+      linalg.yield %0 : f32
+  } -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+peer.gradient @scaled_grad of @scaled

@@ -46,7 +46,7 @@ func.func @statistics(%x: tensor<?x4xf32>, %w: tensor<4xf32>) -> tensor<?x4xf32>
 // A tile may be more static than what it is of; in a description that would be a promise about the input.
 func.func @static(%x: tensor<?x4xf32>, %w: tensor<4x4xf32>) -> tensor<8x4xf32> {
   // expected-error @+1 {{op 'peer.linear' returns 'tensor<?x4xf32>', not 'tensor<8x4xf32>'}}
-  %0 = "peer.linear"(%x, %w) : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<8x4xf32>
+  %0 = "peer.linear"(%x, %w) <{operandSegmentSizes = array<i32: 1, 1, 0, 0>}> : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<8x4xf32>
   return %0 : tensor<8x4xf32>
 }
 
@@ -167,4 +167,11 @@ func.func @position(%x: tensor<6x4xf32>) -> tensor<3x4xf32> {
   // expected-error @+1 {{op 'tensor.extract_slice' has a computed position; positions are numbers}}
   %0 = tensor.extract_slice %x[%t, 0] [3, 4] [1, 1] : tensor<6x4xf32> to tensor<3x4xf32>
   return %0 : tensor<3x4xf32>
+}
+
+// -----
+
+// expected-error @+1 {{expected argument 0 of @many to be a tensor of at most 2^31 - 1 integers, got 'tensor<4294967296xi32>'}}
+func.func @many(%t: tensor<4294967296xi32>) -> tensor<4294967296xi32> {
+  return %t : tensor<4294967296xi32>
 }

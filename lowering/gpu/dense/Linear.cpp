@@ -7,6 +7,7 @@
 #include "Matmul.h"
 #include "artifact/format.h"
 #include "lowering/gpu/Emitters.h"
+#include "lowering/gpu/block/Alignment.h"
 
 #include "lowering/emit/Calls.h"
 
@@ -56,9 +57,31 @@ static void emitLaunches(LoopBuilder &host, const Product &product, const GpuInf
               [&] { host.ifThen(host.cmp(CmpIPredicate::ule, rows, host.index(kFewRows)), flat, tall); });
 }
 
+/// c[i, j] += bias[j], in a launch of its own: the product may be the library's.
+static void emitBias(LoopBuilder &host, const Product &product, Value bias) {
+  Value rows = product.rows(host), columns = product.columns(host);
+  int64_t known = host.staticDim(product.c, 1);
+  bool wide =
+      !ShapedType::isDynamic(known) && known % 4 == 0 && hasAlignedRows(product.c, 4) && hasAlignedRows(bias, 4);
+  int64_t width = wide ? 4 : 1;
+  Value perRow = host.div(columns, host.index(width)), elements = host.mul(rows, perRow);
+  emitLaunch(host, host.ceilDiv(elements, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
+    Value element = b.add(b.mul(block, b.index(kThreads)), b.thread());
+    b.onEachThread([&] {
+      b.ifThen(b.cmp(CmpIPredicate::ult, element, elements), [&] {
+        Value i = b.div(element, perRow), j = b.mul(b.rem(element, perRow), b.index(width));
+        Value sum = b.add(b.loadWide(product.c, {i, j}, width), b.loadWide(bias, {j}, width, /*readOnly=*/true));
+        b.store(sum, product.c, {i, j});
+      });
+    });
+  });
+}
+
 static void emit(LinearOp op, LoopBuilder &host, const GpuInfo &gpu) {
   Product product{op.getX(), op.getWeight(), op.getY(), op.getTransposeX(), op.getTransposeWeight()};
   host.ifThen(emitLibraryCall(host, product), [] {}, [&] { emitLaunches(host, product, gpu); });
+  if (op.getBias())
+    emitBias(host, product, op.getBias());
 }
 
 static const char *reject(LinearOp op) {

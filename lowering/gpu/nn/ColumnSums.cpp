@@ -42,6 +42,13 @@ static void launchLayerNormWeightGrad(LayerNormWeightGradOp op, LoopBuilder &hos
   });
 }
 
+static void launchColumnSumsOp(ColumnSumsOp op, LoopBuilder &host) {
+  ColumnGrid grid = gridOf(op, host);
+  auto terms = [&](BlockBuilder &b, Value t, Value at) { return Values{b.load(op.getX(), {t, at}, grid.lanes)}; };
+  launchColumnSums(host, grid, 1, terms,
+                   [&](BlockBuilder &b, Value column, ValueRange sums) { b.store(sums[0], op.getSums(), column); });
+}
+
 // rstd belongs to the column, so it multiplies the finished sum.
 static void launchBatchNormWeightGrad(BatchNormWeightGradOp op, LoopBuilder &host) {
   ColumnGrid grid = gridOf(op, host);
@@ -212,6 +219,7 @@ void device::addColumns(Emitters &emitters) {
       {.emit = launchRMSNormWeightGrad, .reject = rejectDynamicColumns<RMSNormWeightGradOp>});
   emitters.grid<LayerNormWeightGradOp>(
       {.emit = launchLayerNormWeightGrad, .reject = rejectDynamicColumns<LayerNormWeightGradOp>});
+  emitters.grid<ColumnSumsOp>({.emit = launchColumnSumsOp, .reject = rejectDynamicColumns<ColumnSumsOp>});
   emitters.grid<BatchStatsOp>({.emit = launchBatchStats, .reject = rejectDynamicColumns<BatchStatsOp>});
   emitters.grid<BatchNormWeightGradOp>(
       {.emit = launchBatchNormWeightGrad, .reject = rejectDynamicColumns<BatchNormWeightGradOp>});

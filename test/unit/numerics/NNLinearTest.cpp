@@ -29,6 +29,42 @@ TEST_P(NNLinear, BothTransposed) {
   check("linear", "{transpose_x, transpose_weight}", {{"x", x}, {"w", w}}, {{linear(x, true, w, true)}});
 }
 
+/// Adds b to each row.
+Array biased(Array y, const Array &b) {
+  for (size_t i = 0; i < y.values.size(); ++i)
+    y.values[i] += b.values[i % b.values.size()];
+  return y;
+}
+
+TEST_P(NNLinear, Bias) {
+  for (int64_t columns : {24, 37}) {
+    Array x = random({70, 40}, 1), w = random({40, columns}, 2), b = random({columns}, 3);
+    check("linear", "", {{"x", x, true}, {"w", w}, {"b", b}}, {{biased(linear(x, false, w, false), b), true}});
+  }
+}
+
+TEST_P(NNLinear, BiasOfOneRow) {
+  Array x = random({1, 40}, 1), w = random({1100, 40}, 2), b = random({1100}, 3);
+  check("linear", "{transpose_weight}", {{"x", x, true}, {"w", w}, {"b", b}},
+        {{biased(linear(x, false, w, true), b), true}});
+}
+
+TEST_P(NNLinear, BiasOfASumOverTokens) {
+  Array x = random({70, 13}, 1), w = random({70, 24}, 2, -1, 1), b = random({24}, 3);
+  check("linear", "{transpose_x}", {{"x", x, true}, {"w", w, true}, {"b", b}},
+        {{biased(linear(x, true, w, false), b), false, biased(Array({13, 24}), b)}});
+}
+
+TEST_P(NNLinear, ColumnSums) {
+  for (int64_t columns : {130, 8}) {
+    Array x = random({70, columns}, 1), sums({columns});
+    for (int64_t t = 0; t < 70; ++t)
+      for (int64_t d = 0; d < columns; ++d)
+        sums.values[d] += x.at(t, d);
+    check("column_sums", "", {{"x", x, true}}, {{sums}});
+  }
+}
+
 TEST_P(NNLinear, OneRow) {
   Array x = random({1, 40}, 1), w = random({40, 1100}, 2);
   check("linear", "", {{"x", x, true}, {"w", w}}, {{linear(x, false, w, false), true}});

@@ -26,6 +26,8 @@ struct NNLoss : NNOpTest {
 TEST_P(NNLoss, Gelu) { checkActivation(Activation::Gelu, "gelu"); }
 TEST_P(NNLoss, Silu) { checkActivation(Activation::Silu, "silu"); }
 TEST_P(NNLoss, Relu) { checkActivation(Activation::Relu, "relu"); }
+TEST_P(NNLoss, Sigmoid) { checkActivation(Activation::Sigmoid, "sigmoid"); }
+TEST_P(NNLoss, Tanh) { checkActivation(Activation::Tanh, "tanh"); }
 
 // The tails are 0 and x, with derivatives 0 and 1: infinity times 0 is neither.
 TEST_P(NNLoss, ActivationsOfInfinities) {

@@ -111,6 +111,12 @@ Array activation(const Array &x, Activation kind) {
     case Activation::Relu:
       v = std::max(v, 0.0);
       break;
+    case Activation::Sigmoid:
+      v = 1 / (1 + std::exp(-v));
+      break;
+    case Activation::Tanh:
+      v = std::tanh(v);
+      break;
     }
   return y;
 }

@@ -36,7 +36,7 @@ std::vector<Array> batchStats(const Array &x);
 /// Mean and 1 / sqrt(variance + epsilon) of each row; the root mean square's where `centered` is false.
 std::vector<Array> rowMoments(const Array &x, double epsilon, bool centered);
 
-enum class Activation { Gelu, Silu, Relu };
+enum class Activation { Gelu, Silu, Relu, Sigmoid, Tanh };
 Array activation(const Array &x, Activation kind);
 Array crossEntropy(const Array &logits, const Array &targets);
 /// Of a vector; a rank-0 array.

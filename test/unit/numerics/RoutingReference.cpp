@@ -84,6 +84,10 @@ static double act(double a, Activation kind) {
     return a / (1 + std::exp(-a));
   case Activation::Relu:
     return std::max(a, 0.0);
+  case Activation::Sigmoid:
+    return 1 / (1 + std::exp(-a));
+  case Activation::Tanh:
+    return std::tanh(a);
   }
   return 0;
 }

@@ -1,0 +1,193 @@
+//===- ExpandTensorOps.cpp - tensor ops become upstream's ----------------===//
+
+#include "Passes.h"
+
+#include "dialect/PeerOps.h"
+
+#include "mlir/Transforms/WalkPatternRewriteDriver.h"
+
+namespace peer {
+#define GEN_PASS_DEF_EXPANDTENSOROPS
+#include "passes/Passes.h.inc"
+} // namespace peer
+
+using namespace mlir;
+using namespace peer;
+using utils::IteratorType;
+
+namespace {
+
+Value emptyLike(OpBuilder &b, Location loc, Value like) {
+  Type element = cast<RankedTensorType>(like.getType()).getElementType();
+  return tensor::EmptyOp::create(b, loc, tensor::getMixedSizes(b, loc, like), element);
+}
+
+Value fill(OpBuilder &b, Location loc, double value, Value init) {
+  Type element = cast<RankedTensorType>(init.getType()).getElementType();
+  Value scalar = arith::ConstantOp::create(b, loc, b.getFloatAttr(element, value));
+  return linalg::FillOp::create(b, loc, scalar, init).getResult(0);
+}
+
+/// A loop over all of `loops` dimensions that reads x by `from` and writes `init` by `to`: dimensions of the loops.
+Value walk(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> from, Value init, ArrayRef<int64_t> to, size_t loops,
+           function_ref<Value(OpBuilder &, Value element, Value sum)> body) {
+  auto map = [&](ArrayRef<int64_t> dims) {
+    auto exprs = llvm::map_to_vector(dims, [&](int64_t dim) { return b.getAffineDimExpr(dim); });
+    return AffineMap::get(loops, 0, exprs, b.getContext());
+  };
+  SmallVector<IteratorType> kinds(loops, IteratorType::reduction);
+  for (int64_t dim : to)
+    kinds[dim] = IteratorType::parallel;
+  SmallVector<AffineMap> maps = {map(from), map(to)};
+  return linalg::GenericOp::create(b, loc, TypeRange{init.getType()}, ValueRange{x}, ValueRange{init}, maps, kinds,
+                                   [&](OpBuilder &inner, Location, ValueRange args) {
+                                     linalg::YieldOp::create(inner, loc, body(inner, args[0], args[1]));
+                                   })
+      .getResult(0);
+}
+
+SmallVector<int64_t> allDims(Value value) {
+  return llvm::to_vector(llvm::seq<int64_t>(0, cast<RankedTensorType>(value.getType()).getRank()));
+}
+
+SmallVector<int64_t> without(ArrayRef<int64_t> all, ArrayRef<int64_t> dims) {
+  SmallVector<int64_t> left;
+  llvm::copy_if(all, std::back_inserter(left), [&](int64_t dim) { return !llvm::is_contained(dims, dim); });
+  return left;
+}
+
+Value expand(OpBuilder &b, SoftmaxOp op) {
+  Location loc = op.getLoc();
+  Value x = op.getX();
+  auto softmax = linalg::SoftmaxOp::create(b, loc, TypeRange{x.getType()}, x, emptyLike(b, loc, x),
+                                           uint64_t(allDims(x).size() - 1));
+  b.setInsertionPoint(softmax);
+  FailureOr<SmallVector<Value>> parts = softmax.decomposeOperation(b);
+  softmax.erase();
+  return succeeded(parts) ? parts->front() : Value();
+}
+
+Value expand(OpBuilder &b, BroadcastOp op) {
+  Location loc = op.getLoc();
+  SmallVector<int64_t> all = allDims(op.getLike());
+  return walk(b, loc, op.getX(), without(all, op.getDims()), emptyLike(b, loc, op.getLike()), all, all.size(),
+              [](OpBuilder &, Value element, Value) { return element; });
+}
+
+Value expand(OpBuilder &b, ReduceOp op) {
+  Location loc = op.getLoc();
+  Value x = op.getX();
+  SmallVector<int64_t> all = allDims(x), left = without(all, op.getDims());
+  auto type = cast<RankedTensorType>(x.getType());
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, x), kept;
+  for (int64_t dim : left)
+    kept.push_back(sizes[dim]);
+  bool largest = op.getKind() == ReduceKind::Max;
+  Value init = tensor::EmptyOp::create(b, loc, kept, type.getElementType());
+  init = fill(b, loc, largest ? -std::numeric_limits<double>::infinity() : 0, init);
+  Value result = walk(b, loc, x, all, init, left, all.size(), [&](OpBuilder &inner, Value element, Value sum) -> Value {
+    if (largest)
+      return arith::MaximumFOp::create(inner, loc, sum, element);
+    return arith::AddFOp::create(inner, loc, sum, element);
+  });
+  if (op.getKind() != ReduceKind::Mean)
+    return result;
+  double count = 1;
+  for (int64_t dim : op.getDims())
+    count *= double(type.getDimSize(dim));
+  SmallVector<int64_t> dims = allDims(result);
+  return walk(b, loc, result, dims, emptyLike(b, loc, result), dims, dims.size(),
+              [&](OpBuilder &inner, Value element, Value) -> Value {
+                Value divisor = arith::ConstantOp::create(inner, loc, b.getFloatAttr(element.getType(), count));
+                return arith::DivFOp::create(inner, loc, element, divisor);
+              });
+}
+
+/// The part of one dimension, in the form that slices want.
+struct Part {
+  Part(OpBuilder &b, Location loc, Value whole, int64_t dim, int64_t from, OpFoldResult size)
+      : offsets(allDims(whole).size(), b.getIndexAttr(0)), steps(offsets.size(), b.getIndexAttr(1)),
+        sizes(tensor::getMixedSizes(b, loc, whole)) {
+    offsets[dim] = b.getIndexAttr(from);
+    sizes[dim] = size;
+  }
+  SmallVector<OpFoldResult> offsets, steps, sizes;
+};
+
+Value expand(OpBuilder &b, SliceOp op) {
+  Part part(b, op.getLoc(), op.getX(), op.getDim(), op.getFrom(), b.getIndexAttr(op.getSize()));
+  return tensor::ExtractSliceOp::create(b, op.getLoc(), op.getX(), part.offsets, part.sizes, part.steps);
+}
+
+int64_t sizeOf(Value value, int64_t dim) { return cast<RankedTensorType>(value.getType()).getDimSize(dim); }
+
+/// Room for the result of an op whose first input differs from it in dimension `dim` alone.
+Value emptyResult(OpBuilder &b, Location loc, Value input, int64_t dim, int64_t size) {
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, input);
+  sizes[dim] = b.getIndexAttr(size);
+  return tensor::EmptyOp::create(b, loc, sizes, cast<RankedTensorType>(input.getType()).getElementType());
+}
+
+Value insert(OpBuilder &b, Location loc, Value source, Value into, int64_t dim, int64_t from) {
+  Part part(b, loc, source, dim, from, b.getIndexAttr(sizeOf(source, dim)));
+  return tensor::InsertSliceOp::create(b, loc, source, into, part.offsets, part.sizes, part.steps);
+}
+
+Value expand(OpBuilder &b, PadOp op) {
+  Location loc = op.getLoc();
+  int64_t dim = op.getDim(), size = sizeOf(op.getX(), dim);
+  if (op.getLow() == 0 && op.getHigh() == 0)
+    return op.getX();
+  Value zeros = fill(b, loc, 0, emptyResult(b, loc, op.getX(), dim, op.getLow() + size + op.getHigh()));
+  return insert(b, loc, op.getX(), zeros, dim, op.getLow());
+}
+
+Value expand(OpBuilder &b, ConcatOp op) {
+  Location loc = op.getLoc();
+  int64_t dim = op.getDim(), size = 0, from = 0;
+  for (Value part : op.getXs())
+    size += sizeOf(part, dim);
+  Value result = emptyResult(b, loc, op.getXs().front(), dim, size);
+  for (Value part : op.getXs()) {
+    result = insert(b, loc, part, result, dim, from);
+    from += sizeOf(part, dim);
+  }
+  return result;
+}
+
+Value expand(OpBuilder &b, TransposeOp op) {
+  Location loc = op.getLoc();
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, op.getX()), turned;
+  for (int64_t dim : op.getPermutation())
+    turned.push_back(sizes[dim]);
+  Value init = tensor::EmptyOp::create(b, loc, turned, cast<RankedTensorType>(op.getX().getType()).getElementType());
+  return walk(b, loc, op.getX(), allDims(op.getX()), init, op.getPermutation(), turned.size(),
+              [](OpBuilder &, Value element, Value) { return element; });
+}
+
+template <typename OpTy>
+struct Expand : OpRewritePattern<OpTy> {
+  using OpRewritePattern<OpTy>::OpRewritePattern;
+  LogicalResult matchAndRewrite(OpTy op, PatternRewriter &rewriter) const override {
+    if (op->getNumResults() != 1 || !op.getOuts().empty())
+      return rewriter.notifyMatchFailure(op, "not in value form");
+    Value result = expand(rewriter, op);
+    if (!result)
+      return failure();
+    if (result.getType() != op->getResult(0).getType())
+      result = tensor::CastOp::create(rewriter, op.getLoc(), op->getResult(0).getType(), result);
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
+struct ExpandTensorOps : peer::impl::ExpandTensorOpsBase<ExpandTensorOps> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<Expand<SoftmaxOp>, Expand<BroadcastOp>, Expand<ReduceOp>, Expand<SliceOp>, Expand<PadOp>,
+                 Expand<ConcatOp>, Expand<TransposeOp>>(&getContext());
+    walkAndApplyPatterns(getOperation(), std::move(patterns));
+  }
+};
+
+} // namespace
