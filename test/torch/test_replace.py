@@ -103,6 +103,12 @@ def test_first_mistakes():
     with pytest.warns(UserWarning, match="have gradients that no optimizer takes: use peer.optim.AdamW or grad=\"dense\""):
         for _ in range(3):
             ours(x).sum().backward()
+    model = peer.replace(torch.nn.Sequential(torch.nn.Linear(16, 16), original()), verbose=False)
+    frozen = torch.optim.AdamW(model.parameters())
+    with pytest.warns(UserWarning, match="experts of 1 have gradients that no optimizer takes"):
+        for _ in range(2):
+            model(torch.randn(2, 3, 16)).sum().backward()
+            frozen.step()
     with pytest.raises(peer.Error, match="the first argument is list, expected the model itself"):
         peer.optim.AdamW(list(ours.parameters()))
     with pytest.raises(RuntimeError, match="does not support sparse gradients"):

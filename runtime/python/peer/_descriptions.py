@@ -73,6 +73,10 @@ class Layer:
 
     def text(self, dense):
         """The layer, for inference (@layer) and training (@forward, @backward); `dense`: with the gradient of the table as a whole."""
+        return self.function() + f"peer.gradient @backward of @layer {{saved = @forward{'' if dense else ', rows'}}}\n"
+
+    def function(self):
+        """The layer, @layer."""
         tokens, queries = f"tensor<?x{self.dim}xf32>", f"tensor<?x{self.heads * 2 * self.key_dim}xf32>"
         split = f"tensor<?x{self.heads}x2x{self.key_dim}xf32>"
         lines = [f'func.func @layer(%given: {tokens} {{peer.name = "x"}}) -> ({tokens} {{peer.name = "y"}}) {{']
@@ -97,7 +101,7 @@ class Layer:
                   f"  %idx, %v = peer.select %s product_topk<{self.experts_per_head}> : tensor<?x{self.heads}x2x{self.keys}xf32>",
                   f"  %w = peer.gate %v {self.gate} : tensor<?x{self.heads}x{self.experts_per_head}xf32>"]
         mix = self._mix() if self.pre_norm else self._mix().replace("%x", "%given")
-        return "\n".join(lines) + "\n" + mix + f"peer.gradient @backward of @layer {{saved = @forward{'' if dense else ', rows'}}}\n"
+        return "\n".join(lines) + "\n" + mix
 
     def update_text(self, optimizer):
         """Steps of the table from pairs: @update, and @norm, the square of their sum's norm."""

@@ -1,4 +1,4 @@
 """Optimizers for models with layers of experts; they need torch."""
-from ._torch.optim import AdamW
+from ._torch.optim import AdamW, LazyAdamW, in_backward
 
-__all__ = ["AdamW"]
+__all__ = ["AdamW", "LazyAdamW", "in_backward"]

@@ -1,4 +1,6 @@
 """Layers as modules of torch."""
+import weakref
+
 import torch
 
 from .._descriptions import Layer
@@ -6,6 +8,12 @@ from .._library import Error
 from . import ops
 
 GRADS = ("rows", "coo", "dense")
+_alive = weakref.WeakSet()
+
+
+def layers_alive():
+    """All modules that there are, of whatever model."""
+    return list(_alive)
 
 
 class _Parameters(torch.nn.Module):
@@ -68,6 +76,7 @@ class PEER(torch.nn.Module):
 
     def _open(self):
         self._handle = ops.Handle(self.config, self.grad)
+        _alive.add(self)
 
     @torch.no_grad()
     def reset_parameters(self):

@@ -26,6 +26,8 @@ class Handle:
     def __init__(self, config, grad):
         self.config, self.grad, self.name = config, grad, ""
         self.pending, self.claimed, self.warned = [], False, False
+        # Of the optimizer that has claimed the pairs: see its _Table; what it does after each backward pass.
+        self.probe = self.after = None
         self._functions = None
         self.number = next(_numbers)
         layers[self.number] = self
@@ -51,6 +53,12 @@ class Handle:
                               "grad=\"dense\"", stacklevel=2)
             self.pending.clear()
         self.pending.append(tuple(tensor.clone() for tensor in pairs))
+        if self.probe is not None:
+            finite = all(bool(tensor.isfinite().all()) for tensor in pairs if tensor.is_floating_point())
+            was = 1.0 if self.probe.grad is None else float(self.probe.grad)
+            self.probe.grad = torch.full_like(self.probe, was if finite else float("inf"))
+        if self.after is not None:
+            self.after()
 
 
 def _handle(number):
@@ -147,6 +155,8 @@ def _(x, parameters, h):
 @torch.library.register_fake("peer::backward", lib=_library)
 def _(dy, x, saved, parameters, h):
     handle = _handle(h)
+    if handle.after is not None:
+        raise Error("peer.optim.in_backward changes the table behind the compiler's back: without torch.compile, or with peer.optim.AdamW")
     count = len(parameters) if handle.grad == "dense" else len(parameters) - 1
     gradients = [torch.empty_like(x)] + [torch.empty_like(parameter) for parameter in parameters[:count]]
     if handle.grad == "coo":

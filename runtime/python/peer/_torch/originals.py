@@ -151,6 +151,8 @@ def replace(model, only=None, dry_run=False, grad="rows", verbose=True):
             said = f"{'would become' if dry_run else 'is now'} {type(new).__name__}({new.extra_repr()})"
         if verbose:
             print(f"peer: {name or 'the model'} ({type(module).__qualname__}) {said}")
+        if isinstance(new, PEER) and not dry_run:
+            new._handle.name = name
         done[module] = new
         return new
 
