@@ -34,7 +34,8 @@ inline constexpr char kGroup[] = "group", kTrainable[] = "trainable", kInit[] = 
 inline constexpr char kSymbol[] = "symbol", kKind[] = "kind", kOf[] = "of", kFingerprint[] = "fingerprint",
                       kDims[] = "dims", kMultipleOf[] = "multiple_of", kMax[] = "max", kArguments[] = "arguments",
                       kResults[] = "results", kKernels[] = "kernels", kRole[] = "role", kUpdated[] = "updated",
-                      kCheck[] = "check", kWhat[] = "what", kBytes[] = "bytes", kFlops[] = "flops", kPairs[] = "pairs";
+                      kCheck[] = "check", kWhat[] = "what", kBytes[] = "bytes", kFlops[] = "flops", kPairs[] = "pairs",
+                      kActiveParameters[] = "active_parameters";
 } // namespace key
 
 /// The one dynamic dimension, in shapes and in `dims`.

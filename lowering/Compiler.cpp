@@ -179,12 +179,12 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
     return failure();
   if (options.stage == Stage::Graph)
     return printModule();
-  Fingerprints fingerprints = takeFingerprints(*module);
+  GraphFactsMap facts = collectGraphFacts(*module);
   if (failed(runPipeline("to tiled level", [&](OpPassManager &pm) { buildTiledPipeline(pm, **target); })))
     return failure();
   if (options.stage == Stage::Tiled)
     return printModule();
-  FailureOr<Manifest> manifest = buildManifest(*module, model, fingerprints, **target);
+  FailureOr<Manifest> manifest = buildManifest(*module, model, facts, **target);
   if (failed(manifest))
     return failure();
   renameEntries(*module, manifest->entries);

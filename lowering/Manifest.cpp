@@ -5,11 +5,14 @@
 #include "artifact/format.h"
 #include "passes/Checks.h"
 #include "passes/Entries.h"
+#include "passes/analysis/KernelWork.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/JSON.h"
+
+#include <cmath>
 
 using namespace mlir;
 namespace json = llvm::json;
@@ -80,7 +83,7 @@ namespace {
 /// Collects entries and, across them, parameters.
 class ManifestBuilder {
 public:
-  explicit ManifestBuilder(const Fingerprints &fingerprints) : fingerprints(fingerprints) {}
+  explicit ManifestBuilder(const GraphFactsMap &facts) : facts(facts) {}
   LogicalResult addEntry(func::FuncOp function);
   json::Array entries, parameters;
   std::vector<EntrySignature> signatures;
@@ -88,7 +91,7 @@ public:
 private:
   FailureOr<json::Object> describeArgument(func::FuncOp function, unsigned i,
                                            const llvm::SmallDenseSet<int64_t> &updated);
-  const Fingerprints &fingerprints;
+  const GraphFactsMap &facts;
   llvm::StringMap<bool> seen;
 };
 } // namespace
@@ -172,15 +175,18 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
         described[part.getName().getValue()] = cast<StringAttr>(part.getValue()).getValue();
       pairs.push_back(std::move(described));
     }
+  GraphFacts known = facts.lookup(signature.name);
   entries.push_back(json::Object{{key::kName, signature.name},
                                  {key::kSymbol, signature.symbol},
                                  {key::kKind, text(attrs::kKind)},
                                  {key::kOf, text(attrs::kOf)},
-                                 {key::kFingerprint, fingerprints.lookup(signature.name)},
+                                 {key::kFingerprint, known.fingerprint},
                                  {key::kDims, std::move(dims)},
                                  {key::kArguments, std::move(arguments)},
                                  {key::kResults, std::move(results)},
                                  {key::kKernels, std::move(kernels)}});
+  if (known.activeParameters)
+    (*entries.back().getAsObject())[key::kActiveParameters] = *known.activeParameters;
   if (!pairs.empty())
     (*entries.back().getAsObject())[key::kPairs] = std::move(pairs);
   signatures.push_back(std::move(signature));
@@ -206,7 +212,22 @@ static uint64_t fnv1a(StringRef bytes, uint64_t hash = format::kFnvStart) {
   return hash;
 }
 
-Fingerprints takeFingerprints(ModuleOp module) {
+/// Gradients and updates touch what the forward direction does, and more.
+static std::optional<int64_t> countActiveParameters(func::FuncOp function) {
+  auto kind = function->getAttrOfType<StringAttr>(attrs::kKind);
+  if (!kind || !llvm::is_contained({StringRef(format::kind::kForward), StringRef(format::kind::kLoss),
+                                    StringRef(format::kind::kPrefill), StringRef(format::kind::kDecode)},
+                                   kind.getValue()))
+    return std::nullopt;
+  WorkMeter meter(function.front());
+  double total = 0;
+  for (unsigned i = 0; i < function.getNumArguments(); ++i)
+    if (getParameter(function, i))
+      total += meter.elementsPerToken(function.getArgument(i));
+  return total < 9e15 ? std::optional(std::llround(total)) : std::nullopt;
+}
+
+GraphFactsMap collectGraphFacts(ModuleOp module) {
   OpPrintingFlags flags;
   flags.useLocalScope().enableDebugInfo(false);
   auto textOf = [&](func::FuncOp function) {
@@ -220,16 +241,16 @@ Fingerprints takeFingerprints(ModuleOp module) {
   for (func::FuncOp function : module.getOps<func::FuncOp>())
     if (!function.isPublic())
       shared = fnv1a(textOf(function), shared);
-  Fingerprints fingerprints;
+  GraphFactsMap facts;
   for (func::FuncOp function : module.getOps<func::FuncOp>())
-    if (function.isPublic())
-      fingerprints[function.getName()] = llvm::utohexstr(fnv1a(textOf(function), shared), /*LowerCase=*/true, 16);
-  return fingerprints;
+    if (function.isPublic() && !function.isExternal())
+      facts[function.getName()] = {llvm::utohexstr(fnv1a(textOf(function), shared), /*LowerCase=*/true, 16),
+                                   countActiveParameters(function)};
+  return facts;
 }
 
-FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const Fingerprints &fingerprints,
-                                  const Target &target) {
-  ManifestBuilder builder(fingerprints);
+FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const GraphFactsMap &facts, const Target &target) {
+  ManifestBuilder builder(facts);
   for (func::FuncOp function : module.getOps<func::FuncOp>())
     if (function.isPublic() && !function.isExternal() && failed(builder.addEntry(function)))
       return failure();

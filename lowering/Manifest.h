@@ -16,13 +16,19 @@ struct Manifest {
   std::vector<EntrySignature> entries;
 };
 
-/// What each public function of a module at the graph level computes, as a hash of its text: equal descriptions have equal
-/// ones for all targets, and places in a file and names of files play no part.
-using Fingerprints = llvm::StringMap<std::string>;
-Fingerprints takeFingerprints(mlir::ModuleOp module);
+/// What is known of a public function at the graph level alone.
+struct GraphFacts {
+  /// What it computes, as a hash of its text: equal descriptions have equal ones for all targets, and places in a file and names of files play
+  /// no part.
+  std::string fingerprint;
+  /// Values of parameters that one token uses, at most; of functions of the forward direction.
+  std::optional<int64_t> activeParameters;
+};
+using GraphFactsMap = llvm::StringMap<GraphFacts>;
+GraphFactsMap collectGraphFacts(mlir::ModuleOp module);
 
 /// Fails with a diagnostic at a function that lacks what the manifest needs.
-mlir::FailureOr<Manifest> buildManifest(mlir::ModuleOp module, llvm::StringRef model, const Fingerprints &fingerprints,
+mlir::FailureOr<Manifest> buildManifest(mlir::ModuleOp module, llvm::StringRef model, const GraphFactsMap &facts,
                                         const Target &target);
 
 /// Gives the functions of entries the names that signatures say. From there on code makes functions of its own and calls the

@@ -127,14 +127,38 @@ TokenLinear WorkMeter::flops(Operation *op) const {
   return total * perIteration;
 }
 
-std::optional<TokenLinear> WorkMeter::gatheredBytes(GraphOpInterface op, unsigned input) const {
+std::optional<TokenLinear> WorkMeter::gatheredElements(GraphOpInterface op, unsigned input) const {
   if (!op || input >= getNumInputs(op))
     return std::nullopt;
   std::optional<int64_t> elements = op.getGatheredElements(input);
   if (!elements)
     return std::nullopt;
+  return iterations(op) * double(*elements);
+}
+
+std::optional<TokenLinear> WorkMeter::gatheredBytes(GraphOpInterface op, unsigned input) const {
+  std::optional<TokenLinear> elements = gatheredElements(op, input);
+  if (!elements)
+    return std::nullopt;
   unsigned bits = getElementTypeOrSelf(op->getOperand(input).getType()).getIntOrFloatBitWidth();
-  return iterations(op) * (double(*elements) * llvm::divideCeil(bits, 8));
+  return *elements * llvm::divideCeil(bits, 8);
+}
+
+double WorkMeter::elementsPerToken(Value parameter) const {
+  double all = staticElements(parameter.getType()), gathered = 0;
+  for (OpOperand &use : parameter.getUses()) {
+    auto op = dyn_cast<GraphOpInterface>(use.getOwner());
+    // Who sees it under another type may gather, too.
+    if (op && op.isView() && op->getNumResults() == 1) {
+      gathered += elementsPerToken(op->getResult(0));
+      continue;
+    }
+    std::optional<TokenLinear> elements = gatheredElements(op, use.getOperandNumber());
+    if (!elements || elements->constant != 0)
+      return all;
+    gathered += elements->perToken;
+  }
+  return std::min(all, gathered);
 }
 
 KernelWork WorkMeter::measure(ArrayRef<Operation *> ops) const {

@@ -36,11 +36,15 @@ public:
   /// Values that never leave the kernel are not counted.
   KernelWork measure(llvm::ArrayRef<mlir::Operation *> ops) const;
 
+  /// Elements of a parameter that one token uses, at most: all of them, or what ops gather for it where they read nothing else of it.
+  double elementsPerToken(mlir::Value parameter) const;
+
 private:
   TokenLinear size(mlir::Value value, unsigned dim) const;
   TokenLinear bytes(mlir::Value value) const;
   TokenLinear iterations(GraphOpInterface op) const;
-  /// Bytes that an op gathers from an input, if it does not read it whole. `op` may be null.
+  /// Elements, and bytes, that an op gathers from an input, if it does not read it whole. `op` may be null.
+  std::optional<TokenLinear> gatheredElements(GraphOpInterface op, unsigned input) const;
   std::optional<TokenLinear> gatheredBytes(GraphOpInterface op, unsigned input) const;
   TokenLinear flops(mlir::Operation *op) const;
   double deriveMultiple(mlir::OpResult result) const;

@@ -126,6 +126,7 @@ int parseAndRun(int argc, char **argv) {
   app.set_version_flag("--version", "peer-run " PEER_VERSION, "Print the version and exit");
   app.require_subcommand(1);
   addTrainCommand(app, context);
+  addCompareCommand(app, context);
   addEvalCommand(app, context);
   addGenerateCommand(app, context);
   addCallCommand(app, context);

@@ -24,6 +24,7 @@ Status loadWeights(Session &session, const std::string &path);
 void addCommonOptions(CLI::App &command, CommandContext &context);
 
 void addTrainCommand(CLI::App &app, CommandContext &context);
+void addCompareCommand(CLI::App &app, CommandContext &context);
 void addEvalCommand(CLI::App &app, CommandContext &context);
 void addGenerateCommand(CLI::App &app, CommandContext &context);
 void addCallCommand(CLI::App &app, CommandContext &context);

@@ -4,6 +4,7 @@
 #include "ModelFile.h"
 #include "OptionChecks.h"
 #include "ProgressOutput.h"
+#include "TrainingOptions.h"
 
 #include "lm/training/Train.h"
 #include "lm/training/TrainInterrupt.h"
@@ -11,8 +12,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 namespace peer::runtime {
 namespace {
@@ -40,48 +39,6 @@ or not. Ctrl-C (or SIGTERM, or the end of the terminal) finishes the step, saves
 code 1 and leaves the last good state; --resume says what differs from the run so far and refuses another model.
 
 Example: peer-run train examples/tiny_peer_lm.mlir --data books/ --steps 600 --schedule cosine --warmup 50 --out run)";
-
-/// An argument as a shell reads it back.
-std::string shellQuote(const std::string &argument) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
-  if (!argument.empty() && argument.find_first_not_of(kPlain) == std::string::npos)
-    return argument;
-  std::string quoted = "'";
-  for (char c : argument)
-    quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
-}
-
-/// This process's command line with --resume: taken from the system, so that it is what the user typed.
-std::string resumeCommand() {
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  std::string raw{std::istreambuf_iterator<char>(file), {}}, command;
-  bool resumes = false;
-  for (size_t begin = 0, end; (end = raw.find('\0', begin)) != std::string::npos; begin = end + 1) {
-    std::string argument = raw.substr(begin, end - begin);
-    resumes |= argument == "--resume";
-    command += (begin ? " " : "") + shellQuote(argument);
-  }
-  return resumes ? command : command + " --resume";
-}
-
-/// Takes RATE, for the groups that have none of their own, or GROUP=RATE.
-void setLearningRate(TrainOptions &options, const std::string &flag, const std::string &text) {
-  size_t equals = text.rfind('=');
-  std::string group = equals == std::string::npos ? "" : text.substr(0, equals), rate = text.substr(equals + 1);
-  if (std::string wrong = checkNumber(0, 1e30, "a learning rate from 0 to 1e30")(rate); !wrong.empty())
-    throw CLI::ValidationError(flag, wrong);
-  if (equals == 0)
-    throw CLI::ValidationError(flag, concat("expected GROUP=RATE, got '", text, "'"));
-  bool twice = group.empty() ? options.learningRate.has_value() : options.groupRates.contains(group);
-  if (twice)
-    throw CLI::ValidationError(flag, group.empty() ? std::string("is given twice without a group")
-                                                   : concat("is given twice for the group '", group, "'"));
-  if (group.empty())
-    options.learningRate = std::strtod(rate.c_str(), nullptr);
-  else
-    options.groupRates[group] = std::strtod(rate.c_str(), nullptr);
-}
 
 void printSummary(const TrainSummary &summary) {
   const EvalRecord &validation = summary.validation;
@@ -129,7 +86,7 @@ Result<int> runTrain(TrainOptions options) {
     progress.say("interrupted before the first step; nothing was saved. Go on with:");
   else
     progress.say(concat("interrupted after step ", summary->step, "; saved ", summary->checkpoint, ". Go on with:"));
-  progress.say("  " + resumeCommand());
+  progress.say("  " + commandToResume());
   return 128 + TrainInterrupt::received();
 }
 
@@ -140,77 +97,28 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
   command->footer(kHelp);
   auto options = std::make_shared<TrainOptions>();
   auto positiveInteger = checkInteger(1, int64_t{1} << 40, "a whole number from 1 to 2^40");
-  auto wholeNumber = checkInteger(0, int64_t{1} << 40, "a whole number from 0 to 2^40");
   command
       ->add_option("MODEL", options->model,
                    "Description (.mlir) or compiled model (.peer) with a train and a loss entry")
       ->required();
-  command
-      ->add_option("--data", options->data,
-                   "Text to train on: a file, or a directory whose text files are read in the order of their paths")
-      ->required()
-      ->type_name("PATH");
+  addTrainingOptions(*command, options, "Sequences per step, or per micro-batch with --accumulate [8]");
   command->add_option("--steps", options->steps, "Steps in total, those before a --resume included")
       ->required()
       ->check(positiveInteger)
       ->type_name("N");
-  command->add_option("--batch", options->batch, "Sequences per step, or per micro-batch with --accumulate [8]")
-      ->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))
-      ->type_name("B");
   command
       ->add_option("--accumulate", options->accumulate,
                    "Micro-batches per step: sum their gradients, update once; for batches larger than memory [1]")
       ->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))
       ->type_name("N");
   command
-      ->add_option_function<std::vector<std::string>>(
-          "--lr",
-          [options](const std::vector<std::string> &given) {
-            for (const std::string &text : given)
-              setLearningRate(*options, "--lr", text);
-          },
-          "Peak learning rate, of one optimizer group where it is named; may be repeated [the description's]")
-      ->allow_extra_args(false)
-      ->type_name("[GROUP=]X");
-  command
-      ->add_option_function<std::string>(
-          "--expert-lr",
-          [options](const std::string &text) {
-            setLearningRate(*options, "--expert-lr", concat(kExpertGroup, "=", text));
-          },
-          "Peak learning rate of the group 'experts' [the description's]")
-      ->type_name("X");
-  command
-      ->add_option_function<std::string>(
-          "--schedule",
-          [options](const std::string &name) {
-            std::optional<ScheduleKind> kind = parseScheduleKind(name);
-            if (!kind)
-              throw CLI::ValidationError("--schedule", "expected constant, linear or cosine, got '" + name + "'");
-            options->schedule = *kind;
-          },
-          "How the learning rate moves: constant, linear or cosine [constant]")
-      ->type_name("KIND");
-  command->add_option("--warmup", options->warmup, "Steps over which the learning rate rises to its peak [0]")
-      ->check(wholeNumber)
-      ->type_name("N");
-  command
       ->add_option("--seed", options->seed, "Seed of the initial parameters and of the places the text is read at [0]")
       ->check(checkInteger(0, INT64_MAX, "a whole number from 0 to 2^63 - 1"))
       ->type_name("S");
   command
-      ->add_option("--eval-data", options->evalData,
-                   "Text to validate on [the last 5 % of --data, which are then not trained on]")
-      ->type_name("PATH");
-  command
       ->add_option("--eval-every", options->evalEvery,
                    "Steps between validations [a tenth of --steps]; there is always one at the end")
       ->check(positiveInteger)
-      ->type_name("N");
-  command
-      ->add_option("--eval-tokens", options->evalTokens,
-                   "Validate on at most this many tokens, spread evenly over the text; 0: all [65536]")
-      ->check(wholeNumber)
       ->type_name("N");
   command
       ->add_option("--save-every", options->saveEvery,

@@ -47,8 +47,9 @@ std::string formatProgress(const ProgressState &state, bool bar) {
   }
   char loss[32];
   std::snprintf(loss, sizeof(loss), "%.3f", state.loss);
-  return line + "step " + std::to_string(state.step) + "/" + std::to_string(state.steps) + "  loss " + loss + "  " +
-         formatCount(state.tokensPerSecond) + " tokens/s  " + formatDuration(state.secondsLeft) + " left";
+  return line + state.of + std::string(state.unit) + " " + std::to_string(state.step) + "/" +
+         std::to_string(state.steps) + "  loss " + loss + "  " + formatCount(state.tokensPerSecond) + " tokens/s  " +
+         formatDuration(state.secondsLeft) + " left";
 }
 
 void Progress::update(const ProgressState &state, bool always) {

@@ -15,6 +15,9 @@ struct ProgressState {
   double loss = 0.0;
   double tokensPerSecond = 0.0;
   double secondsLeft = 0.0;
+  /// What `step` counts, and which run it is of, in front of it.
+  std::string_view unit = "step";
+  std::string of = {};
 };
 
 /// One line without a line end: `step 120/800  loss 2.413  5,210 tokens/s  1:25 left`, with a bar in front where `bar` is set.

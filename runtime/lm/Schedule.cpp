@@ -9,14 +9,20 @@
 namespace peer::runtime {
 
 double Schedule::factor(int64_t step) const {
-  if (step < warmup)
-    return static_cast<double>(step) / static_cast<double>(warmup);
-  if (kind == ScheduleKind::Constant || steps <= warmup)
-    return 1.0;
+  if (steps <= warmup)
+    return step < warmup ? static_cast<double>(step) / static_cast<double>(warmup) : 1.0;
   // The decay starts at the peak, which the last warm-up step (or, without one, the first step) has.
   int64_t start = std::max<int64_t>(warmup, 1);
   double span = static_cast<double>(std::max<int64_t>(steps - start, 1));
-  double done = std::clamp(static_cast<double>(step - start) / span, 0.0, 1.0);
+  return factorAt(step, static_cast<double>(step - start) / span);
+}
+
+double Schedule::factorAt(int64_t step, double share) const {
+  if (step < warmup)
+    return static_cast<double>(step) / static_cast<double>(warmup);
+  if (kind == ScheduleKind::Constant)
+    return 1.0;
+  double done = std::clamp(share, 0.0, 1.0);
   double left = kind == ScheduleKind::Linear ? 1.0 - done : 0.5 * (1.0 + std::cos(std::numbers::pi * done));
   return kFloor + (1.0 - kFloor) * left;
 }

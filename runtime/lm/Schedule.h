@@ -24,6 +24,9 @@ struct Schedule {
   /// Returns the factor at `step`, which counts from 1. During warm-up it rises linearly to 1 at step `warmup`; after it,
   /// it stays or falls to `kFloor` at step `steps`, where it also stays if training goes on.
   double factor(int64_t step) const;
+
+  /// The same for a run that ends with a time: after the warm-up it falls with the share of the time that is over, in [0, 1].
+  double factorAt(int64_t step, double share) const;
 };
 
 /// Parses `constant`, `linear` or `cosine`; nothing for any other name.

@@ -169,7 +169,12 @@ bool isRunDirectory(const std::string &directory) {
   constexpr std::string_view kStart = R"({"run":)";
   char start[kStart.size()] = {};
   std::ifstream log(fs::path(directory) / "log.jsonl", std::ios::binary);
-  return log.read(start, sizeof(start)) && std::string_view(start, sizeof(start)) == kStart;
+  if (log.read(start, sizeof(start)) && std::string_view(start, sizeof(start)) == kStart)
+    return true;
+  // A comparison of many runs.
+  std::string settings;
+  return std::getline(std::ifstream(fs::path(directory) / "settings.json"), settings, ':') &&
+         settings.find("\"comparison\"") != std::string::npos;
 }
 
 } // namespace peer::runtime

@@ -95,6 +95,8 @@ struct Entry {
   std::vector<Argument> arguments;
   std::vector<ResultInfo> results;
   std::vector<KernelInfo> kernels;
+  /// Values of parameters that one token uses, at most; not known of entries of older compilers, nor of gradients and updates.
+  std::optional<int64_t> activeParameters;
 
   const Argument *findArgument(std::string_view argument) const;
   const ResultInfo *findResult(std::string_view result) const;

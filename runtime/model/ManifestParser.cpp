@@ -215,6 +215,12 @@ Entry parseEntry(const Reader &outer, const json &value) {
       reader.fail("result \"", result.name, "\" appears twice");
     entry.results.push_back(std::move(result));
   }
+  if (auto active = value.find(key::kActiveParameters); active != value.end()) {
+    if (!active->is_number_integer() || active->get<int64_t>() < 0)
+      reader.fail("\"active_parameters\" must be a non-negative integer");
+    else
+      entry.activeParameters = active->get<int64_t>();
+  }
   if (value.contains(key::kKernels))
     for (const json &item : reader.array(value, key::kKernels))
       entry.kernels.push_back({reader.text(item, key::kName), reader.pair<double>(item, key::kBytes),

@@ -135,6 +135,12 @@ std::string renderSeries(const Chart &chart, const ChartSeries &series, const Sc
     return "<line class=\"level " + colour + "\" x1=\"" + fixed(kLeft, 0) + "\" x2=\"" +
            fixed(widthOf(chart) - kRight, 0) + "\" y1=\"" + at + "\" y2=\"" + at + "\"/>\n";
   }
+  if (series.mark == ChartMark::Area) {
+    std::string out = "<polygon class=\"area " + colour + "\" points=\"";
+    for (const ChartPoint &p : points)
+      out += fixed(x(p.x), 1) + "," + fixed(y(p.y), 1) + " ";
+    return out + "\"/>\n";
+  }
   points = thin(points, series.mark);
   std::string out = std::string("<polyline class=\"") + (series.mark == ChartMark::Noise ? "noise " : "line ") +
                     colour + "\" points=\"";
@@ -153,6 +159,8 @@ std::string renderSeries(const Chart &chart, const ChartSeries &series, const Sc
 std::string renderLegend(const Chart &chart) {
   std::string out = "<div class=\"legend\">";
   for (const ChartSeries &series : chart.series) {
+    if (series.mark == ChartMark::Area)
+      continue;
     const char *mark = series.mark == ChartMark::Noise ? "noise" : series.mark == ChartMark::Level ? "level" : "line";
     std::string colour = "c" + std::to_string(series.colour);
     out += "<span><svg class=\"key\" viewBox=\"0 0 26 10\" aria-hidden=\"true\"><line class=\"" + std::string(mark) +

@@ -17,6 +17,7 @@ enum class ChartMark {
   Noise, // a thin faint line behind the others; may leave the plot, does not widen the y axis
   Line,
   Dots,  // a line with a dot on each point
+  Area,  // what a closed line surrounds, behind the others; not in the legend
   Level, // a dashed horizontal line at the first point's y
 };
 

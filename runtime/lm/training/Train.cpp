@@ -32,10 +32,12 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
   Clock::time_point begin = Clock::now();
   StepRecord record;
   record.step = step;
+  double factor = options.seconds ? settings.schedule.factorAt(step, trainedSeconds / *options.seconds)
+                                  : settings.schedule.factor(step);
   ScalarMap scalars = session->defaultScalars(*trainModel.entry);
   for (const auto &[group, rate] : settings.learningRates)
     if (auto scalar = scalars.find(format::name::kLearningRateOf + group); scalar != scalars.end())
-      record.learningRates[group] = scalar->second = rate * settings.schedule.factor(step);
+      record.learningRates[group] = scalar->second = rate * factor;
   if (auto scalar = scalars.find(format::name::kStep); scalar != scalars.end())
     scalar->second = static_cast<double>(step);
 
@@ -61,11 +63,13 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
   record.tokensPerSecond = static_cast<double>(settings.tokensPerStep()) / std::max(seconds, 1e-9);
   loss.add(record.loss);
   stepSeconds.add(seconds);
+  trainedSeconds += seconds;
   return record;
 }
 
 Status TrainRun::notFinite(const std::string &what, double value, int64_t step) {
   vetoed = !settings.trainFingerprint.empty();
+  notANumber = true;
   // The next steps of a checkpoint are the same ones again, whatever the rate.
   bool again = start > 0 && step == start + 1;
   return Status::error("the ", what, " is ", value, " at step ", step, ": training stopped, ",
@@ -85,15 +89,16 @@ void TrainRun::showProgress(bool always) {
   progress.update({summary.step, settings.steps, summary.trainLoss, summary.tokensPerSecond, left}, always);
 }
 
-Status TrainRun::loop() {
-  if (start > 0 && evaluationDue(start) && lastLoggedEvaluation < start)
+Status TrainRun::loop(double slice) {
+  if (start > 0 && summary.step == start && evaluationDue(start) && lastLoggedEvaluation < start)
     PEER_TRY(evaluate()); // the run was stopped between its save and its evaluation
-  while (summary.step < settings.steps && !interrupted()) {
+  double until = trainedSeconds + slice;
+  for (bool first = true; !finished() && !interrupted() && (first || trainedSeconds < until); first = false) {
     PEER_TRY_ASSIGN(StepRecord record, runStep(summary.step + 1));
     summary.step = record.step;
     stateIsGood = true;
     PEER_TRY(log->append(record));
-    bool last = summary.step == settings.steps;
+    bool last = finished();
     showProgress(last || summary.step == start + 1);
     if (!interrupted() && (last || evaluationDue(summary.step)))
       PEER_TRY(evaluate());
@@ -101,6 +106,10 @@ Status TrainRun::loop() {
     if (last || asked || interrupted() || saveDue(summary.step))
       PEER_TRY(save());
   }
+  return {};
+}
+
+Status TrainRun::end() {
   // A signal that arrives between the questions above ends the loop without a save.
   if (lastSaved != summary.step && summary.step > 0)
     PEER_TRY(save());
@@ -111,17 +120,24 @@ Status TrainRun::loop() {
   return {};
 }
 
-Result<TrainSummary> TrainRun::run() {
+Status TrainRun::advance(double slice) { return saveAfter(loop(slice)); }
+
+Result<TrainSummary> TrainRun::conclude() {
+  PEER_TRY(saveAfter(end()));
+  return summary;
+}
+
+Status TrainRun::begin() {
   PEER_TRY(checkPlace());
   PEER_TRY(openModel());
   PEER_TRY(openData());
   PEER_TRY(options.resume ? resume() : startOver());
   if (!lock.warning().empty())
     progress.say(lock.warning());
-  progress.say(concat("reading ", options.data, ": ", text.summary(),
-                      recordedFiles && !text.files.front().name.empty() ? ", as when the run began" : ""));
+  progress.say(concat("reading ", options.data, ": ", text->summary(),
+                      recordedFiles && !text->files.front().name.empty() ? ", as when the run began" : ""));
   if (!options.evalData.empty())
-    progress.say(concat("validating on ", options.evalData, ": ", evalText.summary()));
+    progress.say(concat("validating on ", options.evalData, ": ", evalText->summary()));
   if (accumulation)
     progress.say(concat("each step sums the gradients of ", settings.accumulate, " micro-batches of ", settings.batch,
                         settings.batch == 1 ? " sequence" : " sequences",
@@ -131,13 +147,17 @@ Result<TrainSummary> TrainRun::run() {
 
   stateIsGood = true;
   loopStart = lastSave = Clock::now();
-  PEER_TRY(saveAfter(loop()));
-  progress.finish();
-  return summary;
+  return {};
 }
 
 Result<TrainSummary> train(const TrainOptions &options, Progress &progress, const TrainControl &control) {
-  return TrainRun(options, progress, control).run();
+  TrainRun run(options, progress, control);
+  PEER_TRY(run.begin());
+  PEER_TRY(run.advance(std::numeric_limits<double>::infinity()));
+  Result<TrainSummary> summary = run.conclude();
+  if (summary.ok())
+    progress.finish();
+  return summary;
 }
 
 } // namespace peer::runtime

@@ -17,7 +17,24 @@ public:
   TrainRun(const TrainOptions &options, Progress &progress, const TrainControl &control)
       : options(options), progress(progress), control(control) {}
 
-  Result<TrainSummary> run();
+  /// Opens and checks everything, takes up the run where it is resumed, and says what it reads.
+  Status begin();
+  /// Trains for about this many seconds, at least a step, or to the end of the run.
+  Status advance(double slice);
+  /// Whether the run has had its steps or its time.
+  bool finished() const {
+    return options.seconds ? trainedSeconds >= *options.seconds : summary.step >= settings.steps;
+  }
+  /// Whether an error was one of numbers that are not finite.
+  bool diverged() const { return notANumber; }
+  /// The save and the evaluation that a run ends with, finished or stopped.
+  Result<TrainSummary> conclude();
+
+  /// What a run that was begun is, and how it goes.
+  const TrainSettings &currentSettings() const { return settings; }
+  const TrainSummary &currentSummary() const { return summary; }
+  /// Seconds within steps so far.
+  double seconds() const { return trainedSeconds; }
 
 private:
   using Clock = std::chrono::steady_clock;
@@ -35,7 +52,8 @@ private:
   Status startOver();
   Status resume();
   Status restore(const CheckpointFile &from, const SafetensorsFile &file);
-  Status loop();
+  Status loop(double slice);
+  Status end();
   Result<StepRecord> runStep(int64_t step);
   Result<TensorMap> callStep(int64_t step, const ScalarMap &scalars);
   Status notFinite(const std::string &what, double value, int64_t step);
@@ -48,7 +66,12 @@ private:
   void updateSummary();
   void showProgress(bool always);
   bool interrupted() const { return control.stop && control.stop(); }
-  bool evaluationDue(int64_t step) const { return step % evalEvery == 0; }
+  /// Of a run that ends with a time evaluations are due as a tenth of it is over.
+  int64_t tenthsAt(double seconds) const { return static_cast<int64_t>(10 * seconds / *options.seconds); }
+  bool evaluationDue(int64_t step) const {
+    return options.seconds ? tenthsAt(trainedSeconds) > tenthsAt(evaluatedSeconds) : step % evalEvery == 0;
+  }
+  bool leavesNumbersOnly() const { return options.leavesNumbers && finished() && !interrupted(); }
   bool saveDue(int64_t step) const {
     return options.saveEvery ? step % *options.saveEvery == 0 : Clock::now() - lastSave >= kSaveInterval;
   }
@@ -60,9 +83,9 @@ private:
   RunLock lock;
   std::unique_ptr<Session> session;
   LanguageEntry trainModel, lossModel;
-  std::optional<Accumulation> accumulation; // where a step has several micro-batches
-  TextSource text, evalText;
-  bool recordedFiles = false; // the text was read from the files that the run began with
+  std::optional<Accumulation> accumulation;         // where a step has several micro-batches
+  std::shared_ptr<const TextSource> text, evalText; // the latter is null where validation text is a part of the former
+  bool recordedFiles = false;                       // the text was read from the files that the run began with
   TextSplit split;
   TrainSettings settings;
   TensorMap inputs; // of one micro-batch
@@ -73,6 +96,8 @@ private:
   bool stateIsGood = false;
   /// The last step was begun, and left everything as it was because its loss or gradients were not finite.
   bool vetoed = false;
+  bool notANumber = false;
+  double trainedSeconds = 0, evaluatedSeconds = 0;
   int64_t start = 0, evalEvery = 1, lastEvaluated = -1, lastLoggedEvaluation = -1, lastSaved = -1, lastTried = -1;
   int64_t lastChecked = -1;
   Clock::time_point loopStart, lastSave;

@@ -24,6 +24,7 @@ Status TrainRun::checkFinite() {
     return {};
   }
   stateIsGood = false;
+  notANumber = true;
   return Status::error("the ", what, " ", name, " has values that are not finite after step ", summary.step,
                        ": training stopped, a lower learning rate may help");
 }
@@ -40,6 +41,7 @@ Status TrainRun::evaluate() {
   record.step = summary.step;
   if (!std::isfinite(record.loss)) {
     stateIsGood = false;
+    notANumber = true;
     return Status::error("the validation loss is ", record.loss, " after step ", summary.step,
                          ": training stopped, a lower learning rate may help");
   }
@@ -48,6 +50,7 @@ Status TrainRun::evaluate() {
   if (record.layers.empty())
     record.layers = readLayerUsage(*session, *usageEntry);
   lastEvaluated = summary.step;
+  evaluatedSeconds = trainedSeconds;
   summary.validation = record;
   if (summary.step > lastLoggedEvaluation) {
     PEER_TRY(log->append(record));
@@ -57,7 +60,7 @@ Status TrainRun::evaluate() {
                   static_cast<long long>(summary.step), record.loss, record.perplexity(), record.bitsPerByte());
     progress.say(line);
   }
-  if (record.loss < summary.bestLoss)
+  if (record.loss < summary.bestLoss && !options.leavesNumbers)
     PEER_TRY(saveBest(record.loss));
   if (control.report)
     PEER_TRY(control.report(summary, settings, *session, *usageEntry));
@@ -79,9 +82,13 @@ Status TrainRun::save() {
   PEER_TRY(checkFinite());
   // The weights first: where a checkpoint is, they are not those of an earlier step, whatever ends the run in between.
   PEER_TRY(session->saveParameters(summary.weights, {{"step", std::to_string(summary.step)}}));
+  lastSave = Clock::now();
+  if (leavesNumbersOnly()) {
+    lastSaved = summary.step;
+    return {};
+  }
   PEER_TRY(saveCheckpoint(*session, *trainModel.entry, options.out, summary.step, settings.toJson()));
   lastSaved = summary.step;
-  lastSave = Clock::now();
   summary.checkpoint = checkpointPath(options.out, summary.step);
   progress.say("saved " + summary.checkpoint);
   return {};

@@ -44,6 +44,8 @@ std::string TrainSettings::toJson() const {
             {"device", device},
             {"loss_fingerprint", lossFingerprint},
             {"train_fingerprint", trainFingerprint}};
+  if (seconds > 0)
+    json["seconds"] = seconds;
   // A path may hold bytes that are no UTF-8; it must not keep a run from being saved.
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -125,6 +127,7 @@ Shown show(const Json &run) {
   add("data", "--data (the same text)");
   add("eval_data", "--eval-data (the same text)");
   add("steps", "--steps");
+  add("seconds", "--seconds");
   add("batch", "--batch");
   add("accumulate", "--accumulate");
   if (auto rates = run.find("lr"); rates != run.end() && rates->is_object())

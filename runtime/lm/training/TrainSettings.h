@@ -6,6 +6,7 @@
 #include "model/Manifest.h"
 
 #include <map>
+#include <memory>
 
 namespace peer::runtime {
 
@@ -17,18 +18,24 @@ struct TrainOptions {
   /// cpu, cuda or sim; empty: what the model was compiled for.
   std::string device;
   int64_t steps = 0, batch = 8, accumulate = 1, warmup = 0;
+  /// Trains for this long instead of `steps`: time within steps, over all parts of a run that was resumed.
+  std::optional<double> seconds;
   uint64_t seed = 0;
   /// Of every group but `experts` and those in groupRates.
   std::optional<double> learningRate;
   std::map<std::string, double> groupRates;
   ScheduleKind schedule = ScheduleKind::Constant;
-  /// Steps between evaluations; a tenth of the run if not given.
+  /// Steps between evaluations; a tenth of the run if not given. Of a run that ends with a time it is always a tenth.
   std::optional<int64_t> evalEvery;
   /// Steps between checkpoints; if not given, one is written every ten minutes.
   std::optional<int64_t> saveEvery;
   /// At most this many tokens of the validation text per evaluation; 0 takes all.
   int64_t evalTokens = 65536;
   bool resume = false;
+  /// One of many runs whose numbers matter: at its end it leaves the newest weights and its log, and neither checkpoints nor the best weights.
+  bool leavesNumbers = false;
+  /// The texts, where they are read already: one copy for many runs.
+  std::shared_ptr<const TextSource> text, evalText;
 };
 
 /// The optimizer group that --expert-lr sets and a --lr without a group does not.
@@ -38,6 +45,7 @@ inline constexpr std::string_view kExpertGroup = "experts";
 struct TrainSettings {
   std::string model, data, evalData;
   int64_t steps = 0, context = 0;
+  double seconds = 0; // of a run that ends with a time
   /// Sequences of one call, and calls (micro-batches) of one step.
   int64_t batch = 0, accumulate = 1;
   uint64_t seed = 0;

@@ -71,6 +71,7 @@ Status TrainRun::openModel() {
   settings.context = trainModel.context;
   settings.seed = options.seed;
   settings.steps = options.steps;
+  settings.seconds = options.seconds.value_or(0);
   settings.schedule = {options.schedule, options.warmup, options.steps};
   settings.evalEvery = evalEvery;
   settings.evalTokens = options.evalTokens;
@@ -102,18 +103,27 @@ Status TrainRun::prepare() {
 
 /// Reads the texts: the files that the run in --out began with, or those that are there.
 Status TrainRun::readTexts(bool again) {
+  if (options.text) {
+    std::tie(text, evalText) = std::tie(options.text, options.evalText);
+    return {};
+  }
   RunFiles files;
   if (again) {
     PEER_TRY_ASSIGN(files, RunFiles::read(options.out));
   }
-  PEER_TRY_ASSIGN(text, readText(options.data, {options.out, files.data}));
+  auto read = [&](const std::string &path,
+                  const std::optional<std::vector<TextFile>> &recorded) -> Result<std::shared_ptr<const TextSource>> {
+    PEER_TRY_ASSIGN(TextSource source, readText(path, {options.out, recorded}));
+    return std::make_shared<const TextSource>(std::move(source));
+  };
+  PEER_TRY_ASSIGN(text, read(options.data, files.data));
   recordedFiles = files.data.has_value();
   if (options.evalData.empty())
     return {};
   // A run without one records no file of it; what its hash is not, is refused later.
   if (files.evalData && files.evalData->empty())
     files.evalData.reset();
-  PEER_TRY_ASSIGN(evalText, readText(options.evalData, {options.out, files.evalData}));
+  PEER_TRY_ASSIGN(evalText, read(options.evalData, files.evalData));
   return {};
 }
 
@@ -121,15 +131,16 @@ Status TrainRun::openData() {
   int64_t context = std::max(trainModel.context, lossModel.context);
   PEER_TRY(readTexts(options.resume));
   if (options.evalData.empty()) {
-    PEER_TRY_ASSIGN(split, splitText(text.bytes, context, options.data));
+    PEER_TRY_ASSIGN(split, splitText(text->bytes, context, options.data));
   } else {
-    PEER_TRY(checkTextLength(text.bytes, context, options.data));
-    PEER_TRY(checkTextLength(evalText.bytes, context, options.evalData));
-    split = {text.bytes, evalText.bytes};
+    PEER_TRY(checkTextLength(text->bytes, context, options.data));
+    PEER_TRY(checkTextLength(evalText->bytes, context, options.evalData));
+    split = {text->bytes, evalText->bytes};
   }
-  for (const TextSource *source : {&text, &evalText})
+  for (const TextSource *source : {text.get(), evalText.get()})
     for (const LanguageEntry &model : {trainModel, lossModel})
-      PEER_TRY(checkTextRange(*source, byteRange(model), options.model));
+      if (source)
+        PEER_TRY(checkTextRange(*source, byteRange(model), options.model));
   settings.data = options.data;
   settings.evalData = options.evalData;
   settings.trainHash = hashText(split.train);
@@ -152,7 +163,7 @@ Status TrainRun::startOver() {
   }
   // Of a run that was killed before it had anything to go on from.
   removeTemporaries(options.out);
-  PEER_TRY((RunFiles{text.files, evalText.files}.write(options.out)));
+  PEER_TRY((RunFiles{text->files, evalText ? evalText->files : std::vector<TextFile>()}.write(options.out)));
   PEER_TRY_ASSIGN(log, RunLog::create(summary.log, settings.toJson()));
   return {};
 }
@@ -162,7 +173,7 @@ Status TrainRun::restore(const CheckpointFile &from, const SafetensorsFile &file
   auto run = file.metadata().find("run");
   PEER_TRY_ASSIGN(std::vector<std::string> differences,
                   compareRuns(run == file.metadata().end() ? "" : run->second, settings, from.path));
-  if (from.step > settings.steps)
+  if (!options.seconds && from.step > settings.steps)
     return Status::error("the run in ", options.out, " is at step ", from.step, " already: expected --steps ",
                          from.step, " or more");
   PEER_TRY(loadCheckpoint(*session, *trainModel.entry, file));
@@ -174,17 +185,24 @@ Status TrainRun::restore(const CheckpointFile &from, const SafetensorsFile &file
   std::error_code ignored;
   if (fs::exists(summary.log, ignored)) {
     PEER_TRY_ASSIGN(log, RunLog::resume(summary.log, start));
+  } else if (options.seconds) {
+    return Status::error("cannot resume from ", from.path, ": ", summary.log,
+                         " is gone, which says how long the run has trained");
   } else {
     PEER_TRY_ASSIGN(log, RunLog::create(summary.log, settings.toJson()));
   }
   PEER_TRY_ASSIGN(RunHistory history, readLog(summary.log));
-  for (const StepRecord &record : history.steps) {
-    loss.add(record.loss);
-    stepSeconds.add(static_cast<double>(settings.tokensPerStep()) / record.tokensPerSecond);
-  }
-  updateSummary();
   if (!history.evaluations.empty())
     lastLoggedEvaluation = history.evaluations.back().step;
+  for (const StepRecord &record : history.steps) {
+    double seconds = static_cast<double>(settings.tokensPerStep()) / record.tokensPerSecond;
+    loss.add(record.loss);
+    stepSeconds.add(seconds);
+    trainedSeconds += seconds;
+    if (record.step <= lastLoggedEvaluation)
+      evaluatedSeconds = trainedSeconds;
+  }
+  updateSummary();
   std::tie(summary.bestLoss, summary.bestStep) = readBest(summary.best);
   for (const std::string &line : differences)
     progress.say(line);

@@ -43,6 +43,7 @@ const Damage kDamages[] = {
     {"TwoArguments", "/entries/1/arguments/1/name", "\"tokens\"", "argument \"tokens\" appears twice"},
     {"ScalarShape", "/entries/1/arguments/1/shape", "[1]", "a scalar must have the shape []"},
     {"RangeOfFloat", "/entries/0/arguments/0/range", "[0, 1]", "only integers have a range"},
+    {"ActiveParameters", "/entries/0/active_parameters", "-1", "\"active_parameters\" must be a non-negative integer"},
     {"Kernels", "/entries/0/kernels/0/bytes", "[1]", "\"bytes\" must be two numbers"},
 };
 class ManifestDamage : public testing::TestWithParam<Damage> {};

@@ -46,6 +46,13 @@ TEST(ReportTest, ChartsSurviveWhatCannotBeDrawn) {
   EXPECT_NE(renderChart({"empty", {"x"}, {"y"}, {}}).find("</svg>"), std::string::npos);
 }
 
+TEST(ReportTest, AnAreaIsBehindTheLegend) {
+  std::string svg =
+      renderChart({"t", {"x"}, {"y"}, {{"spread", 7, ChartMark::Area, {{0, 1}, {1, 2}, {1, 3}, {0, 2}}}}});
+  EXPECT_NE(svg.find("<polygon class=\"area c7\""), std::string::npos);
+  EXPECT_EQ(svg.find("spread"), std::string::npos);
+}
+
 TEST(ReportTest, IsOneSelfContainedFile) {
   Report report;
   report.title = "a <title>";

@@ -26,6 +26,14 @@ TEST(ScheduleTest, StartsAtThePeakWithoutWarmUp) {
   EXPECT_DOUBLE_EQ((Schedule{ScheduleKind::Cosine, 50, 10}.factor(10)), 0.2); // the run ends within its warm-up
 }
 
+TEST(ScheduleTest, FallsWithTheTimeThatIsOver) {
+  Schedule schedule{ScheduleKind::Cosine, 10, 0};
+  EXPECT_DOUBLE_EQ(schedule.factorAt(5, 0.5), 0.5); // warm-up counts steps
+  EXPECT_DOUBLE_EQ(schedule.factorAt(10, 0), 1.0);
+  EXPECT_NEAR(schedule.factorAt(20, 0.5), 0.55, 1e-12);
+  EXPECT_NEAR(schedule.factorAt(30, 1.2), Schedule::kFloor, 1e-12);
+}
+
 TEST(ScheduleTest, NamesRoundTrip) {
   for (ScheduleKind kind : {ScheduleKind::Constant, ScheduleKind::Linear, ScheduleKind::Cosine})
     EXPECT_EQ(parseScheduleKind(toString(kind)), kind);

@@ -1,0 +1,227 @@
+// The beginning of a comparison, new or resumed.
+
+#include "CompareRun.h"
+
+#include "core/File.h"
+#include "core/Outputs.h"
+#include "lm/training/Fingerprints.h"
+#include "lm/training/RunFiles.h"
+#include "model/Artifact.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <omp.h>
+
+namespace peer::runtime {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+/// What a table calls a model: the file's name without its ending, or all of it where that names two.
+std::string nameOf(const std::vector<ComparedModel> &models, size_t index) {
+  std::string stem = fs::path(models[index].model).stem().string();
+  for (size_t other = 0; other < models.size(); ++other)
+    if (other != index && fs::path(models[other].model).stem().string() == stem)
+      return models[index].model;
+  return stem;
+}
+
+/// An error where two models cannot read the same batches.
+Status checkAlike(const LanguageEntry &a, const std::string &nameA, const LanguageEntry &b, const std::string &nameB) {
+  if (a.context != b.context)
+    return Status::error(nameA, " has a context of ", a.context, " tokens and ", nameB, " one of ", b.context,
+                         ": expected models that read the same batches");
+  std::array<int64_t, 2> rangeA = byteRange(a), rangeB = byteRange(b);
+  if (rangeA != rangeB)
+    return Status::error(nameA, " takes tokens from ", rangeA[0], " to ", rangeA[1] - 1, " and ", nameB, " from ",
+                         rangeB[0], " to ", rangeB[1] - 1, ": expected models of the same vocabulary");
+  return {};
+}
+
+} // namespace
+
+Status CompareRun::checkModel(const ComparedModel &model) {
+  PEER_TRY_ASSIGN(Manifest read, readManifest(model.artifact));
+  auto manifest = std::make_unique<Manifest>(std::move(read));
+  PEER_TRY_ASSIGN(LanguageEntry train, findLanguageEntry(*manifest, EntryKind::Train, model.model));
+  PEER_TRY_ASSIGN(LanguageEntry loss, findLanguageEntry(*manifest, EntryKind::Loss, model.model));
+  PEER_TRY(checkAlike(train, concat("the training step of ", model.model), loss, "its loss"));
+  if (!trainEntries.empty())
+    PEER_TRY(checkAlike(trainEntries.front(), options.models.front().model, train, model.model));
+  PEER_TRY_ASSIGN(Fingerprints known, readFingerprints(model.artifact));
+  fingerprints.push_back(known[loss.entry->name] + known[train.entry->name]);
+
+  TrainOptions given = options.common;
+  given.model = model.model;
+  // A rate for a group is one for the models that have it.
+  std::erase_if(given.groupRates, [&](const auto &rate) { return !manifest->findGroup(rate.first); });
+  PEER_TRY_ASSIGN(auto rates, resolveLearningRates(*manifest, given));
+  ModelFacts facts = describeModel(*manifest, rates, options.common.batch * train.context);
+  facts.name = nameOf(options.models, comparison.models.size());
+  facts.file = model.model;
+  comparison.models.push_back(std::move(facts));
+  trainEntries.push_back(train);
+  manifests.push_back(std::move(manifest));
+  return {};
+}
+
+Status CompareRun::checkModels() {
+  if (options.models.size() < 2)
+    return Status::error("there is one model to compare: expected two or more");
+  for (size_t i = 0; i < options.models.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (isSameFile(options.models[i].model, options.models[j].model))
+        return Status::error(options.models[j].model, " is given twice",
+                             options.models[i].model == options.models[j].model
+                                 ? std::string()
+                                 : concat(", also as ", options.models[i].model));
+  for (const ComparedModel &model : options.models)
+    PEER_TRY(checkModel(model));
+  for (const auto &[group, rate] : options.common.groupRates) {
+    auto has = [&](const std::unique_ptr<Manifest> &manifest) { return manifest->findGroup(group) != nullptr; };
+    if (std::none_of(manifests.begin(), manifests.end(), has))
+      return Status::error("none of the models trains a parameter group '", group,
+                           "', for which a learning rate was given");
+  }
+  return {};
+}
+
+Status CompareRun::checkPlace() {
+  std::error_code error;
+  fs::path directory(options.out);
+  if (isSameFile(options.out, options.common.data) || isSameFile(options.out, options.common.evalData))
+    return Status::error("--out ", options.out, " is the directory that the data is read from: expected another one");
+  if (fs::exists(directory, error) && !fs::is_directory(directory, error))
+    return Status::error("cannot write a comparison to ", options.out,
+                         ": expected a directory, or no file of this name");
+  bool there = fs::exists(directory / kCompareSettings, error);
+  if (options.resume && !there)
+    return Status::error(options.out, " holds no comparison to resume: expected ", kCompareSettings, " in it");
+  if (options.resume)
+    return {};
+  bool empty = !fs::exists(directory, error) || fs::is_empty(directory, error);
+  if (error)
+    return Status::error("cannot read the directory ", options.out, ": ", error.message());
+  if (!empty)
+    return Status::error(options.out, there ? " already holds a comparison: add --resume to go on with it, or name "
+                                              "another directory with --out"
+                                            : " is not empty: name another directory with --out");
+  return {};
+}
+
+Status CompareRun::openData() {
+  RunFiles files;
+  if (options.resume) {
+    PEER_TRY_ASSIGN(files, RunFiles::read(options.out));
+  }
+  const TrainOptions &common = options.common;
+  auto read = [&](const std::string &path, auto &recorded) -> Result<std::shared_ptr<const TextSource>> {
+    PEER_TRY_ASSIGN(TextSource source, readText(path, {options.out, recorded}));
+    return std::make_shared<const TextSource>(std::move(source));
+  };
+  PEER_TRY_ASSIGN(text, read(common.data, files.data));
+  int64_t context = trainEntries.front().context;
+  TextView training = text->bytes;
+  if (common.evalData.empty()) {
+    PEER_TRY_ASSIGN(TextSplit split, splitText(text->bytes, context, common.data));
+    training = split.train;
+  } else {
+    if (files.evalData && files.evalData->empty())
+      files.evalData.reset();
+    PEER_TRY_ASSIGN(evalText, read(common.evalData, files.evalData));
+    PEER_TRY(checkTextLength(text->bytes, context, common.data));
+    PEER_TRY(checkTextLength(evalText->bytes, context, common.evalData));
+  }
+  for (const TextSource *source : {text.get(), evalText.get()})
+    if (source)
+      PEER_TRY(checkTextRange(*source, byteRange(trainEntries.front()), options.models.front().model));
+  comparison.unigramEntropy = unigramEntropy(training);
+  return {};
+}
+
+/// What must be the same when a comparison goes on; seeds may be added.
+std::string CompareRun::settingsJson() const {
+  const TrainOptions &common = options.common;
+  Json models = Json::array();
+  for (size_t i = 0; i < options.models.size(); ++i)
+    models.push_back({{"name", comparison.models[i].name}, {"fingerprint", fingerprints[i]}});
+  std::map<std::string, double> rates = common.groupRates;
+  if (common.learningRate)
+    rates[""] = *common.learningRate;
+  Json settings{{"models", std::move(models)},
+                {"--data", hashText(text->bytes)},
+                {"--eval-data", evalText ? hashText(evalText->bytes) : 0},
+                {"--steps", options.steps.value_or(0)},
+                {"--seconds", options.seconds.value_or(0)},
+                {"--batch", common.batch},
+                {"--seed", common.seed},
+                {"--lr", rates},
+                {"--schedule", toString(common.schedule)},
+                {"--warmup", common.warmup},
+                {"--eval-tokens", common.evalTokens}};
+  return Json{{"comparison", std::move(settings)}}.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Status CompareRun::checkSettings(const std::string &path) const {
+  PEER_TRY_ASSIGN(std::string before, readFile(path));
+  Json then = Json::parse(before, nullptr, /*allow_exceptions=*/false), now = Json::parse(settingsJson());
+  if (!then.is_object() || !then.contains("comparison") || !then["comparison"].is_object())
+    return Status::error(path, " is damaged: expected the settings of a comparison");
+  for (const auto &[key, value] : now["comparison"].items()) {
+    Json was = then["comparison"].value(key, Json());
+    if (was == value)
+      continue;
+    if (key == "models")
+      return Status::error("cannot resume the comparison in ", options.out,
+                           ": its models are others, or were described otherwise");
+    if (key == "--data" || key == "--eval-data")
+      return Status::error("cannot resume the comparison in ", options.out, ": the text of ", key,
+                           " is not the one it began with");
+    return Status::error("cannot resume the comparison in ", options.out, " with ", key, " ", value.dump(), ": it has ",
+                         was.dump());
+  }
+  return {};
+}
+
+void CompareRun::describeSettings() {
+  const TrainOptions &common = options.common;
+  auto add = [&](const char *name, const auto &...value) { comparison.settings.emplace_back(name, concat(value...)); };
+  add("data", common.data, " (", text->summary(), ")");
+  add("validation data", common.evalData.empty() ? "the last 5 % of the data" : common.evalData,
+      common.evalTokens ? concat(", at most ", formatCount(static_cast<double>(common.evalTokens)), " tokens") : "");
+  add("batch", common.batch, " sequences of ", trainEntries.front().context, " bytes");
+  add("schedule", toString(common.schedule), " to the end of each run, ", common.warmup, " steps of warm-up");
+  add("seeds", common.seed, options.seeds > 1 ? concat(" to ", common.seed + options.seeds - 1) : "");
+  add("order", options.oneByOne ? "one run after the other" : "all models of a seed by turns");
+  add("device", common.device.empty() ? manifests.front()->device : common.device, ", ", omp_get_max_threads(),
+      omp_get_max_threads() == 1 ? " thread" : " threads");
+}
+
+Status CompareRun::begin() {
+  PEER_TRY(checkPlace());
+  PEER_TRY(checkModels());
+  PEER_TRY(openData());
+  for (const ComparedModel &model : options.models)
+    PEER_TRY(checkOutput("--out", options.out, {model.model, model.artifact}));
+  std::string settings = (fs::path(options.out) / kCompareSettings).string();
+  if (options.resume)
+    PEER_TRY(checkSettings(settings));
+  std::error_code error;
+  fs::create_directories(options.out, error);
+  if (error)
+    return Status::error("cannot create the directory ", options.out, ": ", error.message());
+  PEER_TRY_ASSIGN(lock, RunLock::acquire(options.out));
+  if (!options.resume) {
+    // The files first: where there are settings, there is a comparison to go on with.
+    PEER_TRY((RunFiles{text->files, evalText ? evalText->files : std::vector<TextFile>()}.write(options.out)));
+    PEER_TRY(writeFile(settings, settingsJson()));
+  }
+  describeSettings();
+  progress.say(concat("reading ", options.common.data, ": ", text->summary()));
+  return {};
+}
+
+} // namespace peer::runtime
