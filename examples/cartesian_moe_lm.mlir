@@ -4,10 +4,9 @@
 // out: the loss that balances experts.
 
 !act = tensor<?x128xf32>  !hid = tensor<?x512xf32>  !ids = tensor<?xi32>  !logits = tensor<?x256xf32>  !vec = tensor<128xf32>
-!mat = tensor<128x128xf32>  !up = tensor<128x512xf32>  !down = tensor<512x128xf32>
-!table = tensor<256x128xf32>  !head = tensor<128x256xf32>
-!pool = tensor<512x3x128xf32>  !router = tensor<1x1x8x128xf32>
-!shid = tensor<?x64xf32>  !sup = tensor<128x64xf32>  !sdown = tensor<64x128xf32>  !two = tensor<128x2xf32>
+!mat = tensor<128x128xf32>  !up = tensor<128x512xf32>  !down = tensor<512x128xf32>  !table = tensor<256x128xf32>  !head = tensor<128x256xf32>
+!pool = tensor<512x3x128xf32>  !router = tensor<1x1x8x128xf32>  !shid = tensor<?x64xf32>  !sup = tensor<128x64xf32>  !sdown = tensor<64x128xf32>
+!two = tensor<128x2xf32>
 
 func.func private @attention(%x: !act) -> !act {
   %g  = peer.param "attention_norm.weight" ones : !vec            %n  = peer.rms_norm %x, %g : !act, !vec
@@ -37,8 +36,7 @@ func.func private @sublayer(%x: !act) -> !act {
   // A router is a score with one head and one half: the token is the query, each expert has a key.
   %q  = peer.reshape %n to tensor<?x1x1x128xf32> : !act
   %k  = peer.param "router" normal(0.05) : !router         %s  = peer.score %q, %k : tensor<?x1x1x128xf32>, !router
-  %i, %v = peer.select %s topk<2> : tensor<?x1x1x8xf32>
-  %w  = peer.gate %v softmax : tensor<?x1x2xf32>
+  %i, %v = peer.select %s topk<2> : tensor<?x1x1x8xf32>    %w  = peer.gate %v softmax : tensor<?x1x2xf32>
   // 512 rows are 8 experts of 64 hidden units, each of three vectors g, u and v: w * silu(g . n) * (u . n) * v.
   %p  = peer.param "experts" normal(0.05) group("experts") : !pool
   %r  = peer.mix %n, %i, %w, %p silu {rows_per_expert = 64} : !act, tensor<?x1x2xi32>, tensor<?x1x2xf32>, !pool
@@ -56,17 +54,10 @@ func.func private @sublayer(%x: !act) -> !act {
   return %y : !act
 }
 
-func.func private @cartesian_block(%x0: !act) -> !act {
-  %x1 = peer.call "" @attention(%x0) : (!act) -> !act
-  %x2 = peer.call "ffw.a" @sublayer(%x1) : (!act) -> !act
-  %y  = peer.call "ffw.b" @sublayer(%x2) : (!act) -> !act
-  return %y : !act
-}
-
 func.func @logits(%tokens: !ids {peer.name = "tokens"}) -> (!logits {peer.name = "logits"}) {
   %e  = peer.param "token_embedding.weight" normal(0.05) : !table  %x0 = peer.embedding %tokens, %e : !ids, !table
-  %x1 = peer.call "blocks.0" @dense_block(%x0) : (!act) -> !act
-  %x2 = peer.call "blocks.1" @cartesian_block(%x1) : (!act) -> !act
+  %x1 = peer.call "blocks.0" @dense_block(%x0) : (!act) -> !act    %a  = peer.call "blocks.1" @attention(%x1) : (!act) -> !act
+  %b  = peer.call "blocks.1.ffw.a" @sublayer(%a) : (!act) -> !act  %x2 = peer.call "blocks.1.ffw.b" @sublayer(%b) : (!act) -> !act
   %x3 = peer.call "blocks.2" @dense_block(%x2) : (!act) -> !act
   %g  = peer.param "final_norm.weight" ones : !vec                 %n  = peer.rms_norm %x3, %g : !act, !vec
   %wh = peer.param "head.weight" normal(0.02) : !head              %y  = peer.linear %n, %wh : !act, !head
