@@ -37,11 +37,15 @@ _TORCH = {"PEER": "modules", "PKM": "modules", "MoE": "modules", "Experts": "mod
           "to_original": "originals", "optim": None}
 
 
+class _NoTorch(Error, AttributeError):
+    """Of both kinds, since help and hasattr ask for what is not there."""
+
+
 def __getattr__(name):
     if name not in _TORCH:
         raise AttributeError(f"module 'peer' has no attribute '{name}'")
     if importlib.util.find_spec("torch") is None:
-        raise Error(f"peer.{name} needs torch, which this Python does not have: pip install torch")
+        raise _NoTorch(f"peer.{name} needs torch, which this Python does not have: pip install torch")
     if name == "optim":
         return importlib.import_module(".optim", __name__)
     return getattr(importlib.import_module(f"._torch.{_TORCH[name]}", __name__), name)
