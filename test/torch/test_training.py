@@ -13,11 +13,11 @@ def test_opcheck(grad, tokens):
     ours = layer(grad=grad)
     number, tensors = ours._handle.number, ours._tensors()
     x = torch.randn(tokens, 16)
-    torch.library.opcheck(torch.ops.peer.infer.default, (x, [each.detach() for each in tensors], number))
-    torch.library.opcheck(torch.ops.peer.forward.default, (x, [each.detach() for each in tensors], number))
-    torch.library.opcheck(torch.ops.peer.forward.default, (x.requires_grad_(), tensors, number))
-    y, *saved = torch.ops.peer.forward(x.detach(), [each.detach() for each in tensors], number)
-    torch.library.opcheck(torch.ops.peer.backward.default, (y, x.detach(), saved, [each.detach() for each in tensors], number))
+    torch.library.opcheck(torch.ops.peer.infer.default, (x, [each.detach() for each in tensors], number, []))
+    torch.library.opcheck(torch.ops.peer.forward.default, (x, [each.detach() for each in tensors], number, []))
+    torch.library.opcheck(torch.ops.peer.forward.default, (x.requires_grad_(), tensors, number, []))
+    y, *saved = torch.ops.peer.forward(x.detach(), [each.detach() for each in tensors], number, [])
+    torch.library.opcheck(torch.ops.peer.backward.default, (y, x.detach(), saved, [each.detach() for each in tensors], number, []))
 
 
 def test_no_tokens():

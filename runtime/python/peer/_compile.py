@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 
 from ._artifact import Artifact
-from ._library import Error, find_compiler
+from ._library import Error, compiler_environment, find_compiler
 
 KEPT = 64
 
@@ -45,7 +45,7 @@ def _compile(text, name, target, compiler, to):
     with tempfile.TemporaryDirectory(prefix=".compile-", dir=to.parent) as folder:
         source, made = pathlib.Path(folder) / name, pathlib.Path(folder) / "made"
         source.write_text(text, encoding="utf-8")
-        done = subprocess.run([compiler, name, f"--target={target}", "-o", "made"], cwd=folder, stdin=subprocess.DEVNULL,
+        done = subprocess.run([compiler, name, f"--target={target}", "-o", "made"], cwd=folder, stdin=subprocess.DEVNULL, env=compiler_environment(compiler),
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
         if done.returncode != 0:
             said = done.stderr.strip()

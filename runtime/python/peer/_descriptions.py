@@ -9,8 +9,52 @@ ACTIVATIONS = ("gelu", "silu", "relu")
 ROWS = {"v": 1, "uv": 2, "guv": 3}
 
 
+def _want(what, value, known):
+    if value not in known:
+        raise Error(f"{what} is {value!r}; it can be {', '.join(map(repr, known))}")
+
+
+def _count(layer, names):
+    for what in names:
+        value = getattr(layer, what)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise Error(f"{what} is {value!r}; expected a whole number of at least 1")
+
+
+class _Described:
+    """What a layer's descriptions have in common, given its `parameters`, heads, experts_per_head and rows; the table is the last parameter."""
+    rows_per_expert = 1
+    # Beside x: what the caller routes by.
+    routed = ()
+
+    def _tensor(self, name):
+        return f"tensor<{'x'.join(map(str, self.parameters[name]))}xf32>"
+
+    def _chosen(self):
+        heads = f"tensor<?x{self.heads}x{self.experts_per_head}x"
+        return f"{heads}i32>", f"{heads}f32>"
+
+    def _mix(self, source="%x"):
+        tokens, (ids, weights) = f"tensor<?x{self.dim}xf32>", self._chosen()
+        activation = "" if self.rows == "v" else f" {self.activation}"
+        many = f" {{rows_per_expert = {self.rows_per_expert}}}" if self.rows_per_expert > 1 else ""
+        return (f'  %pool = peer.param "experts" normal(0.02) group("experts") : {self._tensor("experts")}\n'
+                f"  %y = peer.mix {source}, %idx, %w, %pool{activation}{many} : {tokens}, {ids}, {weights}, {self._tensor('experts')}\n"
+                f"  return %y : {tokens}\n}}\n")
+
+    def text(self, dense):
+        """The layer, for inference (@layer) and training (@forward, @backward); `dense`: with the gradient of the table as a whole."""
+        return self.function() + f"peer.gradient @backward of @layer {{saved = @forward{'' if dense else ', rows'}}}\n"
+
+    def update_text(self, optimizer):
+        """Steps of the table from pairs: @update, and @norm, the square of their sum's norm."""
+        ids, weights = self._chosen()
+        return (f"func.func @mix(%x: tensor<?x{self.dim}xf32>, %idx: {ids}, %w: {weights}) -> tensor<?x{self.dim}xf32> {{\n" +
+                self._mix() + f'peer.update_rows @update norm @norm of "experts" {{optimizer = {optimizer}}}\n')
+
+
 @dataclasses.dataclass(frozen=True)
-class Layer:
+class Layer(_Described):
     """What a product-key layer computes. `key_dim` is of one half of a key, `rows` the letters of a row's vectors."""
     dim: int
     num_experts: int
@@ -26,20 +70,14 @@ class Layer:
     norm_epsilon: float = 1e-5
 
     def __post_init__(self):
-        def want(what, value, known):
-            if value not in known:
-                raise Error(f"{what} is {value!r}; it can be {', '.join(map(repr, known))}")
-        for what in ("dim", "num_experts", "heads", "experts_per_head", "key_dim"):
-            value = getattr(self, what)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise Error(f"{what} is {value!r}; expected a whole number of at least 1")
-        want("gate", self.gate, GATES)
-        want("activation", self.activation, ACTIVATIONS)
-        want("row", self.rows, tuple(ROWS))
+        _count(self, ("dim", "num_experts", "heads", "experts_per_head", "key_dim"))
+        _want("gate", self.gate, GATES)
+        _want("activation", self.activation, ACTIVATIONS)
+        _want("row", self.rows, tuple(ROWS))
         if self.query_norm == "batch":
             raise Error("query_norm is 'batch', whose statistics a module does not keep yet; it can be None or 'layer'")
-        want("query_norm", self.query_norm, (None, "layer"))
-        want("pre_norm", self.pre_norm, (None, "rms"))
+        _want("query_norm", self.query_norm, (None, "layer"))
+        _want("pre_norm", self.pre_norm, (None, "rms"))
         if math.isqrt(self.num_experts) ** 2 != self.num_experts:
             near = math.isqrt(self.num_experts)
             raise Error(f"num_experts is {self.num_experts}, which is no square of a number of keys; {near ** 2} and {(near + 1) ** 2} are")
@@ -60,20 +98,6 @@ class Layer:
         found["keys"] = (1 if self.shared_keys else self.heads, 2, self.keys, self.key_dim)
         found["experts"] = (self.num_experts, ROWS[self.rows], self.dim)
         return found
-
-    def _tensor(self, name):
-        return f"tensor<{'x'.join(map(str, self.parameters[name]))}xf32>"
-
-    def _mix(self):
-        tokens, heads = f"tensor<?x{self.dim}xf32>", f"tensor<?x{self.heads}x{self.experts_per_head}x"
-        activation = "" if self.rows == "v" else f" {self.activation}"
-        return (f'  %pool = peer.param "experts" normal(0.02) group("experts") : {self._tensor("experts")}\n'
-                f"  %y = peer.mix %x, %idx, %w, %pool{activation} : {tokens}, {heads}i32>, {heads}f32>, {self._tensor('experts')}\n"
-                f"  return %y : {tokens}\n}}\n")
-
-    def text(self, dense):
-        """The layer, for inference (@layer) and training (@forward, @backward); `dense`: with the gradient of the table as a whole."""
-        return self.function() + f"peer.gradient @backward of @layer {{saved = @forward{'' if dense else ', rows'}}}\n"
 
     def function(self):
         """The layer, @layer."""
@@ -100,14 +124,61 @@ class Layer:
                   f"  %s = peer.score %qh, %keys : {split}, {self._tensor('keys')}",
                   f"  %idx, %v = peer.select %s product_topk<{self.experts_per_head}> : tensor<?x{self.heads}x2x{self.keys}xf32>",
                   f"  %w = peer.gate %v {self.gate} : tensor<?x{self.heads}x{self.experts_per_head}xf32>"]
-        mix = self._mix() if self.pre_norm else self._mix().replace("%x", "%given")
-        return "\n".join(lines) + "\n" + mix
+        return "\n".join(lines) + "\n" + self._mix(source)
 
-    def update_text(self, optimizer):
-        """Steps of the table from pairs: @update, and @norm, the square of their sum's norm."""
-        heads = f"tensor<?x{self.heads}x{self.experts_per_head}x"
-        return (f"func.func @mix(%x: tensor<?x{self.dim}xf32>, %idx: {heads}i32>, %w: {heads}f32>) -> tensor<?x{self.dim}xf32> {{\n" +
-                self._mix() + f'peer.update_rows @update norm @norm of "experts" {{optimizer = {optimizer}}}\n')
+
+# How a router weighs the experts that a token chose.
+ROUTER_GATES = ("softmax", "probability", "sigmoid")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experts(_Described):
+    """A mixture of experts that are networks with `rows_per_expert` hidden units each; `gate` None: the caller routes, by idx and w."""
+    dim: int
+    num_experts: int
+    experts_per_head: int
+    rows_per_expert: int
+    gate: str | None = "softmax"
+    activation: str = "silu"
+    rows: str = "guv"
+    heads = 1
+
+    def __post_init__(self):
+        _count(self, ("dim", "num_experts"))
+        for what, value in (("experts_per_token", self.experts_per_head), ("hidden", self.rows_per_expert)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise Error(f"{what} is {value!r}; expected a whole number of at least 1")
+        if self.gate is not None:
+            _want("gate", self.gate, ROUTER_GATES)
+        _want("activation", self.activation, ACTIVATIONS)
+        _want("row", self.rows, ("uv", "guv"))
+        if self.experts_per_head > self.num_experts:
+            raise Error(f"experts_per_token is {self.experts_per_head}, and there are {self.num_experts} experts; it can be at most as many")
+
+    @property
+    def routed(self):
+        return () if self.gate else ("idx", "w")
+
+    @property
+    def parameters(self):
+        found = {"router": (1, 1, self.num_experts, self.dim)} if self.gate else {}
+        found["experts"] = (self.num_experts * self.rows_per_expert, ROWS[self.rows], self.dim)
+        return found
+
+    def function(self):
+        """The layer, @layer."""
+        tokens, (ids, weights) = f"tensor<?x{self.dim}xf32>", self._chosen()
+        more = "" if self.gate else f', %idx: {ids} {{peer.name = "idx"}}, %w: {weights} {{peer.name = "w"}}'
+        lines = [f'func.func @layer(%given: {tokens} {{peer.name = "x"}}{more}) -> ({tokens} {{peer.name = "y"}}) {{']
+        if self.gate:
+            query, scores = f"tensor<?x1x1x{self.dim}xf32>", f"tensor<?x1x1x{self.num_experts}xf32>"
+            weigh = f"peer.probability %v, %s : {weights}, {scores}" if self.gate == "probability" else f"peer.gate %v {self.gate} : {weights}"
+            lines += [f"  %q = peer.reshape %given to {query} : {tokens}",
+                      f'  %c = peer.param "router" normal(0.02) : {self._tensor("router")}',
+                      f"  %s = peer.score %q, %c : {query}, {self._tensor('router')}",
+                      f"  %idx, %v = peer.select %s topk<{self.experts_per_head}> : {scores}",
+                      f"  %w = {weigh}"]
+        return "\n".join(lines) + "\n" + self._mix("%given")
 
 
 def adamw(beta1, beta2, epsilon, weight_decay):

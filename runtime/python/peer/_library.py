@@ -25,6 +25,10 @@ class Options(ctypes.Structure):
     _fields_ = [("size", ctypes.c_uint32), ("flags", ctypes.c_uint32), ("threads", ctypes.c_int32), ("stream", ctypes.c_void_p)]
 
 
+# What a wheel brings along: see tools/wheel.py.
+NATIVE = pathlib.Path(__file__).resolve().parent / "_native"
+
+
 def _clone():
     """The build folder of the clone that this package lies in, if it lies in one."""
     build = pathlib.Path(__file__).resolve().parents[3] / "build"
@@ -32,11 +36,14 @@ def _clone():
 
 
 def find_compiler():
-    """The absolute path of peer-opt, which runs in another folder: $PEER_OPT, that of the clone around this package, or that of $PATH."""
+    """The absolute path of peer-opt, which runs in another folder: $PEER_OPT, that of the wheel or of the clone around this package, or that
+    of $PATH."""
     if given := os.environ.get("PEER_OPT"):
         if not os.access(given, os.X_OK):
             raise Error(f"$PEER_OPT is {given}, which is no program")
         return os.path.abspath(given)
+    if (NATIVE / "bin" / "peer-opt").exists():
+        return str(NATIVE / "bin" / "peer-opt")
     clone = _clone()
     if clone and (clone / "bin" / "peer-opt").exists():
         return str(clone / "bin" / "peer-opt")
@@ -45,10 +52,20 @@ def find_compiler():
     raise Error("there is no peer-opt to compile with: put it on $PATH, or its path into $PEER_OPT")
 
 
+def compiler_environment(compiler):
+    """What it needs in its environment: a wheel's libraries are beside it, and those that they need in turn have no run path."""
+    if NATIVE not in pathlib.Path(compiler).parents:
+        return None
+    paths = [str(NATIVE / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    return {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(paths)}
+
+
 def find_runtime():
-    """The path of libpeer_runtime.so: $PEER_RUNTIME, or that beside peer-opt."""
+    """The path of libpeer_runtime.so: $PEER_RUNTIME, that of the wheel, or that beside peer-opt."""
     if given := os.environ.get("PEER_RUNTIME"):
         return given
+    if (NATIVE / "lib" / "libpeer_runtime.so").exists():
+        return str(NATIVE / "lib" / "libpeer_runtime.so")
     try:
         beside = pathlib.Path(find_compiler()).resolve().parents[1] / "lib" / "libpeer_runtime.so"
     except Error:
@@ -62,6 +79,10 @@ def library():
     """The library, opened once, with the types of its functions."""
     path = find_runtime()
     try:
+        # What the runtime opens by name, OpenBLAS, finds these when they are there already.
+        for name in ("libquadmath.so.0", "libgfortran.so.5") if NATIVE in pathlib.Path(path).parents else ():
+            if (NATIVE / "lib" / name).exists():
+                ctypes.CDLL(str(NATIVE / "lib" / name))
         lib = ctypes.CDLL(path)
     except OSError as error:
         raise Error(f"the runtime cannot be opened: {error}; $PEER_RUNTIME may say where libpeer_runtime.so is") from None

@@ -3,6 +3,7 @@ import weakref
 
 import torch
 
+from .._descriptions import Experts as _Experts
 from .._descriptions import Layer
 from .._library import Error
 from . import ops
@@ -25,7 +26,56 @@ class _Parameters(torch.nn.Module):
             self.register_parameter(name, torch.nn.Parameter(tensor))
 
 
-class PEER(torch.nn.Module):
+class Layered(torch.nn.Module):
+    """What modules of compiled layers have in common: the parameters of `config`, the table `experts` among them."""
+
+    def __init__(self, config, grad):
+        super().__init__()
+        if grad not in GRADS:
+            raise Error(f"grad is {grad!r}; it can be {', '.join(map(repr, GRADS))}")
+        self.config, self.grad = config, grad
+
+    def _made(self):
+        """When the parameters are there."""
+        self._open()
+        if self.experts.device.type != "meta":
+            self.reset_parameters()
+
+    def _open(self):
+        self._handle = ops.Handle(self.config, self.grad)
+        _alive.add(self)
+
+    def _tensors(self):
+        return [self.get_parameter(name) for name in self.config.parameters]
+
+    def _call(self, x, routed=()):
+        if x.shape[-1] != self.config.dim:
+            raise Error(f"x has the shape {list(x.shape)}, expected [..., {self.config.dim}]")
+        flat, tensors, routed = x.reshape(-1, self.config.dim), self._tensors(), list(routed)
+        if torch.is_grad_enabled() and self._handle.claimed and not flat.requires_grad:
+            # The table has no gradient that autograd knows of, and may be all that trains.
+            flat = flat.detach().requires_grad_()
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (flat, *tensors, *routed)):
+            y = torch.ops.peer.forward(flat, tensors, self._handle.number, routed)[0]
+        else:
+            y = torch.ops.peer.infer(flat, tensors, self._handle.number, routed)
+        return y.reshape(x.shape)
+
+    # A copy computes with functions of its own; pairs that wait belong to the original.
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "_handle"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self._open()
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
+        from .originals import adopt
+        adopt(self, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class PEER(Layered):
     """A layer of very many experts of one neuron each, chosen by product keys (arXiv 2407.04153).
 
     y = sum over heads and the chosen of gate(score) * act(u . x) * v, with the rows (u, v) of `experts`. Takes f32 [..., dim], gives the same shape.
@@ -50,14 +100,10 @@ class PEER(torch.nn.Module):
 
     def __init__(self, dim, *, num_experts=1024**2, heads=8, experts_per_head=16, key_dim=None, gate="softmax", activation="gelu",
                  query_norm=None, pre_norm=None, shared_keys=False, row="uv", grad="rows", norm_epsilon=1e-5, device=None, dtype=None):
-        super().__init__()
-        if grad not in GRADS:
-            raise Error(f"grad is {grad!r}; it can be {', '.join(map(repr, GRADS))}")
         if dtype not in (None, torch.float32):
             raise Error(f"dtype is {dtype}; layers compute in torch.float32")
-        self.config = Layer(dim, num_experts, heads, experts_per_head, dim // 2 if key_dim is None else key_dim, gate, activation, row,
-                            shared_keys, query_norm, pre_norm, norm_epsilon)
-        self.grad = grad
+        super().__init__(Layer(dim, num_experts, heads, experts_per_head, dim // 2 if key_dim is None else key_dim, gate, activation, row,
+                               shared_keys, query_norm, pre_norm, norm_epsilon), grad)
         shapes = self.config.parameters
 
         def make(name):
@@ -70,13 +116,7 @@ class PEER(torch.nn.Module):
         self.keys = torch.nn.Parameter(make("keys"))
         # Whoever distributes or optimizes what requires a gradient leaves the table alone: it has none of its shape.
         self.experts = torch.nn.Parameter(make("experts"), requires_grad=grad != "rows")
-        self._open()
-        if self.experts.device.type != "meta":
-            self.reset_parameters()
-
-    def _open(self):
-        self._handle = ops.Handle(self.config, self.grad)
-        _alive.add(self)
+        self._made()
 
     @torch.no_grad()
     def reset_parameters(self):
@@ -90,39 +130,13 @@ class PEER(torch.nn.Module):
                 std = {"query.weight": self.config.dim**-0.5, "keys": self.config.key_dim**-0.5, "experts": 0.02}[name]
                 parameter.normal_(std=std)
 
-    def _tensors(self):
-        return [self.get_parameter(name) for name in self.config.parameters]
-
     def forward(self, x):
-        if x.shape[-1] != self.config.dim:
-            raise Error(f"x has the shape {list(x.shape)}, expected [..., {self.config.dim}]")
-        flat, tensors = x.reshape(-1, self.config.dim), self._tensors()
-        if torch.is_grad_enabled() and self._handle.claimed and not flat.requires_grad:
-            # The table has no gradient that autograd knows of, and may be all that trains.
-            flat = flat.detach().requires_grad_()
-        if torch.is_grad_enabled() and (flat.requires_grad or any(tensor.requires_grad for tensor in tensors)):
-            y = torch.ops.peer.forward(flat, tensors, self._handle.number)[0]
-        else:
-            y = torch.ops.peer.infer(flat, tensors, self._handle.number)
-        return y.reshape(x.shape)
+        return self._call(x)
 
     def extra_repr(self):
         config = self.config
         return (f"{config.dim}, num_experts={config.num_experts}, heads={config.heads}, experts_per_head={config.experts_per_head}, "
                 f"key_dim={config.key_dim}, row={config.rows!r}, grad={self.grad!r}")
-
-    # A copy computes with functions of its own; pairs that wait belong to the original.
-    def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name != "_handle"}
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        self._open()
-
-    def _load_from_state_dict(self, state_dict, prefix, *rest):
-        from .originals import adopt
-        adopt(self, state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 class PKM(PEER):
@@ -133,7 +147,73 @@ class PKM(PEER):
         super().__init__(dim, heads=heads, experts_per_head=experts_per_head, query_norm=query_norm, row=row, **rest)
 
 
+class Experts(Layered):
+    """Experts that are networks of `hidden` units each, for a router of yours: y = sum over the k of a token of w * expert(x).
+
+    dim, num_experts     D, E
+    experts_per_token    k, of each token
+    hidden               units of an expert, I
+    activation           "silu", "gelu" (exact), "relu"
+    row                  "guv": gated (SwiGLU with silu), act(g . x) * (u . x) * v; "uv": act(u . x) * v
+    grad                 as of PEER
+
+    `forward(x, idx, w)` takes f32 [..., D], whole numbers [..., k] in [0, E) (-1: none), f32 [..., k], and gives f32 [..., D]; the weights w have a
+    gradient. Parameter: experts [E*I, 3, D], the rows of an expert one after the other. Raises peer.Error for what it cannot be.
+    """
+
+    def __init__(self, dim, *, num_experts, experts_per_token, hidden, activation="silu", row="guv", grad="rows", device=None):
+        super().__init__(_Experts(dim, num_experts, experts_per_token, hidden, None, activation, row), grad)
+        self._fill(device)
+
+    def _fill(self, device):
+        shapes = self.config.parameters
+        if "router" in shapes:
+            self.router = torch.nn.Parameter(torch.empty(shapes["router"], device=device))
+        self.experts = torch.nn.Parameter(torch.empty(shapes["experts"], device=device), requires_grad=self.grad != "rows")
+        self._made()
+
+    @torch.no_grad()
+    def reset_parameters(self):
+        """A router of variance 1 / width, experts of deviation 0.02."""
+        for name, parameter in self.named_parameters():
+            parameter.normal_(std={"router": self.config.dim**-0.5, "experts": 0.02}[name])
+
+    def forward(self, x, idx, w):
+        wanted = (*x.shape[:-1], self.config.experts_per_head)
+        for name, tensor in (("idx", idx), ("w", w)):
+            if tuple(tensor.shape) != wanted:
+                raise Error(f"{name} has the shape {list(tensor.shape)}, expected {list(wanted)}")
+        flat = (-1, 1, self.config.experts_per_head)
+        return self._call(x, [idx.reshape(flat).to(torch.int32), w.reshape(flat)])
+
+    def extra_repr(self):
+        config = self.config
+        gate = f"gate={config.gate!r}, " if config.gate else ""
+        return (f"{config.dim}, num_experts={config.num_experts}, experts_per_token={config.experts_per_head}, hidden={config.rows_per_expert}, "
+                f"{gate}row={config.rows!r}, grad={self.grad!r}")
+
+
+class MoE(Experts):
+    """A mixture of experts that are networks of `hidden` units each, with its router: scores are router . x, the k best are chosen.
+
+    dim, num_experts, experts_per_token, hidden, activation, row, grad      as of Experts
+    gate      "softmax": over the chosen, so that weights sum to 1 (Mixtral); "probability": over all experts, as it is (Switch, OLMoE);
+              "sigmoid": of each score
+
+    Takes f32 [..., D], gives the same shape. Parameters: router [1, 1, E, D], experts [E*I, 3, D].
+    """
+
+    def __init__(self, dim, *, num_experts, experts_per_token, hidden, gate="softmax", activation="silu", row="guv", grad="rows", device=None):
+        if gate is None:
+            raise Error("gate is None; peer.Experts are the experts without a router")
+        Layered.__init__(self, _Experts(dim, num_experts, experts_per_token, hidden, gate, activation, row), grad)
+        self._fill(device)
+
+    def forward(self, x):
+        return self._call(x)
+
+
 def tables(model):
     """The tables of a model's layers, each once: what other optimizers, or wrappers such as FSDP, have to leave out."""
-    found = {id(module.experts): module.experts for module in model.modules() if isinstance(module, PEER)}
+    found = {id(module.experts): module.experts for module in model.modules() if isinstance(module, Layered)}
     return list(found.values())

@@ -69,9 +69,9 @@ def _handle(number):
 
 
 _library = torch.library.Library("peer", "DEF")
-_library.define("infer(Tensor x, Tensor[] parameters, int h) -> Tensor", tags=(torch.Tag.pt2_compliant_tag,))
-_library.define("forward(Tensor x, Tensor[] parameters, int h) -> Tensor[]", tags=(torch.Tag.pt2_compliant_tag,))
-_library.define("backward(Tensor dy, Tensor x, Tensor[] saved, Tensor[] parameters, int h) -> Tensor[]",
+_library.define("infer(Tensor x, Tensor[] parameters, int h, Tensor[] routed) -> Tensor", tags=(torch.Tag.pt2_compliant_tag,))
+_library.define("forward(Tensor x, Tensor[] parameters, int h, Tensor[] routed) -> Tensor[]", tags=(torch.Tag.pt2_compliant_tag,))
+_library.define("backward(Tensor dy, Tensor x, Tensor[] saved, Tensor[] parameters, int h, Tensor[] routed) -> Tensor[]",
                 tags=(torch.Tag.pt2_compliant_tag,))
 
 
@@ -82,21 +82,21 @@ def _check(x, handle):
         raise Error(f"x has the shape {list(x.shape)}, expected [..., {handle.config.dim}]")
 
 
-def _infer(x, parameters, h):
+def _infer(x, parameters, h, routed):
     handle = _handle(h)
     _check(x, handle)
     if x.shape[0] == 0:
         return torch.empty_like(x)
     functions = handle.bound(parameters)
-    return functions.run("layer", {"x": x}, functions.empty_results("layer", x.shape[0], x))[0]
+    return functions.run("layer", {"x": x, **dict(zip(handle.config.routed, routed))}, functions.empty_results("layer", x.shape[0], x))[0]
 
 
-def _forward(x, parameters, h):
+def _forward(x, parameters, h, routed):
     handle = _handle(h)
     _check(x, handle)
     functions = handle.bound(parameters)
     results = functions.empty_results("forward", x.shape[0], x)
-    return functions.run("forward", {"x": x}, results) if x.shape[0] else results
+    return functions.run("forward", {"x": x, **dict(zip(handle.config.routed, routed))}, results) if x.shape[0] else results
 
 
 def _named(functions, dy, x, saved):
@@ -104,35 +104,39 @@ def _named(functions, dy, x, saved):
     return {"x": x, "dy": dy, **dict(zip(names, saved))}
 
 
-def _rows_of(tensors, table):
+def _rows_of(tensors, table, rows_per_expert):
     """The gradient as torch's sparse tensor: as large as the pairs' rows."""
     idx, coef, x, dy = tensors
     chosen = idx.reshape(idx.shape[0], -1)
+    if rows_per_expert > 1:
+        # Where no expert was chosen, factors are 0.
+        rows = torch.arange(rows_per_expert, dtype=idx.dtype)
+        chosen = (chosen.clamp_min(0)[..., None] * rows_per_expert + rows).flatten(1)
     factors = coef.reshape(*chosen.shape, -1)
     vectors = [x] * (factors.shape[-1] - 1) + [dy]
     values = torch.stack([factors[..., f, None] * vector[:, None, :] for f, vector in enumerate(vectors)], dim=2)
     return torch.sparse_coo_tensor(chosen.reshape(1, -1).long(), values.flatten(0, 1), table.shape)
 
 
-def _backward(dy, x, saved, parameters, h):
-    """dx, the gradients of the parameters in their order; of the table where there is one."""
+def _backward(dy, x, saved, parameters, h, routed):
+    """dx, of the weights that the caller routes by, the gradients of the parameters in their order; of the table where there is one."""
     handle = _handle(h)
     functions, tokens = handle.bound(parameters), x.shape[0]
     results = functions.empty_results("backward", tokens, x)
-    inputs = _named(functions, dy.contiguous(), x, saved)
+    inputs = {**_named(functions, dy.contiguous(), x, saved), **dict(zip(handle.config.routed, routed))}
     if tokens:
         functions.run("backward", inputs, results)
     else:
         results = [torch.zeros_like(result) for result in results]
     found = dict(zip((result["name"] for result in functions.results("backward")), results))
-    gradients = [found["dx"]] + [found[f"grad.{name}"] for name in handle.config.parameters if f"grad.{name}" in found]
+    gradients = [found["dx"]] + [found["dw"] for _ in routed[1:]] + [found[f"grad.{name}"] for name in handle.config.parameters if f"grad.{name}" in found]
     if handle.grad == "dense":
         return gradients
     named = {**inputs, **found}
     for pairs in functions.entries["backward"]["pairs"]:
         tensors = [named[pairs[part]] for part in PAIRS]
         if handle.grad == "coo":
-            gradients.append(_rows_of(tensors, parameters[-1]))
+            gradients.append(_rows_of(tensors, parameters[-1], handle.config.rows_per_expert))
         elif tokens:
             handle.keep(tensors)
     return gradients
@@ -143,24 +147,24 @@ for _name, _kernel in (("infer", _infer), ("forward", _forward), ("backward", _b
 
 
 @torch.library.register_fake("peer::infer", lib=_library)
-def _(x, parameters, h):
+def _(x, parameters, h, routed):
     return torch.empty_like(x)
 
 
 @torch.library.register_fake("peer::forward", lib=_library)
-def _(x, parameters, h):
+def _(x, parameters, h, routed):
     return _handle(h).functions.empty_results("forward", x.shape[0], x)
 
 
 @torch.library.register_fake("peer::backward", lib=_library)
-def _(dy, x, saved, parameters, h):
+def _(dy, x, saved, parameters, h, routed):
     handle = _handle(h)
     if handle.after is not None:
         raise Error("peer.optim.in_backward changes the table behind the compiler's back: without torch.compile, or with peer.optim.AdamW")
     count = len(parameters) if handle.grad == "dense" else len(parameters) - 1
-    gradients = [torch.empty_like(x)] + [torch.empty_like(parameter) for parameter in parameters[:count]]
+    gradients = [torch.empty_like(each) for each in (x, *routed[1:])] + [torch.empty_like(parameter) for parameter in parameters[:count]]
     if handle.grad == "coo":
-        rows = x.shape[0] * handle.config.heads * handle.config.experts_per_head
+        rows = x.shape[0] * handle.config.heads * handle.config.experts_per_head * handle.config.rows_per_expert
         table = parameters[-1]
         gradients.append(torch.sparse_coo_tensor(x.new_empty([1, rows], dtype=torch.int64), x.new_empty([rows, *table.shape[1:]]),
                                                  table.shape))
@@ -168,18 +172,20 @@ def _(dy, x, saved, parameters, h):
 
 
 def _setup(ctx, inputs, output):
-    x, parameters, ctx.h = inputs
+    x, parameters, ctx.h, routed = inputs
     ctx.handle = layers.get(ctx.h)
-    ctx.count = len(parameters)
+    ctx.counts = len(parameters), len(routed)
     ctx.mark_non_differentiable(*output[1:])
-    ctx.save_for_backward(x, *parameters, *output[1:])
+    ctx.save_for_backward(x, *parameters, *routed, *output[1:])
 
 
 def _differentiate(ctx, grads):
     x, *rest = ctx.saved_tensors
-    parameters, saved = rest[:ctx.count], rest[ctx.count:]
-    dx, *gradients = torch.ops.peer.backward(grads[0], x, saved, parameters, ctx.h)
-    return dx, gradients + [None] * (ctx.count - len(gradients)), None
+    count, more = ctx.counts
+    parameters, routed, saved = rest[:count], rest[count:count + more], rest[count + more:]
+    dx, *gradients = torch.ops.peer.backward(grads[0], x, saved, parameters, ctx.h, routed)
+    dw = [None, gradients.pop(0)] if more else []
+    return dx, gradients + [None] * (count - len(gradients)), None, dw
 
 
 def _no_second_order(ctx, *grads):

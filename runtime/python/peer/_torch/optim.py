@@ -4,7 +4,7 @@ import torch
 from .._descriptions import adamw
 from .._library import Error
 from .calls import PAIRS, Functions
-from .modules import PEER, layers_alive
+from .modules import Layered, layers_alive
 
 
 class _Table:
@@ -44,7 +44,7 @@ def _tables_of(model):
     """Those of a model's layers with grad="rows"."""
     found = {}
     for name, module in model.named_modules():
-        if isinstance(module, PEER) and module.grad == "rows":
+        if isinstance(module, Layered) and module.grad == "rows":
             found.setdefault(id(module.experts), _Table(module.experts)).claim(name, module)
     return list(found.values())
 

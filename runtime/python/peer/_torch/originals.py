@@ -4,7 +4,7 @@ import fnmatch
 import torch
 
 from .._library import Error
-from .modules import PEER
+from .modules import PEER, Experts, Layered
 
 _ROWS = {"uv": ("weight_down_embed.weight", "weight_up_embed.weight"), "v": ("values.weight",)}
 
@@ -19,8 +19,14 @@ def _their_queries(weight, config):
 
 
 def adopt(module, state_dict, prefix):
-    """Renames, in place, what a checkpoint of lucidrains' PEER or PKM holds under `prefix`."""
+    """Renames, in place, what a checkpoint of lucidrains' PEER or PKM, or of transformers' experts, holds under `prefix`."""
     config = module.config
+    if isinstance(module, Experts):
+        if prefix + "gate_up_proj" in state_dict and prefix + "down_proj" in state_dict:
+            gates, ups = state_dict.pop(prefix + "gate_up_proj").chunk(2, 1)
+            down = state_dict.pop(prefix + "down_proj").transpose(1, 2)
+            state_dict[prefix + "experts"] = torch.stack([gates, ups, down], 2).flatten(0, 1)
+        return
     tables = [prefix + name for name in _ROWS.get(config.rows, ())]
     linear = next((prefix + name for name in ("to_queries.0.weight", "to_queries.weight") if prefix + name in state_dict), None)
     if linear is None or not all(name in state_dict for name in tables):
@@ -36,8 +42,13 @@ def adopt(module, state_dict, prefix):
 
 
 def to_original(module):
-    """The state dict that the layer would have as lucidrains' PEER (row "uv") or PKM (row "v")."""
+    """The state dict that the layer would have as lucidrains' PEER (row "uv") or PKM (row "v"), or peer.Experts as transformers' experts."""
     config, ours = module.config, module.state_dict()
+    if isinstance(module, Experts) and config.gate is None and config.rows == "guv":
+        gates, ups, down = ours["experts"].view(config.num_experts, config.rows_per_expert, 3, config.dim).unbind(2)
+        return {"gate_up_proj": torch.cat([gates, ups], 1), "down_proj": down.transpose(1, 2).contiguous()}
+    if not isinstance(module, PEER):
+        raise Error(f"a {type(module).__name__} with row={config.rows!r} has the names of no other package")
     if config.rows not in _ROWS or config.shared_keys:
         raise Error(f"a layer with row={config.rows!r}{' and shared keys' if config.shared_keys else ''} is none of lucidrains' PEER or PKM")
     theirs = {"to_queries.0.weight" if config.rows == "uv" else "to_queries.weight": _their_queries(ours["query.weight"], config),
@@ -91,11 +102,32 @@ def _from_pkm(module, grad):
                 query_norm="layer", norm_epsilon=module.norm.eps, grad=grad, device="meta")
 
 
+# Their names in transformers, too.
+_BY_NAME = {"SiLU": "silu", "SiLUActivation": "silu", "GELU": "gelu", "GELUActivation": "gelu", "ReLU": "relu"}
+
+
+def _from_experts(module, grad):
+    both, down = getattr(module, "gate_up_proj", None), getattr(module, "down_proj", None)
+    if not all(isinstance(each, torch.nn.Parameter) and each.dim() == 3 for each in (both, down)):
+        raise Error(f"{type(module).__name__} has no gate_up_proj [E, 2*I, H] and down_proj [E, H, I]")
+    count, width, dim = both.shape
+    activation = _BY_NAME.get(type(getattr(module, "act_fn", None)).__name__)
+    chosen = getattr(getattr(module, "config", None), "num_experts_per_tok", None) or getattr(module, "top_k", None)
+    _refuse(module, {
+        "has transposed projections, which layers do not have": getattr(module, "is_transposed", False) or tuple(down.shape) != (count, dim, width // 2),
+        "has biases, which layers do not have": getattr(module, "has_bias", False) or hasattr(module, "gate_up_proj_bias"),
+        f"has the activation {type(getattr(module, 'act_fn', None)).__name__}; silu, gelu and relu can be had":
+            activation is None or getattr(module.act_fn, "approximate", "none") != "none",
+        "does not say how many experts a token has (config.num_experts_per_tok)": chosen is None})
+    return Experts(dim, num_experts=count, experts_per_token=chosen, hidden=width // 2, activation=activation, grad=grad, device="meta")
+
+
 def _not_yet(module, grad):
     raise Error("HashingMemory has linear layers with a bias, which layers do not have yet")
 
 
-_converters = {"PEER_pytorch.PEER.PEER": _from_peer, "product_key_memory.product_key_memory.PKM": _from_pkm, "*.HashingMemory": _not_yet}
+_converters = {"PEER_pytorch.PEER.PEER": _from_peer, "product_key_memory.product_key_memory.PKM": _from_pkm, "*.HashingMemory": _not_yet,
+               "transformers.models.*Experts": _from_experts}
 
 
 def register_converter(path, convert):
@@ -126,7 +158,8 @@ def _convert(convert, module, grad):
 
 
 def replace(model, only=None, dry_run=False, grad="rows", verbose=True):
-    """Puts compiled layers in the place of lucidrains' PEER (PEER-pytorch) and PKM (product-key-memory), with their values, and returns the model.
+    """Puts compiled layers in the place of lucidrains' PEER (PEER-pytorch) and PKM (product-key-memory), and of the experts of transformers'
+    mixtures (their routers stay), with their values, and returns the model.
 
     only     only(name, module) says whether to replace one
     dry_run  says what would be replaced, and leaves the model as it is
@@ -151,7 +184,7 @@ def replace(model, only=None, dry_run=False, grad="rows", verbose=True):
             said = f"{'would become' if dry_run else 'is now'} {type(new).__name__}({new.extra_repr()})"
         if verbose:
             print(f"peer: {name or 'the model'} ({type(module).__qualname__}) {said}")
-        if isinstance(new, PEER) and not dry_run:
+        if isinstance(new, Layered) and not dry_run:
             new._handle.name = name
         done[module] = new
         return new

@@ -1,0 +1,15 @@
+from . import optim as optim
+from ._artifact import Artifact as Artifact
+from ._artifact import Entry as Entry
+from ._artifact import open as open
+from ._compile import compile as compile
+from ._library import Error as Error
+from ._library import version as version
+from ._torch.modules import PEER as PEER
+from ._torch.modules import PKM as PKM
+from ._torch.modules import Experts as Experts
+from ._torch.modules import MoE as MoE
+from ._torch.modules import tables as tables
+from ._torch.originals import register_converter as register_converter
+from ._torch.originals import replace as replace
+from ._torch.originals import to_original as to_original
