@@ -268,19 +268,13 @@ def Fuse : Pass<"peer-fuse", "::mlir::func::FuncOp"> {
 def ExpandTensorOps : Pass<"peer-expand-tensor-ops", "::mlir::func::FuncOp"> {
   let summary = "softmax, broadcast, reduce, slice, pad, concat and transpose as ops of linalg and tensor";
   let description = [{
-    Sizes are read off operands. From here on these are upstream's ops, and fuse with elementwise ones as such.
+    Sizes are read off operands. `%b = peer.broadcast %w like %x along [1]` becomes
 
     ```mlir
-    %b = peer.broadcast %w like %x along [1] : tensor<?xf32>, tensor<?x64xf32>
-    ```
-    becomes
-    ```mlir
-    %0 = tensor.empty(%T) : tensor<?x64xf32>
     %b = linalg.generic {indexing_maps = [(d0, d1) -> (d0), (d0, d1) -> (d0, d1)], ...} ins(%w) outs(%0) {...}
     ```
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
-                           "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def DecomposeRoutes : Pass<"peer-decompose-routes", "::mlir::func::FuncOp"> {
