@@ -58,7 +58,8 @@ std::string findFault(Type type) {
     elements *= size;
   }
   // What integers choose, expert by expert and token by token, is numbered in 32 bits.
-  if (tensor.hasStaticShape() && tensor.getElementType().isInteger(32) && elements > std::numeric_limits<int32_t>::max())
+  if (tensor.hasStaticShape() && tensor.getElementType().isInteger(32) &&
+      elements > std::numeric_limits<int32_t>::max())
     return "a tensor of at most 2^31 - 1 integers";
   return "";
 }
