@@ -29,6 +29,13 @@ def Peer_ActivationEnum : Peer_Enum<"Activation", "an expert's nonlinearity; GEL
 ]>;
 def Peer_ActivationAttr : EnumAttr<Peer_Dialect, Peer_ActivationEnum, "activation_kind">;
 
+def Peer_PriorityEnum : Peer_Enum<"Priority", "which selections of an expert a capacity keeps", [
+  I32EnumAttrCase<"Token", 0, "token">,
+  I32EnumAttrCase<"Rank", 1, "rank">,
+  I32EnumAttrCase<"Probability", 2, "probability">
+]>;
+def Peer_PriorityAttr : EnumAttr<Peer_Dialect, Peer_PriorityEnum, "priority">;
+
 def Peer_InitEnum : Peer_Enum<"InitKind", "distribution of a parameter's first values", [
   I32EnumAttrCase<"Normal", 0, "normal">,
   I32EnumAttrCase<"Uniform", 1, "uniform">,
