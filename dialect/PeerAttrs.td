@@ -38,6 +38,13 @@ def Peer_ReduceEnum : Peer_Enum<"ReduceKind", "what becomes of several elements"
 ]>;
 def Peer_ReduceAttr : EnumAttr<Peer_Dialect, Peer_ReduceEnum, "reduce_kind">;
 
+def Peer_PriorityEnum : Peer_Enum<"Priority", "which selections of an expert a capacity keeps", [
+  I32EnumAttrCase<"Token", 0, "token">,
+  I32EnumAttrCase<"Rank", 1, "rank">,
+  I32EnumAttrCase<"Probability", 2, "probability">
+]>;
+def Peer_PriorityAttr : EnumAttr<Peer_Dialect, Peer_PriorityEnum, "priority">;
+
 def Peer_InitEnum : Peer_Enum<"InitKind", "distribution of a parameter's first values", [
   I32EnumAttrCase<"Normal", 0, "normal">,
   I32EnumAttrCase<"Uniform", 1, "uniform">,

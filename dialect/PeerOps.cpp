@@ -29,6 +29,7 @@ struct Keywords {
 static Keywords getKeywords(GateKindAttr) { return {"a gate", {"softmax", "sigmoid", "relu", "one"}}; }
 static Keywords getKeywords(ActivationAttr) { return {"an activation", {"gelu", "silu", "relu", "sigmoid", "tanh"}}; }
 static Keywords getKeywords(ReduceKindAttr) { return {"what to reduce by", {"sum", "mean", "max"}}; }
+static Keywords getKeywords(PriorityAttr) { return {"a priority", {"token", "rank", "probability"}}; }
 
 /// A kind by its bare name. The default syntax of enum attributes would print two spaces, and answer an unknown name with
 /// two errors.

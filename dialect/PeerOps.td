@@ -2,6 +2,7 @@
 
 include "dialect/ops/RoutingOps.td"
 include "dialect/ops/RoutingGradOps.td"
+include "dialect/ops/BalanceOps.td"
 include "dialect/ops/UpdateOps.td"
 include "dialect/ops/NNOps.td"
 include "dialect/ops/TensorOps.td"

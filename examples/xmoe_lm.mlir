@@ -1,11 +1,10 @@
 // A byte-level language model with an XMoE layer (arXiv 2403.18926) in the middle one of three blocks, the trunk being that of
 // tiny_peer_lm.mlir: 64 small experts of 64 hidden units. A token takes as many of the likeliest as hold 0.9 of the probability
 // together, so an easy token takes few. Weights are the probabilities as they are. The paper sets no upper bound; here it is 32, for shapes
-// are static, and slots that stay empty cost nothing. Left out: the capacity (no token is dropped) and the loss that balances experts.
+// are static, and slots that stay empty cost nothing. Left out: the capacity (no token is dropped).
 
 !act = tensor<?x128xf32>  !hid = tensor<?x512xf32>  !ids = tensor<?xi32>  !logits = tensor<?x256xf32>  !vec = tensor<128xf32>
-!mat = tensor<128x128xf32>  !up = tensor<128x512xf32>  !down = tensor<512x128xf32>
-!table = tensor<256x128xf32>  !head = tensor<128x256xf32>
+!mat = tensor<128x128xf32>  !up = tensor<128x512xf32>  !down = tensor<512x128xf32>  !table = tensor<256x128xf32>  !head = tensor<128x256xf32>
 !router = tensor<1x1x64x128xf32>  !pool = tensor<4096x2x128xf32>
 
 func.func private @attention(%x: !act) -> !act {
@@ -16,8 +15,7 @@ func.func private @attention(%x: !act) -> !act {
   %q  = peer.rotary %q0 heads 4 context 128 : !act                %k  = peer.rotary %k0 heads 4 context 128 : !act
   %a  = peer.attention %q, %k, %v heads 4 context 128 : !act, !act, !act
   %wo = peer.param "attention.output.weight" normal(0.02) : !mat  %o  = peer.linear %a, %wo : !act, !mat
-  %y  = arith.addf %x, %o : !act
-  return %y : !act
+  %y  = arith.addf %x, %o : !act                           return %y : !act
 }
 
 func.func private @dense_block(%x0: !act) -> !act {
@@ -26,41 +24,54 @@ func.func private @dense_block(%x0: !act) -> !act {
   %w1 = peer.param "ffw.up.weight" normal(0.05) : !up      %h0 = peer.linear %n, %w1 : !act, !up
   %h  = peer.activation %h0 gelu : !hid
   %w2 = peer.param "ffw.down.weight" normal(0.02) : !down  %o  = peer.linear %h, %w2 : !hid, !down
-  %y  = arith.addf %x, %o : !act
-  return %y : !act
+  %y  = arith.addf %x, %o : !act                           return %y : !act
 }
 
 // Attention, then the routed layer. A router is a score with one head and one half: the token is the query, each expert has a key.
-func.func private @xmoe_block(%x0: !act) -> !act {
+func.func private @xmoe_block(%x0: !act) -> (!act, tensor<f32>) {
   %x  = peer.call "" @attention(%x0) : (!act) -> !act
   %g  = peer.param "ffw_norm.weight" ones : !vec           %n  = peer.rms_norm %x, %g : !act, !vec
   %q  = peer.reshape %n to tensor<?x1x1x128xf32> : !act
   %c  = peer.param "ffw.router" normal(0.2) : !router      %s  = peer.score %q, %c : tensor<?x1x1x128xf32>, !router
   // Rank i is taken while those before it hold less than 0.9: one at least. An index of -1 is an empty slot.
-  %i, %v = peer.select %s top_p<0.9, max = 32> : tensor<?x1x1x64xf32>
-  %w  = peer.probability %v, %s : tensor<?x1x32xf32>, tensor<?x1x1x64xf32>
+  %i, %v = peer.select %s top_p<0.9, max = 32> : tensor<?x1x1x64xf32>  %w = peer.probability %v, %s : tensor<?x1x32xf32>, tensor<?x1x1x64xf32>
   // 4096 rows of vectors (u, v) are 64 experts of 64 hidden units: o = sum of w * relu(u . n) * v.
   %p  = peer.param "ffw.experts" normal(0.05) group("experts") : !pool
   %o  = peer.mix %n, %i, %w, %p relu {rows_per_expert = 64} : !act, tensor<?x1x32xi32>, tensor<?x1x32xf32>, !pool
   %y  = arith.addf %x, %o : !act
-  return %y : !act
+  // E * sum of f_e * p_e: the share of tokens whose likeliest expert it is, times its mean probability. Even use makes it 1.
+  %f  = peer.expert_load %i first keys 64 : tensor<?x1x32xi32>
+  %l  = peer.balance_loss %s, %f : tensor<?x1x1x64xf32>, tensor<1x64xf32>  %b = peer.mean %l : tensor<?xf32>
+  return %y, %b : !act, tensor<f32>
 }
 
-func.func @logits(%tokens: !ids {peer.name = "tokens"}) -> (!logits {peer.name = "logits"}) {
+func.func private @model(%tokens: !ids) -> (!logits, tensor<f32>) {
   %e  = peer.param "token_embedding.weight" normal(0.05) : !table  %x0 = peer.embedding %tokens, %e : !ids, !table
   %x1 = peer.call "blocks.0" @dense_block(%x0) : (!act) -> !act
-  %x2 = peer.call "blocks.1" @xmoe_block(%x1) : (!act) -> !act
+  %x2, %b = peer.call "blocks.1" @xmoe_block(%x1) : (!act) -> (!act, tensor<f32>)
   %x3 = peer.call "blocks.2" @dense_block(%x2) : (!act) -> !act
   %g  = peer.param "final_norm.weight" ones : !vec                 %n  = peer.rms_norm %x3, %g : !act, !vec
   %wh = peer.param "head.weight" normal(0.02) : !head              %y  = peer.linear %n, %wh : !act, !head
+  return %y, %b : !logits, tensor<f32>
+}
+
+func.func @logits(%tokens: !ids {peer.name = "tokens"}) -> (!logits {peer.name = "logits"}) {
+  %y, %b = peer.call "" @model(%tokens) : (!ids) -> (!logits, tensor<f32>)
   return %y : !logits
 }
 
-func.func @loss(%tokens: !ids {peer.name = "tokens"}, %targets: !ids {peer.name = "targets"}) -> (tensor<f32> {peer.name = "loss"}) {
-  %y  = peer.call "" @logits(%tokens) : (!ids) -> !logits
-  %l  = peer.cross_entropy %y, %targets : !logits, !ids  %m  = peer.mean %l : tensor<?xf32>
+// What is measured is the cross entropy; what is trained has the balance loss beside it, with the paper's coefficient.
+func.func @loss(%tokens: !ids {peer.name = "tokens"}, %targets: !ids {peer.name = "targets"}) -> (tensor<f32> {peer.name = "loss"}) attributes {peer.kind = "loss"} {
+  %y = peer.call "" @logits(%tokens) : (!ids) -> !logits
+  %l = peer.cross_entropy %y, %targets : !logits, !ids  %m = peer.mean %l : tensor<?xf32>
   return %m : tensor<f32>
 }
+func.func private @balanced(%tokens: !ids {peer.name = "tokens"}, %targets: !ids {peer.name = "targets"}) -> tensor<f32> {
+  %y, %b = peer.call "" @model(%tokens) : (!ids) -> (!logits, tensor<f32>)
+  %l = peer.cross_entropy %y, %targets : !logits, !ids  %m = peer.mean %l : tensor<?xf32>
+  %c = arith.constant dense<0.01> : tensor<f32>         %w = arith.mulf %b, %c : tensor<f32>
+  %t = arith.addf %m, %w : tensor<f32>                  return %t : tensor<f32>
+}
 
-peer.train @train_step of @loss {optimizer = #peer.adamw<learning_rate = 2.0e-3, weight_decay = 0.01, clip_norm = 1.0>}
+peer.train @train_step of @balanced {optimizer = #peer.adamw<learning_rate = 2.0e-3, weight_decay = 0.01, clip_norm = 1.0>}
 peer.decode @decode prefill @prefill of @logits

@@ -37,6 +37,15 @@ static std::pair<Value, IndexRange> rule(RouteQueryGradOp op) {
 static std::pair<Value, IndexRange> rule(RouteKeyGradOp op) {
   return {op.getIdx(), {-1, op.getPolicy().getNumExperts(op.getN())}};
 }
+/// Experts that `halves` of n keys each number.
+static int64_t countExperts(int64_t n, int64_t halves) { return halves == 2 ? n * n : n; }
+static std::pair<Value, IndexRange> rule(ExpertLoadOp op) {
+  return {op.getIdx(), {-1, countExperts(op.getKeys(), op.getHalves())}};
+}
+static std::pair<Value, IndexRange> rule(GatherOp op) {
+  return {op.getIdx(), {-1, countExperts(dimOf(op.getLogits(), 3), dimOf(op.getLogits(), 2))}};
+}
+static std::pair<Value, IndexRange> rule(CapacityOp op) { return {op.getIdx(), {-1, int64_t(op.getExperts())}}; }
 static std::pair<Value, IndexRange> rule(SortPairsOp op) { return {op.getIdx(), {-1, op.getNumExperts()}}; }
 static std::pair<Value, IndexRange> rule(PoolGradOp op) {
   return {op.getIdx(), {-1, int64_t(op.getRows()) / dimOf(op.getCoef(), 3)}};
@@ -61,12 +70,19 @@ struct Model : IndexingOpInterface::ExternalModel<Model<Op>, Op> {
   }
 };
 
-/// A selection numbers experts from 0, or has slots that are empty.
+/// What the first result of an op numbers: from 0 or, where slots may be empty, from -1 to an expert below `experts`.
+struct NumberedExperts {
+  int64_t least, experts;
+};
+NumberedExperts numberedBy(SelectionOpInterface selection) {
+  return {selection.getPolicy().hasVaryingCounts() ? -1 : 0, selection.getNumExperts()};
+}
+NumberedExperts numberedBy(CapacityOp op) { return {-1, int64_t(op.getExperts())}; }
+
 template <typename Op>
 struct SelectedRange : InferIntRangeInterface::ExternalModel<SelectedRange<Op>, Op> {
   void inferResultRanges(Operation *op, ArrayRef<ConstantIntRanges>, SetIntRangeFn setRange) const {
-    auto selection = cast<SelectionOpInterface>(op);
-    int64_t experts = selection.getNumExperts(), least = selection.getPolicy().hasVaryingCounts() ? -1 : 0;
+    auto [least, experts] = numberedBy(cast<Op>(op));
     if (experts >= 1 && op->getNumResults() > 0)
       setRange(op->getResult(0),
                ConstantIntRanges::fromSigned(APInt(32, least, /*isSigned=*/true), APInt(32, experts - 1)));
@@ -81,7 +97,7 @@ template <typename Op>
 void attachTo(MLIRContext *context) {
   if constexpr (requires(Op op) { rule(op); })
     Op::template attachInterface<Model<Op>>(*context);
-  if constexpr (Op::template hasTrait<SelectionOpInterface::Trait>())
+  if constexpr (requires(Op op) { numberedBy(op); })
     Op::template attachInterface<SelectedRange<Op>>(*context);
 }
 

@@ -23,6 +23,7 @@ void addMixGrad(LoopEmitters &emitters);
 void addRouteGrad(LoopEmitters &emitters);
 void addPoolGrad(LoopEmitters &emitters);
 void addUpdate(LoopEmitters &emitters);
+void addCapacity(LoopEmitters &emitters);
 
 // CoarseRoute.cpp
 /// Why routes become score, select and gate in their tile: `never`, unless that is null, of all; else of those that vectors of so

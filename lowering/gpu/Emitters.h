@@ -116,6 +116,7 @@ void addRouteGrad(Emitters &emitters);
 void addRouteKeyGrad(Emitters &emitters);
 void addMix(Emitters &emitters);
 void addPool(Emitters &emitters);
+void addCapacity(Emitters &emitters);
 void addUpdate(Emitters &emitters);
 
 /// linalg ops and copies of a tile (nn/Elementwise.cpp): what there is with plain loops, too.

@@ -19,6 +19,7 @@ void addColumnSums(LoopEmitters &emitters);
 void addBatchNorm(LoopEmitters &emitters);
 void addLoss(LoopEmitters &emitters);
 void addProbability(LoopEmitters &emitters);
+void addBalance(LoopEmitters &emitters);
 void addRotary(LoopEmitters &emitters);
 void addAttention(LoopEmitters &emitters);
 void addCachedAttention(LoopEmitters &emitters);
@@ -31,6 +32,12 @@ void emitOnRows(LoopBuilder &b, LayerNormOp op, int64_t width);
 void emitOnRows(LoopBuilder &b, LayerNormGradOp op, int64_t width);
 void emitOnRows(LoopBuilder &b, ProbabilityOp op, int64_t width);
 void emitOnRows(LoopBuilder &b, ProbabilityGradOp op, int64_t width);
+void emitOnRows(LoopBuilder &b, BalanceLossOp op, int64_t width);
+void emitOnRows(LoopBuilder &b, BalanceLossGradOp op, int64_t width);
+void emitOnRows(LoopBuilder &b, ZLossOp op, int64_t width);
+void emitOnRows(LoopBuilder &b, ZLossGradOp op, int64_t width);
+void emitOnRows(LoopBuilder &b, BalanceBiasOp op, int64_t width);
+void emitOnRows(LoopBuilder &b, GatherOp op, int64_t width);
 
 /// `count` as f32: a constant where it is static.
 mlir::Value emitCount(LoopBuilder &b, mlir::Value count);

@@ -4,51 +4,18 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Emit.h"
-
-#include "lowering/emit/ExpertMath.h"
-#include "lowering/emit/RoutingBuilder.h"
+#include "LogitRow.h"
 
 using namespace mlir;
 using namespace peer;
 using namespace peer::nn;
-
-namespace {
-/// The logits of a token, head and half.
-struct Half {
-  LoopBuilder &b;
-  Value logits, t, h;
-  int64_t p, width;
-
-  Value size() const { return b.dim(logits, 3); }
-  Value score(Value at, int64_t lanes) const { return emitScore(b, b.load(logits, {t, h, b.index(p), at}, lanes)); }
-  Value highest() const {
-    return b.maxStrips(size(), width, [&](Value at, int64_t lanes) { return score(at, lanes); });
-  }
-  /// exp(score - highest)
-  Value term(Value at, int64_t lanes, Value highest) const {
-    Value s = score(at, lanes);
-    return emitGateTerm(b, GateKind::Softmax, s, highest, emitIsNone(b, s));
-  }
-  /// 1 / the sum of the terms
-  Value factor(Value highest) const {
-    return emitSoftmaxFactor(
-        b, b.sumStrips(size(), width, [&](Value at, int64_t lanes) { return term(at, lanes, highest); }));
-  }
-};
-} // namespace
-
-static void forEachHead(LoopBuilder &b, Value buffer, llvm::function_ref<void(Value t, Value h)> body) {
-  Value heads = b.dim(buffer, 1);
-  b.rows(b.mul(b.dim(buffer, 0), heads), [&](Value row) { body(b.div(row, heads), b.rem(row, heads)); });
-}
 
 void nn::emitOnRows(LoopBuilder &b, ProbabilityOp op, int64_t width) {
   Value val = op.getVal(), logits = op.getLogits();
   forEachHead(b, val, [&](Value t, Value h) {
     Value highest, factor;
     for (int64_t p = 0; p < b.staticDim(logits, 2); ++p) {
-      Half half{b, logits, t, h, p, width};
+      LogitRow half{b, logits, t, h, p, width};
       Value best = half.highest(), share = half.factor(best);
       highest = highest ? b.add(highest, best) : best;
       factor = factor ? b.mul(factor, share) : share;
@@ -68,7 +35,7 @@ void nn::emitOnRows(LoopBuilder &b, ProbabilityGradOp op, int64_t width) {
       return b.mul(b.load(weights, {t, h, at}, lanes), b.load(op.getDweights(), {t, h, at}, lanes));
     });
     for (int64_t p = 0; p < b.staticDim(logits, 2); ++p) {
-      Half half{b, logits, t, h, p, width};
+      LogitRow half{b, logits, t, h, p, width};
       Value best = half.highest(), scale = b.neg(b.mul(along, half.factor(best)));
       b.strips(half.size(), width, [&](Value at, int64_t lanes) {
         Value e = half.term(at, lanes, best);

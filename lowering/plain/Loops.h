@@ -22,6 +22,7 @@ void addMix(LoopEmitters &emitters);
 void addRouteGrad(LoopEmitters &emitters);
 void addPoolGrad(LoopEmitters &emitters);
 void addUpdate(LoopEmitters &emitters);
+void addCapacity(LoopEmitters &emitters);
 
 /// Sets every element of a float buffer to zero.
 void fillZero(LoopBuilder &b, mlir::Value buffer);

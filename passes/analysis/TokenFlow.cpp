@@ -12,6 +12,26 @@ using namespace peer;
 static constexpr char kMixes[] = "may mix tokens";
 static constexpr char kAlongTokens[] = "works on a value that is not computed from tokens as if it had a row for each";
 
+template <typename... Ops>
+static std::string findMixing(Operation *op) {
+  StringRef text = kMixes;
+  auto ask = [&]<typename Op>(Op) {
+    if constexpr (requires(Op peer) { peer.describeMixing(); })
+      if (auto mixes = dyn_cast<Op>(op))
+        text = mixes.describeMixing();
+  };
+  (ask(Ops()), ...);
+  return text.str();
+}
+
+/// What an op does that does not keep tokens apart: in its own words, where it has them.
+static std::string describeMixing(Operation *op) {
+  return findMixing<
+#define GET_OP_LIST
+#include "PeerOps.cpp.inc"
+      >(op);
+}
+
 bool TokenFlow::dependsOnTokens(Operation *op) const {
   auto depends = [&](Value value) { return of(value).depends(); };
   bool found = llvm::any_of(op->getOperands(), depends);
@@ -87,8 +107,9 @@ std::string TokenFlow::visitElementwise(Operation *op) {
 }
 
 std::string TokenFlow::visitGraphOp(GraphOpInterface op) {
+  const std::string mixes = describeMixing(op);
   if (!op.getOutsMutable().empty())
-    return kMixes;
+    return mixes;
   IndexNotation notation = IndexNotation::of(op);
   // One loop walks over tokens: a step of it takes one row, and tiles of it are independent of each other.
   std::optional<int> tokens;
@@ -100,20 +121,20 @@ std::string TokenFlow::visitGraphOp(GraphOpInterface op) {
     IndexDim dim = dims[here.dim];
     if (dim.loop < 0 || dim.scale != 1 || !notation.loops[dim.loop].tileable ||
         (tokens && (*tokens != dim.loop || found->perToken != here.perToken)))
-      return kMixes;
+      return mixes;
     tokens = dim.loop;
     found = here;
   }
   if (!tokens)
-    return kMixes;
+    return mixes;
   for (auto [dims, operand] : llvm::zip(notation.inputs, op->getOperands()))
     for (auto [position, dim] : llvm::enumerate(dims))
       if (dim.loop == *tokens && int64_t(position) != of(operand).dim)
-        return of(operand).depends() ? kMixes : kAlongTokens;
+        return of(operand).depends() ? mixes : std::string(kAlongTokens);
   for (auto [dims, result] : llvm::zip(notation.outputs, op->getResults())) {
     auto *walks = llvm::find_if(dims, [&](const IndexDim &dim) { return dim.loop == *tokens; });
     if (walks == dims.end() || walks->scale != 1 || op.getTiedInput(result.getResultNumber()))
-      return kMixes;
+      return mixes;
     rows[result] = {walks - dims.begin(), found->perToken};
   }
   return "";

@@ -177,10 +177,11 @@ void Splitter::addToSum(const std::string &name, Location loc, Value value, Valu
 }
 
 /// A batch's mean and variance are put together from those of its parts: from the means of (mean - running mean) and of
-/// variance + (mean - running mean)^2. A running mean is near the means, so that little is lost by squaring.
+/// variance + (mean - running mean)^2. A running mean is near the means, so that little is lost by squaring. A batch's load is the
+/// mean of its parts'.
 void Splitter::sumStatistics() {
   OpBuilder &builder = first.builder;
-  for (size_t i = 0; i + 1 < first.statistics.size(); i += 2) {
+  for (size_t i = 0; i + 1 < first.statistics.size() && !first.statistics[i].isLoad; i += 2) {
     Statistic &mean = first.statistics[i], &variance = first.statistics[i + 1];
     Value away = arith::SubFOp::create(builder, mean.loc, mean.batch, mean.argument);
     Value square = arith::MulFOp::create(builder, mean.loc, away, away);
@@ -193,6 +194,10 @@ void Splitter::sumStatistics() {
       addToSum(name, statistic->loc, value, weight);
     }
   }
+  // Behind the others, as among the statistics.
+  for (Statistic &load : first.statistics)
+    if (load.isLoad)
+      addToSum((getArgumentName(loss, load.index) + ".load." + Twine(sums.size())).str(), load.loc, load.batch, weight);
 }
 
 LogicalResult Splitter::buildAccumulate() {
@@ -268,13 +273,13 @@ void Splitter::takeArguments() {
   }
   for (Statistic &statistic : first.statistics)
     second.statistics.push_back(
-        {statistic.index, parameters[statistic.index], *next++, statistic.momentum, statistic.loc});
+        {statistic.index, parameters[statistic.index], *next++, statistic.momentum, statistic.loc, statistic.isLoad});
 }
 
 /// What sumStatistics() made of the parts' statistics, to those of the batch.
 void Splitter::takeStatistics() {
   OpBuilder &builder = second.builder;
-  for (size_t i = 0; i + 1 < second.statistics.size(); i += 2) {
+  for (size_t i = 0; i + 1 < second.statistics.size() && !second.statistics[i].isLoad; i += 2) {
     Statistic &mean = second.statistics[i], &variance = second.statistics[i + 1];
     Value away = mean.batch, square = arith::MulFOp::create(builder, mean.loc, away, away);
     Value spread = arith::SubFOp::create(builder, mean.loc, variance.batch, square);

@@ -26,7 +26,31 @@ LogicalResult StepBuilder::copyLoss() {
     else if (failed(trainBatchNorm(norm)))
       return failure();
   }
+  for (auto bias : body.getOps<BalanceBiasOp>())
+    if (needed.contains(bias) && failed(addBias(bias, needed)))
+      return failure();
   value = mapping.lookup(body.getTerminator()->getOperand(0));
+  return success();
+}
+
+/// The bias follows what the selection by its scores makes of the experts' load.
+LogicalResult StepBuilder::addBias(BalanceBiasOp bias, const llvm::DenseSet<Operation *> &needed) {
+  auto argument = dyn_cast<BlockArgument>(bias.getBias());
+  ParameterAttr parameter = argument ? getParameter(loss, argument.getArgNumber()) : ParameterAttr();
+  if (!parameter || parameter.getTrainable())
+    return bias.emitOpError("cannot be trained: its bias must be a parameter marked 'buffer'");
+  SmallVector<SelectionOpInterface> selections;
+  for (Operation *user : bias.getBiased().getUsers())
+    if (auto selection = dyn_cast<SelectionOpInterface>(user); selection && needed.contains(user))
+      selections.push_back(selection);
+  if (selections.size() != 1)
+    return bias.emitOpError("cannot be trained: its bias follows the one selection by its scores, and there are ")
+           << selections.size();
+  SelectionOpInterface selection = selections.front();
+  auto load = ExpertLoadOp::create(builder, bias.getLoc(), mapping.lookup(selection->getResult(0)),
+                                   selection.getNumKeys(), selection.isGrid() ? 2 : 1, /*first=*/false, ValueRange());
+  statistics.push_back({argument.getArgNumber(), cast<BlockArgument>(mapping.lookup(Value(argument))), load.getLoad(),
+                        bias.getRate().convertToDouble(), bias.getLoc(), /*isLoad=*/true});
   return success();
 }
 

@@ -103,7 +103,31 @@ void StepBuilder::veto() {
     group.scale = arith::AddFOp::create(builder, loc, group.scale, vetoed);
 }
 
-/// running -= momentum * (running - batch): steps of an optimizer, so that a veto stops them, too.
+/// The sign of what each share of a load is above an even one; 0 where only rounding tells them apart.
+Value StepBuilder::emitExcess(Statistic &statistic) {
+  auto type = cast<RankedTensorType>(statistic.batch.getType());
+  double even = 1.0 / double(type.getDimSize(1));
+  Value out = tensor::EmptyOp::create(builder, statistic.loc, type.getShape(), type.getElementType());
+  AffineMap all = builder.getMultiDimIdentityMap(2);
+  SmallVector<utils::IteratorType> loops(2, utils::IteratorType::parallel);
+  auto sign = [&](OpBuilder &b, Location loc, ValueRange values) {
+    auto number = [&](double x) -> Value { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(x)); };
+    constexpr double kRounding = 1e-6;
+    auto beyond = [&](arith::CmpFPredicate predicate, double bound) -> Value {
+      return arith::CmpFOp::create(b, loc, predicate, values[0], number(bound));
+    };
+    Value below = arith::SelectOp::create(b, loc, beyond(arith::CmpFPredicate::OLT, even * (1 - kRounding)), number(-1),
+                                          number(0));
+    linalg::YieldOp::create(b, loc,
+                            Value(arith::SelectOp::create(
+                                b, loc, beyond(arith::CmpFPredicate::OGT, even * (1 + kRounding)), number(1), below)));
+  };
+  return linalg::GenericOp::create(builder, statistic.loc, TypeRange{type}, statistic.batch, out,
+                                   SmallVector<AffineMap>{all, all}, loops, sign)
+      .getResult(0);
+}
+
+/// running -= momentum * (running - batch), bias -= rate * excess: steps of an optimizer, so that a veto stops them, too.
 void StepBuilder::moveStatistics() {
   if (statistics.empty())
     return;
@@ -113,7 +137,8 @@ void StepBuilder::moveStatistics() {
   Value scale = arith::AddFOp::create(builder, request.getLoc(), one, vetoed);
   for (Statistic &statistic : statistics) {
     Value &now = running.try_emplace(statistic.argument, statistic.argument).first->second;
-    Value away = arith::SubFOp::create(builder, statistic.loc, now, statistic.batch);
+    Value away = statistic.isLoad ? emitExcess(statistic)
+                                  : arith::SubFOp::create(builder, statistic.loc, now, statistic.batch).getResult();
     now = UpdateOp::create(builder, statistic.loc, now, away, splat(statistic.momentum), one, scale, optimizer,
                            ValueRange())
               .getUpdated();

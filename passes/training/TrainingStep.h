@@ -48,13 +48,16 @@ struct Group {
   mlir::Value scale; ///< of the gradients: clips them, and vetoes the step where it is NaN
 };
 
-/// A running statistic that a batch norm moves by `momentum` towards the batch's. Means and variances alternate.
+/// A parameter that is no gradient's to move: a running statistic, which a batch norm moves by `momentum` towards the batch's, means
+/// and variances in turn; or a bias that balances experts, which moves by `momentum` away from the sign of what the batch's load is
+/// above an even one.
 struct Statistic {
   unsigned index; ///< of the loss's argument
   mlir::BlockArgument argument;
   mlir::Value batch;
   double momentum;
   mlir::Location loc;
+  bool isLoad = false; ///< `batch` is a load
 };
 
 /// Builds an entry that is a training step, or a part of one.
@@ -103,10 +106,12 @@ public:
 private:
   llvm::LogicalResult trainBatchNorm(BatchNormOp norm);
   llvm::LogicalResult addStatistic(BatchNormOp norm, mlir::Value source, mlir::Value batch);
+  llvm::LogicalResult addBias(BalanceBiasOp bias, const llvm::DenseSet<mlir::Operation *> &needed);
   llvm::LogicalResult findRows(Group &group, Member &member);
   void clip(Group &group);
   void veto();
   void moveStatistics();
+  mlir::Value emitExcess(Statistic &statistic);
   void update(Group &group, Member &member);
 
   /// Running statistics by argument of the step, and what they become.

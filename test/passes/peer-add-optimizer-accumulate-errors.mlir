@@ -88,3 +88,19 @@ module {
     return %x : tensor<?xf32>
   }
 }
+
+// -----
+
+// A share of the batch's selections is none of its parts'.
+func.func @loss(%x: tensor<?x1x1x4xf32>) -> tensor<f32> {
+  %w = peer.param "w" ones : tensor<f32>
+  %i, %v = peer.select %x topk<2> : tensor<?x1x1x4xf32>
+  // expected-note @+1 {{op 'peer.expert_load' counts what all tokens select}}
+  %f = peer.expert_load %i keys 4 : tensor<?x1x2xi32>
+  %l = peer.balance_loss %x, %f : tensor<?x1x1x4xf32>, tensor<1x4xf32>
+  %m = peer.mean %l : tensor<?xf32>
+  %r = arith.mulf %m, %w : tensor<f32>
+  return %r : tensor<f32>
+}
+// expected-error @+1 {{cannot have its gradients accumulated: the loss of a batch must be the mean of those of its parts}}
+peer.train @step of @loss {optimizer = #peer.sgd}

@@ -70,3 +70,49 @@ func.func @loss(%x: tensor<?xf32>) -> tensor<f32> {
 peer.train @step of @loss {optimizer = #peer.sgd}
 // expected-error @+1 {{is the second training step of this module, which can have one}}
 peer.train @step2 of @loss {optimizer = #peer.adamw}
+
+// -----
+
+func.func @loss(%x: tensor<?x1x1x4xf32>, %t: tensor<?xi32>) -> tensor<f32> {
+  %c = peer.param "bias" zeros : tensor<1x4xf32>
+  // expected-error @+1 {{cannot be trained: its bias must be a parameter marked 'buffer'}}
+  %b = peer.balance_bias %x, %c : tensor<?x1x1x4xf32>, tensor<1x4xf32>
+  %i, %u = peer.select %b topk<2> : tensor<?x1x1x4xf32>
+  %v = peer.gather %x, %i : tensor<?x1x1x4xf32>, tensor<?x1x2xi32>
+  %y = peer.reshape %v to tensor<?x2xf32> : tensor<?x1x2xf32>
+  %l = peer.cross_entropy %y, %t : tensor<?x2xf32>, tensor<?xi32>
+  %m = peer.mean %l : tensor<?xf32>
+  return %m : tensor<f32>
+}
+peer.train @train_step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+func.func @loss(%x: tensor<?x4xf32>, %t: tensor<?xi32>) -> tensor<f32> {
+  %c = peer.param "bias" zeros buffer : tensor<1x4xf32>
+  %s = peer.reshape %x to tensor<?x1x1x4xf32> : tensor<?x4xf32>
+  // expected-error @+1 {{cannot be trained: its bias follows the one selection by its scores, and there are 0}}
+  %b = peer.balance_bias %s, %c : tensor<?x1x1x4xf32>, tensor<1x4xf32>
+  %y = peer.reshape %b to tensor<?x4xf32> : tensor<?x1x1x4xf32>
+  %l = peer.cross_entropy %y, %t : tensor<?x4xf32>, tensor<?xi32>
+  %m = peer.mean %l : tensor<?xf32>
+  return %m : tensor<f32>
+}
+peer.train @train_step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+// A weight that reads the bias would be the bias's to learn.
+func.func @loss(%x: tensor<?x1x1x4xf32>, %t: tensor<?xi32>) -> tensor<f32> {
+  %k = peer.param "keys" normal(0.5) : tensor<1x1x8x4xf32>
+  %c = peer.param "bias" zeros buffer : tensor<1x8xf32>
+  %s = peer.score %x, %k : tensor<?x1x1x4xf32>, tensor<1x1x8x4xf32>
+  // expected-error @+1 {{op 'peer.balance_bias' has no gradient: its scores are to select by; take the weights from the logits without the bias, by peer.gather}}
+  %b = peer.balance_bias %s, %c : tensor<?x1x1x8xf32>, tensor<1x8xf32>
+  %i, %v = peer.select %b topk<2> : tensor<?x1x1x8xf32>
+  %y = peer.reshape %v to tensor<?x2xf32> : tensor<?x1x2xf32>
+  %l = peer.cross_entropy %y, %t : tensor<?x2xf32>, tensor<?xi32>
+  %m = peer.mean %l : tensor<?xf32>
+  return %m : tensor<f32>
+}
+peer.train @train_step of @loss {optimizer = #peer.sgd}

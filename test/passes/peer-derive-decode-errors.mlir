@@ -159,3 +159,18 @@ func.func @logits(%tokens: tensor<?xi32>) -> tensor<3x?xf32> {
 }
 // expected-note @+1 {{decoding was asked for here}}
 peer.decode @decode prefill @prefill of @logits
+
+// -----
+
+// What a token keeps depends on the others.
+func.func @logits(%tokens: tensor<?xi32>) -> tensor<?x1x2xf32> {
+  %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
+  %e = peer.embedding %tokens, %t : tensor<?xi32>, tensor<50x8xf32>
+  %s = peer.reshape %e to tensor<?x1x1x8xf32> : tensor<?x8xf32>
+  %i, %v = peer.select %s topk<2> : tensor<?x1x1x8xf32>
+  // expected-error @+1 {{op 'peer.capacity' drops what is selected beyond a capacity that all tokens share, so @logits cannot be decoded one token at a time}}
+  %j, %w = peer.capacity %i, %v experts 8 factor 1.0 by token : tensor<?x1x2xi32>, tensor<?x1x2xf32>
+  return %w : tensor<?x1x2xf32>
+}
+// expected-note @+1 {{decoding was asked for here}}
+peer.decode @decode prefill @prefill of @logits

@@ -114,3 +114,43 @@ func.func @probability(%s: tensor<?x1x2x16xf32>) -> tensor<?x1x4xf32> {
   return %w : tensor<?x1x4xf32>
 }
 peer.gradient @probability_grad of @probability
+
+// -----
+
+// Losses of all logits: counts pass nothing on, their probabilities do.
+// CHECK-LABEL: func.func @balance_grad(
+// CHECK:         %[[F:.*]] = peer.expert_load %{{.*}} keys 8
+// CHECK:         %[[DZ:.*]] = peer.z_loss_grad %{{.*}}, %[[D:.*]] :
+// CHECK:         %[[DB:.*]] = peer.balance_loss_grad %{{.*}}, %[[F]], %[[D]] :
+// CHECK:         %[[DS:.*]] = arith.addf %{{.*}}, %{{.*}} : tensor<?x1x1x8xf32>
+// CHECK-NOT:     peer.select_grad
+// CHECK:         return
+func.func @balance(%q: tensor<?x1x1x4xf32>) -> tensor<?xf32> {
+  %k = peer.param "keys" normal(0.5) : tensor<1x1x8x4xf32>
+  %s = peer.score %q, %k : tensor<?x1x1x4xf32>, tensor<1x1x8x4xf32>
+  %i, %v = peer.select %s topk<2> : tensor<?x1x1x8xf32>
+  %f = peer.expert_load %i keys 8 : tensor<?x1x2xi32>
+  %b = peer.balance_loss %s, %f : tensor<?x1x1x8xf32>, tensor<1x8xf32>
+  %z = peer.z_loss %s : tensor<?x1x1x8xf32>
+  %l = arith.addf %b, %z : tensor<?xf32>
+  return %l : tensor<?xf32>
+}
+peer.gradient @balance_grad of @balance
+
+// -----
+
+// Weights that are kept have a gradient, those that are dropped have none.
+// CHECK-LABEL: func.func @capacity_grad(
+// CHECK:         %[[KEPT:.*]], %{{.*}} = peer.capacity
+// CHECK:         %[[DW:.*]] = linalg.generic {{.*}} ins(%[[KEPT]], %{{.*}} : tensor<?x1x2xi32>, tensor<?x1x2xf32>)
+// CHECK:           arith.cmpi sge
+// CHECK:           arith.select
+// CHECK:         peer.select_grad %{{.*}}, %[[DW]]
+func.func @capacity(%q: tensor<?x1x1x4xf32>) -> tensor<?x1x2xf32> {
+  %k = peer.param "keys" normal(0.5) : tensor<1x1x8x4xf32>
+  %s = peer.score %q, %k : tensor<?x1x1x4xf32>, tensor<1x1x8x4xf32>
+  %i, %v = peer.select %s topk<2> : tensor<?x1x1x8xf32>
+  %j, %w = peer.capacity %i, %v experts 8 factor 1.0 by token : tensor<?x1x2xi32>, tensor<?x1x2xf32>
+  return %w : tensor<?x1x2xf32>
+}
+peer.gradient @capacity_grad of @capacity

@@ -55,13 +55,26 @@ static std::optional<TileSizes> rowTiles(OpTy op) {
   return tile({{"t", std::clamp<int64_t>(rows, kThreads / kWarpSize, 64)}});
 }
 
-/// A warp per token and head, of any alignment.
+/// Heads of a token that have a warp each.
 template <typename OpTy>
-static void addProbability(Emitters &emitters) {
-  emitters.block<OpTy>(
-      {.emit = [](OpTy op, BlockBuilder &b) { nn::emitOnRows(b, op, 1); },
-       .tileSizes =
-           [](OpTy op) { return tile({{"t", llvm::divideCeil(kThreads / kWarpSize, dimOf(op.getWeights(), 1))}}); }});
+static int64_t warpsOf(OpTy op) {
+  if constexpr (requires { op.getWeights(); })
+    return dimOf(op.getWeights(), 1);
+  else
+    return dimOf(op.getLogits(), 1);
+}
+static int64_t warpsOf(BalanceLossOp) { return 1; }
+static int64_t warpsOf(ZLossOp) { return 1; }
+
+/// A warp per token and head, or per token, of any alignment.
+template <typename OpTy>
+static void addLogits(Emitters &emitters) {
+  emitters.block<OpTy>({.emit = [](OpTy op, BlockBuilder &b) { nn::emitOnRows(b, op, 1); },
+                        .tileSizes =
+                            [](OpTy op) {
+                              int64_t warps = std::max<int64_t>(warpsOf(op), 1);
+                              return tile({{"t", llvm::divideCeil(kThreads / kWarpSize, warps)}});
+                            }});
 }
 
 template <typename OpTy>
@@ -77,6 +90,12 @@ void device::addRows(Emitters &emitters) {
   add<LayerNormGradOp>(emitters, emitLayerNormGrad);
   add<ActivationOp>(emitters, emitActivations);
   add<ActivationGradOp>(emitters, emitActivationGrads);
-  addProbability<ProbabilityOp>(emitters);
-  addProbability<ProbabilityGradOp>(emitters);
+  addLogits<ProbabilityOp>(emitters);
+  addLogits<ProbabilityGradOp>(emitters);
+  addLogits<BalanceLossOp>(emitters);
+  addLogits<BalanceLossGradOp>(emitters);
+  addLogits<ZLossOp>(emitters);
+  addLogits<ZLossGradOp>(emitters);
+  addLogits<BalanceBiasOp>(emitters);
+  addLogits<GatherOp>(emitters);
 }

@@ -71,11 +71,25 @@ std::vector<double> dsmoe(const std::vector<double> &logits) {
   return weights;
 }
 
+/// Selected by scores with a bias, weighted without it.
+std::vector<double> lossFree(const std::vector<double> &logits, const std::vector<double> &bias) {
+  std::vector<double> weights(logits.size()), biased = logits;
+  for (size_t e = 0; e < biased.size(); ++e)
+    biased[e] += bias[e];
+  std::vector<int64_t> order = ranked(biased);
+  for (int64_t rank = 0; rank < 4; ++rank)
+    weights[order[rank]] = 1 / (1 + std::exp(-logits[order[rank]]));
+  return weights;
+}
+
 struct Layer {
   const char *name;
   Router router;
   /// Whether one token takes more experts than another.
   bool varies;
+  /// In place of `router`, one that has the parameter 'router.bias'.
+  std::vector<double> (*biased)(const std::vector<double> &logits, const std::vector<double> &bias) = nullptr;
+  std::vector<double> bias = {};
 };
 
 /// Every expert in full, then the weighted sum.
@@ -87,7 +101,7 @@ Array forward(const Layer &layer, const Array &x, const Array &router, const Arr
     for (int64_t e = 0; e < kExperts; ++e)
       for (int64_t d = 0; d < kWidth; ++d)
         logits[e] += x.at(t, d) * router.at(d, e);
-    std::vector<double> weights = layer.router(logits);
+    std::vector<double> weights = layer.biased ? layer.biased(logits, layer.bias) : layer.router(logits);
     if (taken)
       taken->push_back(std::count_if(weights.begin(), weights.end(), [](double w) { return w != 0; }));
     for (int64_t row = 0; row < kExperts * kRows; ++row) {
@@ -123,7 +137,7 @@ struct ExampleLayers : ::testing::TestWithParam<Code> {
     return (above - below) / (2 * step);
   }
 
-  void check(const Layer &layer) {
+  void check(Layer layer) {
     std::ostringstream text;
     text << std::ifstream(std::string(PEER_SOURCE) + "/examples/layers/" + layer.name + ".mlir").rdbuf();
     auto compiled = Compiled::compile(text.str(), GetParam());
@@ -131,6 +145,8 @@ struct ExampleLayers : ::testing::TestWithParam<Code> {
     Array x = random({kTokens, kWidth}, 1, -1.5, 1.5), dy = random({kTokens, kWidth}, 2);
     Array router = toArray(compiled->session().parameters().at("router.weight"));
     Array experts = toArray(compiled->session().parameters().at("experts"));
+    if (layer.biased)
+      layer.bias = toArray(compiled->session().parameters().at("router.bias")).values;
     runtime::TensorMap inputs;
     inputs.emplace("x", toTensor(x));
     std::vector<int64_t> taken;
@@ -162,6 +178,7 @@ struct ExampleLayers : ::testing::TestWithParam<Code> {
 TEST_P(ExampleLayers, XMoE) { check({"xmoe", xmoe, true}); }
 TEST_P(ExampleLayers, SwitchMoE) { check({"switch_moe", switchMoE, false}); }
 TEST_P(ExampleLayers, MixtralMoE) { check({"mixtral_moe", mixtral, false}); }
+TEST_P(ExampleLayers, LossFreeMoE) { check({"loss_free_moe", nullptr, false, lossFree}); }
 TEST_P(ExampleLayers, DSMoE) { check({"dsmoe", dsmoe, true}); }
 
 INSTANTIATE_TEST_SUITE_P(, ExampleLayers, ::testing::Values(Code::Vectors, Code::Loops, Code::Gpu),
