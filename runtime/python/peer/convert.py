@@ -3,7 +3,7 @@ import argparse
 import sys
 
 from ._descriptions import ACTIVATIONS, GATES
-from ._layouts import DEFAULTS, NAMES, WRAPPERS, config, find, ours, theirs
+from ._layouts import DEFAULTS, LINEARS, NAMES, WRAPPERS, config, find, ours, theirs
 from ._library import Error
 from ._safetensors import WIDENED, atomically, read, write
 
@@ -14,7 +14,8 @@ examples:
   python -m peer.convert replaced.safetensors --back --weights original.safetensors
 
 A file does not say how many experts a head chooses, nor gate and activation: without options they are the defaults of the package that the
-layer is from, and printed. Kinds: lucidrains-peer (PEER-pytorch), lucidrains-pkm (product-key-memory), peer (this package's modules).
+layer is from, and printed. Kinds: lucidrains-peer (PEER-pytorch), lucidrains-pkm (product-key-memory), meta-memory (HashingMemory of facebookresearch/memory), peer (this
+package's modules). With --back, --kind says what layers become, where more than one kind has their parts.
 """
 
 
@@ -79,6 +80,8 @@ def _forward(tensors, options):
     own = _under(tensors, prefix)
     layer = config(kind, own, _said(kind, options))
     _widened(own)
+    if idle := [name for name in LINEARS if name in own and name not in layer.parameters]:
+        _say(f"left out, since experts of two vectors are not projected: {', '.join(idle)}")
     write(options.weights, ours(kind, own, layer))
     text = f"// Made by peer.convert of {kind} at \"{prefix}\".\n" + layer.function()
     atomically(options.out, lambda file: file.write(text.encode()))
@@ -97,7 +100,7 @@ def _back(tensors, options):
         layer = config(kind, own, {"experts_per_head": 1})
         _widened(own)
         kept = "" if options.prefix is not None else prefix
-        made += [(kept + name, *rest) for name, *rest in theirs(own, layer)]
+        made += [(kept + name, *rest) for name, *rest in theirs(own, layer, None if options.kind in ("auto", "peer") else options.kind)]
         done.update(prefix + name for name in own)
     rest = [tensor for name, tensor in tensors.items() if name not in done] if options.prefix is None else []
     write(options.weights, made + [(tensor.name, tensor.dtype, tensor.shape, tensor.pieces()) for tensor in rest])

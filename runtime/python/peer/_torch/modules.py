@@ -91,43 +91,55 @@ class PEER(Layered):
     pre_norm           None, "rms": of x, as experts and queries see it
     shared_keys        all heads have the same keys
     row                "uv"; "v": a row is what it adds (product-key memory); "guv": gated, act(g . x) * (u . x) * v
+    query_bias         queries are linear . x + bias
+    value_proj         of rows "v": None; "linear", a linear layer of their sum; "swilu", linear(sum * silu(linear(x))) (Memory+, arXiv 2412.09764)
+    value_dim          width of rows "v" where value_proj is there; None: dim
+    gated              y times sigmoid of a linear layer to one number
     grad               of the table: "rows" (pairs, which peer.optim.AdamW takes; `experts.grad` stays None), "coo" (torch's sparse tensor, for
                        torch.optim.SparseAdam), "dense" (N x rows x D, for any optimizer)
 
     Parameters: query.weight [D, H*2*d], keys [H, 2, sqrt(N), d], experts [N, 2, D] (1 or 3 for other rows), norm.weight [D],
-    query_norm.weight and .bias [d]; their files are what peer-run reads, too. Raises peer.Error for what it cannot be.
+    query_norm.weight and .bias [d], query.bias [H*2*d], those of torch's linear layers swilu_projection, value_proj and gating; their files are
+    what peer-run reads, too. Raises peer.Error for what it cannot be.
     """
 
+    # The kind of layer in files that `replace` made it of; whether its table is an earlier layer's.
+    origin, shares_table = None, False
+
     def __init__(self, dim, *, num_experts=1024**2, heads=8, experts_per_head=16, key_dim=None, gate="softmax", activation="gelu",
-                 query_norm=None, pre_norm=None, shared_keys=False, row="uv", grad="rows", norm_epsilon=1e-5, device=None, dtype=None):
+                 query_norm=None, pre_norm=None, shared_keys=False, row="uv", grad="rows", norm_epsilon=1e-5, query_bias=False, value_proj=None,
+                 value_dim=None, gated=False, device=None, dtype=None):
         if dtype not in (None, torch.float32):
             raise Error(f"dtype is {dtype}; layers compute in torch.float32")
         super().__init__(Layer(dim, num_experts, heads, experts_per_head, dim // 2 if key_dim is None else key_dim, gate, activation, row,
-                               shared_keys, query_norm, pre_norm, norm_epsilon), grad)
+                               shared_keys, query_norm, pre_norm, norm_epsilon, query_bias, value_dim, value_proj, gated), grad)
         shapes = self.config.parameters
 
         def make(name):
             return torch.empty(shapes[name], device=device, dtype=torch.float32)
         if pre_norm:
             self.norm = _Parameters(weight=make("norm.weight"))
-        self.query = _Parameters(weight=make("query.weight"))
+        self.query = _Parameters(weight=make("query.weight"), **({"bias": make("query.bias")} if query_bias else {}))
         if query_norm:
             self.query_norm = _Parameters(weight=make("query_norm.weight"), bias=make("query_norm.bias"))
         self.keys = torch.nn.Parameter(make("keys"))
+        for name in ("swilu_projection", "value_proj", "gating"):
+            if f"{name}.weight" in shapes:
+                setattr(self, name, _Parameters(weight=make(f"{name}.weight"), bias=make(f"{name}.bias")))
         # Whoever distributes or optimizes what requires a gradient leaves the table alone: it has none of its shape.
         self.experts = torch.nn.Parameter(make("experts"), requires_grad=grad != "rows")
         self._made()
 
     @torch.no_grad()
     def reset_parameters(self):
-        """Queries and keys of variance 1 / width, experts of deviation 0.02, norms of one."""
+        """Queries, keys and linear layers of variance 1 / width, experts of deviation 0.02, norms of one, biases of zero."""
         for name, parameter in self.named_parameters():
             if name.endswith("norm.weight"):
                 parameter.fill_(1)
-            elif name.endswith("norm.bias"):
+            elif name.endswith(".bias"):
                 parameter.zero_()
             else:
-                std = {"query.weight": self.config.dim**-0.5, "keys": self.config.key_dim**-0.5, "experts": 0.02}[name]
+                std = {"query.weight": self.config.dim**-0.5, "experts": 0.02}.get(name, parameter.shape[-1]**-0.5)
                 parameter.normal_(std=std)
 
     def forward(self, x):
@@ -136,7 +148,8 @@ class PEER(Layered):
     def extra_repr(self):
         config = self.config
         return (f"{config.dim}, num_experts={config.num_experts}, heads={config.heads}, experts_per_head={config.experts_per_head}, "
-                f"key_dim={config.key_dim}, row={config.rows!r}, grad={self.grad!r}")
+                f"key_dim={config.key_dim}, row={config.rows!r}, grad={self.grad!r}" +
+                "".join(f", {name}={getattr(config, name)!r}" for name in ("query_bias", "value_proj", "value_dim", "gated") if getattr(config, name)))
 
 
 class PKM(PEER):
