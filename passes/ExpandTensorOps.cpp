@@ -50,12 +50,6 @@ SmallVector<int64_t> allDims(Value value) {
   return llvm::to_vector(llvm::seq<int64_t>(0, cast<RankedTensorType>(value.getType()).getRank()));
 }
 
-SmallVector<int64_t> without(ArrayRef<int64_t> all, ArrayRef<int64_t> dims) {
-  SmallVector<int64_t> left;
-  llvm::copy_if(all, std::back_inserter(left), [&](int64_t dim) { return !llvm::is_contained(dims, dim); });
-  return left;
-}
-
 Value expand(OpBuilder &b, SoftmaxOp op) {
   Location loc = op.getLoc();
   Value x = op.getX();
@@ -70,14 +64,14 @@ Value expand(OpBuilder &b, SoftmaxOp op) {
 Value expand(OpBuilder &b, BroadcastOp op) {
   Location loc = op.getLoc();
   SmallVector<int64_t> all = allDims(op.getLike());
-  return walk(b, loc, op.getX(), without(all, op.getDims()), emptyLike(b, loc, op.getLike()), all, all.size(),
+  return walk(b, loc, op.getX(), op.getKeptDims(), emptyLike(b, loc, op.getLike()), all, all.size(),
               [](OpBuilder &, Value element, Value) { return element; });
 }
 
 Value expand(OpBuilder &b, ReduceOp op) {
   Location loc = op.getLoc();
   Value x = op.getX();
-  SmallVector<int64_t> all = allDims(x), left = without(all, op.getDims());
+  SmallVector<int64_t> all = allDims(x), left = op.getKeptDims();
   auto type = cast<RankedTensorType>(x.getType());
   SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, x), kept;
   for (int64_t dim : left)

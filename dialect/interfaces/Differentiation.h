@@ -3,9 +3,7 @@
 #ifndef PEER_DIALECT_INTERFACES_DIFFERENTIATION_H
 #define PEER_DIALECT_INTERFACES_DIFFERENTIATION_H
 
-namespace mlir {
-class DialectRegistry;
-} // namespace mlir
+#include "mlir/IR/Builders.h"
 
 namespace peer {
 
@@ -13,6 +11,9 @@ namespace peer {
 /// arithmetic of `arith` on tensors, and `tensor.cast`. Passes that differentiate
 /// register this themselves.
 void registerDifferentiationModels(mlir::DialectRegistry &registry);
+
+/// A number in the shape and type of `like`, a tensor or a scalar.
+mlir::Value createSplat(mlir::OpBuilder &builder, mlir::Location loc, double number, mlir::Value like);
 
 } // namespace peer
 

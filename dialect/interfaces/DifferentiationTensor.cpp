@@ -4,6 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/interfaces/Differentiation.h"
+
 #include "dialect/PeerOps.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -54,23 +56,17 @@ BUILD_GRADIENT(ReduceOp) {
     operandGrads[0] = spread(dy);
     return success();
   }
-  auto splat = [&](Value like, double value) -> Value {
-    auto type = RankedTensorType::get({}, builder.getF32Type());
-    auto attr = DenseElementsAttr::get(type, builder.getF32FloatAttr(value).getValue());
-    Value scalar = arith::ConstantOp::create(builder, loc, attr);
-    auto all = llvm::to_vector(llvm::seq<int64_t>(0, cast<ShapedType>(like.getType()).getRank()));
-    return all.empty() ? scalar : broadcast(builder, loc, scalar, like, all);
-  };
   if (getKind() == ReduceKind::Mean) {
     int64_t count = 1;
     for (int64_t dim : getDims())
       count *= cast<ShapedType>(x.getType()).getDimSize(dim);
-    operandGrads[0] = spread(arith::DivFOp::create(builder, loc, dy, splat(dy, double(count))));
+    operandGrads[0] = spread(arith::DivFOp::create(builder, loc, dy, createSplat(builder, loc, double(count), dy)));
     return success();
   }
   // Elements as large as the largest share its gradient. Where that is NaN none is, and the gradient is NaN.
   Value same = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, x, spread(getY()));
-  Value shares = arith::SelectOp::create(builder, loc, same, splat(x, 1), splat(x, 0));
+  Value shares =
+      arith::SelectOp::create(builder, loc, same, createSplat(builder, loc, 1, x), createSplat(builder, loc, 0, x));
   Value part = arith::DivFOp::create(builder, loc, dy, sum(builder, loc, shares, getDims()));
   operandGrads[0] = arith::MulFOp::create(builder, loc, shares, spread(part));
   return success();

@@ -14,6 +14,16 @@
 using namespace mlir;
 using namespace peer;
 
+Value peer::createSplat(OpBuilder &builder, Location loc, double number, Value like) {
+  Value scalar =
+      arith::ConstantOp::create(builder, loc, builder.getFloatAttr(getElementTypeOrSelf(like.getType()), number));
+  auto type = dyn_cast<RankedTensorType>(like.getType());
+  if (!type)
+    return scalar;
+  Value empty = tensor::EmptyOp::create(builder, loc, tensor::getMixedSizes(builder, loc, like), type.getElementType());
+  return linalg::FillOp::create(builder, loc, scalar, empty).getResult(0);
+}
+
 namespace {
 
 /// `value`, a tensor or scalar, in the element type of `like`: gradients of values narrower than f32 are f32.
@@ -26,17 +36,6 @@ Value convert(OpBuilder &builder, Location loc, Value value, Type like) {
   if (given.getIntOrFloatBitWidth() < wanted.getIntOrFloatBitWidth())
     return arith::ExtFOp::create(builder, loc, type, value);
   return arith::TruncFOp::create(builder, loc, type, value);
-}
-
-/// A number in the shape and type of `like`.
-Value splat(OpBuilder &builder, Location loc, double number, Value like) {
-  Value scalar =
-      arith::ConstantOp::create(builder, loc, builder.getFloatAttr(getElementTypeOrSelf(like.getType()), number));
-  auto type = dyn_cast<RankedTensorType>(like.getType());
-  if (!type)
-    return scalar;
-  Value empty = tensor::EmptyOp::create(builder, loc, tensor::getMixedSizes(builder, loc, like), type.getElementType());
-  return linalg::FillOp::create(builder, loc, scalar, empty).getResult(0);
 }
 
 /// All models share the interface's signature; only the rule differs.
@@ -107,7 +106,7 @@ struct TruncModel : Model<TruncModel, arith::TruncFOp> {
 // The condition of a select, and what is compared, carry none.
 struct SelectModel : Model<SelectModel, arith::SelectOp> {
   static Value gradient(OpBuilder &builder, arith::SelectOp op, Value dy, unsigned operand) {
-    Value zero = splat(builder, op.getLoc(), 0, dy);
+    Value zero = createSplat(builder, op.getLoc(), 0, dy);
     return arith::SelectOp::create(builder, op.getLoc(), op.getCondition(), operand == 1 ? dy : zero,
                                    operand == 1 ? zero : dy);
   }
@@ -118,7 +117,7 @@ template <typename Op, arith::CmpFPredicate First>
 struct ExtremeModel : Model<ExtremeModel<Op, First>, Op> {
   static Value gradient(OpBuilder &builder, Op op, Value dy, unsigned operand) {
     Value first = arith::CmpFOp::create(builder, op.getLoc(), First, op.getLhs(), op.getRhs());
-    Value zero = splat(builder, op.getLoc(), 0, dy);
+    Value zero = createSplat(builder, op.getLoc(), 0, dy);
     return arith::SelectOp::create(builder, op.getLoc(), first, operand == 0 ? dy : zero, operand == 0 ? zero : dy);
   }
 };
@@ -150,21 +149,22 @@ Value neg(ImplicitLocOpBuilder &b, Value x) { return arith::NegFOp::create(b, x)
     }                                                                                                                  \
   };
 PEER_FUNCTION(Exp, mul(b, dy, y))
-PEER_FUNCTION(Exp2, mul(b, mul(b, dy, y), splat(b, b.getLoc(), 0.693147180559945309, dy)))
+PEER_FUNCTION(Exp2, mul(b, mul(b, dy, y), createSplat(b, b.getLoc(), 0.693147180559945309, dy)))
 PEER_FUNCTION(ExpM1, add(b, dy, mul(b, dy, y)))
 PEER_FUNCTION(Log, div(b, dy, x))
-PEER_FUNCTION(Log2, div(b, dy, mul(b, x, splat(b, b.getLoc(), 0.693147180559945309, dy))))
-PEER_FUNCTION(Log1p, div(b, dy, add(b, x, splat(b, b.getLoc(), 1, dy))))
+PEER_FUNCTION(Log2, div(b, dy, mul(b, x, createSplat(b, b.getLoc(), 0.693147180559945309, dy))))
+PEER_FUNCTION(Log1p, div(b, dy, add(b, x, createSplat(b, b.getLoc(), 1, dy))))
 PEER_FUNCTION(Sqrt, div(b, dy, add(b, y, y)))
 PEER_FUNCTION(Rsqrt, neg(b, div(b, mul(b, dy, y), add(b, x, x))))
 PEER_FUNCTION(Tanh, arith::SubFOp::create(b, dy, mul(b, dy, mul(b, y, y))))
 PEER_FUNCTION(Sin, mul(b, dy, math::CosOp::create(b, x)))
 PEER_FUNCTION(Cos, neg(b, mul(b, dy, math::SinOp::create(b, x))))
-PEER_FUNCTION(Erf, mul(b, mul(b, dy, splat(b, b.getLoc(), 1.12837916709551257, dy)),
+PEER_FUNCTION(Erf, mul(b, mul(b, dy, createSplat(b, b.getLoc(), 1.12837916709551257, dy)),
                        math::ExpOp::create(b, neg(b, mul(b, x, x)))))
-PEER_FUNCTION(
-    Abs, arith::SelectOp::create(b, arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, splat(b, b.getLoc(), 0, x)),
-                                 neg(b, dy), dy))
+PEER_FUNCTION(Abs, arith::SelectOp::create(b,
+                                           arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x,
+                                                                 createSplat(b, b.getLoc(), 0, x)),
+                                           neg(b, dy), dy))
 #undef PEER_FUNCTION
 
 struct CastModel : Model<CastModel, tensor::CastOp> {

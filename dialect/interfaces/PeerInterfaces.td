@@ -48,6 +48,8 @@ def Peer_GraphOpInterface : OpInterface<"GraphOpInterface"> {
       }], "bool", "isView", (ins), [{}], [{ return false; }]>,
     InterfaceMethod<"Whether each element of its result depends on the same one of its inputs alone.",
       "bool", "isElementwise", (ins), [{}], [{ return false; }]>,
+    InterfaceMethod<"What it does to tokens where it does not keep them apart: messages say it after the op's name.",
+      "::llvm::StringRef", "describeMixing", (ins), [{}], [{ return "may mix tokens"; }]>,
     InterfaceMethod<[{
       Whether its results are too large to be kept for a whole batch: below the graph level it stands in a loop.
       }], "bool", "hasLargeResults", (ins), [{}], [{ return false; }]>,

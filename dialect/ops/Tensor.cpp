@@ -83,6 +83,9 @@ PEER_INFER(BroadcastOp) {
   }
   FINISH(asTensor(like));
 }
+SmallVector<int64_t> BroadcastOp::getKeptDims() {
+  return without<int64_t>(llvm::to_vector(llvm::seq<int64_t>(0, rankOf(getLike()))), getDims());
+}
 std::string BroadcastOp::getIndexNotation() {
   SmallVector<std::string> all = loopsOf(rankOf(getLike()));
   return join(without<std::string>(all, getDims())) + ", " + join(all) + " -> " + join(all);
@@ -99,6 +102,9 @@ PEER_INFER(ReduceOp) {
     return check.fail(3,
                       "expected dimensions whose sizes are numbers; over '?' there is sum, and peer.mean of a vector");
   FINISH(RankedTensorType::get(without(x.getShape(), a.getDims()), x.getElementType()));
+}
+SmallVector<int64_t> ReduceOp::getKeptDims() {
+  return without<int64_t>(llvm::to_vector(llvm::seq<int64_t>(0, rankOf(getX()))), getDims());
 }
 std::string ReduceOp::getIndexNotation() {
   SmallVector<std::string> all = loopsOf(rankOf(getX()));

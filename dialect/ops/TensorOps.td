@@ -42,6 +42,10 @@ def Peer_BroadcastOp : Peer_DifferentiableOp<"broadcast",
   let assemblyFormat = [{
     $x `like` $like `along` $dims (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x) `,` type($like)
   }];
+  let extraClassDeclaration = [{
+    /// Dimensions of like that x has, too.
+    ::llvm::SmallVector<int64_t> getKeptDims();
+  }];
 }
 
 def Peer_ReduceOp : Peer_DifferentiableOp<"reduce",
@@ -61,6 +65,10 @@ def Peer_ReduceOp : Peer_DifferentiableOp<"reduce",
   }];
   let assemblyFormat = [{
     custom<Keyword>($kind) $x `along` $dims (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x)
+  }];
+  let extraClassDeclaration = [{
+    /// Dimensions of x that are left.
+    ::llvm::SmallVector<int64_t> getKeptDims();
   }];
 }
 

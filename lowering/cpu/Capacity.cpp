@@ -14,17 +14,6 @@ using namespace mlir;
 using namespace peer;
 using arith::CmpIPredicate;
 
-static void fill(LoopBuilder &b, Value buffer, Value size, int64_t value) {
-  b.loop(size, [&](Value i) { b.store(b.i32(value), buffer, {i}); });
-}
-
-/// buffer[at] += 1; what was there before.
-static Value increment(LoopBuilder &b, Value buffer, ValueRange at) {
-  Value old = b.load(buffer, at);
-  b.store(b.add(old, b.i32(1)), buffer, at);
-  return old;
-}
-
 namespace {
 /// Bits of a weight that a pass sorts by.
 constexpr int64_t kBits = 11, kBins = 1 << kBits;
@@ -46,15 +35,15 @@ struct Pairs {
   /// A stable pass from `source` (null: pairs in their order) to `target`.
   void sort(Value source, Value target, int64_t used, llvm::function_ref<Value(Value pair)> digit) const {
     auto pairAt = [&](Value i) { return source ? b.toIndex(b.load(source, {i})) : i; };
-    fill(b, bins, b.index(used), 0);
-    b.loop(count, [&](Value i) { increment(b, bins, {digit(pairAt(i))}); });
+    emitFill(b, bins, b.index(used), 0);
+    b.loop(count, [&](Value i) { emitIncrement(b, bins, {digit(pairAt(i))}); });
     b.loop(b.index(0), b.index(used), {b.i32(0)}, [&](Value i, ValueRange before) {
       Value here = b.load(bins, {i});
       b.store(before[0], bins, {i});
       return Values{b.add(before[0], here)};
     });
     b.loop(count, [&](Value i) {
-      Value pair = pairAt(i), to = increment(b, bins, {digit(pair)});
+      Value pair = pairAt(i), to = emitIncrement(b, bins, {digit(pair)});
       b.store(b.toI32(pair), target, {b.toIndex(to)});
     });
   }
@@ -90,7 +79,7 @@ static void emitCapacityOp(CapacityOp op, LoopBuilder &b, const VectorOptions &)
   Values sizes = dims(b, idx, 3);
   Value capacity = b.toI32(emitCapacity(b, op)), count = b.mul(sizes[0], b.mul(sizes[1], sizes[2]));
   Value taken = b.heap({int64_t(op.getExperts())}, i32);
-  fill(b, taken, b.index(op.getExperts()), 0);
+  emitFill(b, taken, b.index(op.getExperts()), 0);
   Values scratch;
   Pairs pairs{b, idx, weights, count, sizes[1], sizes[2], {}};
   if (priority != Priority::Token) {
@@ -105,7 +94,7 @@ static void emitCapacityOp(CapacityOp op, LoopBuilder &b, const VectorOptions &)
     b.store(b.i32(-1), kept, at);
     b.store(b.f32(0), keptWeights, at);
     b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {
-      Value before = increment(b, taken, {b.toIndex(expert)});
+      Value before = emitIncrement(b, taken, {b.toIndex(expert)});
       b.ifThen(b.cmp(CmpIPredicate::slt, before, capacity), [&] {
         b.store(expert, kept, at);
         b.store(b.load(weights, at), keptWeights, at);

@@ -2,6 +2,8 @@
 
 #include "Capacity.h"
 
+#include "RoutingBuilder.h"
+
 using namespace mlir;
 using namespace peer;
 
@@ -21,4 +23,27 @@ Value peer::emitCapacity(LoopBuilder &b, CapacityOp op) {
 SmallVector<Value> peer::emitPairPlace(LoopBuilder &b, Value pair, Value heads, Value ranks) {
   Value row = b.div(pair, ranks);
   return {b.div(row, heads), b.rem(row, heads), b.rem(pair, ranks)};
+}
+
+Value peer::emitPrecedes(LoopBuilder &b, Priority priority, const RankedPair &x, const RankedPair &y) {
+  Value earlier = b.cmp(arith::CmpIPredicate::ult, x.pair, y.pair);
+  if (priority == Priority::Token)
+    return earlier;
+  Value larger = b.cmp(arith::CmpFPredicate::OGT, x.weight, y.weight);
+  Value equal = b.cmp(arith::CmpFPredicate::OEQ, x.weight, y.weight);
+  Value byWeight = either(b, larger, both(b, equal, earlier));
+  if (priority == Priority::Probability)
+    return byWeight;
+  return either(b, b.cmp(arith::CmpIPredicate::ult, x.rank, y.rank),
+                both(b, b.cmp(arith::CmpIPredicate::eq, x.rank, y.rank), byWeight));
+}
+
+void peer::emitFill(LoopBuilder &b, Value buffer, Value size, int64_t value) {
+  b.loop(size, [&](Value i) { b.store(b.i32(value), buffer, {i}); });
+}
+
+Value peer::emitIncrement(LoopBuilder &b, Value buffer, ValueRange at) {
+  Value old = b.load(buffer, at);
+  b.store(b.add(old, b.i32(1)), buffer, at);
+  return old;
 }

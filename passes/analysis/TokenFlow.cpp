@@ -12,26 +12,6 @@ using namespace peer;
 static constexpr char kMixes[] = "may mix tokens";
 static constexpr char kAlongTokens[] = "works on a value that is not computed from tokens as if it had a row for each";
 
-template <typename... Ops>
-static std::string findMixing(Operation *op) {
-  StringRef text = kMixes;
-  auto ask = [&]<typename Op>(Op) {
-    if constexpr (requires(Op peer) { peer.describeMixing(); })
-      if (auto mixes = dyn_cast<Op>(op))
-        text = mixes.describeMixing();
-  };
-  (ask(Ops()), ...);
-  return text.str();
-}
-
-/// What an op does that does not keep tokens apart: in its own words, where it has them.
-static std::string describeMixing(Operation *op) {
-  return findMixing<
-#define GET_OP_LIST
-#include "PeerOps.cpp.inc"
-      >(op);
-}
-
 bool TokenFlow::dependsOnTokens(Operation *op) const {
   auto depends = [&](Value value) { return of(value).depends(); };
   bool found = llvm::any_of(op->getOperands(), depends);
@@ -107,7 +87,7 @@ std::string TokenFlow::visitElementwise(Operation *op) {
 }
 
 std::string TokenFlow::visitGraphOp(GraphOpInterface op) {
-  const std::string mixes = describeMixing(op);
+  const std::string mixes = op.describeMixing().str();
   if (!op.getOutsMutable().empty())
     return mixes;
   IndexNotation notation = IndexNotation::of(op);

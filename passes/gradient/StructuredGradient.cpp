@@ -83,12 +83,10 @@ FailureOr<Value> StructuredOp::gradientOf(OpBuilder &builder, OpOperand &operand
   bool reduces = llvm::is_contained(kinds, IteratorType::reduction);
 
   auto type = cast<RankedTensorType>(getGradientType(operand.get().getType()));
-  Value init =
-      tensor::EmptyOp::create(builder, loc, tensor::getMixedSizes(builder, loc, operand.get()), type.getElementType());
-  if (reduces) {
-    Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type.getElementType()));
-    init = linalg::FillOp::create(builder, loc, zero, init).getResult(0);
-  }
+  Value init = reduces ? createZeroGradient(builder, operand.get())
+                       : tensor::EmptyOp::create(builder, loc, tensor::getMixedSizes(builder, loc, operand.get()),
+                                                 type.getElementType())
+                             .getResult();
   bool hasGradient = true;
   auto build = [&](OpBuilder &inner, Location, ValueRange args) {
     IRMapping mapping;

@@ -68,6 +68,13 @@ CompareTable rateTable(const Comparison &comparison) {
   return table;
 }
 
+/// Those that are not about one budget, where there is something in them.
+std::vector<CompareTable> otherTables(const Comparison &comparison) {
+  std::vector<CompareTable> tables{poolTable(comparison), rateTable(comparison)};
+  std::erase_if(tables, [](const CompareTable &table) { return table.rows.size() < 2; });
+  return tables;
+}
+
 /// The mean over seeds of a model's curve against one axis, and the area between its lowest and highest points.
 template <typename Axis>
 void addCurves(Chart &chart, const std::string &name, int colour, const std::vector<SeedResult> &runs, Axis axis) {
@@ -128,9 +135,8 @@ std::vector<CompareTable> compareTables(const Comparison &comparison) {
   std::vector<CompareTable> tables;
   for (const BudgetResult &budget : comparison.budgets)
     tables.push_back(resultTable(comparison, budget));
-  for (CompareTable table : {poolTable(comparison), rateTable(comparison)})
-    if (table.rows.size() > 1)
-      tables.push_back(std::move(table));
+  std::vector<CompareTable> more = otherTables(comparison);
+  tables.insert(tables.end(), more.begin(), more.end());
   return tables;
 }
 
@@ -181,9 +187,8 @@ std::string compareHtml(const Comparison &comparison) {
     out += "<h2>" + escapeHtml("After " + budget.text()) + "</h2>\n<div class=\"cards\">\n" +
            renderTable(resultTable(comparison, budget)) + renderCurves(comparison, budget, false) +
            renderCurves(comparison, budget, true) + "</div>\n";
-  for (const CompareTable &table : {poolTable(comparison), rateTable(comparison)})
-    if (table.rows.size() > 1)
-      out += "<h2>" + escapeHtml(table.title) + "</h2>\n<div class=\"cards\">\n" + renderTable(table) + "</div>\n";
+  for (const CompareTable &table : otherTables(comparison))
+    out += "<h2>" + escapeHtml(table.title) + "</h2>\n<div class=\"cards\">\n" + renderTable(table) + "</div>\n";
   out += "<h2>Settings</h2>\n<div class=\"cards\"><div class=\"card wide\"><table>\n";
   for (const auto &[name, value] : comparison.settings)
     out += "<tr><td>" + escapeHtml(name) + "</td><td>" + escapeHtml(value) + "</td></tr>\n";

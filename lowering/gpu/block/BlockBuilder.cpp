@@ -284,3 +284,10 @@ void device::emitLaunch(LoopBuilder &host, Value blocks, int64_t threads,
   // The driver refuses an empty grid.
   host.ifThen(host.cmp(CmpIPredicate::ne, blocks, host.index(0)), emit);
 }
+
+void device::launchForEach(LoopBuilder &host, Value count, llvm::function_ref<void(BlockBuilder &, Value)> body) {
+  emitLaunch(host, host.ceilDiv(count, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
+    Value element = b.add(b.mul(block, b.index(kThreads)), b.thread());
+    b.onEachThread([&] { b.ifThen(b.cmp(CmpIPredicate::ult, element, count), [&] { body(b, element); }); });
+  });
+}

@@ -126,6 +126,9 @@ struct Scratch {
 /// `sharedBytes` (index, may be null) of dynamic shared memory.
 void emitLaunch(LoopBuilder &host, mlir::Value blocks, int64_t threads,
                 llvm::function_ref<void(BlockBuilder &b, mlir::Value block)> body, mlir::Value sharedBytes = {});
+/// Launches a thread for each of `count` (index) elements, which does `body` for itself.
+void launchForEach(LoopBuilder &host, mlir::Value count,
+                   llvm::function_ref<void(BlockBuilder &b, mlir::Value element)> body);
 
 } // namespace peer::device
 

@@ -217,17 +217,12 @@ static void emitDecode(CachedAttentionOp op, LoopBuilder &host, HeadWidth head, 
 static void emitAppend(CachedAttentionOp op, LoopBuilder &host, Value tokens, int64_t capacity) {
   int64_t size = host.staticDim(op.getKeyCache(), 1);
   Value elements = host.mul(tokens, host.index(size));
-  emitLaunch(host, host.ceilDiv(elements, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
+  launchForEach(host, elements, [&](BlockBuilder &b, Value element) {
     Value start = b.toIndex(b.load(op.getPosition(), {}));
-    Value element = b.add(b.mul(block, b.index(kThreads)), b.thread());
-    b.onEachThread([&] {
-      b.ifThen(b.cmp(CmpIPredicate::ult, element, elements), [&] {
-        Value t = b.div(element, b.index(size)), c = b.rem(element, b.index(size));
-        Value slot = b.rem(b.add(start, t), b.index(capacity));
-        b.store(b.load(op.getKey(), {t, c}), op.getKeyCache(), {slot, c});
-        b.store(b.load(op.getValue(), {t, c}), op.getValueCache(), {slot, c});
-      });
-    });
+    Value t = b.div(element, b.index(size)), c = b.rem(element, b.index(size));
+    Value slot = b.rem(b.add(start, t), b.index(capacity));
+    b.store(b.load(op.getKey(), {t, c}), op.getKeyCache(), {slot, c});
+    b.store(b.load(op.getValue(), {t, c}), op.getValueCache(), {slot, c});
   });
 }
 

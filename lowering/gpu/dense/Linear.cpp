@@ -65,15 +65,10 @@ static void emitBias(LoopBuilder &host, const Product &product, Value bias) {
       !ShapedType::isDynamic(known) && known % 4 == 0 && hasAlignedRows(product.c, 4) && hasAlignedRows(bias, 4);
   int64_t width = wide ? 4 : 1;
   Value perRow = host.div(columns, host.index(width)), elements = host.mul(rows, perRow);
-  emitLaunch(host, host.ceilDiv(elements, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
-    Value element = b.add(b.mul(block, b.index(kThreads)), b.thread());
-    b.onEachThread([&] {
-      b.ifThen(b.cmp(CmpIPredicate::ult, element, elements), [&] {
-        Value i = b.div(element, perRow), j = b.mul(b.rem(element, perRow), b.index(width));
-        Value sum = b.add(b.loadWide(product.c, {i, j}, width), b.loadWide(bias, {j}, width, /*readOnly=*/true));
-        b.store(sum, product.c, {i, j});
-      });
-    });
+  launchForEach(host, elements, [&](BlockBuilder &b, Value element) {
+    Value i = b.div(element, perRow), j = b.mul(b.rem(element, perRow), b.index(width));
+    Value sum = b.add(b.loadWide(product.c, {i, j}, width), b.loadWide(bias, {j}, width, /*readOnly=*/true));
+    b.store(sum, product.c, {i, j});
   });
 }
 

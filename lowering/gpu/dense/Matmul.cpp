@@ -175,20 +175,15 @@ static void emitSumOfParts(LoopBuilder &host, const Product &product, Value part
   Value rows = product.rows(host), columns = product.columns(host);
   int64_t width = accessWidth(product.c, 4);
   Value elements = host.mul(rows, host.div(columns, host.index(width)));
-  emitLaunch(host, host.ceilDiv(elements, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
+  launchForEach(host, elements, [&](BlockBuilder &b, Value element) {
     b.noteBlocks(kBlocksOfSums);
-    Value element = b.add(b.mul(block, b.index(kThreads)), b.thread());
-    b.onEachThread([&] {
-      b.ifThen(b.cmp(CmpIPredicate::ult, element, elements), [&] {
-        Value perRow = b.div(columns, b.index(width));
-        Value i = b.div(element, perRow), j = b.mul(b.rem(element, perRow), b.index(width));
-        Value sum = b.loop(b.index(0), count, b.f32(0, b.floats(width)), [&](Value s, ValueRange carried) {
-          Value part = b.loadWide(parts, {b.add(b.mul(s, rows), i), j}, width, /*readOnly=*/true);
-          return SmallVector<Value>{b.add(carried[0], part)};
-        })[0];
-        b.store(sum, product.c, {i, j});
-      });
-    });
+    Value perRow = b.div(columns, b.index(width));
+    Value i = b.div(element, perRow), j = b.mul(b.rem(element, perRow), b.index(width));
+    Value sum = b.loop(b.index(0), count, b.f32(0, b.floats(width)), [&](Value s, ValueRange carried) {
+      Value part = b.loadWide(parts, {b.add(b.mul(s, rows), i), j}, width, /*readOnly=*/true);
+      return SmallVector<Value>{b.add(carried[0], part)};
+    })[0];
+    b.store(sum, product.c, {i, j});
   });
 }
 

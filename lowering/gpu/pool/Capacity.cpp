@@ -18,11 +18,7 @@
 using namespace mlir;
 using namespace peer;
 using namespace peer::device;
-using arith::CmpFPredicate;
 using arith::CmpIPredicate;
-
-/// The thread's number in its launch.
-static Value globalThread(BlockBuilder &b, Value block) { return b.add(b.mul(block, b.index(kThreads)), b.thread()); }
 
 //===----------------------------------------------------------------------===//
 // expert_load
@@ -34,15 +30,9 @@ static void launchLoad(ExpertLoadOp op, LoopBuilder &host) {
   int64_t ranks = op.getFirst() ? std::min<int64_t>(host.staticDim(idx, 2), 1) : host.staticDim(idx, 2);
   // Behind the counts of keys is that of pairs.
   Value counts = host.heap({keys + 1}, host.getI32Type());
-  auto forAll = [&](Value count, llvm::function_ref<void(BlockBuilder &, Value)> body) {
-    emitLaunch(host, host.ceilDiv(count, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
-      Value i = globalThread(b, block);
-      b.onEachThread([&] { b.ifThen(b.cmp(CmpIPredicate::ult, i, count), [&] { body(b, i); }); });
-    });
-  };
-  forAll(host.index(keys + 1), [&](BlockBuilder &b, Value i) { b.store(b.i32(0), counts, {i}); });
+  launchForEach(host, host.index(keys + 1), [&](BlockBuilder &b, Value i) { b.store(b.i32(0), counts, {i}); });
   if (heads * ranks > 0)
-    forAll(host.mul(host.dim(idx, 0), host.index(heads * ranks)), [&](BlockBuilder &b, Value i) {
+    launchForEach(host, host.mul(host.dim(idx, 0), host.index(heads * ranks)), [&](BlockBuilder &b, Value i) {
       Value expert = b.load(idx, emitPairPlace(b, i, b.index(heads), b.index(ranks)));
       auto count = [&](Value at) {
         memref::AtomicRMWOp::create(b, arith::AtomicRMWKind::addi, b.i32(1), counts, ValueRange{at});
@@ -53,7 +43,7 @@ static void launchLoad(ExpertLoadOp op, LoopBuilder &host) {
         count(b.index(keys));
       });
     });
-  forAll(host.index(keys), [&](BlockBuilder &b, Value i) {
+  launchForEach(host, host.index(keys), [&](BlockBuilder &b, Value i) {
     Value pairs = b.toF32(b.max(b.load(counts, {b.index(keys)}), b.i32(1)));
     b.store(b.div(b.toF32(b.load(counts, {i})), pairs), load, {i});
   });
@@ -76,9 +66,10 @@ struct Sorted {
   Priority priority;
 
   Value pairAt(BlockBuilder &b, Value entry) const { return b.toIndex(b.load(order, {entry})); }
-  Value weightOf(BlockBuilder &b, Value pair) const { return emitScore(b, b.load(weights, {pair})); }
+  RankedPair ranked(BlockBuilder &b, Value pair) const {
+    return {pair, emitScore(b, b.load(weights, {pair})), b.rem(pair, b.index(ranks))};
+  }
   std::pair<Value, Value> segmentOf(BlockBuilder &b, Value entry, Value pairs) const;
-  Value precedes(BlockBuilder &b, Value x, Value y, Value weightOfY) const;
   void drop(BlockBuilder &b, Value entry, Value pairs, Value capacity) const;
 };
 } // namespace
@@ -97,18 +88,6 @@ std::pair<Value, Value> Sorted::segmentOf(BlockBuilder &b, Value entry, Value pa
   return {startOf(segment), b.select(isLast, pairs, startOf(b.select(isLast, segment, next)))};
 }
 
-/// Whether pair x of an expert is taken before its pair y.
-Value Sorted::precedes(BlockBuilder &b, Value x, Value y, Value weightOfY) const {
-  Value weight = weightOf(b, x), earlier = b.cmp(CmpIPredicate::ult, x, y);
-  Value larger = b.cmp(CmpFPredicate::OGT, weight, weightOfY), equal = b.cmp(CmpFPredicate::OEQ, weight, weightOfY);
-  Value byWeight = either(b, larger, both(b, equal, earlier));
-  if (priority == Priority::Probability)
-    return byWeight;
-  Value rankOfX = b.rem(x, b.index(ranks)), rankOfY = b.rem(y, b.index(ranks));
-  return either(b, b.cmp(CmpIPredicate::ult, rankOfX, rankOfY),
-                both(b, b.cmp(CmpIPredicate::eq, rankOfX, rankOfY), byWeight));
-}
-
 void Sorted::drop(BlockBuilder &b, Value entry, Value pairs, Value capacity) const {
   auto [first, last] = segmentOf(b, entry, pairs);
   Value low = first, high = last, pair = pairAt(b, entry);
@@ -122,9 +101,9 @@ void Sorted::drop(BlockBuilder &b, Value entry, Value pairs, Value capacity) con
   if (priority == Priority::Token)
     return dropIf(b.sub(entry, low));
   b.ifThen(b.cmp(CmpIPredicate::ugt, b.sub(high, low), capacity), [&] {
-    Value weight = weightOf(b, pair);
+    RankedPair mine = ranked(b, pair);
     dropIf(b.loop(low, high, {b.index(0)}, [&](Value other, ValueRange before) {
-      Value ahead = precedes(b, pairAt(b, other), pair, weight);
+      Value ahead = emitPrecedes(b, priority, ranked(b, pairAt(b, other)), mine);
       return Values{b.add(before[0], b.select(ahead, b.index(1), b.index(0)))};
     })[0]);
   });
@@ -143,22 +122,16 @@ static void launchCapacity(CapacityOp op, LoopBuilder &host) {
                 int64_t(op.getExperts()),
                 host.staticDim(op.getIdx(), 2),
                 op.getPriority()};
-  Value capacity = emitCapacity(host, op), blocks = host.ceilDiv(pairs, kThreads);
+  Value capacity = emitCapacity(host, op);
   emitSortedPairs(host, idx, sorted.experts, sorted.order, sorted.starts, sorted.count);
-  emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {
-    Value pair = globalThread(b, block);
-    b.onEachThread([&] {
-      b.ifThen(b.cmp(CmpIPredicate::ult, pair, pairs), [&] {
-        Value expert = b.load(idx, {pair}), none = b.cmp(CmpIPredicate::slt, expert, b.i32(0));
-        b.store(b.select(none, b.i32(-1), expert), sorted.kept, {pair});
-        b.store(b.select(none, b.f32(0), b.load(sorted.weights, {pair})), sorted.keptWeights, {pair});
-      });
-    });
+  launchForEach(host, pairs, [&](BlockBuilder &b, Value pair) {
+    Value expert = b.load(idx, {pair}), none = b.cmp(CmpIPredicate::slt, expert, b.i32(0));
+    b.store(b.select(none, b.i32(-1), expert), sorted.kept, {pair});
+    b.store(b.select(none, b.f32(0), b.load(sorted.weights, {pair})), sorted.keptWeights, {pair});
   });
-  emitLaunch(host, blocks, kThreads, [&](BlockBuilder &b, Value block) {
-    Value entry = globalThread(b, block), valid = b.toIndex(b.load(sorted.count, {b.index(1)}));
-    b.onEachThread(
-        [&] { b.ifThen(b.cmp(CmpIPredicate::ult, entry, valid), [&] { sorted.drop(b, entry, valid, capacity); }); });
+  launchForEach(host, pairs, [&](BlockBuilder &b, Value entry) {
+    Value valid = b.toIndex(b.load(sorted.count, {b.index(1)}));
+    b.ifThen(b.cmp(CmpIPredicate::ult, entry, valid), [&] { sorted.drop(b, entry, valid, capacity); });
   });
   for (Value buffer : {sorted.order, sorted.starts, sorted.count})
     host.free(buffer);

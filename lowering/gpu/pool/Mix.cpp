@@ -62,18 +62,13 @@ static MixPass::Coefficients emitCoefficients(BlockBuilder &b, MixGradOp op, Arr
 static void sumParts(LoopBuilder &host, Value parts, Value dweights, int64_t rows) {
   int64_t pairs = host.staticDim(dweights, 1) * host.staticDim(dweights, 2);
   Value all = host.mul(host.dim(dweights, 0), host.index(pairs));
-  emitLaunch(host, host.ceilDiv(all, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
-    Value flat = b.add(b.mul(block, b.index(kThreads)), b.thread());
-    b.onEachThread([&] {
-      b.ifThen(b.cmp(arith::CmpIPredicate::slt, flat, all), [&] {
-        Value token = b.div(flat, b.index(pairs)), pair = b.rem(flat, b.index(pairs));
-        Value first = b.mul(pair, b.index(rows));
-        Value sum = b.loop(b.index(0), b.index(rows), {b.f32(0)}, [&](Value row, ValueRange carried) {
-          return Values{b.add(carried[0], b.load(parts, {token, b.add(first, row)}))};
-        })[0];
-        b.store(sum, flatSlice(b, dweights, {token}), pair);
-      });
-    });
+  launchForEach(host, all, [&](BlockBuilder &b, Value flat) {
+    Value token = b.div(flat, b.index(pairs)), pair = b.rem(flat, b.index(pairs));
+    Value first = b.mul(pair, b.index(rows));
+    Value sum = b.loop(b.index(0), b.index(rows), {b.f32(0)}, [&](Value row, ValueRange carried) {
+      return Values{b.add(carried[0], b.load(parts, {token, b.add(first, row)}))};
+    })[0];
+    b.store(sum, flatSlice(b, dweights, {token}), pair);
   });
 }
 

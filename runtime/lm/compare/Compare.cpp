@@ -37,8 +37,7 @@ Result<std::unique_ptr<CompareRun::Open>> CompareRun::open(const BudgetResult &b
   train.seconds = budget.seconds;
   train.seed = seed;
   train.out = runDirectory(budget, seed, model);
-  train.text = text;
-  train.evalText = evalText;
+  train.texts = texts;
   train.leavesNumbers = true;
   PEER_TRY_ASSIGN(std::vector<CheckpointFile> checkpoints, listCheckpoints(train.out));
   std::error_code ignored;

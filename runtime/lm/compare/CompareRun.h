@@ -52,7 +52,7 @@ private:
   const CompareControl &control;
 
   RunLock lock;
-  std::shared_ptr<const TextSource> text, evalText;
+  TrainTexts texts;
   std::vector<LanguageEntry> trainEntries; // of the manifests below
   std::vector<std::unique_ptr<Manifest>> manifests;
   std::vector<std::string> fingerprints;

@@ -5,7 +5,6 @@
 #include "core/File.h"
 #include "core/Outputs.h"
 #include "lm/training/Fingerprints.h"
-#include "lm/training/RunFiles.h"
 #include "model/Artifact.h"
 
 #include <algorithm>
@@ -113,32 +112,13 @@ Status CompareRun::checkPlace() {
 }
 
 Status CompareRun::openData() {
-  RunFiles files;
-  if (options.resume) {
-    PEER_TRY_ASSIGN(files, RunFiles::read(options.out));
-  }
   const TrainOptions &common = options.common;
-  auto read = [&](const std::string &path, auto &recorded) -> Result<std::shared_ptr<const TextSource>> {
-    PEER_TRY_ASSIGN(TextSource source, readText(path, {options.out, recorded}));
-    return std::make_shared<const TextSource>(std::move(source));
-  };
-  PEER_TRY_ASSIGN(text, read(common.data, files.data));
-  int64_t context = trainEntries.front().context;
-  TextView training = text->bytes;
-  if (common.evalData.empty()) {
-    PEER_TRY_ASSIGN(TextSplit split, splitText(text->bytes, context, common.data));
-    training = split.train;
-  } else {
-    if (files.evalData && files.evalData->empty())
-      files.evalData.reset();
-    PEER_TRY_ASSIGN(evalText, read(common.evalData, files.evalData));
-    PEER_TRY(checkTextLength(text->bytes, context, common.data));
-    PEER_TRY(checkTextLength(evalText->bytes, context, common.evalData));
-  }
-  for (const TextSource *source : {text.get(), evalText.get()})
+  PEER_TRY_ASSIGN(texts, TrainTexts::read(common.data, common.evalData, options.out, options.resume));
+  PEER_TRY_ASSIGN(TextSplit split, texts.split(trainEntries.front().context, common.data, common.evalData));
+  for (const TextSource *source : {texts.data.get(), texts.evalData.get()})
     if (source)
       PEER_TRY(checkTextRange(*source, byteRange(trainEntries.front()), options.models.front().model));
-  comparison.unigramEntropy = unigramEntropy(training);
+  comparison.unigramEntropy = unigramEntropy(split.train);
   return {};
 }
 
@@ -152,8 +132,8 @@ std::string CompareRun::settingsJson() const {
   if (common.learningRate)
     rates[""] = *common.learningRate;
   Json settings{{"models", std::move(models)},
-                {"--data", hashText(text->bytes)},
-                {"--eval-data", evalText ? hashText(evalText->bytes) : 0},
+                {"--data", hashText(texts.data->bytes)},
+                {"--eval-data", texts.evalData ? hashText(texts.evalData->bytes) : 0},
                 {"--steps", options.steps.value_or(0)},
                 {"--seconds", options.seconds.value_or(0)},
                 {"--batch", common.batch},
@@ -189,7 +169,7 @@ Status CompareRun::checkSettings(const std::string &path) const {
 void CompareRun::describeSettings() {
   const TrainOptions &common = options.common;
   auto add = [&](const char *name, const auto &...value) { comparison.settings.emplace_back(name, concat(value...)); };
-  add("data", common.data, " (", text->summary(), ")");
+  add("data", common.data, " (", texts.data->summary(), ")");
   add("validation data", common.evalData.empty() ? "the last 5 % of the data" : common.evalData,
       common.evalTokens ? concat(", at most ", formatCount(static_cast<double>(common.evalTokens)), " tokens") : "");
   add("batch", common.batch, " sequences of ", trainEntries.front().context, " bytes");
@@ -216,11 +196,11 @@ Status CompareRun::begin() {
   PEER_TRY_ASSIGN(lock, RunLock::acquire(options.out));
   if (!options.resume) {
     // The files first: where there are settings, there is a comparison to go on with.
-    PEER_TRY((RunFiles{text->files, evalText ? evalText->files : std::vector<TextFile>()}.write(options.out)));
+    PEER_TRY(texts.files().write(options.out));
     PEER_TRY(writeFile(settings, settingsJson()));
   }
   describeSettings();
-  progress.say(concat("reading ", options.common.data, ": ", text->summary()));
+  progress.say(concat("reading ", options.common.data, ": ", texts.data->summary()));
   return {};
 }
 

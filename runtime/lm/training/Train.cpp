@@ -134,10 +134,10 @@ Status TrainRun::begin() {
   PEER_TRY(options.resume ? resume() : startOver());
   if (!lock.warning().empty())
     progress.say(lock.warning());
-  progress.say(concat("reading ", options.data, ": ", text->summary(),
-                      recordedFiles && !text->files.front().name.empty() ? ", as when the run began" : ""));
+  progress.say(concat("reading ", options.data, ": ", texts.data->summary(),
+                      texts.recorded && !texts.data->files.front().name.empty() ? ", as when the run began" : ""));
   if (!options.evalData.empty())
-    progress.say(concat("validating on ", options.evalData, ": ", evalText->summary()));
+    progress.say(concat("validating on ", options.evalData, ": ", texts.evalData->summary()));
   if (accumulation)
     progress.say(concat("each step sums the gradients of ", settings.accumulate, " micro-batches of ", settings.batch,
                         settings.batch == 1 ? " sequence" : " sequences",

@@ -46,7 +46,6 @@ private:
   Status checkPlace();
   Status openModel();
   Status openData();
-  Status readTexts(bool again);
   Status openAccumulation();
   Status prepare();
   Status startOver();
@@ -83,9 +82,8 @@ private:
   RunLock lock;
   std::unique_ptr<Session> session;
   LanguageEntry trainModel, lossModel;
-  std::optional<Accumulation> accumulation;         // where a step has several micro-batches
-  std::shared_ptr<const TextSource> text, evalText; // the latter is null where validation text is a part of the former
-  bool recordedFiles = false;                       // the text was read from the files that the run began with
+  std::optional<Accumulation> accumulation; // where a step has several micro-batches
+  TrainTexts texts;
   TextSplit split;
   TrainSettings settings;
   TensorMap inputs; // of one micro-batch

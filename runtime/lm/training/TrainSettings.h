@@ -1,12 +1,11 @@
 // The settings of a training run: what the command line, the manifest's defaults and the data come down to.
 #pragma once
 
-#include "lm/Data.h"
+#include "TrainTexts.h"
 #include "lm/Schedule.h"
 #include "model/Manifest.h"
 
 #include <map>
-#include <memory>
 
 namespace peer::runtime {
 
@@ -35,7 +34,7 @@ struct TrainOptions {
   /// One of many runs whose numbers matter: at its end it leaves the newest weights and its log, and neither checkpoints nor the best weights.
   bool leavesNumbers = false;
   /// The texts, where they are read already: one copy for many runs.
-  std::shared_ptr<const TextSource> text, evalText;
+  std::optional<TrainTexts> texts;
 };
 
 /// The optimizer group that --expert-lr sets and a --lr without a group does not.

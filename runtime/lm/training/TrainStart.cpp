@@ -101,43 +101,15 @@ Status TrainRun::prepare() {
   return {};
 }
 
-/// Reads the texts: the files that the run in --out began with, or those that are there.
-Status TrainRun::readTexts(bool again) {
-  if (options.text) {
-    std::tie(text, evalText) = std::tie(options.text, options.evalText);
-    return {};
-  }
-  RunFiles files;
-  if (again) {
-    PEER_TRY_ASSIGN(files, RunFiles::read(options.out));
-  }
-  auto read = [&](const std::string &path,
-                  const std::optional<std::vector<TextFile>> &recorded) -> Result<std::shared_ptr<const TextSource>> {
-    PEER_TRY_ASSIGN(TextSource source, readText(path, {options.out, recorded}));
-    return std::make_shared<const TextSource>(std::move(source));
-  };
-  PEER_TRY_ASSIGN(text, read(options.data, files.data));
-  recordedFiles = files.data.has_value();
-  if (options.evalData.empty())
-    return {};
-  // A run without one records no file of it; what its hash is not, is refused later.
-  if (files.evalData && files.evalData->empty())
-    files.evalData.reset();
-  PEER_TRY_ASSIGN(evalText, read(options.evalData, files.evalData));
-  return {};
-}
-
 Status TrainRun::openData() {
-  int64_t context = std::max(trainModel.context, lossModel.context);
-  PEER_TRY(readTexts(options.resume));
-  if (options.evalData.empty()) {
-    PEER_TRY_ASSIGN(split, splitText(text->bytes, context, options.data));
+  if (options.texts) {
+    texts = *options.texts;
   } else {
-    PEER_TRY(checkTextLength(text->bytes, context, options.data));
-    PEER_TRY(checkTextLength(evalText->bytes, context, options.evalData));
-    split = {text->bytes, evalText->bytes};
+    PEER_TRY_ASSIGN(texts, TrainTexts::read(options.data, options.evalData, options.out, options.resume));
   }
-  for (const TextSource *source : {text.get(), evalText.get()})
+  int64_t context = std::max(trainModel.context, lossModel.context);
+  PEER_TRY_ASSIGN(split, texts.split(context, options.data, options.evalData));
+  for (const TextSource *source : {texts.data.get(), texts.evalData.get()})
     for (const LanguageEntry &model : {trainModel, lossModel})
       if (source)
         PEER_TRY(checkTextRange(*source, byteRange(model), options.model));
@@ -163,7 +135,7 @@ Status TrainRun::startOver() {
   }
   // Of a run that was killed before it had anything to go on from.
   removeTemporaries(options.out);
-  PEER_TRY((RunFiles{text->files, evalText ? evalText->files : std::vector<TextFile>()}.write(options.out)));
+  PEER_TRY(texts.files().write(options.out));
   PEER_TRY_ASSIGN(log, RunLog::create(summary.log, settings.toJson()));
   return {};
 }
@@ -220,7 +192,7 @@ Status TrainRun::resume() {
   }
   if (!files.empty())
     return Status::error("no checkpoint in ", options.out, " can be read: the newest is ", files.front().path);
-  if (std::error_code ignored; !fs::exists(summary.log, ignored) && !recordedFiles)
+  if (std::error_code ignored; !fs::exists(summary.log, ignored) && !texts.recorded)
     return Status::error(options.out, " holds no run to resume: expected a checkpoint-STEP.safetensors in it");
   // A run that was killed before its first checkpoint: its beginning is where it has to go on.
   progress.say(concat(options.out, " holds no checkpoint yet: starting at step 1"));

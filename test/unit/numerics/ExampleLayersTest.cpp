@@ -124,19 +124,6 @@ Array forward(const Layer &layer, const Array &x, const Array &router, const Arr
 }
 
 struct ExampleLayers : ::testing::TestWithParam<Code> {
-  /// The derivative of sum(dy * y) by one element.
-  template <typename Loss>
-  static double slope(double &element, Loss loss) {
-    constexpr double step = 1e-6;
-    double original = element;
-    element = original + step;
-    double above = loss();
-    element = original - step;
-    double below = loss();
-    element = original;
-    return (above - below) / (2 * step);
-  }
-
   void check(Layer layer) {
     std::ostringstream text;
     text << std::ifstream(std::string(PEER_SOURCE) + "/examples/layers/" + layer.name + ".mlir").rdbuf();

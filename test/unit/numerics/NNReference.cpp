@@ -209,14 +209,8 @@ Array gradient(const Forward &forward, std::vector<Array> inputs, size_t which, 
       sum += y.values[i] * dy.values[i];
     return sum;
   };
-  for (size_t i = 0; i < result.values.size(); ++i) {
-    double &value = inputs[which].values[i], original = value;
-    value = original + step;
-    double above = objective();
-    value = original - step;
-    result.values[i] = (above - objective()) / (2 * step);
-    value = original;
-  }
+  for (size_t i = 0; i < result.values.size(); ++i)
+    result.values[i] = slope(inputs[which].values[i], objective, step);
   return result;
 }
 

@@ -49,6 +49,18 @@ Array attention(const Array &query, const Array &key, const Array &value, int64_
 Array cachedAttention(const Array &query, const Array &key, const Array &value, Array &keyCache, Array &valueCache,
                       int64_t position, int64_t heads);
 
+/// The derivative of `objective()` by a number that it reads.
+template <typename Objective>
+double slope(double &value, Objective objective, double step = 1e-6) {
+  double original = value;
+  value = original + step;
+  double above = objective();
+  value = original - step;
+  double below = objective();
+  value = original;
+  return (above - below) / (2 * step);
+}
+
 using Forward = std::function<Array(const std::vector<Array> &)>;
 
 /// The derivative of sum(dy * forward(inputs)) with respect to `inputs[which]`.

@@ -206,6 +206,33 @@ TEST_P(RoutingBalance, CapacityOfTiesAndNaN) {
         {{"%i", kept.idx, true, "i32"}, {"%w", kept.val, true}});
 }
 
+// What is kept passes the gradient on, what is dropped does not.
+TEST(CapacityGradient, IsThatOfWhatIsKept) {
+  const std::string text = R"(
+func.func @f(%i: tensor<?x1x3xi32> {peer.name = "i"}, %w: tensor<?x1x3xf32> {peer.name = "w"})
+    -> (tensor<?x1x3xf32> {peer.name = "kept"}) {
+  %k, %v = peer.capacity %i, %w experts 5 factor 0.75 by probability : tensor<?x1x3xi32>, tensor<?x1x3xf32>
+  return %v : tensor<?x1x3xf32>
+}
+peer.gradient @g of @f
+)";
+  Array idx = randomExperts({37, 1, 3}, 5, 1), weights = random({37, 1, 3}, 2, 0, 1), dy = random({37, 1, 3}, 3);
+  Array kept = capacity(idx, weights, 5, 0.75, 1, Priority::Probability).idx, expected = dy;
+  for (size_t i = 0; i < kept.values.size(); ++i)
+    if (kept.values[i] < 0)
+      expected.values[i] = 0;
+  ASSERT_NE(expected.values, dy.values);
+  for (Code code : {Code::Vectors, Code::Loops, Code::Gpu}) {
+    auto compiled = Compiled::compile(text, code);
+    ASSERT_TRUE(compiled);
+    runtime::TensorMap inputs;
+    inputs.emplace("i", toTensor(idx, "i32"));
+    inputs.emplace("w", toTensor(weights));
+    inputs.emplace("dkept", toTensor(dy));
+    EXPECT_TRUE(compiled->agrees(compiled->call("g", inputs), "dw", expected.shape, expected.values, 0));
+  }
+}
+
 INSTANTIATE_ROUTING_OPS(RoutingBalance);
 
 } // namespace

@@ -67,6 +67,14 @@ def _positive(name, value):
         raise Error(f"{name} is {value}, expected a number above 0, or None")
 
 
+def _loss_of(closure):
+    """What the closure of a step computes, if there is one."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
+
+
 class _Rows:
     """What optimizers of tables share; `_tables` has them, and parameter groups of tables are marked `lazy`."""
 
@@ -164,10 +172,7 @@ class AdamW(_Rows, torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure=None):
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _loss_of(closure)
         waiting, factor = self._waiting(), 1.0
         if self._clip_norm is not None:
             dense = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
@@ -200,10 +205,7 @@ class LazyAdamW(_Rows, torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None):
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _loss_of(closure)
         self._step_tables(self._waiting())
         return loss
 
