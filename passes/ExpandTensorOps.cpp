@@ -4,7 +4,10 @@
 
 #include "dialect/PeerOps.h"
 
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
+
+#include <cmath>
 
 namespace peer {
 #define GEN_PASS_DEF_EXPANDTENSOROPS
@@ -159,6 +162,67 @@ Value expand(OpBuilder &b, TransposeOp op) {
               [](OpBuilder &, Value element, Value) { return element; });
 }
 
+Value constant(OpBuilder &b, Location loc, uint32_t bits) {
+  return arith::ConstantOp::create(b, loc, b.getIntegerAttr(b.getI32Type(), APInt(32, bits)));
+}
+
+/// A hash of 32 bits in which every bit depends on every one (C. Wellons, "Prospecting for hash functions").
+Value hash(OpBuilder &b, Location loc, Value x) {
+  auto fold = [&](uint32_t distance) {
+    x = arith::XOrIOp::create(b, loc, x, arith::ShRUIOp::create(b, loc, x, constant(b, loc, distance)));
+  };
+  auto multiply = [&](uint32_t by) { x = arith::MulIOp::create(b, loc, x, constant(b, loc, by)); };
+  fold(16);
+  multiply(0x7feb352d);
+  fold(15);
+  multiply(0x846ca68b);
+  fold(16);
+  return x;
+}
+
+/// The number of the element at hand among those of a tensor of these sizes, as an i32 that wraps.
+Value numberOfElement(OpBuilder &b, Location loc, ArrayRef<OpFoldResult> sizes) {
+  Value number;
+  for (auto [dim, size] : llvm::enumerate(sizes)) {
+    auto toI32 = [&](Value index) { return arith::IndexCastOp::create(b, loc, b.getI32Type(), index).getResult(); };
+    Value at = toI32(linalg::IndexOp::create(b, loc, dim));
+    if (number) {
+      number = arith::MulIOp::create(b, loc, number, toI32(getValueOrCreateConstantIndexOp(b, loc, size)));
+      at = arith::AddIOp::create(b, loc, number, at);
+    }
+    number = at;
+  }
+  return number;
+}
+
+/// Numbers of places and elements go through one hash, the seed joins what comes out for another: what two seeds keep is alike
+/// in no part of a tensor.
+Value expand(OpBuilder &b, DropoutOp op) {
+  Location loc = op.getLoc();
+  if (!op.getSeed())
+    return op.getX();
+  constexpr uint32_t kGolden = 0x9e3779b9;
+  double rate = op.getRate().convertToDouble();
+  auto threshold = uint32_t(std::min(std::round(rate * 0x1p32), 0x1p32 - 1));
+  auto place = uint32_t(op.getPlace()) * kGolden;
+  Value x = op.getX(), init = emptyLike(b, loc, x);
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, x);
+  AffineMap all = b.getMultiDimIdentityMap(sizes.size()), none = AffineMap::get(sizes.size(), 0, b.getContext());
+  auto body = [&](OpBuilder &inner, Location, ValueRange args) {
+    Value number = arith::XOrIOp::create(inner, loc, numberOfElement(inner, loc, sizes), constant(inner, loc, place));
+    Value chance = hash(inner, loc, arith::XOrIOp::create(inner, loc, hash(inner, loc, number), args[1]));
+    Value kept = arith::CmpIOp::create(inner, loc, arith::CmpIPredicate::uge, chance, constant(inner, loc, threshold));
+    Value scale = arith::ConstantOp::create(inner, loc, b.getF32FloatAttr(float(1 / (1 - rate))));
+    Value zero = arith::ConstantOp::create(inner, loc, b.getF32FloatAttr(0));
+    Value scaled = arith::MulFOp::create(inner, loc, args[0], scale);
+    linalg::YieldOp::create(inner, loc, Value(arith::SelectOp::create(inner, loc, kept, scaled, zero)));
+  };
+  return linalg::GenericOp::create(b, loc, TypeRange{x.getType()}, ValueRange{x, op.getSeed()}, ValueRange{init},
+                                   SmallVector<AffineMap>{all, none, all},
+                                   SmallVector<IteratorType>(sizes.size(), IteratorType::parallel), body)
+      .getResult(0);
+}
+
 template <typename OpTy>
 struct Expand : OpRewritePattern<OpTy> {
   using OpRewritePattern<OpTy>::OpRewritePattern;
@@ -179,7 +243,7 @@ struct ExpandTensorOps : peer::impl::ExpandTensorOpsBase<ExpandTensorOps> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<Expand<SoftmaxOp>, Expand<BroadcastOp>, Expand<ReduceOp>, Expand<SliceOp>, Expand<PadOp>,
-                 Expand<ConcatOp>, Expand<TransposeOp>>(&getContext());
+                 Expand<ConcatOp>, Expand<TransposeOp>, Expand<DropoutOp>>(&getContext());
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }
 };
