@@ -267,7 +267,7 @@ def Fuse : Pass<"peer-fuse", "::mlir::func::FuncOp"> {
 }
 
 def ExpandTensorOps : Pass<"peer-expand-tensor-ops", "::mlir::func::FuncOp"> {
-  let summary = "softmax, broadcast, reduce, slice, pad, concat and transpose as ops of linalg and tensor";
+  let summary = "softmax, broadcast, reduce, slice, pad, concat, transpose, straight_through and hash as ops of linalg and tensor";
   let description = [{
     Sizes are read off operands. So `%b = peer.broadcast %w like %x along [1]` becomes
     `linalg.generic {indexing_maps = [(d0, d1) -> (d0), (d0, d1) -> (d0, d1)], ...} ins(%w) outs(%0) {...}`.

@@ -111,6 +111,8 @@ LogicalResult checkPeerOp(Operation *op) {
   auto graph = dyn_cast<GraphOpInterface>(op);
   if (!graph)
     return success();
+  if (std::string why = graph.rejectOrigins(); !why.empty())
+    return refuse(op) << why;
   if (!graph.getOutsMutable().empty())
     return refuse(op) << "has 'outs', which passes give it; leave them out";
   SmallVector<Type> inferred;

@@ -12,7 +12,8 @@ EXCEPTIONS = {
     "passes/DecomposeRoutes.cpp": ("GateOp RouteOp ScoreOp SelectOp", "says what a route is made of"),
     "passes/DecomposeRoutes.h": ("RouteOp", "is about one op"),
     "passes/DeriveDecode.cpp": ("DecodeOp ReshapeOp", "answers the request; a reshape's result type is its attribute"),
-    "passes/ExpandTensorOps.cpp": ("BroadcastOp ConcatOp DropoutOp PadOp ReduceOp SliceOp SoftmaxOp TransposeOp", "says what each of them is upstream"),
+    "passes/ExpandTensorOps.cpp": ("BroadcastOp ConcatOp DropoutOp HashOp PadOp ReduceOp SliceOp SoftmaxOp StraightThroughOp TransposeOp",
+                                   "says what each of them is upstream"),
     "passes/Fuse.cpp": ("GateOp ReshapeOp RouteKeyGradOp RouteOp RouteQueryGradOp ScoreKeyGradOp ScoreOp ScoreQueryGradOp SelectGradOp "
                         "SelectOp", "each pattern is about the ops that it folds"),
     "passes/GuardIndices.cpp": ("SortPairsOp SumSquaresOp UsageOp", "pairs are trusted where this op sorted them; sums of flags are this "
@@ -40,6 +41,8 @@ EXCEPTIONS = {
     "lowering/OutlineKernels.cpp": ("MarkOp", "reads the marks"),
     "lowering/emit/Capacity.h": ("CapacityOp", "what emitters of all widths share"),
     "lowering/emit/Capacity.cpp": ("CapacityOp", "what emitters of all widths share"),
+    "lowering/emit/ExpertChoice.h": ("SelectOp", "what emitters of all widths share"),
+    "lowering/emit/ExpertChoice.cpp": ("SelectOp", "what emitters of all widths share"),
     "lowering/emit/RoutingBuilder.h": ("SumSquaresOp UpdateOp", "what emitters of all widths share"),
     "lowering/emit/RoutingBuilder.cpp": ("SumSquaresOp UpdateOp", "what emitters of all widths share"),
 }

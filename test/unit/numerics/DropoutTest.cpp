@@ -30,8 +30,8 @@ peer.train @step of @loss {optimizer = #peer.sgd<learning_rate = 1.0>}
 )";
 
 uint32_t hash(uint32_t x) {
-  x = (x ^ x >> 16) * 0x7feb352d;
-  x = (x ^ x >> 15) * 0x846ca68b;
+  x = (x ^ x >> 16) * 0x85ebca6b;
+  x = (x ^ x >> 13) * 0xc2b2ae35;
   return x ^ x >> 16;
 }
 
