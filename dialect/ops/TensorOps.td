@@ -113,7 +113,7 @@ def Peer_ConcatOp : Peer_DifferentiableOp<"concat",
     (outs "the parts, one after the other":$y), [AttrSizedOperandSegments]> {
   let summary = "parts one after the other, in one dimension";
   let description = [{
-    - C1: one part at least; all are f32 and of one rank.
+    - C1: one part at least; all are f32, or all i32, and of one rank.
     - C2: `dim` is one of their dimensions, static; the others are of the same sizes.
 
     ```mlir

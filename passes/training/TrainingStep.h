@@ -10,6 +10,7 @@
 #define PEER_PASSES_TRAINING_TRAININGSTEP_H
 
 #include "passes/Entries.h"
+#include "passes/gradient/RowGradients.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
@@ -17,12 +18,6 @@
 #include <vector>
 
 namespace peer {
-
-/// The row-sparse gradient of a pool: see `peer.pool_grad`.
-struct RowGradient {
-  mlir::Value idx, order, starts, count, coef, x, dy;
-  explicit operator bool() const { return bool(idx); }
-};
 
 /// A trainable parameter that the loss depends on.
 struct Member {
@@ -109,6 +104,7 @@ private:
   llvm::LogicalResult addStatistic(BatchNormOp norm, mlir::Value source, mlir::Value batch);
   llvm::LogicalResult addBias(BalanceBiasOp bias, const llvm::DenseSet<mlir::Operation *> &needed);
   llvm::LogicalResult findRows(Group &group, Member &member);
+  llvm::SmallVector<int64_t> countRows(Member &member, llvm::ArrayRef<RowGradOpInterface> ops);
   void clip(Group &group);
   void veto();
   void moveStatistics();

@@ -23,6 +23,7 @@ EXCEPTIONS = {
     "passes/description/DescriptionOps.cpp": ("BatchNormOp DropoutOp", "attributes of these ops are for a pass to set"),
     "passes/gradient/DeriveUpdates.cpp": ("PoolGradNormOp RowUpdateOp SortPairsOp UpdateRowsOp", "answers the request: a step is made of these ops"),
     "passes/gradient/Differentiate.cpp": ("GradientOp ReshapeOp", "answers the request; a reshape's result type is its attribute"),
+    "passes/gradient/RowGradients.cpp": ("ConcatOp ReshapeOp SortPairsOp", "builds one list of pairs of several"),
     "passes/training/AccumulateGradients.cpp": ("MeanOp ReshapeOp SortPairsOp TrainOp",
                                                 "answers the request: what a mean over tokens is, and how its parts are handed over"),
     "passes/training/AddOptimizer.cpp": ("TrainOp", "answers the request"),
@@ -45,6 +46,8 @@ EXCEPTIONS = {
     "lowering/emit/ExpertChoice.cpp": ("SelectOp", "what emitters of all widths share"),
     "lowering/emit/RoutingBuilder.h": ("SumSquaresOp UpdateOp", "what emitters of all widths share"),
     "lowering/emit/RoutingBuilder.cpp": ("SumSquaresOp UpdateOp", "what emitters of all widths share"),
+    "lowering/emit/UpdatePasses.h": ("UpdateOp", "what emitters of all targets share"),
+    "lowering/emit/UpdatePasses.cpp": ("UpdateOp", "what emitters of all targets share"),
 }
 
 

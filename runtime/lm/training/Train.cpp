@@ -43,12 +43,14 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
   Clock::time_point begin = Clock::now();
   StepRecord record;
   record.step = step;
-  double factor = options.seconds ? settings.schedule.factorAt(step, trainedSeconds / *options.seconds)
-                                  : settings.schedule.factor(step);
+  auto factor = [&](const std::string &group) {
+    Schedule schedule = settings.scheduleOf(group);
+    return options.seconds ? schedule.factorAt(step, trainedSeconds / *options.seconds) : schedule.factor(step);
+  };
   ScalarMap scalars = session->defaultScalars(*trainModel.entry);
   for (const auto &[group, rate] : settings.learningRates)
     if (auto scalar = scalars.find(format::name::kLearningRateOf + group); scalar != scalars.end())
-      record.learningRates[group] = scalar->second = rate * factor;
+      record.learningRates[group] = scalar->second = rate * factor(group);
   if (auto scalar = scalars.find(format::name::kStep); scalar != scalars.end())
     scalar->second = static_cast<double>(step);
 
