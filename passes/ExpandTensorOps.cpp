@@ -4,6 +4,7 @@
 
 #include "dialect/PeerOps.h"
 
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
 
 #include <cmath>
@@ -184,6 +185,8 @@ Value expand(OpBuilder &b, StraightThroughOp op) {
   return walk(b, loc, val, all, emptyLike(b, loc, val), all, all.size(), step);
 }
 
+/// The golden ratio's bits: multiples of it lie far apart.
+constexpr uint32_t kGolden = 0x9e3779b9;
 /// MurmurHash3's finalizer: shifts, and factors between them.
 constexpr uint32_t kShifts[] = {16, 13, 16}, kFactors[] = {0x85ebca6b, 0xc2b2ae35};
 constexpr uint32_t mixBits(uint32_t h) {
@@ -212,7 +215,6 @@ struct ExpandHash : OpRewritePattern<HashOp> {
     Location loc = op.getLoc();
     SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, op.getTokens());
     sizes.append(2, rewriter.getIndexAttr(1));
-    constexpr uint32_t kGolden = 0x9e3779b9;
     auto salt = int32_t(mixBits(uint32_t(op.getSeed()) + kGolden)), experts = int32_t(op.getExperts());
     auto hash = [&](OpBuilder &b, Value token, Value) -> Value {
       auto number = [&](int32_t value) -> Value {
@@ -234,6 +236,51 @@ struct ExpandHash : OpRewritePattern<HashOp> {
   }
 };
 
+/// The number of the element at hand among those of a tensor of these sizes, as an i32 that wraps.
+Value numberOfElement(OpBuilder &b, Location loc, ArrayRef<OpFoldResult> sizes) {
+  Value number;
+  for (auto [dim, size] : llvm::enumerate(sizes)) {
+    auto toI32 = [&](Value index) { return arith::IndexCastOp::create(b, loc, b.getI32Type(), index).getResult(); };
+    Value at = toI32(linalg::IndexOp::create(b, loc, dim));
+    if (number) {
+      number = arith::MulIOp::create(b, loc, number, toI32(getValueOrCreateConstantIndexOp(b, loc, size)));
+      at = arith::AddIOp::create(b, loc, number, at);
+    }
+    number = at;
+  }
+  return number;
+}
+
+/// Numbers of places and elements go through one hash, the seed joins what comes out for another: what two seeds keep is alike
+/// in no part of a tensor.
+Value expand(OpBuilder &b, DropoutOp op) {
+  Location loc = op.getLoc();
+  if (!op.getSeed())
+    return op.getX();
+  double rate = op.getRate().convertToDouble();
+  auto threshold = uint32_t(std::min(std::round(rate * 0x1p32), 0x1p32 - 1));
+  auto place = uint32_t(op.getPlace()) * kGolden;
+  Value x = op.getX(), init = emptyLike(b, loc, x);
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, x);
+  AffineMap all = b.getMultiDimIdentityMap(sizes.size()), none = AffineMap::get(sizes.size(), 0, b.getContext());
+  auto body = [&](OpBuilder &inner, Location, ValueRange args) {
+    auto bits = [&](uint32_t value) -> Value {
+      return arith::ConstantOp::create(inner, loc, b.getI32IntegerAttr(int32_t(value)));
+    };
+    Value number = arith::XOrIOp::create(inner, loc, numberOfElement(inner, loc, sizes), bits(place));
+    Value chance = mixBits(inner, loc, arith::XOrIOp::create(inner, loc, mixBits(inner, loc, number), args[1]));
+    Value kept = arith::CmpIOp::create(inner, loc, arith::CmpIPredicate::uge, chance, bits(threshold));
+    Value scale = arith::ConstantOp::create(inner, loc, b.getF32FloatAttr(float(1 / (1 - rate))));
+    Value zero = arith::ConstantOp::create(inner, loc, b.getF32FloatAttr(0));
+    Value scaled = arith::MulFOp::create(inner, loc, args[0], scale);
+    linalg::YieldOp::create(inner, loc, Value(arith::SelectOp::create(inner, loc, kept, scaled, zero)));
+  };
+  return linalg::GenericOp::create(b, loc, TypeRange{x.getType()}, ValueRange{x, op.getSeed()}, ValueRange{init},
+                                   SmallVector<AffineMap>{all, none, all},
+                                   SmallVector<IteratorType>(sizes.size(), IteratorType::parallel), body)
+      .getResult(0);
+}
+
 template <typename OpTy>
 struct Expand : OpRewritePattern<OpTy> {
   using OpRewritePattern<OpTy>::OpRewritePattern;
@@ -254,7 +301,8 @@ struct ExpandTensorOps : peer::impl::ExpandTensorOpsBase<ExpandTensorOps> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<Expand<SoftmaxOp>, Expand<BroadcastOp>, Expand<ReduceOp>, Expand<SliceOp>, Expand<PadOp>,
-                 Expand<ConcatOp>, Expand<TransposeOp>, Expand<StraightThroughOp>, ExpandHash>(&getContext());
+                 Expand<ConcatOp>, Expand<TransposeOp>, Expand<DropoutOp>, Expand<StraightThroughOp>, ExpandHash>(
+        &getContext());
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }
 };

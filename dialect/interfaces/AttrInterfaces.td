@@ -57,15 +57,15 @@ def Peer_OptimizerAttrInterface : AttrInterface<"OptimizerAttrInterface"> {
   let methods = [
     InterfaceMethod<"Its name in manifests.", "::llvm::StringRef", "getOptimizerName", (ins), [{}],
       [{ return ConcreteAttr::getMnemonic(); }]>,
-    InterfaceMethod<"Names of the states it keeps per parameter, in the order of the ops' operands.",
-      "::llvm::SmallVector<::llvm::StringRef>", "getStateNames">,
+    InterfaceMethod<"The states it keeps of a parameter of this shape, in the order of the ops' operands.",
+      "::llvm::SmallVector<::peer::OptimizerState>", "getStates", (ins "::llvm::ArrayRef<int64_t>":$shape)>,
     InterfaceMethod<"The default of the run-time value.", "::mlir::FloatAttr", "getLearningRate">,
     InterfaceMethod<"The bound of a group's gradient norm; 0 where there is none.", "::mlir::FloatAttr", "getClipNorm">,
-    InterfaceMethod<"Whether it updates only the rows that a token selected.", "bool", "getLazy">
+    InterfaceMethod<"Whether it updates only the rows that a token selected.", "bool", "getLazy">,
+    InterfaceMethod<"How its learning rate moves in a run: a name of format::schedule, or null where the run says it.",
+      "::mlir::StringAttr", "getSchedule">,
+    InterfaceMethod<"Whether a bf16 parameter is rounded to the nearest, not by chance.", "bool", "getNearest">
   ];
-  let extraSharedClassDeclaration = [{
-    unsigned getNumStates() const { return $_attr.getStateNames().size(); }
-  }];
 }
 
 } // cppNamespace

@@ -106,6 +106,8 @@ LogicalResult checkPeerOp(Operation *op) {
   if (auto norm = dyn_cast<BatchNormOp>(op); norm && norm.getBatchStatistics())
     return refuse(op)
            << "has the attribute 'batch_statistics', which peer.train sets where it takes them; leave it out";
+  if (auto dropout = dyn_cast<DropoutOp>(op); dropout && (dropout.getSeed() || dropout.getPlace() != 0))
+    return refuse(op) << "has a seed or a place, which peer.train gives it; leave them out";
   auto graph = dyn_cast<GraphOpInterface>(op);
   if (!graph)
     return success();

@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 import cases
+import step
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOKENS = 1024
@@ -67,10 +68,15 @@ def all_cases(bench):
     return cheap if bench.quick else cheap | dear
 
 
+def named_cases(bench):
+    """Those that are measured only where they are named: they want packages of build/torch-venv."""
+    return {"torch-step": functools.partial(step.torch_step, bench)}
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, no large tables")
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="measure these only, such as: forward decode train")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="measure these only, such as: forward decode train; torch-step, a torch model with its layer replaced, when named")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the figures there too")
     arguments = parser.parse_args()
 
@@ -86,14 +92,15 @@ def main():
     with tempfile.TemporaryDirectory(prefix="peer-bench-", dir=ROOT / "build") as folder:
         bench = cases.Bench(ROOT, pathlib.Path(folder), torch, arguments.quick)
         chosen = all_cases(bench)
-        if unknown := set(arguments.cases) - set(chosen):
-            parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(chosen)}")
+        known = chosen | named_cases(bench)
+        if unknown := set(arguments.cases) - set(known):
+            parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(known)}")
         profile = bench.kernels(ROOT / "examples/peer_layer.mlir", "layer", TOKENS)
         stream = profile["stream_gb_per_s"]
         print(f"stream bandwidth: {stream:.1f} GB/s", flush=True)
         for name in arguments.cases or chosen:
             try:
-                for row in chosen[name]():
+                for row in known[name]():
                     if row["gb_per_s"] is not None:
                         row["share_of_stream"] = 100 * row["gb_per_s"] / stream
                     rows.append(row)

@@ -18,6 +18,7 @@ With torch there is more, each with a `help` of its own:
     peer.register_converter         teaches `replace` another class
     peer.optim                      AdamW, LazyAdamW, in_backward: steps that cost what the rows cost that tokens have selected
     peer.tables                     the tables of a model
+    peer.export                     a whole decoder as a description and weights, for peer-opt and peer-run
 
 `python -m peer.convert` makes a description and weights of a layer in a state dict, without torch.
 
@@ -34,7 +35,7 @@ __all__ = ["Artifact", "Entry", "Error", "compile", "open", "version"]
 
 # Looked up when they are first asked for: torch takes seconds to import, and may be missing.
 _TORCH = {"PEER": "modules", "PKM": "modules", "MoE": "modules", "Experts": "modules", "tables": "modules", "replace": "originals", "register_converter": "originals",
-          "to_original": "originals", "optim": None}
+          "to_original": "originals", "export": "export", "Exported": "export", "optim": None}
 
 
 class _NoTorch(Error, AttributeError):

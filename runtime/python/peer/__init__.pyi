@@ -5,6 +5,8 @@ from ._artifact import open as open
 from ._compile import compile as compile
 from ._library import Error as Error
 from ._library import version as version
+from ._torch.export import Exported as Exported
+from ._torch.export import export as export
 from ._torch.modules import PEER as PEER
 from ._torch.modules import PKM as PKM
 from ._torch.modules import Experts as Experts
