@@ -77,9 +77,10 @@ inline constexpr char kIdx[] = "idx", kCoef[] = "coef", kX[] = "x", kDy[] = "dy"
 /// Scalars that the runtime sets, and results of training; those that end in a dot are followed by a group's name.
 namespace name {
 inline constexpr char kLoss[] = "loss", kGradientWeight[] = "gradient_weight", kFirstPart[] = "first_part";
-inline constexpr char kStep[] = "step", kPosition[] = "position", kLearningRateOf[] = "learning_rate.",
-                      kGradientNormOf[] = "gradient_norm.", kGradientFaultOf[] = "gradient_fault.", kScale[] = "scale",
-                      kSquares[] = "squares", kSavedOf[] = "saved.", kGradientOf[] = "grad.";
+inline constexpr char kStep[] = "step", kPosition[] = "position", kDropoutSeed[] = "dropout_seed",
+                      kLearningRateOf[] = "learning_rate.", kGradientNormOf[] = "gradient_norm.",
+                      kGradientFaultOf[] = "gradient_fault.", kScale[] = "scale", kSquares[] = "squares",
+                      kSavedOf[] = "saved.", kGradientOf[] = "grad.";
 } // namespace name
 
 /// What compiled code calls, and what it exports beside its entries.

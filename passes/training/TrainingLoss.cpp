@@ -24,7 +24,9 @@ LogicalResult StepBuilder::copyLoss() {
     if (!needed.contains(&op))
       continue;
     auto norm = dyn_cast<BatchNormOp>(op);
-    if (!norm || norm.getBatchStatistics())
+    if (auto dropout = dyn_cast<DropoutOp>(op))
+      trainDropout(dropout);
+    else if (!norm || norm.getBatchStatistics())
       builder.clone(op, mapping);
     else if (failed(trainBatchNorm(norm)))
       return failure();
@@ -55,6 +57,18 @@ LogicalResult StepBuilder::addBias(BalanceBiasOp bias, const llvm::DenseSet<Oper
   statistics.push_back({argument.getArgNumber(), cast<BlockArgument>(mapping.lookup(Value(argument))), load.getLoad(),
                         bias.getRate().convertToDouble(), bias.getLoc(), /*isLoad=*/true});
   return success();
+}
+
+void StepBuilder::trainDropout(DropoutOp dropout) {
+  Value x = mapping.lookup(dropout.getX());
+  if (dropout.getRate().isZero())
+    return mapping.map(dropout.getY(), x);
+  if (!seed)
+    seed = entry.addArgument(RankedTensorType::get({}, builder.getI32Type()), request.getLoc(),
+                             format::name::kDropoutSeed, role::kScalar);
+  auto place = builder.getI64IntegerAttr(dropouts++);
+  auto active = DropoutOp::create(builder, dropout.getLoc(), x, seed, dropout.getRateAttr(), place, ValueRange());
+  mapping.map(dropout.getY(), active.getY());
 }
 
 LogicalResult StepBuilder::trainBatchNorm(BatchNormOp norm) {
@@ -144,8 +158,14 @@ LogicalResult StepBuilder::findRows(Group &group, Member &member) {
     return success();
   auto isPool = [&](OpOperand &use) {
     auto mix = dyn_cast<MixLikeOpInterface>(use.getOwner());
-    return mix && mix.getPool() == member.argument;
+    return mix && mix.getPool() == use.get();
   };
+  // Rows of a part have other numbers than those of the whole.
+  for (Operation *user : member.argument.getUsers())
+    for (Value part : user->getResults())
+      if (llvm::any_of(part.getUses(), isPool))
+        return request.emitOpError() << "cannot update '" << member.name << "' row by row, as group '" << group.name
+                                     << "' asks: the pool that an op reads is a part of it; leave 'lazy' out";
   if (llvm::none_of(member.argument.getUses(), isPool))
     return success(); // no rows to tell apart: updated as a whole
   SmallVector<RowGradOpInterface> ops = findRowGradients(member.gradient);

@@ -66,7 +66,7 @@ public:
 
   // Loss and gradients (TrainingLoss.cpp).
 
-  /// The loss in training mode: batch norms use the batch's statistics.
+  /// The loss in training mode: batch norms use the batch's statistics, and dropouts drop.
   llvm::LogicalResult copyLoss();
   /// The gradients of all trainable parameters; groups without any are dropped. `seed` is the gradient of the loss. Where
   /// `warns`, a parameter that no gradient reaches is told of.
@@ -99,6 +99,7 @@ public:
   llvm::SmallVector<Statistic> statistics;
 
 private:
+  void trainDropout(DropoutOp dropout);
   llvm::LogicalResult trainBatchNorm(BatchNormOp norm);
   llvm::LogicalResult addStatistic(BatchNormOp norm, mlir::Value source, mlir::Value batch);
   llvm::LogicalResult addBias(BalanceBiasOp bias, const llvm::DenseSet<mlir::Operation *> &needed);
@@ -115,6 +116,9 @@ private:
   /// 0, or NaN where loss or gradients are not finite.
   mlir::Value vetoed;
   mlir::BlockArgument step;
+  /// Of the bits of chance; null where nothing is dropped.
+  mlir::BlockArgument seed;
+  int64_t dropouts = 0; ///< so far
 };
 
 /// Builds the step that `request` asks for, and says what groups of parameters it has.

@@ -131,3 +131,16 @@ func.func @loss(%x: tensor<?x1x1x4xf32>, %t: tensor<?xi32>) -> tensor<f32> {
   return %m : tensor<f32>
 }
 peer.train @train_step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+func.func @loss(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>) -> tensor<f32> {
+  %p = peer.param "pool" ones group("experts") : tensor<8x2x8xf32>
+  %part = peer.slice %p along 0 from 0 size 4 : tensor<8x2x8xf32>
+  %y = peer.mix %x, %i, %w, %part gelu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<4x2x8xf32>
+  %r = peer.reduce sum %y along [1] : tensor<?x8xf32>
+  %m = peer.mean %r : tensor<?xf32>
+  return %m : tensor<f32>
+}
+// expected-error @+1 {{cannot update 'pool' row by row, as group 'experts' asks: the pool that an op reads is a part of it; leave 'lazy' out}}
+peer.train @train_step of @loss {optimizer = #peer.sgd, groups = {experts = #peer.sgd<lazy = true>}}
