@@ -29,7 +29,7 @@ inline constexpr char kName[] = "name", kDType[] = "dtype", kShape[] = "shape", 
 // Of parameters, their initialisers and groups.
 inline constexpr char kGroup[] = "group", kTrainable[] = "trainable", kInit[] = "init", kMean[] = "mean",
                       kStd[] = "std", kLow[] = "low", kHigh[] = "high", kValue[] = "value", kOptimizer[] = "optimizer",
-                      kLearningRate[] = "learning_rate", kLazy[] = "lazy";
+                      kLearningRate[] = "learning_rate", kLazy[] = "lazy", kSchedule[] = "schedule";
 // Of entries, arguments, results and kernels.
 inline constexpr char kSymbol[] = "symbol", kKind[] = "kind", kOf[] = "of", kFingerprint[] = "fingerprint",
                       kDims[] = "dims", kMultipleOf[] = "multiple_of", kMax[] = "max", kArguments[] = "arguments",
@@ -50,6 +50,11 @@ inline constexpr char kCpu[] = "cpu", kCuda[] = "cuda";
 namespace init {
 inline constexpr char kNormal[] = "normal", kUniform[] = "uniform", kConstant[] = "constant";
 } // namespace init
+
+/// Values of a group's `schedule`.
+namespace schedule {
+inline constexpr char kConstant[] = "constant", kLinear[] = "linear", kCosine[] = "cosine";
+} // namespace schedule
 
 /// Values of an argument's `role`.
 namespace role {
@@ -72,9 +77,10 @@ inline constexpr char kIdx[] = "idx", kCoef[] = "coef", kX[] = "x", kDy[] = "dy"
 /// Scalars that the runtime sets, and results of training; those that end in a dot are followed by a group's name.
 namespace name {
 inline constexpr char kLoss[] = "loss", kGradientWeight[] = "gradient_weight", kFirstPart[] = "first_part";
-inline constexpr char kStep[] = "step", kPosition[] = "position", kLearningRateOf[] = "learning_rate.",
-                      kGradientNormOf[] = "gradient_norm.", kGradientFaultOf[] = "gradient_fault.", kScale[] = "scale",
-                      kSquares[] = "squares", kSavedOf[] = "saved.", kGradientOf[] = "grad.";
+inline constexpr char kStep[] = "step", kPosition[] = "position", kDropoutSeed[] = "dropout_seed",
+                      kLearningRateOf[] = "learning_rate.", kGradientNormOf[] = "gradient_norm.",
+                      kGradientFaultOf[] = "gradient_fault.", kScale[] = "scale", kSquares[] = "squares",
+                      kSavedOf[] = "saved.", kGradientOf[] = "grad.";
 } // namespace name
 
 /// What compiled code calls, and what it exports beside its entries.

@@ -30,3 +30,15 @@ ParseResult peer::parseNumber(AsmParser &parser, double &value) {
     return parser.emitError(loc, "expected 0 or a number of at least 1.2e-38, which f32 can hold, got ") << number;
   return success();
 }
+
+ParseResult peer::parseFactor(OpAsmParser &parser, FloatAttr &factor) {
+  double value = 0;
+  if (parseNumber(parser, value))
+    return failure();
+  factor = f64(parser.getContext(), value);
+  return success();
+}
+
+void peer::printFactor(OpAsmPrinter &printer, Operation *, FloatAttr factor) {
+  printer.printAttributeWithoutType(factor);
+}

@@ -16,6 +16,10 @@ mlir::FloatAttr f64(mlir::MLIRContext *context, double value);
 /// A number that f32 has, with or without a point.
 mlir::ParseResult parseNumber(mlir::AsmParser &parser, double &value);
 
+/// The same as an f64 in the text of an op.
+mlir::ParseResult parseFactor(mlir::OpAsmParser &parser, mlir::FloatAttr &factor);
+void printFactor(mlir::OpAsmPrinter &printer, mlir::Operation *op, mlir::FloatAttr factor);
+
 } // namespace peer
 
 #endif // PEER_DIALECT_NUMBERS_H

@@ -19,6 +19,7 @@
 #include "PeerDialect.h.inc"
 #include "PeerEnums.h.inc"
 
+#include "OptimizerState.h"
 #include "PeerAttrInterfaces.h.inc"
 
 #define GET_ATTRDEF_CLASSES

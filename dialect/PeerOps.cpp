@@ -2,6 +2,7 @@
 
 #include "dialect/PeerOps.h"
 #include "dialect/Nearest.h"
+#include "dialect/Numbers.h"
 #include "dialect/Policies.h"
 
 #include "mlir/IR/Builders.h"

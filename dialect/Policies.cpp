@@ -48,46 +48,61 @@ std::string ProductTopKPolicyAttr::reject(int64_t n) const { return rejectCount(
 // Policies that keep the best of a row, up to a number of them
 //===----------------------------------------------------------------------===//
 
-/// `<number, [KEYWORD = NAME,] max = m>`
-static ParseResult parseBounded(AsmParser &parser, StringRef usage, double &number, int64_t &max,
+/// `<[number,] [of = sigmoid,] max = m>`; without the number, which is then an operand, it is null.
+static ParseResult parseBounded(AsmParser &parser, StringRef usage, FloatAttr &number, int64_t &max,
                                 bool *sigmoid = nullptr) {
   auto explain = [&] { return parser.emitError(parser.getCurrentLocation(), "expected ") << usage; };
+  auto parseMax = [&] { return failure(parser.parseEqual() || parser.parseInteger(max) || parser.parseGreater()); };
+  auto parseOf = [&]() -> ParseResult {
+    if (!sigmoid || failed(parser.parseOptionalKeyword("of")))
+      return success();
+    *sigmoid = true;
+    return failure(parser.parseEqual() || parser.parseOptionalKeyword("sigmoid") || parser.parseOptionalComma());
+  };
   if (parser.parseOptionalLess())
     return explain();
-  if (parseNumber(parser, number))
-    return failure();
-  if (parser.parseOptionalComma())
+  if (succeeded(parser.parseOptionalKeyword("max")))
+    return parseMax();
+  if (parseOf())
     return explain();
-  if (sigmoid && succeeded(parser.parseOptionalKeyword("of"))) {
-    if (parser.parseEqual() || parser.parseOptionalKeyword("sigmoid") || parser.parseOptionalComma())
+  if (!sigmoid || !*sigmoid) {
+    double value = 0;
+    if (parseNumber(parser, value))
+      return failure();
+    number = f64(parser.getContext(), value);
+    if (parser.parseOptionalComma() || parseOf())
       return explain();
-    *sigmoid = true;
   }
-  if (parser.parseOptionalKeyword("max"))
-    return explain();
-  return failure(parser.parseEqual() || parser.parseInteger(max) || parser.parseGreater());
+  return parser.parseOptionalKeyword("max") ? ParseResult(explain()) : ParseResult(parseMax());
 }
 
-static void printNumber(AsmPrinter &printer, FloatAttr number) { printer.printFloat(number.getValue()); }
+/// `number, ` where there is one.
+static void printNumber(AsmPrinter &printer, FloatAttr number) {
+  if (!number)
+    return;
+  printer.printFloat(number.getValue());
+  printer << ", ";
+}
 
 Attribute TopPPolicyAttr::parse(AsmParser &parser, Type) {
-  double p = 0;
+  FloatAttr p;
   int64_t max = 0;
   if (parseBounded(parser,
                    "how much probability is enough and the most experts of a head, as in 'top_p<0.9, max = 16>'", p,
                    max))
     return {};
-  return get(parser.getContext(), f64(parser.getContext(), p), max);
+  return get(parser.getContext(), p, max);
 }
 
 void TopPPolicyAttr::print(AsmPrinter &printer) const {
   printer << "<";
   printNumber(printer, getP());
-  printer << ", max = " << getMax() << ">";
+  printer << "max = " << getMax() << ">";
 }
 
 int64_t TopPPolicyAttr::getNumSelected(int64_t) const { return getMax(); }
 bool TopPPolicyAttr::hasVaryingCounts() const { return true; }
+bool TopPPolicyAttr::wantsThreshold() const { return !getP(); }
 std::string TopPPolicyAttr::reject(int64_t n) const { return rejectCount(getMax(), n, "max"); }
 
 static std::string describe(double value) {
@@ -97,12 +112,14 @@ static std::string describe(double value) {
 }
 
 std::string TopPPolicyAttr::rejectNumbers() const {
+  if (!getP())
+    return "";
   double p = getP().getValueAsDouble();
   return p >= 0 && p <= 1 ? "" : "expected p between 0 and 1, got " + describe(p);
 }
 
 Attribute ThresholdPolicyAttr::parse(AsmParser &parser, Type) {
-  double threshold = 0;
+  FloatAttr threshold;
   int64_t max = 0;
   bool sigmoid = false;
   if (parseBounded(parser,
@@ -110,20 +127,23 @@ Attribute ThresholdPolicyAttr::parse(AsmParser &parser, Type) {
                    "'threshold<0.5, of = sigmoid, max = 8>'",
                    threshold, max, &sigmoid))
     return {};
-  return get(parser.getContext(), f64(parser.getContext(), threshold), sigmoid, max);
+  return get(parser.getContext(), threshold, sigmoid, max);
 }
 
 void ThresholdPolicyAttr::print(AsmPrinter &printer) const {
   printer << "<";
   printNumber(printer, getThreshold());
-  printer << (getSigmoid() ? ", of = sigmoid" : "") << ", max = " << getMax() << ">";
+  printer << (getSigmoid() ? "of = sigmoid, " : "") << "max = " << getMax() << ">";
 }
 
 int64_t ThresholdPolicyAttr::getNumSelected(int64_t) const { return getMax(); }
 bool ThresholdPolicyAttr::hasVaryingCounts() const { return true; }
+bool ThresholdPolicyAttr::wantsThreshold() const { return !getThreshold(); }
 std::string ThresholdPolicyAttr::reject(int64_t n) const { return rejectCount(getMax(), n, "max"); }
 
 std::string ThresholdPolicyAttr::rejectNumbers() const {
+  if (!getThreshold())
+    return "";
   double threshold = getThreshold().getValueAsDouble();
   if (!getSigmoid() || (threshold >= 0 && threshold < 1))
     return "";
@@ -136,6 +156,39 @@ std::string ThresholdPolicyAttr::rejectNumbers() const {
 
 int64_t AllPolicyAttr::getNumSelected(int64_t n) const { return n; }
 bool AllPolicyAttr::selectsAll() const { return true; }
+
+Attribute ExpertChoicePolicyAttr::parse(AsmParser &parser, Type) {
+  if (parser.parseOptionalLess()) {
+    parser.emitError(parser.getCurrentLocation(),
+                     "expected how many experts a token has on average, as in 'expert_choice<2.0>'");
+    return {};
+  }
+  double factor = 0;
+  if (parseNumber(parser, factor) || parser.parseGreater())
+    return {};
+  return get(parser.getContext(), f64(parser.getContext(), factor));
+}
+
+void ExpertChoicePolicyAttr::print(AsmPrinter &printer) const {
+  printer << "<";
+  printer.printFloat(getFactor().getValue());
+  printer << ">";
+}
+
+int64_t ExpertChoicePolicyAttr::getNumSelected(int64_t n) const { return n; }
+bool ExpertChoicePolicyAttr::choosesTokens() const { return true; }
+
+std::string ExpertChoicePolicyAttr::reject(int64_t n) const {
+  double factor = getFactor().getValueAsDouble();
+  return factor <= double(n)
+             ? ""
+             : "expected at most the n = " + std::to_string(n) + " experts there are, got " + describe(factor);
+}
+
+std::string ExpertChoicePolicyAttr::rejectNumbers() const {
+  double factor = getFactor().getValueAsDouble();
+  return factor > 0 ? "" : "expected more than 0 experts of a token on average, got " + describe(factor);
+}
 
 //===----------------------------------------------------------------------===//
 // Syntax in ops

@@ -36,16 +36,23 @@ def Peer_AllPolicy : Peer_Policy<"All", "all", "all", ["getNumSelected", "select
 }
 
 def Peer_TopPPolicy : Peer_Policy<"TopP", "top_p", "top_p<p, max = m>",
-    ["getNumSelected", "hasVaryingCounts", "reject", "rejectNumbers"]> {
+    ["getNumSelected", "hasVaryingCounts", "wantsThreshold", "reject", "rejectNumbers"]> {
   let summary = "the best of a row, while the softmax over all of it gave less than p to those before (XMoE, arXiv 2403.18926)";
-  let parameters = (ins "::mlir::FloatAttr":$p, "int64_t":$max);
+  let parameters = (ins OptionalParameter<"::mlir::FloatAttr">:$p, "int64_t":$max);
   let hasCustomAssemblyFormat = 1;
 }
 
 def Peer_ThresholdPolicy : Peer_Policy<"Threshold", "threshold", "threshold<t, max = m>",
-    ["getNumSelected", "hasVaryingCounts", "reject", "rejectNumbers"]> {
+    ["getNumSelected", "hasVaryingCounts", "wantsThreshold", "reject", "rejectNumbers"]> {
   let summary = "the best max scores, or sigmoids of them, of those above a threshold (DSMoE, arXiv 2502.12455)";
-  let parameters = (ins "::mlir::FloatAttr":$threshold, "bool":$sigmoid, "int64_t":$max);
+  let parameters = (ins OptionalParameter<"::mlir::FloatAttr">:$threshold, "bool":$sigmoid, "int64_t":$max);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def Peer_ExpertChoicePolicy : Peer_Policy<"ExpertChoice", "expert_choice", "expert_choice<factor>",
+    ["getNumSelected", "choosesTokens", "reject", "rejectNumbers"]> {
+  let summary = "each expert its best ceil(factor * T / n) tokens (Zhou et al., arXiv 2202.09368)";
+  let parameters = (ins "::mlir::FloatAttr":$factor);
   let hasCustomAssemblyFormat = 1;
 }
 

@@ -46,8 +46,7 @@ func.func @loss(%tokens: !ids {peer.name = "tokens"}, %targets: !ids {peer.name 
   return %m : tensor<f32>
 }
 
-// The gradients of both layers are added up before the step; a lazy optimizer updates the rows of one layer only, so the
-// shared pool has an exact one.
+// The pairs of both layers are one list: a row that both used moves once, by the sum of its gradients.
 peer.train @train_step of @loss {optimizer = #peer.adamw<learning_rate = 2.0e-3, weight_decay = 0.01, clip_norm = 1.0>,
-                                 groups = {experts = #peer.adamw<learning_rate = 4.0e-3, clip_norm = 1.0>}}
+                                 groups = {experts = #peer.adamw<learning_rate = 4.0e-3, clip_norm = 1.0, lazy = true>}}
 peer.decode @decode prefill @prefill of @logits

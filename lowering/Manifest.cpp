@@ -202,6 +202,8 @@ static json::Array describeGroups(ModuleOp module) {
                                   {key::kOptimizer, cast<StringAttr>(group.get("optimizer")).str()},
                                   {key::kLearningRate, cast<FloatAttr>(group.get("learning_rate")).getValueAsDouble()},
                                   {key::kLazy, cast<BoolAttr>(group.get("lazy")).getValue()}});
+    if (auto schedule = group.getAs<StringAttr>("schedule"))
+      (*groups.back().getAsObject())[key::kSchedule] = schedule.str();
   }
   return groups;
 }

@@ -341,7 +341,7 @@ def MergeKernels : Peer_DevicePass<"peer-merge-kernels"> {
 def PassAddresses : Peer_DevicePass<"peer-pass-addresses"> {
   let summary = "buffers go to kernels as addresses";
   let description = [{
-    A dense buffer becomes a pointer, and a size where the kernel reads it:
+    A dense buffer becomes a pointer, and a size where the kernel reads it, in launches on a device and in calls of private functions:
 
     ```mlir
     gpu.launch_func @kernels::@f blocks in (...) threads in (...) args(%x : memref<?x8xf32>)

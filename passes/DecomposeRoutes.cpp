@@ -22,7 +22,7 @@ static void decompose(RouteOp route, IRRewriter &rewriter, const char *reason) {
   Location loc = route.getLoc();
   rewriter.setInsertionPoint(route);
   auto score = ScoreOp::create(rewriter, loc, route.getQuery(), route.getKeys(), ValueRange());
-  auto select = SelectOp::create(rewriter, loc, score.getLogits(), route.getPolicy(), ValueRange());
+  auto select = SelectOp::create(rewriter, loc, score.getLogits(), Value(), route.getPolicy(), ValueRange());
   SmallVector<Value> results{select.getIdx()};
   if (std::optional<GateKind> gate = route.getGate())
     results.push_back(GateOp::create(rewriter, loc, select.getVal(), *gate, ValueRange()).getWeights());

@@ -4,7 +4,10 @@
 
 #include "dialect/PeerOps.h"
 
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
+
+#include <cmath>
 
 namespace peer {
 #define GEN_PASS_DEF_EXPANDTENSOROPS
@@ -159,6 +162,125 @@ Value expand(OpBuilder &b, TransposeOp op) {
               [](OpBuilder &, Value element, Value) { return element; });
 }
 
+/// The sigmoid is above the threshold where its operand is above the threshold's logit.
+Value expand(OpBuilder &b, StraightThroughOp op) {
+  Location loc = op.getLoc();
+  Value val = op.getVal();
+  SmallVector<int64_t> all = allDims(val);
+  double threshold = op.getThreshold().convertToDouble();
+  bool soft = op.getSoft();
+  auto step = [&](OpBuilder &inner, Value score, Value) -> Value {
+    auto number = [&](double value) -> Value {
+      return arith::ConstantOp::create(inner, loc, inner.getF32FloatAttr(float(value)));
+    };
+    Value one = number(1), weight = one;
+    if (soft) {
+      Value inverse = math::ExpOp::create(inner, loc, arith::NegFOp::create(inner, loc, score));
+      weight = arith::DivFOp::create(inner, loc, one, arith::AddFOp::create(inner, loc, one, inverse));
+    }
+    Value taken = arith::CmpFOp::create(inner, loc, arith::CmpFPredicate::OGT, score,
+                                        number(std::log(threshold / (1 - threshold))));
+    return arith::SelectOp::create(inner, loc, taken, weight, number(0));
+  };
+  return walk(b, loc, val, all, emptyLike(b, loc, val), all, all.size(), step);
+}
+
+/// The golden ratio's bits: multiples of it lie far apart.
+constexpr uint32_t kGolden = 0x9e3779b9;
+/// MurmurHash3's finalizer: shifts, and factors between them.
+constexpr uint32_t kShifts[] = {16, 13, 16}, kFactors[] = {0x85ebca6b, 0xc2b2ae35};
+constexpr uint32_t mixBits(uint32_t h) {
+  h = (h ^ h >> kShifts[0]) * kFactors[0];
+  h = (h ^ h >> kShifts[1]) * kFactors[1];
+  return h ^ h >> kShifts[2];
+}
+
+Value mixBits(OpBuilder &b, Location loc, Value h) {
+  auto number = [&](uint32_t value) -> Value {
+    return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(int32_t(value)));
+  };
+  for (size_t i = 0; i < std::size(kShifts); ++i) {
+    h = arith::XOrIOp::create(b, loc, h, arith::ShRUIOp::create(b, loc, h, number(kShifts[i])));
+    if (i < std::size(kFactors))
+      h = arith::MulIOp::create(b, loc, h, number(kFactors[i]));
+  }
+  return h;
+}
+
+struct ExpandHash : OpRewritePattern<HashOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(HashOp op, PatternRewriter &rewriter) const override {
+    if (op->getNumResults() != 2 || !op.getOuts().empty())
+      return rewriter.notifyMatchFailure(op, "not in value form");
+    Location loc = op.getLoc();
+    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, op.getTokens());
+    sizes.append(2, rewriter.getIndexAttr(1));
+    auto salt = int32_t(mixBits(uint32_t(op.getSeed()) + kGolden)), experts = int32_t(op.getExperts());
+    auto hash = [&](OpBuilder &b, Value token, Value) -> Value {
+      auto number = [&](int32_t value) -> Value {
+        return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(value));
+      };
+      Value mixed = mixBits(b, loc, arith::XOrIOp::create(b, loc, token, number(salt)));
+      return arith::RemUIOp::create(b, loc, mixed, number(experts));
+    };
+    Value idx = walk(rewriter, loc, op.getTokens(), {0},
+                     tensor::EmptyOp::create(rewriter, loc, sizes, rewriter.getI32Type()), {0, 1, 2}, 3, hash);
+    Value weights = fill(rewriter, loc, 1, tensor::EmptyOp::create(rewriter, loc, sizes, rewriter.getF32Type()));
+    SmallVector<Value> results;
+    for (auto [value, result] : llvm::zip_equal(ValueRange{idx, weights}, op->getResults()))
+      results.push_back(value.getType() == result.getType()
+                            ? value
+                            : tensor::CastOp::create(rewriter, loc, result.getType(), value).getResult());
+    rewriter.replaceOp(op, results);
+    return success();
+  }
+};
+
+/// The number of the element at hand among those of a tensor of these sizes, as an i32 that wraps.
+Value numberOfElement(OpBuilder &b, Location loc, ArrayRef<OpFoldResult> sizes) {
+  Value number;
+  for (auto [dim, size] : llvm::enumerate(sizes)) {
+    auto toI32 = [&](Value index) { return arith::IndexCastOp::create(b, loc, b.getI32Type(), index).getResult(); };
+    Value at = toI32(linalg::IndexOp::create(b, loc, dim));
+    if (number) {
+      number = arith::MulIOp::create(b, loc, number, toI32(getValueOrCreateConstantIndexOp(b, loc, size)));
+      at = arith::AddIOp::create(b, loc, number, at);
+    }
+    number = at;
+  }
+  return number;
+}
+
+/// Numbers of places and elements go through one hash, the seed joins what comes out for another: what two seeds keep is alike
+/// in no part of a tensor.
+Value expand(OpBuilder &b, DropoutOp op) {
+  Location loc = op.getLoc();
+  if (!op.getSeed())
+    return op.getX();
+  double rate = op.getRate().convertToDouble();
+  auto threshold = uint32_t(std::min(std::round(rate * 0x1p32), 0x1p32 - 1));
+  auto place = uint32_t(op.getPlace()) * kGolden;
+  Value x = op.getX(), init = emptyLike(b, loc, x);
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, x);
+  AffineMap all = b.getMultiDimIdentityMap(sizes.size()), none = AffineMap::get(sizes.size(), 0, b.getContext());
+  auto body = [&](OpBuilder &inner, Location, ValueRange args) {
+    auto bits = [&](uint32_t value) -> Value {
+      return arith::ConstantOp::create(inner, loc, b.getI32IntegerAttr(int32_t(value)));
+    };
+    Value number = arith::XOrIOp::create(inner, loc, numberOfElement(inner, loc, sizes), bits(place));
+    Value chance = mixBits(inner, loc, arith::XOrIOp::create(inner, loc, mixBits(inner, loc, number), args[1]));
+    Value kept = arith::CmpIOp::create(inner, loc, arith::CmpIPredicate::uge, chance, bits(threshold));
+    Value scale = arith::ConstantOp::create(inner, loc, b.getF32FloatAttr(float(1 / (1 - rate))));
+    Value zero = arith::ConstantOp::create(inner, loc, b.getF32FloatAttr(0));
+    Value scaled = arith::MulFOp::create(inner, loc, args[0], scale);
+    linalg::YieldOp::create(inner, loc, Value(arith::SelectOp::create(inner, loc, kept, scaled, zero)));
+  };
+  return linalg::GenericOp::create(b, loc, TypeRange{x.getType()}, ValueRange{x, op.getSeed()}, ValueRange{init},
+                                   SmallVector<AffineMap>{all, none, all},
+                                   SmallVector<IteratorType>(sizes.size(), IteratorType::parallel), body)
+      .getResult(0);
+}
+
 template <typename OpTy>
 struct Expand : OpRewritePattern<OpTy> {
   using OpRewritePattern<OpTy>::OpRewritePattern;
@@ -179,7 +301,8 @@ struct ExpandTensorOps : peer::impl::ExpandTensorOpsBase<ExpandTensorOps> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<Expand<SoftmaxOp>, Expand<BroadcastOp>, Expand<ReduceOp>, Expand<SliceOp>, Expand<PadOp>,
-                 Expand<ConcatOp>, Expand<TransposeOp>>(&getContext());
+                 Expand<ConcatOp>, Expand<TransposeOp>, Expand<DropoutOp>, Expand<StraightThroughOp>, ExpandHash>(
+        &getContext());
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }
 };

@@ -96,6 +96,8 @@ struct FormRoute : OpRewritePattern<SelectOp> {
     auto score = select.getLogits().getDefiningOp<ScoreOp>();
     if (!score || !score->hasOneUse() || score->getBlock() != select->getBlock())
       return rewriter.notifyMatchFailure(select, "not the only reader of a score's logits");
+    if (select.getPolicy().choosesTokens() || select.getThreshold())
+      return rewriter.notifyMatchFailure(select, "looks at all tokens, or at a number that is no part of the policy");
     Value val = select.getVal();
     auto gates = llvm::make_filter_range(val.getUsers(), llvm::IsaPred<GateOp>);
     GateOp gate = llvm::hasSingleElement(gates) ? cast<GateOp>(*gates.begin()) : GateOp();

@@ -118,8 +118,9 @@ def Differentiate : Pass<"peer-differentiate", "::mlir::ModuleOp"> {
 def AddOptimizer : Pass<"peer-add-optimizer", "::mlir::ModuleOp"> {
   let summary = "build the training step that peer.train asks for";
   let description = [{
-    The step computes the loss in training mode (batch norms use the batch's statistics and move the running ones), the
-    gradient of every trainable parameter, one gradient norm per group, and updates parameters and optimizer states in place.
+    The step computes the loss in training mode (batch norms use the batch's statistics and move the running ones, dropouts
+    drop by the scalar `dropout_seed`), the gradient of every trainable parameter, one gradient norm per group, and updates
+    parameters and optimizer states in place.
 
     A pool in a lazy group is updated row by row from the row-sparse gradient of its mix; any other parameter of such
     a group is updated as a whole. A pool that several mixes share cannot be lazy. A parameter that no gradient reaches
@@ -266,7 +267,7 @@ def Fuse : Pass<"peer-fuse", "::mlir::func::FuncOp"> {
 }
 
 def ExpandTensorOps : Pass<"peer-expand-tensor-ops", "::mlir::func::FuncOp"> {
-  let summary = "softmax, broadcast, reduce, slice, pad, concat and transpose as ops of linalg and tensor";
+  let summary = "softmax, broadcast, reduce, slice, pad, concat, transpose, straight_through and hash as ops of linalg and tensor";
   let description = [{
     Sizes are read off operands. So `%b = peer.broadcast %w like %x along [1]` becomes
     `linalg.generic {indexing_maps = [(d0, d1) -> (d0), (d0, d1) -> (d0, d1)], ...} ins(%w) outs(%0) {...}`.

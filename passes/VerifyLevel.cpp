@@ -3,6 +3,7 @@
 #include "Entries.h"
 #include "Passes.h"
 #include "dialect/PeerOps.h"
+#include "dialect/interfaces/IndexRanges.h"
 #include "passes/analysis/TokenCounts.h"
 #include "passes/description/Description.h"
 
@@ -51,27 +52,34 @@ bool isUntiledScore(Operation *op) {
          op->getNumResults() == 1 && !cast<ShapedType>(op->getResult(0).getType()).hasStaticShape();
 }
 
-/// Indices from a select that numbers more experts than the pool holds would be read out of its bounds, and
-/// experts that no index reaches would never learn.
-LogicalResult checkExperts(Operation *op) {
+/// Says that `idx` numbers other experts than the op has.
+LogicalResult refuseExperts(Operation *op, Value idx, int64_t held, int64_t chosenFrom) {
   auto mix = dyn_cast<MixLikeOpInterface>(op);
-  auto selection = mix ? mix.getIdx().getDefiningOp<SelectionOpInterface>() : SelectionOpInterface();
-  if (!selection)
-    return success();
-  int64_t n = selection.getNumKeys(), chosenFrom = selection.getNumExperts();
-  int64_t held = mix.getNumExperts(), rowsPerExpert = mix.getRowsPerExpert();
-  if (chosenFrom == held)
-    return success();
-  InFlightDiagnostic diag = op->emitError() << "op '" << op->getName() << "' has a pool of " << held
-                                            << " experts, but its experts are selected among " << chosenFrom;
-  if (selection.isGrid())
-    diag << " (" << n << " * " << n << " product keys)";
+  InFlightDiagnostic diag = op->emitError() << "op '" << op->getName() << "' " << (mix ? "has a pool of " : "is for ")
+                                            << held << " experts, but its experts are selected among " << chosenFrom;
+  if (auto selection = idx.getDefiningOp<SelectionOpInterface>(); selection && selection.isGrid())
+    diag << " (" << selection.getNumKeys() << " * " << selection.getNumKeys() << " product keys)";
+  if (!mix)
+    return diag;
+  int64_t rowsPerExpert = mix.getRowsPerExpert();
   // Experts of several rows are the likeliest thing meant: a pool says how many rows it has, not what shares them out.
   if (int64_t rows = held * rowsPerExpert; chosenFrom > 0 && rows % chosenFrom == 0)
     diag << "; {rows_per_expert = " << rows / chosenFrom << "} makes " << chosenFrom << " of its " << rows << " rows";
   else
     diag << "; give it " << chosenFrom * rowsPerExpert << " rows";
   return diag;
+}
+
+/// Indices of more experts than an op has would be read out of its bounds, and experts that no index reaches would never
+/// learn.
+LogicalResult checkExperts(Operation *op) {
+  for (OpOperand &operand : op->getOpOperands()) {
+    std::optional<IndexRange> wanted = getIndexRange(operand);
+    std::optional<int64_t> numbered = wanted ? countNumberedExperts(operand.get()) : std::nullopt;
+    if (numbered && *numbered != wanted->second)
+      return refuseExperts(op, operand.get(), wanted->second, *numbered);
+  }
+  return success();
 }
 
 LogicalResult checkOp(Operation *op, const Level &level) {

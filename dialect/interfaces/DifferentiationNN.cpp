@@ -118,8 +118,8 @@ BUILD_GRADIENT(RotaryOp) {
 }
 
 BUILD_GRADIENT(AttentionOp) {
-  auto grad = AttentionGradOp::create(builder, getLoc(), getQuery(), getKey(), getValue(), resultGrads[0], getHeads(),
-                                      getContextLength(), ValueRange());
+  auto grad = AttentionGradOp::create(builder, getLoc(), getQuery(), getKey(), getValue(), resultGrads[0],
+                                      getHeadsAttr(), getContextLengthAttr(), getWindowAttr(), ValueRange());
   for (unsigned i : wanted.set_bits())
     operandGrads[i] = grad.getResult(i);
   return success();

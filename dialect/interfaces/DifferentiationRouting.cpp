@@ -44,6 +44,27 @@ LogicalResult GateOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGr
   return success();
 }
 
+/// That of a sigmoid, of every expert.
+LogicalResult StraightThroughOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads,
+                                               const llvm::SmallBitVector &wanted,
+                                               SmallVectorImpl<Value> &operandGrads) {
+  if (std::string why = rejectScores(/*proven=*/true); !why.empty())
+    return emitError() << "op 'peer.straight_through' " << why;
+  if (!wanted[0])
+    return success();
+  Value sigmoid = GateOp::create(builder, getLoc(), getVal(), GateKind::Sigmoid, ValueRange()).getWeights();
+  operandGrads[0] =
+      GateGradOp::create(builder, getLoc(), getVal(), sigmoid, resultGrads[0], GateKind::Sigmoid, ValueRange())
+          .getDval();
+  return success();
+}
+
+/// Tokens are integers, and the weights are constants.
+LogicalResult HashOp::buildGradient(OpBuilder &, ArrayRef<Value>, const llvm::SmallBitVector &,
+                                    SmallVectorImpl<Value> &) {
+  return success();
+}
+
 LogicalResult ProbabilityOp::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads,
                                            const llvm::SmallBitVector &wanted, SmallVectorImpl<Value> &operandGrads) {
   Value dweights = resultGrads[0];

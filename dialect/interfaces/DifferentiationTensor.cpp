@@ -107,3 +107,12 @@ BUILD_GRADIENT(TransposeOp) {
             .getY();
   return success();
 }
+
+// Linear in x: what is dropped of x is dropped of its gradient.
+BUILD_GRADIENT(DropoutOp) {
+  if (wanted[0])
+    operandGrads[0] =
+        DropoutOp::create(builder, getLoc(), resultGrads[0], getSeed(), getRateAttr(), getPlaceAttr(), ValueRange())
+            .getY();
+  return success();
+}

@@ -75,8 +75,9 @@ struct NumberedExperts {
   int64_t least, experts;
 };
 NumberedExperts numberedBy(SelectionOpInterface selection) {
-  return {selection.getPolicy().hasVaryingCounts() ? -1 : 0, selection.getNumExperts()};
+  return {selection.getPolicy().hasEmptySlots() ? -1 : 0, selection.getNumExperts()};
 }
+NumberedExperts numberedBy(HashOp op) { return {0, int64_t(op.getExperts())}; }
 NumberedExperts numberedBy(CapacityOp op) { return {-1, int64_t(op.getExperts())}; }
 
 template <typename Op>
@@ -112,6 +113,16 @@ void peer::attachIndexRanges(MLIRContext *context) {
 #define GET_OP_LIST
 #include "PeerOps.cpp.inc"
       >(context);
+}
+
+std::optional<int64_t> peer::countNumberedExperts(Value idx) {
+  Operation *op = idx.getDefiningOp();
+  auto ranges = dyn_cast_or_null<InferIntRangeInterface>(op);
+  if (!ranges || !isa_and_nonnull<PeerDialect>(op->getDialect()) || op->getResult(0) != idx)
+    return std::nullopt;
+  std::optional<int64_t> count;
+  ranges.inferResultRanges({}, [&](Value, const ConstantIntRanges &range) { count = range.smax().getSExtValue() + 1; });
+  return count;
 }
 
 std::optional<IndexRange> peer::getIndexRange(OpOperand &operand) {

@@ -19,6 +19,9 @@ void attachIndexRanges(mlir::MLIRContext *context);
 /// The range that an op wants the integers of this operand to lie in, if it takes them as indices.
 std::optional<IndexRange> getIndexRange(mlir::OpOperand &operand);
 
+/// Of how many experts a value holds numbers, where the op that makes it says so.
+std::optional<int64_t> countNumberedExperts(mlir::Value idx);
+
 } // namespace peer
 
 #include "IndexRanges.h.inc"

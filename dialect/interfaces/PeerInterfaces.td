@@ -51,6 +51,10 @@ def Peer_GraphOpInterface : OpInterface<"GraphOpInterface"> {
     InterfaceMethod<"What it does to tokens where it does not keep them apart: messages say it after the op's name.",
       "::llvm::StringRef", "describeMixing", (ins), [{}], [{ return "may mix tokens"; }]>,
     InterfaceMethod<[{
+      Why its operands do not come from ops that it makes sense behind; empty where they do, or where nothing is known of
+      them. Messages say it after the op's name.
+      }], "std::string", "rejectOrigins", (ins), [{}], [{ return ""; }]>,
+    InterfaceMethod<[{
       Whether its results are too large to be kept for a whole batch: below the graph level it stands in a loop.
       }], "bool", "hasLargeResults", (ins), [{}], [{ return false; }]>,
     InterfaceMethod<[{

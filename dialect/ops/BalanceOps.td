@@ -199,7 +199,7 @@ def Peer_CapacityOp : Peer_DifferentiableOp<"capacity",
     ```
   }];
   let assemblyFormat = [{
-    $idx `,` $weights `experts` $experts `factor` $factor (`least` $least^)? `by` custom<Keyword>($priority)
+    $idx `,` $weights `experts` $experts `factor` custom<Factor>($factor) (`least` $least^)? `by` custom<Keyword>($priority)
     (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($idx) `,` type($weights)
   }];
   let extraClassDeclaration = [{

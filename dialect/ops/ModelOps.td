@@ -114,7 +114,8 @@ def Peer_TrainOp : Peer_DerivedEntryOp<"train"> {
   let description = [{
     `--peer-add-optimizer` answers it with a function that computes loss and gradients and updates all parameters in place.
     `optimizer` serves the group `default`, `groups` the others by name. A pool in a `lazy` group is updated row by
-    row; where it is not lazy, every row is (exact, dense). Learning rates are run-time values.
+    row, from the pairs of all ops that use it; where it is not lazy, every row is (exact, dense). Learning rates are run-time
+    values; `schedule` in a group's optimizer says how its rate moves.
 
     - C1: the function exists and has a body; its first result, the loss, is a rank-0 f32 (passes append the values that it
       updates).

@@ -68,15 +68,30 @@ static LogicalResult checkPolicy(Check &check, SelectPolicyAttrInterface policy,
 
 PEER_INFER(SelectOp) {
   Check check(loc, "select");
+  SelectPolicyAttrInterface policy = a.getPolicy();
+  StringRef name = policy.getPolicyName();
+  Value threshold = a.getThreshold();
   if (failed(check.shape(1, "logits", a.getLogits(), "T H P n", Elements::F32)) ||
-      failed(checkPolicy(check, a.getPolicy(), 2)))
+      failed(checkPolicy(check, policy, 2)) ||
+      failed(check.require(6, threshold || !policy.wantsThreshold(),
+                           "policy " + name +
+                               " without a number wants it as an operand, as in 'peer.select %scores, "
+                               "%number " +
+                               name + "<max = 8>'")) ||
+      failed(check.require(6, !threshold || policy.wantsThreshold(),
+                           "policy " + name + " takes no threshold beside what it says itself")) ||
+      (threshold && failed(check.shape(6, "threshold", threshold, "", Elements::F32))))
     return failure();
   return finishInference(
       check, a.getOperands(), a.getOuts(),
       {check.tensor("T H K", IntegerType::get(context, 32)), check.tensor("T H K", Float32Type::get(context))}, types);
 }
 
-std::string SelectOp::getIndexNotation() { return "t h . . -> t h ., t h ."; }
+std::string SelectOp::getIndexNotation() {
+  if (getPolicy().choosesTokens())
+    return "T h . . -> T h ., T h .";
+  return getThreshold() ? "t h . .,  -> t h ., t h ." : "t h . . -> t h ., t h .";
+}
 
 int64_t SelectOp::getNumKeys() { return dimOf(getLogits(), 3); }
 
@@ -99,6 +114,60 @@ PEER_INFER(GateOp) {
 }
 
 std::string GateOp::getIndexNotation() { return "t h . -> t h ."; }
+
+PEER_INFER(StraightThroughOp) {
+  Check check(loc, "straight_through");
+  // Before the default is there, none is wrong.
+  double threshold = a.getThresholdAttr() ? a.getThreshold().convertToDouble() : 0.5;
+  SmallString<16> given;
+  if (a.getThresholdAttr())
+    a.getThreshold().toString(given);
+  if (failed(check.shape(1, "val", a.getVal(), "T H K", Elements::F32)) ||
+      failed(check.require(2, threshold > 0 && threshold < 1,
+                           "expected a threshold of sigmoids above 0 and below 1, got " + given)))
+    return failure();
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T H K", Float32Type::get(context))},
+                         types);
+}
+
+std::string StraightThroughOp::getIndexNotation() { return "t h . -> t h ."; }
+
+/// Scores of all experts come from a selection of all, or by their indices.
+std::string StraightThroughOp::rejectScores(bool proven) {
+  Value scores = getVal();
+  if (auto gather = scores.getDefiningOp<GatherOp>())
+    scores = gather.getIdx();
+  auto selection = scores.getDefiningOp<SelectionOpInterface>();
+  if (!selection)
+    return proven ? "wants the scores of all experts, which learn by its gradient; take them from peer.select all" : "";
+  SelectPolicyAttrInterface policy = selection.getPolicy();
+  if (!policy.hasEmptySlots() && selection.getNumSelected() == selection.getNumExperts())
+    return "";
+  return ("wants the scores of all experts, which learn by its gradient, and gets those that " +
+          policy.getPolicyName() + " selects; select all, or for inference use the gate one")
+      .str();
+}
+
+//===----------------------------------------------------------------------===//
+// hash
+//===----------------------------------------------------------------------===//
+
+PEER_INFER(HashOp) {
+  Check check(loc, "hash");
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  int64_t experts = a.getExperts(), seed = a.getSeedAttr() ? int64_t(a.getSeed()) : 0;
+  if (failed(check.shape(1, "tokens", a.getTokens(), "T", Elements::I32)) ||
+      failed(check.require(2, experts >= 1 && experts <= kMost,
+                           "expected at least 1 expert, and so many that fit in i32, got " + Twine(experts))) ||
+      failed(check.require(3, seed >= 0 && seed <= int64_t(std::numeric_limits<uint32_t>::max()),
+                           "expected a seed of at least 0 and below 2^32, got " + Twine(seed))))
+    return failure();
+  return finishInference(
+      check, a.getOperands(), a.getOuts(),
+      {check.tensor("T 1 1", IntegerType::get(context, 32)), check.tensor("T 1 1", Float32Type::get(context))}, types);
+}
+
+std::string HashOp::getIndexNotation() { return "t -> t . ., t . ."; }
 
 //===----------------------------------------------------------------------===//
 // probability
@@ -143,7 +212,10 @@ PEER_INFER(RouteOp) {
   std::optional<GateKind> gate = a.getGate();
   if (failed(checkScore(check, a.getQuery(), a.getKeys())) || failed(checkPolicy(check, a.getPolicy(), 6)) ||
       (gate && failed(checkGate(check, *gate, 10))) ||
-      failed(check.require(11, gate || a.getKeepVal(), "expected a gate, keep_val or both")))
+      failed(check.require(11, gate || a.getKeepVal(), "expected a gate, keep_val or both")) ||
+      failed(check.require(12, !a.getPolicy().choosesTokens() && !a.getPolicy().wantsThreshold(),
+                           "expected a policy that selects for each token alone by numbers of its own, got " +
+                               a.getPolicy().getPolicyName())))
     return failure();
   RankedTensorType f32 = check.tensor("T H K", Float32Type::get(context));
   SmallVector<Type> computed{check.tensor("T H K", IntegerType::get(context, 32))};

@@ -222,22 +222,35 @@ static LogicalResult checkScalars(Check &check, Value rate, Value step, Value sc
                  succeeded(check.shape(2, "scale", scale, "", Elements::F32)));
 }
 
-/// Grad and states must look like the parameter: C1 for shapes, C3 for the count.
+/// Grad must look like the parameter and states as the optimizer says: C1 for shapes, C3 for the count.
 static LogicalResult checkStates(Check &check, Value param, ValueRange like, ValueRange states,
                                  OptimizerAttrInterface optimizer) {
   auto type = cast<ShapedType>(param.getType());
   if (!type.hasStaticShape() || !(type.getElementType().isF32() || type.getElementType().isBF16()))
     return check.fail(1, "expected a static parameter of f32 or bf16");
-  if (states.size() != optimizer.getNumStates())
-    return check.fail(3, "expected " + Twine(optimizer.getNumStates()) + " states, got " + Twine(states.size()));
-  for (Value value : llvm::concat<Value>(llvm::to_vector(like), llvm::to_vector(states))) {
+  SmallVector<OptimizerState> expected = optimizer.getStates(type.getShape());
+  if (states.size() != expected.size())
+    return check.fail(3, "expected " + Twine(expected.size()) + " states, got " + Twine(states.size()));
+  auto checkOne = [&](Value value, const Twine &what, ArrayRef<int64_t> shape) -> LogicalResult {
     auto other = cast<ShapedType>(value.getType());
-    if (other.getShape() != type.getShape() || !other.getElementType().isF32()) {
-      std::string got;
-      llvm::raw_string_ostream(got) << other << " beside " << type;
-      return check.fail(1, "expected gradient and states to be f32 of the parameter's shape, got " + got);
-    }
-  }
+    if (other.getShape() == shape && other.getElementType().isF32())
+      return success();
+    std::string text;
+    llvm::raw_string_ostream out(text);
+    out << what << " to be f32 of ";
+    if (shape == type.getShape())
+      out << "the parameter's shape";
+    else
+      llvm::interleave(shape, out << "shape ", "x");
+    out << ", got " << other << " beside " << type;
+    return check.fail(1, "expected " + text);
+  };
+  for (Value value : like)
+    if (failed(checkOne(value, "the gradient", type.getShape())))
+      return failure();
+  for (auto [value, state] : llvm::zip_equal(states, expected))
+    if (failed(checkOne(value, "state '" + state.name + "'", state.shape)))
+      return failure();
   return success();
 }
 
@@ -271,6 +284,9 @@ PEER_INFER(RowUpdateOp) {
       failed(checkScalars(check, a.getLearningRate(), a.getStep(), a.getScale())) ||
       failed(checkRowsPerExpert(check, 4, check['N'])))
     return failure();
+  auto states = a.getOptimizer().getStates(cast<ShapedType>(a.getPool().getType()).getShape());
+  if (llvm::any_of(states, [](const OptimizerState &state) { return state.kind == StateKind::Column; }))
+    return check.fail(5, a.getOptimizer().getOptimizerName() + " cannot update some rows of a pool alone");
   return finishUpdate(check, a.getOperands(), a.getPool(), a.getStates(), types);
 }
 
@@ -278,9 +294,12 @@ PEER_INFER(RowUpdateOp) {
 std::string RowUpdateOp::getIndexNotation() {
   std::string pairs = "T*" + std::to_string(restOf(cast<ShapedType>(getIdx().getType()))), tables = ". . .";
   std::string notation = tables + ", T . ., " + pairs + ", " + pairs + ", ., T . . . ., T ., T ., , , ";
-  for (size_t i = 0; i < getStates().size(); ++i) {
-    notation += ", . . .";
-    tables += ", . . .";
+  for (Value state : getStates()) {
+    std::string dots(", .");
+    for (int64_t i = 1; i < cast<ShapedType>(state.getType()).getRank(); ++i)
+      dots += " .";
+    notation += dots;
+    tables += dots;
   }
   return notation + " -> " + tables;
 }
@@ -288,8 +307,9 @@ std::optional<int64_t> RowUpdateOp::getGatheredElements(unsigned input) {
   if (input > 0 && input < getNumOperands() - getStates().size())
     return std::nullopt;
   // The rows of one token's pairs, in the pool and in each state: what is touched if no two tokens share an expert.
-  return productOf(
-      {dimOf(getIdx(), 1), dimOf(getIdx(), 2), dimOf(getCoef(), 3), dimOf(getPool(), 1), dimOf(getPool(), 2)});
+  int64_t rows = productOf({dimOf(getIdx(), 1), dimOf(getIdx(), 2), dimOf(getCoef(), 3)});
+  ArrayRef<int64_t> table = cast<ShapedType>(getOperand(input).getType()).getShape();
+  return productOf({rows, productOf(table.drop_front())});
 }
 MutableOperandRange RowUpdateOp::getOutsMutable() { return MutableOperandRange(*this, getNumOperands(), 0); }
 std::optional<unsigned> RowUpdateOp::getTiedInput(unsigned output) { return output == 0 ? 0 : 10 + output; }

@@ -39,13 +39,13 @@ def Peer_ScoreOp : Peer_DifferentiableOp<"score",
 }
 
 def Peer_SelectOp : Peer_DifferentiableOp<"select",
-    (ins Peer_Shaped:$logits, Peer_PolicyAttr:$policy),
+    (ins Peer_Shaped:$logits, Optional<Peer_Shaped>:$threshold, Peer_PolicyAttr:$policy),
     (outs "T x H x K i32":$idx, "T x H x K f32":$val),
-    [DeclareOpInterfaceMethods<Peer_SelectionOpInterface, ["getNumKeys"]>]> {
+    [AttrSizedOperandSegments, DeclareOpInterfaceMethods<Peer_SelectionOpInterface, ["getNumKeys"]>]> {
   let summary = "which experts each head of each token uses";
   let description = [{
     Results: `idx` `T x H x K` i32, `val` `T x H x K` f32, best first; ties go to the lowest index. An empty slot has index -1
-    and value -inf; those of a head come last.
+    and value -inf; those of a head come last, but for expert_choice.
     - `topk<k>` (P = 1): the k largest logits.
     - `product_topk<k>` (P = 2): the k largest of `logits[0,i] + logits[1,j]` over all n * n pairs, expert id
       `i * n + j`: exact, by the top k of each half (PKM, arXiv 1907.05242, section 3.1). Sums are compared before they
@@ -55,21 +55,35 @@ def Peer_SelectOp : Peer_DifferentiableOp<"select",
       than p together (XMoE, arXiv 2403.18926): at least one, at most m. p = 0 is `topk<1>`, p = 1 keeps m.
     - `threshold<t, max = m>`, `threshold<t, of = sigmoid, max = m>` (P = 1): K = m. The m largest of the logits that are
       above t, or of those whose sigmoid is (DSMoE, arXiv 2502.12455); there may be none.
+    - `expert_choice<c>` (P = 1): K = n. Each expert, of each head, takes the `ceil(c * T / n)` tokens whose logits for it are largest (Zhou et
+      al., arXiv 2202.09368), ties going to the first token: 0 to n experts for a token, c on average. Slot e is expert e or empty. The paper ranks
+      tokens by their softmax over experts: select from that (`softmax`). What a token gets depends on the other tokens of the call: decoding is refused.
 
-    A NaN logit counts as -inf. Selection carries no gradient; `val` passes its own to the selected logits.
+    p and t may be known at run time only: `top_p<max = m>`, `threshold<max = m>` and `threshold<of = sigmoid, max = m>` take `threshold`, a rank-0
+    f32. A p of at most 0 keeps one, one of at least 1 keeps m. What is no number keeps one of `top_p` and none of `threshold`.
+
+    A NaN logit counts as -inf. Selection carries no gradient, to a threshold neither; `val` passes its own to the selected logits.
 
     - C1: logits are `T x H x P x n` f32, rank 4; H, P and n are static.
     - C2: `product_topk` wants P = 2, the others P = 1.
     - C3: 1 <= k <= n (k <= n for product_topk too), and so with max.
-    - C4: 0 <= p <= 1; a threshold of sigmoids is at least 0 and below 1.
+    - C4: 0 <= p <= 1; a threshold of sigmoids is at least 0 and below 1; 0 < c <= n.
     - C5: `n * n` experts of product_topk, or n, must fit in i32.
+    - C6: there is a threshold, a rank-0 f32, where a policy that has one leaves it out, and nowhere else.
 
     ```mlir
     %idx, %val = peer.select %s product_topk<16> : tensor<?x8x2x1024xf32>
+    %i, %v = peer.select %r, %t top_p<max = 16> : tensor<?x1x1x64xf32>, tensor<f32>
     ```
   }];
   let assemblyFormat = [{
-    $logits custom<Policy>($policy) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($logits)
+    $logits (`,` $threshold^)? custom<Policy>($policy) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    `:` type($logits) (`,` type($threshold)^)?
+  }];
+  let extraClassDeclaration = [{
+    ::llvm::StringRef describeMixing() {
+      return getPolicy().choosesTokens() ? "lets experts choose among all tokens" : "may mix tokens";
+    }
   }];
 }
 
@@ -90,6 +104,57 @@ def Peer_GateOp : Peer_DifferentiableOp<"gate",
   }];
   let assemblyFormat = [{
     $val custom<Keyword>($kind) (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($val)
+  }];
+}
+
+def Peer_StraightThroughOp : Peer_DifferentiableOp<"straight_through",
+    (ins Peer_Shaped:$val, UnitAttr:$soft, DefaultValuedAttr<Peer_F32Attr, "0.5f">:$threshold),
+    (outs "T x H x K f32":$weights)> {
+  let summary = "weights of 0 or 1 whose gradient is that of a sigmoid";
+  let description = [{
+    `w = 1` where `sigmoid(val) > threshold`, else 0; with `soft` `sigmoid(val)` in place of 1. The gradient goes straight through the step, as if w were
+    the sigmoid everywhere: `dval = dw * s * (1 - s)`, s = `sigmoid(val)` (DSMoE, arXiv 2502.12455). So an expert that was not taken learns what it
+    would have added, which must therefore be known: the scores are those of all experts (`select all`), or the op is refused. For inference
+    `threshold<t, of = sigmoid, max = n>` and the gate `one`, or `sigmoid`, select and weigh the same experts and read no other. A val of -inf has the weight 0.
+    `--peer-expand-tensor-ops` makes elementwise ops of it.
+
+    - C1: val is `T x H x K` f32; H and K are static.
+    - C2: the threshold is above 0 and below 1.
+
+    ```mlir
+    %idx, %val = peer.select %s all : tensor<?x1x1x8xf32>
+    %w = peer.straight_through %val : tensor<?x1x8xf32>
+    %u = peer.straight_through %val soft {threshold = 0.6 : f32} : tensor<?x1x8xf32>
+    ```
+  }];
+  let assemblyFormat = "$val (`soft` $soft^)? (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($val)";
+  let extraClassDeclaration = [{
+    std::string rejectOrigins() { return rejectScores(/*proven=*/false); }
+    /// Why its gradient would not be known: the scores are known not to be those of all experts or, with `proven`, not known to be.
+    std::string rejectScores(bool proven);
+  }];
+}
+
+def Peer_HashOp : Peer_DifferentiableOp<"hash",
+    (ins Peer_Shaped:$tokens, I64Attr:$experts, DefaultValuedAttr<I64Attr, "0">:$seed),
+    (outs "T x 1 x 1 i32":$idx, "T x 1 x 1 f32":$weights)> {
+  let summary = "an expert for each token by a hash of its number, with the weight 1";
+  let description = [{
+    `idx[t,0,0] = mix(tokens[t] xor mix(seed + 0x9e3779b9)) mod experts` and `weights = 1` (hash layers, Roller et al., arXiv 2106.04426): the same
+    expert for a word wherever it stands, nothing learnt but the experts. All in unsigned integers of 32 bits, with MurmurHash3's finalizer
+    `mix(h)`: `h ^= h >> 16, h *= 0x85ebca6b, h ^= h >> 13, h *= 0xc2b2ae35, h ^= h >> 16`. Any i32 is a token. Hashes of different seeds are
+    independent of each other. `--peer-expand-tensor-ops` makes elementwise ops of it.
+
+    - C1: tokens are `T` i32.
+    - C2: there is at least 1 expert, and their numbers fit in i32.
+    - C3: the seed is at least 0 and below 2^32.
+
+    ```mlir
+    %idx, %w = peer.hash %tokens experts 64 seed 7 : tensor<?xi32>
+    ```
+  }];
+  let assemblyFormat = [{
+    $tokens `experts` $experts (`seed` $seed^)? (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($tokens)
   }];
 }
 
@@ -139,6 +204,7 @@ def Peer_RouteOp : Peer_GraphOp<"route",
     - C9: `n * n` experts of product_topk, or n, must fit in i32.
     - C10: the gate is softmax, sigmoid, relu or one.
     - C11: it has a gate, keeps val, or both.
+    - C12: the policy selects for each token alone, and its number is part of it.
 
     ```mlir
     %idx, %w = peer.route %q, %keys product_topk<16> gate softmax : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>

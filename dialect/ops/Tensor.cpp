@@ -118,7 +118,9 @@ PEER_INFER(SliceOp) {
   Check check(loc, "slice");
   auto x = cast<ShapedType>(a.getX().getType());
   int64_t dim = a.getDim(), from = a.getFrom(), size = a.getSize();
-  if (failed(checkF32(check, "x", a.getX())) || failed(checkStaticDim(check, 1, x, dim)))
+  if (failed(check.require(1, x.getElementType().isF32() || x.getElementType().isBF16(),
+                           "expected x to be f32 or bf16")) ||
+      failed(checkStaticDim(check, 1, x, dim)))
     return failure();
   if (from < 0 || size < 1 || size > x.getDimSize(dim) || from > x.getDimSize(dim) - size)
     return check.fail(2, "expected a part of dimension " + Twine(dim) + ", which has " + Twine(x.getDimSize(dim)) +
@@ -158,8 +160,10 @@ PEER_INFER(ConcatOp) {
   int64_t dim = a.getDim(), size = 0;
   for (Value part : a.getXs()) {
     auto type = cast<ShapedType>(part.getType());
-    if (failed(checkF32(check, "each part", part)) ||
-        failed(check.require(1, type.getRank() == first.getRank(), "expected parts of one rank")) ||
+    if (type.getElementType() != first.getElementType() || !type.getElementType().isInteger(32))
+      if (failed(checkF32(check, "each part", part)))
+        return failure();
+    if (failed(check.require(1, type.getRank() == first.getRank(), "expected parts of one rank")) ||
         failed(checkStaticDim(check, 2, type, dim)))
       return failure();
     for (auto [i, sizes] : llvm::enumerate(llvm::zip(type.getShape(), first.getShape())))
@@ -195,4 +199,24 @@ std::string TransposeOp::getIndexNotation() {
   for (int64_t dim : getPermutation())
     turned.push_back(all[dim]);
   return join(all) + " -> " + join(turned);
+}
+
+PEER_INFER(DropoutOp) {
+  Check check(loc, "dropout");
+  auto x = cast<ShapedType>(a.getX().getType());
+  double rate = a.getRate().convertToDouble();
+  SmallString<16> got;
+  a.getRate().toString(got);
+  if (failed(checkF32(check, "x", a.getX())) ||
+      failed(check.require(1, x.getRank() > 0, "expected x to have a dimension")) ||
+      failed(check.require(2, rate >= 0 && rate < 1, "expected a rate of at least 0 and below 1, got " + got)))
+    return failure();
+  if (a.getSeed() && failed(check.shape(3, "seed", a.getSeed(), "", Elements::I32)))
+    return failure();
+  FINISH(asTensor(x));
+}
+std::string DropoutOp::getIndexNotation() {
+  std::string dims = join(loopsOf(rankOf(getX())));
+  // With a seed elements are numbered: a tile would need the number of its first one.
+  return getSeed() ? StringRef(dims).upper() + ", -> " + StringRef(dims).upper() : dims + " -> " + dims;
 }

@@ -77,7 +77,9 @@ def Peer_SliceOp : Peer_DifferentiableOp<"slice",
     (outs "as x, of that size in that dimension":$y)> {
   let summary = "part of one dimension";
   let description = [{
-    - C1: x is f32, and `dim` one of its dimensions, static.
+    Of a parameter, too: the gradient of a part is that part of the parameter's.
+
+    - C1: x is f32 or bf16, and `dim` one of its dimensions, static.
     - C2: `size` is 1 at least, and the part lies within the dimension.
 
     ```mlir
@@ -111,7 +113,7 @@ def Peer_ConcatOp : Peer_DifferentiableOp<"concat",
     (outs "the parts, one after the other":$y), [AttrSizedOperandSegments]> {
   let summary = "parts one after the other, in one dimension";
   let description = [{
-    - C1: one part at least; all are f32 and of one rank.
+    - C1: one part at least; all are f32, or all i32, and of one rank.
     - C2: `dim` is one of their dimensions, static; the others are of the same sizes.
 
     ```mlir
@@ -139,6 +141,34 @@ def Peer_TransposeOp : Peer_DifferentiableOp<"transpose",
   }];
   let assemblyFormat = [{
     $x $permutation (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x)
+  }];
+}
+
+def Peer_DropoutOp : Peer_DifferentiableOp<"dropout",
+    (ins Peer_Shaped:$x, Optional<Peer_Shaped>:$seed, Peer_F32Attr:$rate, DefaultValuedAttr<I64Attr, "0">:$place),
+    (outs "as x":$y), [AttrSizedOperandSegments]> {
+  let summary = "elements that are dropped by chance while training";
+  let description = [{
+    In a step of `peer.train` an element is 0 with the probability `rate`, else it is divided by `1 - rate` (arXiv 1207.0580).
+    Everywhere else the result is x: where a loss is evaluated, in decoding, and in what `peer.gradient` makes.
+
+    Such a step gives it a `seed`, which is another for each call, and a `place`, which is another for each dropout. An element is
+    kept where a hash of seed, place and its number in the tensor is at least `rate * 2^32`: the same bits on every target and at
+    every number of threads, and again in the gradient, so that nothing has to be kept of them.
+
+    - C1: x is f32, of rank 1 at least.
+    - C2: rate is at least 0 and below 1.
+    - C3: seed is a rank-0 i32.
+
+    ```mlir
+    %y = peer.dropout %x {rate = 0.1 : f32} : tensor<?x64xf32>
+    ```
+  }];
+  let assemblyFormat = [{
+    $x (`seed` $seed^)? (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($x) (`,` type($seed)^)?
+  }];
+  let extraClassDeclaration = [{
+    bool isElementwise() { return !getSeed(); }
   }];
 }
 

@@ -29,6 +29,9 @@ void addCapacity(LoopEmitters &emitters);
 /// Why routes become score, select and gate in their tile: `never`, unless that is null, of all; else of those that vectors of so
 /// many lanes do not take.
 RejectRoute rejectRoutes(const char *never, int64_t width);
+// ExpertChoice.cpp
+/// A select whose experts choose tokens.
+void emitExpertChoice(SelectOp op, LoopBuilder &b, int64_t width);
 // Gate.cpp
 /// weights = gate(val), both tokens x heads x k.
 void emitGate(GateKind kind, mlir::Value val, mlir::Value weights, LoopBuilder &b, int64_t width);

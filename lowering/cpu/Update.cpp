@@ -3,7 +3,7 @@
 #include "Kernels.h"
 #include "Rows.h"
 
-#include "lowering/emit/OptimizerStep.h"
+#include "lowering/emit/UpdatePasses.h"
 
 using namespace mlir;
 using namespace peer;
@@ -12,9 +12,26 @@ using namespace peer::cpu;
 /// Elements that one thread takes at a time.
 static constexpr int64_t kChunk = 16384;
 
+/// Threads take chunks of so many elements, or of one unit.
+static void emitPass(LoopBuilder &b, int64_t count, int64_t elements, llvm::function_ref<void(Value i)> body) {
+  int64_t each = std::max<int64_t>(kChunk / std::max<int64_t>(elements, 1), 1);
+  if (count <= each)
+    return b.loop(count, body);
+  b.parallel({b.index((count + each - 1) / each)}, [&](ValueRange chunk) {
+    Value low = b.mul(chunk[0], b.index(each));
+    b.loop(low, b.min(b.add(low, b.index(each)), b.index(count)), body);
+  });
+}
+
 static void emitUpdateOp(UpdateOp op, LoopBuilder &b, const VectorOptions &options) {
   OptimizerStep step =
       emitOptimizerStep(b, op.getOptimizer(), op.getParam(), op.getLearningRate(), op.getStep(), op.getScale());
+  if (isInPasses(op)) {
+    auto pass = [&](int64_t count, int64_t elements, PassTarget::Unit body) {
+      emitPass(b, count, elements, [&](Value i) { body(b, step, i); });
+    };
+    return emitUpdateInPasses(b, op, {.lanes = options.width, .pass = pass});
+  }
   Value param = flatten(b, op.getParam()), grad = flatten(b, op.getGrad());
   Values states = llvm::map_to_vector(op.getStates(), [&](Value state) { return flatten(b, state); });
   int64_t total = b.staticDim(param, 0), width = options.width, whole = total / width * width;

@@ -7,17 +7,21 @@
 using namespace mlir;
 using namespace peer;
 
-Value peer::emitCapacity(LoopBuilder &b, CapacityOp op) {
+Value peer::emitShare(LoopBuilder &b, Value tokens, double factor, int64_t experts) {
   Type f64 = b.getF64Type(), i64 = b.getI64Type();
   auto number = [&](double value) -> Value { return arith::ConstantOp::create(b, b.getF64FloatAttr(value)); };
-  Value tokens = arith::SIToFPOp::create(b, f64, arith::IndexCastOp::create(b, i64, b.dim(op.getIdx(), 0)).getResult());
-  Value exact = b.div(b.mul(number(op.getFactor().convertToDouble()), tokens), number(double(op.getExperts())));
+  Value count = arith::SIToFPOp::create(b, f64, arith::IndexCastOp::create(b, i64, tokens).getResult());
+  Value exact = b.div(b.mul(number(factor), count), number(double(experts)));
   exact = b.min(exact, number(std::numeric_limits<int32_t>::max()));
   // What was cut off makes one more.
   Value whole = arith::FPToSIOp::create(b, i64, exact), back = arith::SIToFPOp::create(b, f64, whole);
   Value more = arith::ExtUIOp::create(b, i64, b.cmp(arith::CmpFPredicate::OLT, back, exact));
-  Value capacity = arith::IndexCastOp::create(b, b.getIndexType(), arith::AddIOp::create(b, whole, more).getResult());
-  return b.max(capacity, b.index(op.getLeast()));
+  return arith::IndexCastOp::create(b, b.getIndexType(), arith::AddIOp::create(b, whole, more).getResult());
+}
+
+Value peer::emitCapacity(LoopBuilder &b, CapacityOp op) {
+  Value share = emitShare(b, b.dim(op.getIdx(), 0), op.getFactor().convertToDouble(), op.getExperts());
+  return b.max(share, b.index(op.getLeast()));
 }
 
 SmallVector<Value> peer::emitPairPlace(LoopBuilder &b, Value pair, Value heads, Value ranks) {

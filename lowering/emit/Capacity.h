@@ -7,7 +7,9 @@
 
 namespace peer {
 
-/// max(least, ceil(factor * T / experts)) as an index, computed in f64; no more than an i32 holds.
+/// ceil(factor * tokens / experts) as an index, computed in f64; no more than an i32 holds.
+mlir::Value emitShare(LoopBuilder &b, mlir::Value tokens, double factor, int64_t experts);
+/// max(least, the share of an expert).
 mlir::Value emitCapacity(LoopBuilder &b, CapacityOp op);
 
 /// A pair's number (index) as its token, head and rank.

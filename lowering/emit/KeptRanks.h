@@ -15,10 +15,12 @@ namespace peer {
 /// The buffers of a selection whose scores have been ranked.
 struct Ranking {
   SelectPolicyAttrInterface policy;
-  mlir::Value logits, idx, val;
+  mlir::Value logits, idx, val, threshold; // threshold: null where the policy has its number
 
   template <typename Op>
-  explicit Ranking(Op op) : policy(op.getPolicy()), logits(op.getLogits()), idx(op.getIdx()), val(op.getVal()) {}
+  explicit Ranking(Op op)
+      : policy(op.getPolicy()), logits(op.getLogits()), idx(op.getIdx()), val(op.getVal()),
+        threshold(op.getThreshold()) {}
 };
 
 /// Empties the slots of idx[t, h, :] and val[t, h, :] that the policy does not keep: emitKeptRanks, then emitEmptySlots.

@@ -70,6 +70,87 @@ static Values emitAdamW(LoopBuilder &b, const OptimizerStep &step, Value param, 
 }
 
 //===----------------------------------------------------------------------===//
+// rowwise_adam and rowwise_adagrad
+//===----------------------------------------------------------------------===//
+
+static double number(FloatAttr attribute) { return attribute.getValueAsDouble(); }
+
+/// a * x + (1 - a) * y.
+static Value emitBlend(LoopBuilder &b, double a, Value x, Value y) {
+  return b.fma(b.f32(a, x.getType()), x, b.mul(b.f32(1 - a, x.getType()), y));
+}
+
+static Values emitRowwiseAdamNumbers(LoopBuilder &b, OptimizerAttrInterface optimizer, Value count) {
+  auto adam = cast<RowwiseAdamAttr>(optimizer);
+  Value first = emitCorrection(b, number(adam.getBeta1()), count);
+  return {first, emitCorrection(b, number(adam.getBeta2()), count)};
+}
+
+static Value emitRowwiseAdamMean(LoopBuilder &b, const OptimizerStep &step, Value mean, Value old) {
+  return emitBlend(b, number(cast<RowwiseAdamAttr>(step.optimizer).getBeta2()), old, mean);
+}
+
+static Values emitRowwiseAdam(LoopBuilder &b, const OptimizerStep &step, Value param, Value g, ValueRange states) {
+  Type type = param.getType();
+  auto adam = cast<RowwiseAdamAttr>(step.optimizer);
+  Value m = emitBlend(b, number(adam.getBeta1()), states[0], g);
+  Value root = b.sqrt(b.mul(states[1], b.splat(step.numbers[1], type)));
+  Value direction =
+      b.div(b.mul(m, b.splat(step.numbers[0], type)), b.add(root, b.f32(number(adam.getEpsilon()), type)));
+  return {emitStep(b, param, direction, step.rate, number(adam.getWeightDecay())), m};
+}
+
+static Value emitAdagradMean(LoopBuilder &b, const OptimizerStep &, Value mean, Value old) { return b.add(old, mean); }
+
+static Values emitAdagrad(LoopBuilder &b, const OptimizerStep &step, Value param, Value g, ValueRange states) {
+  auto adagrad = cast<RowwiseAdagradAttr>(step.optimizer);
+  Value root = b.add(b.sqrt(states[0]), b.f32(number(adagrad.getEpsilon()), param.getType()));
+  return {emitStep(b, param, b.div(g, root), step.rate, number(adagrad.getWeightDecay()))};
+}
+
+//===----------------------------------------------------------------------===//
+// adafactor
+//===----------------------------------------------------------------------===//
+
+/// step^-decay_rate: how much of a moment is new.
+static Values emitAdafactorNumbers(LoopBuilder &b, OptimizerAttrInterface optimizer, Value count) {
+  return {b.exp(b.mul(b.f32(-number(cast<AdafactorAttr>(optimizer).getDecayRate())), b.log(count)))};
+}
+
+static Value emitAdafactorMean(LoopBuilder &b, const OptimizerStep &step, Value mean, Value old) {
+  Type type = old.getType();
+  Value share = b.splat(step.numbers[0], type),
+        epsilon = b.f32(number(cast<AdafactorAttr>(step.optimizer).getEpsilon()), type);
+  return b.fma(share, b.add(mean, epsilon), b.mul(b.sub(b.f32(1, type), share), old));
+}
+
+static Value emitAdafactorMoment(LoopBuilder &b, const OptimizerStep &step, Value g, ValueRange states) {
+  return emitAdafactorMean(b, step, b.mul(g, g), states[0]);
+}
+
+static Value emitAdafactorDirection(LoopBuilder &b, const OptimizerStep &step, Value g, ValueRange states) {
+  if (states.size() == 1)
+    return b.div(g, b.sqrt(emitAdafactorMoment(b, step, g, states)));
+  // The product of two moments can be too small for f32; a row's share of them cannot.
+  Value share = b.div(states[0], b.splat(step.rowMean, g.getType()));
+  return b.div(g, b.sqrt(b.mul(share, states[1])));
+}
+
+static Value emitAdafactorBound(LoopBuilder &b, const OptimizerStep &step, Value meanSquare) {
+  Value beyond = b.div(b.sqrt(meanSquare), b.f32(number(cast<AdafactorAttr>(step.optimizer).getClipThreshold())));
+  return b.div(b.f32(1), b.max(b.f32(1), beyond));
+}
+
+static Values emitAdafactor(LoopBuilder &b, const OptimizerStep &step, Value param, Value g, ValueRange states) {
+  double decay = number(cast<AdafactorAttr>(step.optimizer).getWeightDecay());
+  Value direction = emitAdafactorDirection(b, step, g, states);
+  Values updated{emitStep(b, param, b.mul(direction, b.splat(step.bound, g.getType())), step.rate, decay)};
+  if (states.size() == 1)
+    updated.push_back(emitAdafactorMoment(b, step, g, states));
+  return updated;
+}
+
+//===----------------------------------------------------------------------===//
 // All optimizers
 //===----------------------------------------------------------------------===//
 
@@ -78,8 +159,13 @@ struct Emitter {
   TypeID optimizer;
   /// Computed once per op from the number of the step; null where the step does not depend on it.
   Values (*numbers)(LoopBuilder &b, OptimizerAttrInterface optimizer, Value step);
-  /// The new parameter, then the new states, of a gradient that is scaled.
+  /// The new parameter, then the new states of elements, of a gradient that is scaled.
   Values (*step)(LoopBuilder &b, const OptimizerStep &step, Value param, Value grad, ValueRange states);
+  /// The new state of a row or a column.
+  Value (*mean)(LoopBuilder &b, const OptimizerStep &step, Value mean, Value old) = nullptr;
+  /// The direction of a step that is bounded, of a gradient that is scaled, and the factor that bounds it.
+  Value (*direction)(LoopBuilder &b, const OptimizerStep &step, Value grad, ValueRange states) = nullptr;
+  Value (*bound)(LoopBuilder &b, const OptimizerStep &step, Value meanSquare) = nullptr;
 };
 } // namespace
 
@@ -87,6 +173,10 @@ static const Emitter &findEmitter(OptimizerAttrInterface optimizer) {
   static const Emitter kEmitters[] = {
       {TypeID::get<AdamWAttr>(), emitAdamWNumbers, emitAdamW},
       {TypeID::get<SGDAttr>(), nullptr, emitSGD},
+      {TypeID::get<RowwiseAdamAttr>(), emitRowwiseAdamNumbers, emitRowwiseAdam, emitRowwiseAdamMean},
+      {TypeID::get<RowwiseAdagradAttr>(), nullptr, emitAdagrad, emitAdagradMean},
+      {TypeID::get<AdafactorAttr>(), emitAdafactorNumbers, emitAdafactor, emitAdafactorMean, emitAdafactorDirection,
+       emitAdafactorBound},
   };
   for (const Emitter &emitter : kEmitters)
     if (emitter.optimizer == optimizer.getTypeID())
@@ -127,8 +217,8 @@ static Value emitNumber(LoopBuilder &b, Value table, ValueRange at) {
   return b.toI32(number);
 }
 
-Value peer::emitRoundingSeed(LoopBuilder &b, Value table, Value step) {
-  if (!cast<MemRefType>(table.getType()).getElementType().isBF16())
+Value peer::emitRoundingSeed(LoopBuilder &b, OptimizerAttrInterface optimizer, Value table, Value step) {
+  if (optimizer.getNearest() || !cast<MemRefType>(table.getType()).getElementType().isBF16())
     return {};
   return emitHash(b, arith::BitcastOp::create(b, b.getI32Type(), b.load(step, {})));
 }
@@ -162,31 +252,86 @@ Value peer::emitRounded(LoopBuilder &b, const OptimizerStep &step, Value updated
 
 OptimizerStep peer::emitOptimizerStep(LoopBuilder &b, OptimizerAttrInterface optimizer, Value table, Value rate,
                                       Value step, Value scale) {
-  OptimizerStep result{optimizer, b.load(rate, {}), b.load(scale, {}), {}, emitRoundingSeed(b, table, step)};
+  OptimizerStep result;
+  result.optimizer = optimizer;
+  result.states = optimizer.getStates(cast<MemRefType>(table.getType()).getShape());
+  result.rate = b.load(rate, {});
+  result.scale = b.load(scale, {});
+  result.seed = emitRoundingSeed(b, optimizer, table, step);
   if (auto numbers = findEmitter(optimizer).numbers)
     result.numbers = numbers(b, optimizer, b.load(step, {}));
   return result;
 }
 
+bool OptimizerStep::hasMeans() const {
+  return llvm::any_of(states, [](const OptimizerState &state) { return state.kind != StateKind::Whole; });
+}
+
+static Value emitScaled(LoopBuilder &b, const OptimizerStep &step, Value grad) {
+  return b.mul(b.splat(step.scale, grad.getType()), grad);
+}
+
+Value peer::emitSquare(LoopBuilder &b, const OptimizerStep &step, Value grad) {
+  Value scaled = emitScaled(b, step, grad);
+  return b.mul(scaled, scaled);
+}
+
+/// A choice for each value, not a branch around the pass: it costs nothing beside the memory, and no path can miss it.
+static Value emitVetoed(LoopBuilder &b, const OptimizerStep &step, Value before, Value after) {
+  return b.select(b.cmp(CmpFPredicate::UNO, step.scale, step.scale), before, after);
+}
+
+Value peer::emitMeanState(LoopBuilder &b, const OptimizerStep &step, Value mean, Value old) {
+  return emitVetoed(b, step, old, findEmitter(step.optimizer).mean(b, step, mean, old));
+}
+
+Values peer::emitRowStates(LoopBuilder &b, const OptimizerStep &step, ValueRange states, Value row, Value mean) {
+  Values means;
+  for (auto [state, kind] : llvm::zip_equal(states, step.states)) {
+    means.push_back({});
+    if (kind.kind != StateKind::Row)
+      continue;
+    means.back() = emitMeanState(b, step, mean, b.load(state, {row}));
+    b.store(means.back(), state, {row});
+  }
+  return means;
+}
+
+bool peer::isBounded(OptimizerAttrInterface optimizer) { return findEmitter(optimizer).direction; }
+
+Value peer::emitDirection(LoopBuilder &b, const OptimizerStep &step, Value grad, ValueRange states) {
+  return findEmitter(step.optimizer).direction(b, step, emitScaled(b, step, grad), states);
+}
+
+Value peer::emitBound(LoopBuilder &b, const OptimizerStep &step, Value meanSquare) {
+  return findEmitter(step.optimizer).bound(b, step, meanSquare);
+}
+
 Values peer::emitUpdate(LoopBuilder &b, const OptimizerStep &step, Value param, Value grad, ValueRange states) {
-  Values updated =
-      findEmitter(step.optimizer).step(b, step, param, b.mul(b.splat(step.scale, param.getType()), grad), states);
-  // A choice for each value, not a branch around the pass: it costs nothing beside the memory, and no path can miss it.
-  Value vetoed = b.cmp(CmpFPredicate::UNO, step.scale, step.scale);
-  updated[0] = b.select(vetoed, param, updated[0]);
-  for (auto [after, before] : llvm::zip(MutableArrayRef<Value>(updated).drop_front(), states))
-    after = b.select(vetoed, before, after);
+  Values updated = findEmitter(step.optimizer).step(b, step, param, emitScaled(b, step, grad), states);
+  updated[0] = emitVetoed(b, step, param, updated[0]);
+  auto *after = updated.begin();
+  for (auto [state, before] : llvm::zip_equal(step.states, states))
+    if (state.kind == StateKind::Whole) {
+      ++after;
+      *after = emitVetoed(b, step, before, *after);
+    }
   return updated;
 }
 
 void peer::emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, Value param, ValueRange states, Value grad,
-                        ValueRange at, int64_t lanes) {
+                        ValueRange at, int64_t lanes, ArrayRef<Value> means) {
   Value p = b.load(param, at, lanes);
-  Values old;
-  for (Value state : states)
-    old.push_back(b.load(state, at, lanes));
+  Values old, tables{param};
+  for (auto [i, state] : llvm::enumerate(states))
+    if (Value mean = i < means.size() ? means[i] : Value()) {
+      old.push_back(mean.getType() == p.getType() ? mean : b.splat(mean, p.getType()));
+    } else {
+      old.push_back(b.load(state, at, lanes));
+      tables.push_back(state);
+    }
   Values updated = emitUpdate(b, step, p, grad, old);
-  b.store(emitRounded(b, step, updated[0], param, at), param, at);
-  for (auto [state, value] : llvm::zip(states, ArrayRef<Value>(updated).drop_front()))
-    b.store(value, state, at);
+  updated[0] = emitRounded(b, step, updated[0], param, at);
+  for (auto [table, value] : llvm::zip_equal(tables, updated))
+    b.store(value, table, at);
 }

@@ -73,6 +73,7 @@ void HostTarget::buildKernelPipeline(OpPassManager &pm) const {
 
 /// Vectors keep their math, loops get their threads.
 void HostTarget::buildLLVMPipeline(OpPassManager &pm) const {
+  pm.addPass(createPassAddresses());
   pm.addNestedPass<func::FuncOp>(createExpandMath());
   pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
   pm.addPass(createConvertVectorToSCFPass());

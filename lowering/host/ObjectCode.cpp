@@ -7,6 +7,8 @@
 #include "lld/Common/Driver.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -51,7 +53,13 @@ static void optimize(Module &module, TargetMachine &machine, Effort effort) {
   ModuleAnalysisManager modules;
   PipelineTuningOptions tuning;
   tuning.LoopVectorization = tuning.SLPVectorization = true;
-  PassBuilder builder(&machine, tuning);
+  // Passes over all calls of a module take time by the square of their number, and compiled code has nothing for them: each kernel
+  // is called directly, with addresses.
+  PassInstrumentationCallbacks callbacks;
+  callbacks.registerShouldRunOptionalPassCallback([](StringRef pass, const Any &) {
+    return pass != "CalledValuePropagationPass" && pass != "ArgumentPromotionPass";
+  });
+  PassBuilder builder(&machine, tuning, std::nullopt, &callbacks);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(graphs);
   builder.registerFunctionAnalyses(functions);
@@ -62,10 +70,19 @@ static void optimize(Module &module, TargetMachine &machine, Effort effort) {
   passes.run(module, modules);
 }
 
+/// A kernel that is inlined is optimized again at each of its calls: a third of a compilation's time, and nothing runs faster.
+static void keepKernelsApart(Module &module, ArrayRef<EntrySignature> entries) {
+  for (const EntrySignature &entry : entries)
+    if (Function *function = module.getFunction(entry.function))
+      for (Instruction &instruction : instructions(*function))
+        if (auto *call = dyn_cast<CallInst>(&instruction); call && !isa<IntrinsicInst>(call))
+          call->setIsNoInline();
+}
+
 /// LLVM's time grows with the square of a function's length. An entry of a deep model is long, and it calls kernels and computes
 /// nothing itself: then its own code is translated as it is.
 static void skimLongEntries(Module &module, ArrayRef<EntrySignature> entries) {
-  constexpr unsigned kLong = 10000;
+  constexpr unsigned kLong = 1000;
   for (const EntrySignature &entry : entries)
     if (Function *function = module.getFunction(entry.function); function && function->getInstructionCount() > kLong) {
       function->addFnAttr(Attribute::OptimizeNone);
@@ -100,8 +117,10 @@ Expected<std::unique_ptr<Module>> buildLLVMModule(mlir::ModuleOp source, LLVMCon
   raw_string_ostream stream(broken);
   if (verifyModule(*module, &stream))
     return createStringError("generated LLVM IR is malformed: %s", broken.c_str());
-  if (effort == Effort::Full)
+  if (effort == Effort::Full) {
+    keepKernelsApart(*module, entries);
     skimLongEntries(*module, entries);
+  }
   optimize(*module, **machine, effort);
   return module;
 }

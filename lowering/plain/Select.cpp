@@ -7,6 +7,7 @@
 
 #include "Loops.h"
 
+#include "lowering/emit/ExpertChoice.h"
 #include "lowering/emit/KeptRanks.h"
 
 using namespace mlir;
@@ -84,6 +85,24 @@ static void emitAll(SelectOp op, LoopBuilder &b) {
   });
 }
 
+/// Each token counts those that its expert would rather have.
+static void emitExpertChoice(SelectOp op, LoopBuilder &b) {
+  Value logits = op.getLogits(), idx = op.getIdx(), val = op.getVal(), most = emitTokensPerExpert(b, op);
+  nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
+    auto scoreOf = [&](Value t) { return emitScore(b, b.load(logits, {t, at[1], b.index(0), at[2]})); };
+    Value score = scoreOf(at[0]);
+    Value before = b.loop(b.index(0), b.dim(logits, 0), {b.index(0)}, [&](Value other, ValueRange counted) {
+      Value x = scoreOf(other), earlier = b.cmp(CmpIPredicate::ult, other, at[0]);
+      Value ahead =
+          either(b, b.cmp(CmpFPredicate::OGT, x, score), both(b, b.cmp(CmpFPredicate::OEQ, x, score), earlier));
+      return Values{b.add(counted[0], b.select(ahead, b.index(1), b.index(0)))};
+    })[0];
+    Value taken = b.cmp(CmpIPredicate::ult, before, most);
+    b.store(b.select(taken, b.toI32(at[2]), b.i32(-1)), idx, at);
+    b.store(b.select(taken, score, b.f32(-kInfinity)), val, at);
+  });
+}
+
 /// The k best, or the most of them that there may be; what else there is of a policy empties slots.
 static void emitLargest(SelectOp op, LoopBuilder &b) {
   Value logits = op.getLogits(), idx = op.getIdx(), val = op.getVal();
@@ -118,6 +137,8 @@ static void emitLargest(SelectOp op, LoopBuilder &b) {
 static void emitSelect(SelectOp op, LoopBuilder &b) {
   if (op.getPolicy().selectsAll())
     return emitAll(op, b);
+  if (op.getPolicy().choosesTokens())
+    return emitExpertChoice(op, b);
   if (op.getPolicy().selectsLargest() || op.getPolicy().hasVaryingCounts())
     return emitLargest(op, b);
   llvm_unreachable("every policy has an emitter here");

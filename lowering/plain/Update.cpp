@@ -2,7 +2,7 @@
 
 #include "Loops.h"
 
-#include "lowering/emit/OptimizerStep.h"
+#include "lowering/emit/UpdatePasses.h"
 
 using namespace mlir;
 using namespace peer;
@@ -13,6 +13,12 @@ static unsigned rankOf(Value buffer) { return cast<MemRefType>(buffer.getType())
 static void emitUpdateOp(UpdateOp op, LoopBuilder &b) {
   OptimizerStep step =
       emitOptimizerStep(b, op.getOptimizer(), op.getParam(), op.getLearningRate(), op.getStep(), op.getScale());
+  if (isInPasses(op)) {
+    auto pass = [&](int64_t count, int64_t, PassTarget::Unit body) {
+      b.loop(count, [&](Value i) { body(b, step, i); });
+    };
+    return emitUpdateInPasses(b, op, {.lanes = 1, .flat = false, .pass = pass});
+  }
   nest(b, dims(b, op.getParam(), rankOf(op.getParam())), [&](ArrayRef<Value> at) {
     emitUpdateAt(b, step, op.getParam(), op.getStates(), b.load(op.getGrad(), at), at, 1);
   });

@@ -106,9 +106,13 @@ LogicalResult checkPeerOp(Operation *op) {
   if (auto norm = dyn_cast<BatchNormOp>(op); norm && norm.getBatchStatistics())
     return refuse(op)
            << "has the attribute 'batch_statistics', which peer.train sets where it takes them; leave it out";
+  if (auto dropout = dyn_cast<DropoutOp>(op); dropout && (dropout.getSeed() || dropout.getPlace() != 0))
+    return refuse(op) << "has a seed or a place, which peer.train gives it; leave them out";
   auto graph = dyn_cast<GraphOpInterface>(op);
   if (!graph)
     return success();
+  if (std::string why = graph.rejectOrigins(); !why.empty())
+    return refuse(op) << why;
   if (!graph.getOutsMutable().empty())
     return refuse(op) << "has 'outs', which passes give it; leave them out";
   SmallVector<Type> inferred;

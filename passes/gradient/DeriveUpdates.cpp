@@ -129,9 +129,10 @@ LogicalResult PairsEntry::buildUpdate() {
   OptimizerAttrInterface optimizer = request.getOptimizer();
   BlockArgument parameter = entry.addArgumentLike(pool.function, pool.argument);
   SmallVector<BlockArgument> states;
-  for (StringRef state : optimizer.getStateNames())
-    states.push_back(
-        entry.addArgument(type.clone(builder.getF32Type()), loc, (name + "." + state).str(), role::kState));
+  SmallVector<OptimizerState> kinds = optimizer.getStates(type.getShape());
+  for (const OptimizerState &state : kinds)
+    states.push_back(entry.addArgument(RankedTensorType::get(state.shape, builder.getF32Type()), loc,
+                                       (name + "." + state.name).str(), role::kState));
   auto scalar = RankedTensorType::get({}, builder.getF32Type());
   StringRef group = getParameter(pool.function, pool.argument).getGroup();
   Value rate = entry.addArgument(scalar, loc, (format::name::kLearningRateOf + group).str(), role::kScalar);
@@ -141,9 +142,8 @@ LogicalResult PairsEntry::buildUpdate() {
   auto update = RowUpdateOp::create(builder, loc, parameter, idx, sorted.getOrder(), sorted.getStarts(),
                                     sorted.getCount(), coef, x, dy, rate, step, scale, optimizer, kept);
   entry.addResult(update.getResults().front(), name, parameter);
-  for (auto [state, argument, value] :
-       llvm::zip_equal(optimizer.getStateNames(), states, update.getResults().drop_front()))
-    entry.addResult(value, (name + "." + state).str(), argument);
+  for (auto [state, argument, value] : llvm::zip_equal(kinds, states, update.getResults().drop_front()))
+    entry.addResult(value, (name + "." + state.name).str(), argument);
   return finish();
 }
 

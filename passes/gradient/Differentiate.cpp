@@ -1,6 +1,7 @@
 //===- Differentiate.cpp - gradient entries ------------------------------===//
 
 #include "ReverseMode.h"
+#include "RowGradients.h"
 #include "SavedValues.h"
 
 #include "StructuredGradient.h"
@@ -151,21 +152,12 @@ LogicalResult GradientBuilder::differentiateBody(ArrayRef<unsigned> wanted) {
   return success();
 }
 
-/// A sum of what the ops that read it contribute: the last of them came first.
+/// A sum of what the ops that read it contribute.
 LogicalResult GradientBuilder::findPairs(unsigned index, Value gradient) {
   StringRef name = getArgumentName(function, index);
   TokenCounts counts(function);
-  SmallVector<RowGradOpInterface> ops;
-  for (auto sum = gradient.getDefiningOp<arith::AddFOp>(); sum; sum = gradient.getDefiningOp<arith::AddFOp>()) {
-    auto rows = sum.getRhs().getDefiningOp<RowGradOpInterface>();
-    if (!rows)
-      break;
-    ops.push_back(rows);
-    gradient = sum.getLhs();
-  }
-  if (auto rows = gradient.getDefiningOp<RowGradOpInterface>())
-    ops.push_back(rows);
-  else {
+  SmallVector<RowGradOpInterface> ops = findRowGradients(gradient);
+  if (ops.empty()) {
     InFlightDiagnostic diag = request.emitOpError() << "cannot give the gradient of " << quote(name)
                                                     << " as pairs, since it is read as a whole, too; leave 'rows' out";
     for (Operation *user : body.getArgument(index).getUsers())

@@ -131,7 +131,7 @@ Handover Splitter::handValue(Value value, int64_t rowsPerToken, const Twine &nam
 }
 
 LogicalResult Splitter::handRows(Member &member) {
-  // The rows of the gradient are those of the mix; there is one.
+  // The rows of the gradient are those of the mix, or of all that use the pool.
   BlockArgument pool = loss.getArgument(member.index);
   MixLikeOpInterface mix;
   for (OpOperand &use : pool.getUses())
@@ -142,7 +142,8 @@ LogicalResult Splitter::handRows(Member &member) {
     return mix->emitOpError() << "selects the same experts for all tokens: gradients of '" << member.name
                               << "' cannot be accumulated row by row";
   RowGradient &gradient = member.rows;
-  auto hand = [&](Value value, StringRef what) { return handValue(value, walks.perToken, member.name + "." + what); };
+  int64_t rowsPerToken = gradient.rowsPerToken ? gradient.rowsPerToken : walks.perToken;
+  auto hand = [&](Value value, StringRef what) { return handValue(value, rowsPerToken, member.name + "." + what); };
   rows[member.name] = {mix.getNumExperts(), hand(gradient.idx, "idx"), hand(gradient.coef, "coef"),
                        hand(gradient.x, "x"), hand(gradient.dy, "dy")};
   return success();

@@ -50,7 +50,7 @@ struct AddOptimizerPass : peer::impl::AddOptimizerBase<AddOptimizerPass> {
         return signalPassFailure();
     if (accumulate && !module->hasAttr(attrs::kGroups)) {
       module.emitError("has no 'peer.train', whose gradients could be accumulated");
-      signalPassFailure();
+      return signalPassFailure();
     }
   }
 };

@@ -2,7 +2,10 @@
 
 #include "TrainingStep.h"
 #include "passes/Passes.h"
+#include "passes/analysis/TokenCounts.h"
 #include "passes/gradient/ReverseMode.h"
+
+#include <numeric>
 
 using namespace mlir;
 using namespace peer;
@@ -21,7 +24,9 @@ LogicalResult StepBuilder::copyLoss() {
     if (!needed.contains(&op))
       continue;
     auto norm = dyn_cast<BatchNormOp>(op);
-    if (!norm || norm.getBatchStatistics())
+    if (auto dropout = dyn_cast<DropoutOp>(op))
+      trainDropout(dropout);
+    else if (!norm || norm.getBatchStatistics())
       builder.clone(op, mapping);
     else if (failed(trainBatchNorm(norm)))
       return failure();
@@ -52,6 +57,18 @@ LogicalResult StepBuilder::addBias(BalanceBiasOp bias, const llvm::DenseSet<Oper
   statistics.push_back({argument.getArgNumber(), cast<BlockArgument>(mapping.lookup(Value(argument))), load.getLoad(),
                         bias.getRate().convertToDouble(), bias.getLoc(), /*isLoad=*/true});
   return success();
+}
+
+void StepBuilder::trainDropout(DropoutOp dropout) {
+  Value x = mapping.lookup(dropout.getX());
+  if (dropout.getRate().isZero())
+    return mapping.map(dropout.getY(), x);
+  if (!seed)
+    seed = entry.addArgument(RankedTensorType::get({}, builder.getI32Type()), request.getLoc(),
+                             format::name::kDropoutSeed, role::kScalar);
+  auto place = builder.getI64IntegerAttr(dropouts++);
+  auto active = DropoutOp::create(builder, dropout.getLoc(), x, seed, dropout.getRateAttr(), place, ValueRange());
+  mapping.map(dropout.getY(), active.getY());
 }
 
 LogicalResult StepBuilder::trainBatchNorm(BatchNormOp norm) {
@@ -111,29 +128,81 @@ LogicalResult StepBuilder::findGradients(Value seed, bool warns) {
   return success();
 }
 
-/// Whether a parameter of a lazy group can be updated row by row.
+/// How many rows of pairs each op has for a token; empty where that is no whole number for all of them.
+SmallVector<int64_t> StepBuilder::countRows(Member &member, ArrayRef<RowGradOpInterface> ops) {
+  // Rows are known of the loss's values.
+  DenseMap<Value, Value> originals;
+  for (Operation *user : loss.getArgument(member.index).getUsers())
+    if (auto mix = dyn_cast<MixLikeOpInterface>(user))
+      if (Value idx = mapping.lookupOrNull(mix.getIdx()))
+        originals[idx] = mix.getIdx();
+  TokenCounts counts(loss);
+  SmallVector<RowCount> rows;
+  for (RowGradOpInterface op : ops) {
+    Value idx = originals.lookup(op.getIdxMutable().get());
+    std::optional<RowCount> count = idx ? counts.rowsOf(idx) : std::nullopt;
+    if (!count || count->parts != 1 || (!rows.empty() && count->perToken != rows.front().perToken))
+      return {};
+    rows.push_back(*count);
+  }
+  // Without a number of tokens that is open, what all have in common is as good as one.
+  int64_t unit = 0;
+  for (RowCount count : rows)
+    unit = count.perToken ? 1 : std::gcd(unit, count.times);
+  return llvm::map_to_vector(rows, [&](RowCount count) { return count.times / unit; });
+}
+
+/// Finds the pairs of a pool in a lazy group: those of all ops that use it are one list.
 LogicalResult StepBuilder::findRows(Group &group, Member &member) {
   if (!group.optimizer.getLazy())
     return success();
   auto isPool = [&](OpOperand &use) {
     auto mix = dyn_cast<MixLikeOpInterface>(use.getOwner());
-    return mix && mix.getPool() == member.argument;
+    return mix && mix.getPool() == use.get();
   };
+  // Rows of a part have other numbers than those of the whole.
+  for (Operation *user : member.argument.getUsers())
+    for (Value part : user->getResults())
+      if (llvm::any_of(part.getUses(), isPool))
+        return request.emitOpError() << "cannot update '" << member.name << "' row by row, as group '" << group.name
+                                     << "' asks: the pool that an op reads is a part of it; leave 'lazy' out";
   if (llvm::none_of(member.argument.getUses(), isPool))
     return success(); // no rows to tell apart: updated as a whole
-  auto rows = member.gradient.getDefiningOp<RowGradOpInterface>();
-  if (!rows)
+  SmallVector<RowGradOpInterface> ops = findRowGradients(member.gradient);
+  auto refuse = [&](const Twine &why) {
     return request.emitOpError() << "cannot update '" << member.name << "' row by row, as group '" << group.name
-                                 << "' asks: more than one op uses it; leave 'lazy' out, or give each layer a pool of "
-                                    "its own";
-  member.rows = {rows.getIdxMutable().get(),
-                 rows.getOrder(),
-                 rows.getStarts(),
-                 rows.getCount(),
-                 rows.getCoef(),
-                 rows.getX(),
-                 rows.getDy()};
+                                 << "' asks: " << why << "; leave 'lazy' out";
+  };
+  if (ops.empty()) {
+    InFlightDiagnostic diag = refuse("it is read as a whole, too");
+    for (Operation *user : loss.getArgument(member.index).getUsers())
+      if (!isa<MixLikeOpInterface>(user))
+        diag.attachNote(user->getLoc()) << "op '" << user->getName() << "' reads it";
+    return diag;
+  }
+  if (ops.size() == 1) {
+    RowGradOpInterface rows = ops.front();
+    member.rows = {rows.getIdxMutable().get(),
+                   rows.getOrder(),
+                   rows.getStarts(),
+                   rows.getCount(),
+                   rows.getCoef(),
+                   rows.getX(),
+                   rows.getDy()};
+  } else {
+    auto rowsOfExpert = [](RowGradOpInterface op) { return cast<ShapedType>(op.getCoef().getType()).getDimSize(3); };
+    int64_t perExpert = rowsOfExpert(ops.front());
+    for (RowGradOpInterface op : ops)
+      if (rowsOfExpert(op) != perExpert)
+        return refuse("ops that use it have experts of " + Twine(perExpert) + " and of " + Twine(rowsOfExpert(op)) +
+                      " rows");
+    SmallVector<int64_t> rowsPerToken = countRows(member, ops);
+    if (rowsPerToken.empty())
+      return refuse("ops that use it select experts for several tokens at once, or for none");
+    int64_t rows = cast<ShapedType>(member.argument.getType()).getDimSize(0);
+    member.rows = joinRowGradients(builder, request.getLoc(), ops, rowsPerToken, rows / perExpert);
+  }
+  eraseRowGradients(member.gradient); // nothing reads the dense form
   member.gradient = {};
-  rows.erase(); // nothing reads the dense form
   return success();
 }

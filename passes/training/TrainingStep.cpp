@@ -36,14 +36,17 @@ LogicalResult StepBuilder::findGroups() {
 // Clipping and updates
 //===----------------------------------------------------------------------===//
 
+static SmallVector<OptimizerState> statesOf(Group &group, Member &member) {
+  return group.optimizer.getStates(cast<RankedTensorType>(member.argument.getType()).getShape());
+}
+
 void StepBuilder::addOptimizerArguments() {
   for (Group &group : groups)
     for (Member &member : group.members)
-      for (StringRef state : group.optimizer.getStateNames()) {
-        auto type = cast<RankedTensorType>(member.argument.getType()).clone(builder.getF32Type());
-        member.states.push_back(
-            entry.addArgument(type, member.argument.getLoc(), (member.name + "." + state).str(), role::kState));
-      }
+      for (const OptimizerState &state : statesOf(group, member))
+        member.states.push_back(entry.addArgument(RankedTensorType::get(state.shape, builder.getF32Type()),
+                                                  member.argument.getLoc(), (member.name + "." + state.name).str(),
+                                                  role::kState));
   for (Group &group : groups)
     group.learningRate = entry.addArgument(scalarType(), request.getLoc(),
                                            (format::name::kLearningRateOf + group.name).str(), role::kScalar);
@@ -132,7 +135,8 @@ void StepBuilder::moveStatistics() {
   if (statistics.empty())
     return;
   auto number = [&](double x) { return builder.getF64FloatAttr(x); };
-  auto optimizer = SGDAttr::get(builder.getContext(), number(0), number(0), number(0), number(0), /*lazy=*/false);
+  auto optimizer = SGDAttr::get(builder.getContext(), number(0), number(0), number(0), number(0), /*lazy=*/false,
+                                /*schedule=*/StringAttr(), /*nearest=*/false);
   Value one = splat(1.0);
   Value scale = arith::AddFOp::create(builder, request.getLoc(), one, vetoed);
   for (Statistic &statistic : statistics) {
@@ -187,20 +191,24 @@ void StepBuilder::addUpdateResults() {
   }
   for (Group &group : groups)
     for (Member &member : group.members)
-      for (auto [i, state] : llvm::enumerate(group.optimizer.getStateNames()))
-        entry.addResult(member.updated[1 + i], (member.name + "." + state).str(), member.states[i]);
+      for (auto [i, state] : llvm::enumerate(statesOf(group, member)))
+        entry.addResult(member.updated[1 + i], (member.name + "." + state.name).str(), member.states[i]);
 }
 
 /// What the runtime wants to know about the groups before the first step.
 ArrayAttr StepBuilder::describeGroups() {
   SmallVector<Attribute> described;
-  for (Group &group : groups)
-    described.push_back(builder.getDictionaryAttr({
+  for (Group &group : groups) {
+    SmallVector<NamedAttribute> fields = {
         builder.getNamedAttr("name", builder.getStringAttr(group.name)),
         builder.getNamedAttr("optimizer", builder.getStringAttr(group.optimizer.getOptimizerName())),
         builder.getNamedAttr("learning_rate", group.optimizer.getLearningRate()),
         builder.getNamedAttr("lazy", builder.getBoolAttr(group.optimizer.getLazy())),
-    }));
+    };
+    if (StringAttr schedule = group.optimizer.getSchedule())
+      fields.push_back(builder.getNamedAttr("schedule", schedule));
+    described.push_back(builder.getDictionaryAttr(fields));
+  }
   return builder.getArrayAttr(described);
 }
 

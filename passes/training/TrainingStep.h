@@ -10,6 +10,7 @@
 #define PEER_PASSES_TRAINING_TRAININGSTEP_H
 
 #include "passes/Entries.h"
+#include "passes/gradient/RowGradients.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
@@ -17,12 +18,6 @@
 #include <vector>
 
 namespace peer {
-
-/// The row-sparse gradient of a pool: see `peer.pool_grad`.
-struct RowGradient {
-  mlir::Value idx, order, starts, count, coef, x, dy;
-  explicit operator bool() const { return bool(idx); }
-};
 
 /// A trainable parameter that the loss depends on.
 struct Member {
@@ -71,7 +66,7 @@ public:
 
   // Loss and gradients (TrainingLoss.cpp).
 
-  /// The loss in training mode: batch norms use the batch's statistics.
+  /// The loss in training mode: batch norms use the batch's statistics, and dropouts drop.
   llvm::LogicalResult copyLoss();
   /// The gradients of all trainable parameters; groups without any are dropped. `seed` is the gradient of the loss. Where
   /// `warns`, a parameter that no gradient reaches is told of.
@@ -104,10 +99,12 @@ public:
   llvm::SmallVector<Statistic> statistics;
 
 private:
+  void trainDropout(DropoutOp dropout);
   llvm::LogicalResult trainBatchNorm(BatchNormOp norm);
   llvm::LogicalResult addStatistic(BatchNormOp norm, mlir::Value source, mlir::Value batch);
   llvm::LogicalResult addBias(BalanceBiasOp bias, const llvm::DenseSet<mlir::Operation *> &needed);
   llvm::LogicalResult findRows(Group &group, Member &member);
+  llvm::SmallVector<int64_t> countRows(Member &member, llvm::ArrayRef<RowGradOpInterface> ops);
   void clip(Group &group);
   void veto();
   void moveStatistics();
@@ -119,6 +116,9 @@ private:
   /// 0, or NaN where loss or gradients are not finite.
   mlir::Value vetoed;
   mlir::BlockArgument step;
+  /// Of the bits of chance; null where nothing is dropped.
+  mlir::BlockArgument seed;
+  int64_t dropouts = 0; ///< so far
 };
 
 /// Builds the step that `request` asks for, and says what groups of parameters it has.

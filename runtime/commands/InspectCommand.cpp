@@ -80,7 +80,9 @@ void printGroups(const Manifest &manifest) {
     return;
   Table table({"group", "optimizer", "learning rate", "updates"});
   for (const Group &group : manifest.groups)
-    table.add({group.name, group.optimizer, concat(group.learningRate), group.lazy ? "touched rows" : "all"});
+    table.add({group.name, group.optimizer,
+               concat(group.learningRate, group.schedule.empty() ? "" : ", " + group.schedule),
+               group.lazy ? "touched rows" : "all"});
   print("\noptimizer groups:\n" + table.text("  "));
 }
 

@@ -28,7 +28,8 @@ directories and directories of runs are left out, and a line says so. A resumed 
 Learning rates: --lr GROUP=RATE sets that of one optimizer group ('peer-run inspect' lists them) and may be repeated;
 --lr RATE sets those of all groups but 'experts', which --expert-lr RATE sets. Without them the description's values hold.
 All follow --schedule, after a linear rise over --warmup steps: 'constant' stays at the peak, 'linear' and 'cosine' fall
-to 10 % of it at --steps.
+to 10 % of it at --steps. --schedule GROUP=KIND sets that of one group; a group whose optimizer has a schedule in the
+description follows that one, whatever --schedule KIND says for the others.
 
 --accumulate N makes one update of the gradients of N micro-batches of --batch sequences each: to rounding the step that a
 batch N times as large makes, in the memory of one micro-batch. (Batch norms take the statistics of one micro-batch.)

@@ -39,6 +39,27 @@ void setLearningRate(TrainOptions &options, const std::string &flag, const std::
     options.groupRates[group] = std::strtod(rate.c_str(), nullptr);
 }
 
+/// Takes KIND, for the groups that have none of their own, or GROUP=KIND, each once.
+void setSchedules(TrainOptions &options, const std::vector<std::string> &given) {
+  auto fail = [](const std::string &why) { throw CLI::ValidationError("--schedule", why); };
+  bool without = false;
+  for (const std::string &text : given) {
+    size_t equals = text.rfind('=');
+    std::string group = equals == std::string::npos ? "" : text.substr(0, equals), name = text.substr(equals + 1);
+    std::optional<ScheduleKind> kind = parseScheduleKind(name);
+    if (!kind)
+      fail("expected constant, linear or cosine, got '" + name + "'");
+    if (equals == 0)
+      fail(concat("expected GROUP=KIND, got '", text, "'"));
+    if (group.empty() && std::exchange(without, true))
+      fail("is given twice without a group");
+    if (group.empty())
+      options.schedule = *kind;
+    else if (!options.groupSchedules.emplace(group, *kind).second)
+      fail(concat("is given twice for the group '", group, "'"));
+  }
+}
+
 } // namespace
 
 std::string commandToResume() {
@@ -82,16 +103,14 @@ void addTrainingOptions(CLI::App &command, const std::shared_ptr<TrainOptions> &
           "Peak learning rate of the group 'experts' [the description's]")
       ->type_name("X");
   command
-      .add_option_function<std::string>(
-          "--schedule",
-          [options](const std::string &name) {
-            std::optional<ScheduleKind> kind = parseScheduleKind(name);
-            if (!kind)
-              throw CLI::ValidationError("--schedule", "expected constant, linear or cosine, got '" + name + "'");
-            options->schedule = *kind;
-          },
-          concat("How the learning rate moves: constant, linear or cosine [", toString(options->schedule), "]"))
-      ->type_name("KIND");
+      .add_option_function<std::vector<std::string>>(
+          "--schedule", [options](const std::vector<std::string> &given) { setSchedules(*options, given); },
+          concat("How the learning rate moves: constant, linear or cosine, of one optimizer group where it is named; "
+                 "may be "
+                 "repeated [the description's, else ",
+                 toString(options->schedule), "]"))
+      ->allow_extra_args(false)
+      ->type_name("[GROUP=]KIND");
   command.add_option("--warmup", options->warmup, "Steps over which the learning rate rises to its peak [0]")
       ->check(wholeNumber)
       ->type_name("N");

@@ -2,6 +2,8 @@
 
 #include "Schedule.h"
 
+#include "artifact/format.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -37,13 +39,13 @@ std::optional<ScheduleKind> parseScheduleKind(std::string_view name) {
 std::string_view toString(ScheduleKind kind) {
   switch (kind) {
   case ScheduleKind::Constant:
-    return "constant";
+    return format::schedule::kConstant;
   case ScheduleKind::Linear:
-    return "linear";
+    return format::schedule::kLinear;
   case ScheduleKind::Cosine:
-    return "cosine";
+    return format::schedule::kCosine;
   }
-  return "constant";
+  return format::schedule::kConstant;
 }
 
 } // namespace peer::runtime

@@ -33,6 +33,7 @@ struct Group {
   std::string name, optimizer;
   double learningRate; // the description's default
   bool lazy;
+  std::string schedule = ""; // a name of format::schedule; empty: that of the run
 };
 
 enum class Role { Input, Parameter, State, Usage, Scalar };

@@ -280,7 +280,8 @@ Manifest parseAll(const Reader &reader, const json &root) {
   if (root.contains(key::kGroups))
     for (const json &item : reader.array(root, key::kGroups))
       manifest.groups.push_back({reader.text(item, key::kName), reader.text(item, key::kOptimizer),
-                                 reader.number(item, key::kLearningRate), reader.flag(item, key::kLazy, false)});
+                                 reader.number(item, key::kLearningRate), reader.flag(item, key::kLazy, false),
+                                 item.contains(key::kSchedule) ? reader.text(item, key::kSchedule) : ""});
   for (const json &item : reader.array(root, key::kEntries))
     manifest.entries.push_back(parseEntry(reader, item));
   checkTogether(reader, manifest);

@@ -44,6 +44,8 @@ std::vector<ReportRow> settingsRows(const TrainSettings &settings, const Session
       {"batch", batchText(settings)},
       {"seed", std::to_string(settings.seed)},
       {"schedule", concat(toString(settings.schedule.kind), ", ", settings.schedule.warmup, " steps of warm-up")}};
+  for (const auto &[group, kind] : settings.groupSchedules)
+    rows.push_back({"schedule, " + group, std::string(toString(kind))});
   for (const auto &[group, rate] : settings.learningRates) {
     const Group *info = manifest.findGroup(group);
     rows.push_back(

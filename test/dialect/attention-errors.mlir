@@ -75,7 +75,7 @@ func.func @rotary_at_c2_odd(%x: tensor<?x32xf32>, %p: tensor<i32>) {
 // -----
 
 func.func @attention_c1_shape(%q: tensor<?x32xf32>, %k: tensor<?x16xf32>, %v: tensor<?x32xf32>) {
-  // expected-error @+1 {{'peer.attention' op C1: expected key to be T x D f32 with D = 32}}
+  // expected-error @+1 {{'peer.attention' op C1: expected value to be T x E f32 with E = 16}}
   %r = peer.attention %q, %k, %v heads 4 context 16 : tensor<?x32xf32>, tensor<?x16xf32>, tensor<?x32xf32>
   return
 }
@@ -83,7 +83,7 @@ func.func @attention_c1_shape(%q: tensor<?x32xf32>, %k: tensor<?x16xf32>, %v: te
 // -----
 
 func.func @attention_c1_tokens(%q: tensor<16x32xf32>, %k: tensor<16x32xf32>, %v: tensor<32x32xf32>) {
-  // expected-error @+1 {{'peer.attention' op C1: expected value to be T x D f32 with T = 16}}
+  // expected-error @+1 {{'peer.attention' op C1: expected value to be T x E f32 with T = 16}}
   %r = peer.attention %q, %k, %v heads 4 context 16 : tensor<16x32xf32>, tensor<16x32xf32>, tensor<32x32xf32>
   return
 }
@@ -153,7 +153,7 @@ func.func @attention_grad_c3_context(%q: tensor<?x32xf32>, %k: tensor<?x32xf32>,
 
 func.func @cached_attention_c1_cache(%q: tensor<?x32xf32>, %k: tensor<?x32xf32>, %v: tensor<?x32xf32>,
                                      %kc: tensor<16x32xf32>, %vc: tensor<?x32xf32>, %p: tensor<i32>) {
-  // expected-error @+1 {{'peer.cached_attention' op C1: expected value_cache to be C x D f32 with static C}}
+  // expected-error @+1 {{'peer.cached_attention' op C1: expected value_cache to be C x E f32 with static C}}
   %r:3 = peer.cached_attention %q, %k, %v, %kc, %vc, %p {heads = 4 : i64}
      : tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<16x32xf32>, tensor<?x32xf32>, tensor<i32>
   return

@@ -25,6 +25,18 @@ func.func @attention(%q: !act, %k: !act, %v: !act) -> (!act, !act, !act, !act) {
   return %o, %d#0, %d#1, %d#2 : !act, !act, !act, !act
 }
 
+// Two heads of the query for each of the keys, and a window.
+// CHECK-LABEL: func.func @grouped(
+func.func @grouped(%q: !act, %k: tensor<?x16xf32>, %c: tensor<16x16xf32>, %at: tensor<i32>) {
+  // CHECK: %[[O:.*]] = peer.attention %{{.*}}, %{{.*}}, %{{.*}} heads 4 context 16 window 5 : tensor<?x32xf32>, tensor<?x16xf32>, tensor<?x16xf32>
+  %o = peer.attention %q, %k, %k heads 4 context 16 window 5 : !act, tensor<?x16xf32>, tensor<?x16xf32>
+  // CHECK: peer.attention_grad %{{.*}}, %[[O]] {context_length = 16 : i64, heads = 4 : i64, window = 5 : i64} : tensor<?x32xf32>, tensor<?x16xf32>, tensor<?x16xf32>, tensor<?x32xf32>
+  %d:3 = peer.attention_grad %q, %k, %k, %o {heads = 4 : i64, context_length = 16 : i64, window = 5 : i64} : !act, tensor<?x16xf32>, tensor<?x16xf32>, !act
+  // CHECK: peer.cached_attention %{{.*}} {heads = 4 : i64, window = 5 : i64} : tensor<?x32xf32>, tensor<?x16xf32>, tensor<?x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>, tensor<i32>
+  %p:3 = peer.cached_attention %q, %k, %k, %c, %c, %at {heads = 4 : i64, window = 5 : i64} : !act, tensor<?x16xf32>, tensor<?x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>, tensor<i32>
+  return
+}
+
 // The caches are inputs and results; they have no destination.
 // CHECK-LABEL: func.func @cached(
 func.func @cached(%q: !act, %c: tensor<16x32xf32>, %at: tensor<i32>, %out: !act) -> (!act, tensor<16x32xf32>) {

@@ -1,11 +1,11 @@
 // RUN: %peer-pass %s -split-input-file -verify-diagnostics
 
-// expected-error @+1 {{unknown field 'rate'; known are learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, lazy}}
+// expected-error @+1 {{unknown field 'rate'; known are learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, lazy, schedule, rounding}}
 module attributes {test.a = #peer.adamw<rate = 1.0>} {}
 
 // -----
 
-// expected-error @+1 {{unknown field 'beta1'; known are learning_rate, momentum, weight_decay, clip_norm, lazy}}
+// expected-error @+1 {{unknown field 'beta1'; known are learning_rate, momentum, weight_decay, clip_norm, lazy, schedule, rounding}}
 module attributes {test.a = #peer.sgd<beta1 = 1.0>} {}
 
 // -----
@@ -77,13 +77,49 @@ module attributes {test.a = #peer.sgd<momentum>} {}
 
 // -----
 
-// expected-error @+1 {{expected FIELD = VALUE; known fields are learning_rate, momentum, weight_decay, clip_norm, lazy}}
+// expected-error @+1 {{expected FIELD = VALUE; known fields are learning_rate, momentum, weight_decay, clip_norm, lazy, schedule, rounding}}
 module attributes {test.a = #peer.sgd<0.1>} {}
 
 // -----
 
 // expected-error @+1 {{'lazy' must be true or false}}
 module attributes {test.a = #peer.sgd<lazy = 1>} {}
+
+// -----
+
+// expected-error @+1 {{'schedule' must be one of constant, linear, cosine, got 'cosin'; did you mean 'cosine'?}}
+module attributes {test.a = #peer.adamw<schedule = cosin>} {}
+
+// -----
+
+// expected-error @+1 {{'schedule' must be one of constant, linear, cosine}}
+module attributes {test.a = #peer.sgd<schedule = 1>} {}
+
+// -----
+
+// expected-error @+1 {{'rounding' must be one of stochastic, nearest, got 'up'}}
+module attributes {test.a = #peer.sgd<rounding = up>} {}
+
+// -----
+
+// Every row takes part in the columns' means.
+// expected-error @+1 {{unknown field 'lazy'; known are learning_rate, decay_rate, epsilon, clip_threshold, weight_decay, clip_norm, schedule, rounding}}
+module attributes {test.a = #peer.adafactor<lazy = true>} {}
+
+// -----
+
+// expected-error @+1 {{'decay_rate' must lie in [0.000000e+00, 1.000000e+00], got 2.000000e+00}}
+module attributes {test.a = #peer.adafactor<decay_rate = 2>} {}
+
+// -----
+
+// expected-error @+1 {{unknown field 'beta1'; known are learning_rate, epsilon, weight_decay, clip_norm, lazy, schedule, rounding}}
+module attributes {test.a = #peer.rowwise_adagrad<beta1 = 0.9>} {}
+
+// -----
+
+// expected-error @+1 {{'beta2' must lie in [0.000000e+00, 9.999999e-01], got 1.000000e+00}}
+module attributes {test.a = #peer.rowwise_adam<beta2 = 1>} {}
 
 // -----
 

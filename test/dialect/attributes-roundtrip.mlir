@@ -16,6 +16,17 @@ module attributes {test.a = #peer.adamw<lazy = false>} {}
 module attributes {test.a = #peer.sgd} {}
 // CHECK: #peer.sgd<learning_rate = 5.000000e-01, momentum = 9.000000e-01, weight_decay = 1.000000e-02, clip_norm = 2.000000e+00, lazy = true>
 module attributes {test.a = #peer.sgd<learning_rate = 0.5, momentum = 0.9, weight_decay = 0.01, clip_norm = 2.0, lazy>} {}
+// CHECK: #peer.rowwise_adagrad<learning_rate = 1.000000e-02, epsilon = 1.000000e-08, weight_decay = 0.000000e+00, clip_norm = 0.000000e+00, lazy = false>
+module attributes {test.a = #peer.rowwise_adagrad} {}
+// CHECK: #peer.rowwise_adam<learning_rate = 1.000000e-03, beta1 = 9.000000e-01, beta2 = 0.94999999999999996, epsilon = 1.000000e-08, weight_decay = 0.000000e+00, clip_norm = 0.000000e+00, lazy = true>
+module attributes {test.a = #peer.rowwise_adam<lazy>} {}
+// CHECK: #peer.adafactor<learning_rate = 1.000000e-03, decay_rate = 8.000000e-01, epsilon = 1.000000e-30, clip_threshold = 1.000000e+00, weight_decay = 0.000000e+00, clip_norm = 0.000000e+00>
+module attributes {test.a = #peer.adafactor} {}
+// What is the default is not printed of these two.
+// CHECK: #peer.sgd<{{.*}}, lazy = false, schedule = constant, rounding = nearest>
+module attributes {test.a = #peer.sgd<rounding = nearest, schedule = constant>} {}
+// CHECK: #peer.sgd<{{.*}}, lazy = false>
+module attributes {test.a = #peer.sgd<rounding = stochastic>} {}
 // Every digit of a number survives.
 // CHECK: #peer.sgd<learning_rate = 0.12345678901234568,
 module attributes {test.a = #peer.sgd<learning_rate = 0.12345678901234568>} {}

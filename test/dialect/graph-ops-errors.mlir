@@ -110,7 +110,7 @@ func.func @no_attribute(%x: tensor<4x8xf32>) {
 
 func.func @no_attribute_generic(%x: tensor<4x2x1x8xf32>) {
   // expected-error @+1 {{'peer.select' op requires attribute 'policy'}}
-  %r:2 = "peer.select"(%x) : (tensor<4x2x1x8xf32>) -> (tensor<4x2x2xi32>, tensor<4x2x2xf32>)
+  %r:2 = "peer.select"(%x) {operandSegmentSizes = array<i32: 1, 0, 0>} : (tensor<4x2x1x8xf32>) -> (tensor<4x2x2xi32>, tensor<4x2x2xf32>)
   return
 }
 

@@ -171,7 +171,7 @@ func.func @select_c5_topk(%s: tensor<?x8x1x2147483648xf32>) {
 // -----
 
 func.func @select_unknown_policy(%s: tensor<?x8x1x64xf32>) {
-  // expected-error @+1 {{unknown policy 'best'; known are topk<k>, product_topk<k>, all, top_p<p, max = m> and threshold<t, max = m>}}
+  // expected-error @+1 {{unknown policy 'best'; known are topk<k>, product_topk<k>, all, top_p<p, max = m>, threshold<t, max = m> and expert_choice<factor>}}
   %r:2 = peer.select %s best<4> : tensor<?x8x1x64xf32>
   return
 }
@@ -179,7 +179,7 @@ func.func @select_unknown_policy(%s: tensor<?x8x1x64xf32>) {
 // -----
 
 func.func @select_no_policy(%s: tensor<?x8x1x64xf32>) {
-  // expected-error @+1 {{expected a policy; known are topk<k>, product_topk<k>, all, top_p<p, max = m> and threshold<t, max = m>}}
+  // expected-error @+1 {{expected a policy; known are topk<k>, product_topk<k>, all, top_p<p, max = m>, threshold<t, max = m> and expert_choice<factor>}}
   %r:2 = peer.select %s : tensor<?x8x1x64xf32>
   return
 }

@@ -52,6 +52,18 @@ func.func @attention(%q: tensor<?x32xf32>, %k: tensor<?x32xf32>, %v: tensor<?x32
 
 // -----
 
+// A tile of heads has heads of the keys and all that they serve.
+// CHECK-LABEL: func.func @groups(
+// CHECK:       scf.forall (%{{.*}}, %{{.*}}) = (0, 0) to (%{{.*}}, 4) step (1, 2)
+// CHECK:         peer.attention {{.*}} heads 4 context 16 window 5 : tensor<16x16xf32>, tensor<16x8xf32>, tensor<16x8xf32>
+// CHECK:         tensor.parallel_insert_slice {{.*}} : tensor<16x16xf32> into tensor<?x32xf32>
+func.func @groups(%q: tensor<?x32xf32>, %k: tensor<?x16xf32>) -> tensor<?x32xf32> {
+  %o = peer.attention %q, %k, %k heads 8 context 16 window 5 : tensor<?x32xf32>, tensor<?x16xf32>, tensor<?x16xf32>
+  return %o : tensor<?x32xf32>
+}
+
+// -----
+
 // Only channels are cut where the sum runs over all rows.
 // CHECK-LABEL: func.func @channels(
 // CHECK:       scf.forall (%[[C:.*]]) = (0) to (128) step (32)

@@ -34,7 +34,7 @@ func.func @update_c1_param_type(%p: tensor<64xf64>, %g: tensor<64xf64>, %lr: ten
 
 func.func @update_c1_grad(%p: tensor<64x2x32xf32>, %g: tensor<64x1x32xf32>, %lr: tensor<f32>, %step: tensor<f32>,
                           %scale: tensor<f32>) {
-  // expected-error @+1 {{'peer.update' op C1: expected gradient and states to be f32 of the parameter's shape, got tensor<64x1x32xf32> beside tensor<64x2x32xf32>}}
+  // expected-error @+1 {{'peer.update' op C1: expected the gradient to be f32 of the parameter's shape, got tensor<64x1x32xf32> beside tensor<64x2x32xf32>}}
   %r = peer.update %p, %g, %lr, %step, %scale {optimizer = #peer.sgd}
      : tensor<64x2x32xf32>, tensor<64x1x32xf32>, tensor<f32>, tensor<f32>, tensor<f32>
   return
@@ -44,7 +44,7 @@ func.func @update_c1_grad(%p: tensor<64x2x32xf32>, %g: tensor<64x1x32xf32>, %lr:
 
 func.func @update_c1_state(%p: tensor<64x2x32xf32>, %g: tensor<64x2x32xf32>, %lr: tensor<f32>, %step: tensor<f32>,
                            %scale: tensor<f32>, %m: tensor<64x2x32xf32>, %v: tensor<64x2x32xbf16>) {
-  // expected-error @+1 {{'peer.update' op C1: expected gradient and states to be f32 of the parameter's shape, got tensor<64x2x32xbf16> beside}}
+  // expected-error @+1 {{'peer.update' op C1: expected state 'v' to be f32 of the parameter's shape, got tensor<64x2x32xbf16> beside}}
   %r:3 = peer.update %p, %g, %lr, %step, %scale, %m, %v {optimizer = #peer.adamw}
      : tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<64x2x32xf32>, tensor<64x2x32xbf16>
   return
@@ -148,7 +148,7 @@ func.func @row_update_c1_state(%p: tensor<64x2x32xf32>, %i: tensor<?x8x4xi32>, %
                                %c: tensor<2xi32>, %f: tensor<?x8x4x1x2xf32>, %x: tensor<?x32xf32>,
                                %dy: tensor<?x32xf32>, %lr: tensor<f32>, %step: tensor<f32>, %scale: tensor<f32>,
                                %m: tensor<64x2x31xf32>) {
-  // expected-error @+1 {{'peer.row_update' op C1: expected gradient and states to be f32 of the parameter's shape}}
+  // expected-error @+1 {{'peer.row_update' op C1: expected state 'momentum' to be f32 of the parameter's shape}}
   %r:2 = peer.row_update %p, %i, %o, %s, %c, %f, %x, %dy, %lr, %step, %scale, %m {optimizer = #peer.sgd<momentum = 0.9>}
      : tensor<64x2x32xf32>, tensor<?x8x4xi32>, tensor<?xi32>, tensor<?xi32>, tensor<2xi32>, tensor<?x8x4x1x2xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<64x2x31xf32>
   return
@@ -184,6 +184,37 @@ func.func @row_update_c4_rows(%p: tensor<64x2x32xf32>, %i: tensor<?x8x4xi32>, %o
   // expected-error @+1 {{'peer.row_update' op C4: expected rows per expert, 3, to divide rows, 64}}
   %r = peer.row_update %p, %i, %o, %s, %c, %f, %x, %dy, %lr, %step, %scale {optimizer = #peer.sgd}
      : tensor<64x2x32xf32>, tensor<?x8x4xi32>, tensor<?xi32>, tensor<?xi32>, tensor<2xi32>, tensor<?x8x4x3x2xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<f32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @update_c1_state_of_rows(%p: tensor<64x2x32xf32>, %g: tensor<64x2x32xf32>, %lr: tensor<f32>, %step: tensor<f32>,
+                                   %scale: tensor<f32>, %v: tensor<64x2xf32>) {
+  // expected-error @+1 {{'peer.update' op C1: expected state 'sum' to be f32 of shape 64, got tensor<64x2xf32> beside tensor<64x2x32xf32>}}
+  %r:2 = peer.update %p, %g, %lr, %step, %scale, %v {optimizer = #peer.rowwise_adagrad}
+     : tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<64x2xf32>
+  return
+}
+
+// -----
+
+func.func @update_c1_state_of_columns(%p: tensor<64x2x32xf32>, %g: tensor<64x2x32xf32>, %lr: tensor<f32>,
+                                      %step: tensor<f32>, %scale: tensor<f32>, %a: tensor<64x2xf32>, %b: tensor<2xf32>) {
+  // expected-error @+1 {{'peer.update' op C1: expected state 'columns' to be f32 of shape 32, got tensor<2xf32> beside tensor<64x2x32xf32>}}
+  %r:3 = peer.update %p, %g, %lr, %step, %scale, %a, %b {optimizer = #peer.adafactor}
+     : tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<64x2xf32>, tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @row_update_c5(%p: tensor<64x2x32xf32>, %i: tensor<?x8x4xi32>, %o: tensor<?xi32>, %s: tensor<?xi32>,
+                         %c: tensor<2xi32>, %f: tensor<?x8x4x1x2xf32>, %x: tensor<?x32xf32>, %dy: tensor<?x32xf32>,
+                         %lr: tensor<f32>, %step: tensor<f32>, %scale: tensor<f32>, %a: tensor<64x2xf32>, %b: tensor<32xf32>) {
+  // expected-error @+1 {{'peer.row_update' op C5: adafactor cannot update some rows of a pool alone}}
+  %r:3 = peer.row_update %p, %i, %o, %s, %c, %f, %x, %dy, %lr, %step, %scale, %a, %b {optimizer = #peer.adafactor}
+     : tensor<64x2x32xf32>, tensor<?x8x4xi32>, tensor<?xi32>, tensor<?xi32>, tensor<2xi32>, tensor<?x8x4x1x2xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<64x2xf32>, tensor<32xf32>
   return
 }
 

@@ -25,6 +25,21 @@ func.func @attention(%q: memref<?x16xf32, strided<[64, 1]>>, %o: memref<?x16xf32
 
 // -----
 
+// The keys of a block's windows, from a whole vector on, are all that is scored: 64 queries see 83, which are 98 from there.
+// CHECK-LABEL: func.func @window(
+// CHECK:         memref.alloc() {{.*}} : memref<64x112xf32>
+// CHECK-NOT:     memref<{{.*}}x256xf32>
+// CHECK:         call @peer_rt_sgemm
+// LOOPS-LABEL: func.func @window(
+// LOOPS:         memref.alloc() {{.*}} : memref<64x83xf32>
+func.func @window(%q: memref<?x16xf32, strided<[64, 1]>>, %o: memref<?x16xf32, strided<[64, 1]>>) {
+  peer.attention %q, %q, %q heads 1 context 256 window 20 outs(%o : memref<?x16xf32, strided<[64, 1]>>)
+      : memref<?x16xf32, strided<[64, 1]>>, memref<?x16xf32, strided<[64, 1]>>, memref<?x16xf32, strided<[64, 1]>>
+  return
+}
+
+// -----
+
 // Five products per block of queries; those that sum over blocks add to their output.
 // CHECK-LABEL: func.func @attention_grad(
 // CHECK-COUNT-2: memref.alloc() {{.*}} : memref<64x128xf32>

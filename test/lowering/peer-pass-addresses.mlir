@@ -51,6 +51,38 @@ gpu.module @kernels {
   }
 }
 
+// Kernels of CPUs are functions, and their parameters take the same forms. What has results is no kernel.
+// CHECK-LABEL: func.func private @kernel(
+// CHECK-SAME:    %[[N:.*]]: index, %[[X:.*]]: !llvm.ptr, %[[SIZE:.*]]: i64, %{{.*}}: !llvm.ptr)
+// CHECK:       llvm.insertvalue %[[SIZE]], %{{.*}}[3, 0]
+// CHECK:       memref.load
+func.func private @kernel(%n: index, %x: memref<?xf32>, %to: memref<f32>) {
+  %c0 = arith.constant 0 : index
+  %d = memref.dim %x, %c0 : memref<?xf32>
+  %i = arith.minsi %n, %d : index
+  %v = memref.load %x[%i] : memref<?xf32>
+  memref.store %v, %to[] : memref<f32>
+  return
+}
+// CHECK-LABEL: func.func private @first(%{{.*}}: memref<?xf32>) -> f32
+func.func private @first(%x: memref<?xf32>) -> f32 {
+  %c0 = arith.constant 0 : index
+  %v = memref.load %x[%c0] : memref<?xf32>
+  return %v : f32
+}
+// CHECK-LABEL: func.func @calls(
+// CHECK-SAME:    %[[N:.*]]: index, %[[X:.*]]: memref<?xf32>, %[[TO:.*]]: memref<f32>)
+// CHECK:       %[[AT:.*]] = memref.extract_aligned_pointer_as_index %[[X]]
+// CHECK:       %[[P:.*]] = llvm.inttoptr
+// CHECK:       %[[SIZE:.*]] = memref.dim %[[X]], %{{.*}}
+// CHECK:       call @kernel(%[[N]], %[[P]], %{{.*}}, %{{.*}}) : (index, !llvm.ptr, i64, !llvm.ptr) -> ()
+// CHECK:       call @first(%[[X]])
+func.func @calls(%n: index, %x: memref<?xf32>, %to: memref<f32>) -> f32 {
+  call @kernel(%n, %x, %to) : (index, memref<?xf32>, memref<f32>) -> ()
+  %v = call @first(%x) : (memref<?xf32>) -> f32
+  return %v : f32
+}
+
 // CHECK-LABEL: func.func @entry(
 // CHECK-SAME:    %[[X:[a-z0-9]*]]: memref<?x8xf32>
 // CHECK:       %[[INDEX:.*]] = memref.extract_aligned_pointer_as_index %[[X]]

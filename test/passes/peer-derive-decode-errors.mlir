@@ -174,3 +174,16 @@ func.func @logits(%tokens: tensor<?xi32>) -> tensor<?x1x2xf32> {
 }
 // expected-note @+1 {{decoding was asked for here}}
 peer.decode @decode prefill @prefill of @logits
+
+// -----
+
+func.func @logits(%tokens: tensor<?xi32>) -> tensor<?x1x8xf32> {
+  %t = peer.param "table" normal(0.02) : tensor<50x8xf32>
+  %e = peer.embedding %tokens, %t : tensor<?xi32>, tensor<50x8xf32>
+  %s = peer.reshape %e to tensor<?x1x1x8xf32> : tensor<?x8xf32>
+  // expected-error @+1 {{op 'peer.select' lets experts choose among all tokens, so @logits cannot be decoded one token at a time}}
+  %i, %v = peer.select %s expert_choice<2.0> : tensor<?x1x1x8xf32>
+  return %v : tensor<?x1x8xf32>
+}
+// expected-note @+1 {{decoding was asked for here}}
+peer.decode @decode prefill @prefill of @logits

@@ -91,3 +91,34 @@ func.func @f(%x: tensor<4xf32>, %i: tensor<4xf32>) -> tensor<4xf32> {
   return %y : tensor<4xf32>
 }
 peer.gradient @g of @f
+
+// -----
+
+func.func @f(%s: tensor<?x1x1x8xf32>) -> tensor<?x1x3xf32> {
+  %i, %v = peer.select %s topk<3> : tensor<?x1x1x8xf32>
+  // expected-error @+1 {{op 'peer.straight_through' wants the scores of all experts, which learn by its gradient, and gets those that topk selects; select all, or for inference use the gate one}}
+  %w = peer.straight_through %v : tensor<?x1x3xf32>
+  return %w : tensor<?x1x3xf32>
+}
+peer.gradient @g of @f
+
+// -----
+
+func.func @f(%v: tensor<?x1x8xf32>) -> tensor<?x1x8xf32> {
+  // expected-error @+1 {{op 'peer.straight_through' wants the scores of all experts, which learn by its gradient; take them from peer.select all}}
+  %w = peer.straight_through %v : tensor<?x1x8xf32>
+  return %w : tensor<?x1x8xf32>
+}
+peer.gradient @g of @f
+
+// -----
+
+// All of them, in whatever order, and by their indices.
+func.func @f(%s: tensor<?x1x1x8xf32>) -> (tensor<?x1x8xf32>, tensor<?x1x8xf32>) {
+  %i, %v = peer.select %s topk<8> : tensor<?x1x1x8xf32>
+  %w = peer.straight_through %v : tensor<?x1x8xf32>
+  %u = peer.gather %s, %i : tensor<?x1x1x8xf32>, tensor<?x1x8xi32>
+  %x = peer.straight_through %u soft : tensor<?x1x8xf32>
+  return %w, %x : tensor<?x1x8xf32>, tensor<?x1x8xf32>
+}
+peer.gradient @g of @f

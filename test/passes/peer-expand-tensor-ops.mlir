@@ -31,3 +31,27 @@ func.func @softmax(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
   %y = peer.softmax %x : tensor<?x4xf32>
   return %y : tensor<?x4xf32>
 }
+
+// The threshold's logit, log 3, is what scores are compared with.
+// CHECK-LABEL: func.func @straight_through(
+// CHECK:         linalg.generic {{.*}} ins(%{{.*}} : tensor<?x1x8xf32>)
+// CHECK:           %[[LOGIT:.*]] = arith.constant 1.09861231 : f32
+// CHECK:           %[[TAKEN:.*]] = arith.cmpf ogt, %{{.*}}, %[[LOGIT]]
+// CHECK:           arith.select %[[TAKEN]]
+func.func @straight_through(%v: tensor<?x1x8xf32>) -> tensor<?x1x8xf32> {
+  %w = peer.straight_through %v {threshold = 0.75 : f32} : tensor<?x1x8xf32>
+  return %w : tensor<?x1x8xf32>
+}
+
+// CHECK-LABEL: func.func @hash(
+// CHECK-SAME:    %[[T:[a-z0-9]+]]: tensor<?xi32>
+// CHECK:         %[[I:.*]] = linalg.generic {{.*}} ins(%[[T]] : tensor<?xi32>) outs(%{{.*}} : tensor<?x1x1xi32>)
+// CHECK-COUNT-2:   arith.muli
+// CHECK:           arith.remui
+// CHECK:         %[[ONE:.*]] = arith.constant 1.000000e+00 : f32
+// CHECK:         %[[W:.*]] = linalg.fill ins(%[[ONE]] : f32)
+// CHECK:         return %[[I]], %[[W]]
+func.func @hash(%t: tensor<?xi32>) -> (tensor<?x1x1xi32>, tensor<?x1x1xf32>) {
+  %i, %w = peer.hash %t experts 64 : tensor<?xi32>
+  return %i, %w : tensor<?x1x1xi32>, tensor<?x1x1xf32>
+}

@@ -131,3 +131,14 @@ func.func @not_a_score(%q: tensor<?x4x1x8xf32>, %keys: tensor<4x1x32x8xf32>, %no
   %w = peer.gate %val softmax : tensor<?x4x3xf32>
   return %w : tensor<?x4x3xf32>
 }
+
+// A route selects for each token alone, by what its policy says.
+// CHECK-LABEL: func.func @no_route(
+// CHECK-NOT:     peer.route
+func.func @no_route(%q: tensor<?x4x1x8xf32>, %keys: tensor<4x1x32x8xf32>, %t: tensor<f32>) -> (tensor<?x4x32xi32>, tensor<?x4x3xf32>) {
+  %r = peer.score %q, %keys : tensor<?x4x1x8xf32>, tensor<4x1x32x8xf32>
+  %i, %v = peer.select %r expert_choice<2.0> : tensor<?x4x1x32xf32>
+  %s = peer.score %q, %keys : tensor<?x4x1x8xf32>, tensor<4x1x32x8xf32>
+  %j, %u = peer.select %s, %t top_p<max = 3> : tensor<?x4x1x32xf32>, tensor<f32>
+  return %i, %u : tensor<?x4x32xi32>, tensor<?x4x3xf32>
+}

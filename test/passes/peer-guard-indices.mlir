@@ -112,3 +112,26 @@ func.func @empty_slots(%s: tensor<?x1x1x16xf32>, %x: tensor<?x4xf32>, %w: tensor
   %z = peer.embedding %r, %e : tensor<?xi32>, tensor<16x4xf32>
   return %y, %z : tensor<?x4xf32>, tensor<?x4xf32>
 }
+
+// -----
+
+// So does one whose experts choose tokens; a hash leaves none empty.
+// CHECK-LABEL: func.func @chosen_and_hashed(
+// CHECK-SAME:    peer.check = {range = [0, 16], what = "peer.embedding
+// CHECK-NOT:     peer.check
+// CHECK:         %[[I:.*]], %{{.*}} = peer.select
+// CHECK-NEXT:    peer.mix %{{.*}}, %[[I]],
+// CHECK:         %[[H:.*]], %{{.*}} = peer.hash
+// CHECK-NEXT:    peer.mix %{{.*}}, %[[H]],
+func.func @chosen_and_hashed(%s: tensor<?x1x1x16xf32>, %t: tensor<?xi32>, %x: tensor<?x4xf32>, %w: tensor<?x1x16xf32>, %pool: tensor<16x1x4xf32>,
+                             %e: tensor<16x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>) {
+  %i, %v = peer.select %s expert_choice<2.0> : tensor<?x1x1x16xf32>
+  %y = peer.mix %x, %i, %w, %pool : tensor<?x4xf32>, tensor<?x1x16xi32>, tensor<?x1x16xf32>, tensor<16x1x4xf32>
+  %h, %one = peer.hash %t experts 16 : tensor<?xi32>
+  %z = peer.mix %x, %h, %one, %pool : tensor<?x4xf32>, tensor<?x1x1xi32>, tensor<?x1x1xf32>, tensor<16x1x4xf32>
+  %r = peer.reshape %h to tensor<?xi32> : tensor<?x1x1xi32>
+  %a = peer.embedding %r, %e : tensor<?xi32>, tensor<16x4xf32>
+  %q = peer.reshape %i to tensor<?xi32> : tensor<?x1x16xi32>
+  %b = peer.embedding %q, %e : tensor<?xi32>, tensor<16x4xf32>
+  return %y, %z, %a, %b : tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>
+}

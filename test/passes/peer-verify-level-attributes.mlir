@@ -189,7 +189,7 @@ func.func @notes(%x: tensor<?x4xf32> {torch.name = "x"}, %w: tensor<4x4xf32>) at
 
 // So it is with keywords.
 func.func @policy(%s: tensor<?x1x1x4xf32>) {
-  // expected-error @+1 {{unknown policy 'top_k'; known are topk<k>, product_topk<k>, all, top_p<p, max = m> and threshold<t, max = m>; did you mean 'topk'?}}
+  // expected-error @+1 {{unknown policy 'top_k'; known are topk<k>, product_topk<k>, all, top_p<p, max = m>, threshold<t, max = m> and expert_choice<factor>; did you mean 'topk'?}}
   %0, %1 = peer.select %s top_k<2> : tensor<?x1x1x4xf32>
   return
 }

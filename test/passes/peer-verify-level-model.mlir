@@ -34,6 +34,31 @@ func.func @outs(%x: tensor<?x4xf32>, %w: tensor<4x4xf32>, %o: tensor<?x4xf32>) -
 
 // -----
 
+func.func @seed(%x: tensor<?x4xf32>, %s: tensor<i32>) -> tensor<?x4xf32> {
+  // expected-error @+1 {{op 'peer.dropout' has a seed or a place, which peer.train gives it; leave them out}}
+  %0 = peer.dropout %x seed %s {rate = 0.1 : f32} : tensor<?x4xf32>, tensor<i32>
+  return %0 : tensor<?x4xf32>
+}
+
+// -----
+
+func.func @place(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  // expected-error @+1 {{op 'peer.dropout' has a seed or a place, which peer.train gives it; leave them out}}
+  %0 = peer.dropout %x {rate = 0.1 : f32, place = 1 : i64} : tensor<?x4xf32>
+  return %0 : tensor<?x4xf32>
+}
+
+// -----
+
+func.func @some_experts(%s: tensor<?x1x1x8xf32>) -> tensor<?x1x8xf32> {
+  %i, %v = peer.select %s threshold<0.5, of = sigmoid, max = 8> : tensor<?x1x1x8xf32>
+  // expected-error @+1 {{op 'peer.straight_through' wants the scores of all experts, which learn by its gradient, and gets those that threshold selects; select all, or for inference use the gate one}}
+  %w = peer.straight_through %v : tensor<?x1x8xf32>
+  return %w : tensor<?x1x8xf32>
+}
+
+// -----
+
 func.func @statistics(%x: tensor<?x4xf32>, %w: tensor<4xf32>) -> tensor<?x4xf32> {
   // expected-error @+1 {{op 'peer.batch_norm' has the attribute 'batch_statistics', which peer.train sets where it takes them; leave it out}}
   %0 = peer.batch_norm %x, %w, %w, %w, %w {batch_statistics}

@@ -108,6 +108,42 @@ func.func @plain(%s: tensor<?x2x1x4xf32>, %x: tensor<?x8xf32>, %p: tensor<16x2x8
 
 // -----
 
+func.func @hashed(%t: tensor<?xi32>, %x: tensor<?x8xf32>, %p: tensor<16x2x8xf32>) -> tensor<?x8xf32> {
+  %i, %w = peer.hash %t experts 8 : tensor<?xi32>
+  // expected-error @+1 {{op 'peer.mix' has a pool of 16 experts, but its experts are selected among 8; {rows_per_expert = 2} makes 8 of its 16 rows}}
+  %y = peer.mix %x, %i, %w, %p gelu : tensor<?x8xf32>, tensor<?x1x1xi32>, tensor<?x1x1xf32>, tensor<16x2x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @chosen(%s: tensor<?x1x1x8xf32>, %x: tensor<?x8xf32>, %p: tensor<4x2x8xf32>) -> tensor<?x8xf32> {
+  %i, %v = peer.select %s expert_choice<2.0> : tensor<?x1x1x8xf32>
+  // expected-error @+1 {{op 'peer.mix' has a pool of 4 experts, but its experts are selected among 8; give it 8 rows}}
+  %y = peer.mix %x, %i, %v, %p gelu : tensor<?x8xf32>, tensor<?x1x8xi32>, tensor<?x1x8xf32>, tensor<4x2x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @capacity(%s: tensor<?x1x1x8xf32>) -> tensor<?x1x2xf32> {
+  %i, %v = peer.select %s topk<2> : tensor<?x1x1x8xf32>
+  // expected-error @+1 {{op 'peer.capacity' is for 4 experts, but its experts are selected among 8}}
+  %j, %w = peer.capacity %i, %v experts 4 factor 1.25 by token : tensor<?x1x2xi32>, tensor<?x1x2xf32>
+  return %w : tensor<?x1x2xf32>
+}
+
+// -----
+
+func.func @load(%s: tensor<?x1x1x8xf32>) -> tensor<2x8xf32> {
+  %i, %v = peer.select %s topk<2> : tensor<?x1x1x8xf32>
+  // expected-error @+1 {{op 'peer.expert_load' is for 64 experts, but its experts are selected among 8}}
+  %f = peer.expert_load %i keys 8 halves 2 : tensor<?x1x2xi32>
+  return %f : tensor<2x8xf32>
+}
+
+// -----
+
 func.func @rows(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   // expected-note @+1 {{this reshape makes other rows than one per token}}
   %h = peer.reshape %x to tensor<?x16xf32> : tensor<?x8xf32>

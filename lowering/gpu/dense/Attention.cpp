@@ -2,6 +2,8 @@
 
 #include "Attention.h"
 
+#include "lowering/emit/RoutingBuilder.h"
+
 #include "lowering/gpu/Emitters.h"
 
 #include <cmath>
@@ -28,6 +30,10 @@ SequenceBlocks::Place SequenceBlocks::place(BlockBuilder &b, Value block, Value 
   return {b.mul(sequence, b.index(context)), b.rem(inPart, b.index(head.heads)), b.div(block, perPart)};
 }
 
+Value device::firstOfWindow(LoopBuilder &b, Value position, std::optional<int64_t> window) {
+  return window ? b.max(b.sub(position, b.index(*window - 1)), b.index(0)) : b.index(0);
+}
+
 void device::emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, Value query, Value key, Value value,
                         Value output) {
   FlashBuilder flash(b, head);
@@ -36,18 +42,27 @@ void device::emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, V
   int64_t tileRows = tileKeys(head), tileSize = tileRows * head.stride();
   SharedFloats keys(b, stages * tileSize), values(b, stages * tileSize);
   Value columnEnd = b.add(job.column, b.index(head.width));
-  auto window = [&](Value buffer, Value row, Value rowEnd) {
-    return Window{buffer, row, rowEnd, job.column, columnEnd, head.width};
+  Value keyColumnEnd = job.keyColumn == job.column ? columnEnd : b.add(job.keyColumn, b.index(head.width));
+  auto rowsOf = [&](Value buffer) {
+    return Window{buffer, job.queryRow, job.queryEnd, job.column, columnEnd, head.width};
   };
-  RowsOfWarp queries = flash.loadRows(window(query, job.queryRow, job.queryEnd));
+  auto keysOf = [&](Value buffer, Value row) {
+    return Window{buffer, row, job.keyEnd, job.keyColumn, keyColumnEnd, head.width};
+  };
+  RowsOfWarp queries = flash.loadRows(rowsOf(query));
   Value keyCount = b.sub(job.keyEnd, job.keyRow);
   auto lastOf = [&](int64_t half) {
     return b.toI32(b.min(b.add(job.position, flash.row(half)), b.sub(keyCount, b.index(1))));
   };
-  std::array<Value, 2> last = {lastOf(0), lastOf(1)};
+  std::array<Value, 2> last = {lastOf(0), lastOf(1)}, before;
+  if (job.window)
+    before = {b.sub(last[0], b.i32(*job.window)), b.sub(last[1], b.i32(*job.window))};
   Value rows = b.min(b.index(kForwardRows), b.sub(job.queryEnd, job.queryRow));
   Value visible = b.min(b.add(job.position, rows), keyCount);
-  Value tiles = b.ceilDiv(visible, tileRows);
+  Value tiles = b.ceilDiv(visible, tileRows), firstTile = b.index(0);
+  if (job.window)
+    firstTile =
+        b.div(firstOfWindow(b, b.min(job.position, b.sub(keyCount, b.index(1))), job.window), b.index(tileRows));
   if (head.padded() <= 32 && head.width % 4 != 0)
     b.noteBlocks(kUnalignedBlocks);
 
@@ -56,15 +71,16 @@ void device::emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, V
   append(init, zeroFragments(b, head.steps()));
   auto copy = [&](Value tile, Value stage) {
     Value row = b.add(job.keyRow, b.mul(tile, b.index(tileRows))), offset = b.mul(stage, b.index(tileSize));
-    copyAsync(b, window(key, row, job.keyEnd), tileRows, head.padded(), keys, offset, head.stride());
-    copyAsync(b, window(value, row, job.keyEnd), tileRows, head.padded(), values, offset, head.stride());
+    copyAsync(b, keysOf(key, row), tileRows, head.padded(), keys, offset, head.stride());
+    copyAsync(b, keysOf(value, row), tileRows, head.padded(), values, offset, head.stride());
   };
   auto attend = [&](Value tile, Value stage, ValueRange carried) {
     Value offset = b.mul(stage, b.index(tileSize));
     Fragments p = flash.timesTransposed(queries, {keys, offset}, tileRows / 8);
     Value first = b.toI32(b.mul(tile, b.index(tileRows)));
-    auto seen = [&](int64_t n, int64_t e) {
-      return b.cmp(CmpIPredicate::sle, b.add(first, b.toI32(flash.column(n, e))), last[e / 2]);
+    auto seen = [&](int64_t n, int64_t e) -> Value {
+      Value at = b.add(first, b.toI32(flash.column(n, e))), seen = b.cmp(CmpIPredicate::sle, at, last[e / 2]);
+      return job.window ? both(b, seen, b.cmp(CmpIPredicate::sgt, at, before[e / 2])) : seen;
     };
     std::array<Value, 2> highest = {carried[0], carried[1]}, sum, shrink;
     for (int64_t n = 0; n < tileRows / 8; ++n)
@@ -86,7 +102,7 @@ void device::emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, V
     append(next, flash.addTimes(takeFragments(carried, 4, head.steps()), p, {values, offset}, shrink));
     return next;
   };
-  SmallVector<Value> result = forTiles(b, b.index(0), tiles, stages, init, copy, attend);
+  SmallVector<Value> result = forTiles(b, firstTile, tiles, stages, init, copy, attend);
 
   Fragments outputs = takeFragments(result, 4, head.steps());
   for (int64_t half = 0; half < 2; ++half) {
@@ -95,11 +111,11 @@ void device::emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, V
       for (int64_t e = 2 * half; e < 2 * half + 2; ++e)
         fragment[e] = b.mul(fragment[e], inverse);
   }
-  flash.storeRows(outputs, window(output, job.queryRow, job.queryEnd));
+  flash.storeRows(outputs, rowsOf(output));
 }
 
 static void emit(AttentionOp op, LoopBuilder &host) {
-  int64_t heads = op.getHeads(), context = op.getContextLength();
+  int64_t heads = op.getHeads(), context = op.getContextLength(), group = groupOf(op.getQuery(), op.getKey());
   Value query = op.getQuery(), tokens = host.dim(query, 0);
   SequenceBlocks blocks{{heads, host.staticDim(query, 1) / heads}, context, kForwardRows};
   emitLaunch(host, blocks.count(host, tokens), kForwardWarps * kWarpSize, [&](BlockBuilder &b, Value block) {
@@ -107,7 +123,10 @@ static void emit(AttentionOp op, LoopBuilder &host) {
     AttendJob job;
     // The last rows see most: they start first.
     job.position = b.mul(b.sub(b.index(blocks.parts() - 1), part), b.index(kForwardRows));
-    job.column = b.mul(head, b.index(blocks.head.width));
+    job.column = job.keyColumn = b.mul(head, b.index(blocks.head.width));
+    if (group > 1)
+      job.keyColumn = b.mul(b.div(head, b.index(group)), b.index(blocks.head.width));
+    job.window = op.getWindow();
     job.queryRow = b.add(sequenceRow, job.position);
     job.keyRow = sequenceRow;
     job.queryEnd = job.keyEnd = b.add(sequenceRow, b.index(context));

@@ -7,6 +7,8 @@
 #include "dialect/ops/Check.h"
 #include "lowering/gpu/Emitters.h"
 
+#include <optional>
+
 namespace peer::device {
 
 /// Warps of a forward block; each has 16 query rows.
@@ -15,11 +17,16 @@ inline constexpr int64_t kForwardRows = 16 * kForwardWarps;
 
 /// A block's queries and the keys they may see. Rows and columns count in the whole buffers.
 struct AttendJob {
-  mlir::Value column;             // the head's first
+  mlir::Value column;             // the head's first, of queries and outputs
+  mlir::Value keyColumn;          // of keys and values
   mlir::Value queryRow, queryEnd; // the block's first query; no row from queryEnd on is the head's
   mlir::Value keyRow, keyEnd;     // key 0; the end of the keys
   mlir::Value position;           // the block's row i sees key j if j <= position + i
+  std::optional<int64_t> window;  // and, with one of W, if j > position + i - W
 };
+
+/// The key that a query at `position` sees first.
+mlir::Value firstOfWindow(LoopBuilder &b, mlir::Value position, std::optional<int64_t> window);
 
 /// output = softmax(query key^T / sqrt(width), causal) value for the rows of the job.
 void emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, mlir::Value query, mlir::Value key,
@@ -37,6 +44,9 @@ struct SequenceBlocks {
   };
   Place place(BlockBuilder &b, mlir::Value block, mlir::Value tokens) const;
 };
+
+/// Heads of queries for each head of the keys.
+inline int64_t groupOf(mlir::Value query, mlir::Value key) { return dimOf(query, 1) / dimOf(key, 1); }
 
 /// Heads up to here are kernels that hold whole rows of a head in registers.
 inline constexpr int64_t kWidestHead = 128;

@@ -5,11 +5,14 @@
 //   dV = P^T dO,  dP = dO V^T,  dS = P (dP - d),  d_i = sum over j of P_ij dP_ij,  dQ = scale dS K,  dK = scale dS^T Q
 //
 // A block of the first launch has query rows: once over the keys for each row's maximum, sum and d, once more for dQ. A
-// block of the second has key rows and goes over the queries that see them, for dK and dV. Every sum has one owner.
+// block of the second has key rows and goes over the queries that see them, of all heads that the keys serve, for dK and dV.
+// Every sum has one owner.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Attention.h"
+
+#include "lowering/emit/RoutingBuilder.h"
 
 #include <cmath>
 
@@ -49,9 +52,8 @@ class GradBlock {
 public:
   GradBlock(BlockBuilder &b, AttentionGradOp op, GradShape shape, SequenceBlocks::Place place, Value stats)
       : b(b), op(op), shape(shape), head(shape.head), flash(b, shape.head), place(place), stats(stats),
-        first(b, shape.stages() * shape.tileSize()), second(b, shape.stages() * shape.tileSize()) {
-    column = b.mul(place.head, b.index(head.width));
-    columnEnd = b.add(column, b.index(head.width));
+        firsts(b, shape.stages() * shape.tileSize()), seconds(b, shape.stages() * shape.tileSize()) {
+    group = groupOf(op.getQuery(), op.getKey());
     sequenceEnd = b.add(place.sequenceRow, b.index(int64_t(op.getContextLength())));
     start = b.mul(place.part, b.index(shape.rows()));
     scale = b.f32(1 / std::sqrt(double(head.width)));
@@ -61,22 +63,30 @@ public:
   void emitKeyGrad();
 
 private:
-  Window window(Value buffer, Value row) { return {buffer, row, sequenceEnd, column, columnEnd, head.width}; }
+  /// Of a head, which is one of the query's or of the keys', as the buffer is.
+  Window window(Value buffer, Value row, Value number) {
+    Value column = b.mul(number, b.index(head.width));
+    return {buffer, row, sequenceEnd, column, b.add(column, b.index(head.width)), head.width};
+  }
   /// The warp's rows of two matrices, the same rows of each.
   std::pair<RowsOfWarp, RowsOfWarp> takeRows(Value a, Value c);
-  SmallVector<Value> forTilePairs(Value from, Value end, Value a, Value c, ValueRange init,
+  /// Over tiles of two matrices, of a head of theirs.
+  SmallVector<Value> forTilePairs(Value from, Value end, Value a, Value c, Value number, ValueRange init,
                                   llvm::function_ref<SmallVector<Value>(Value tileRow, Value offset, ValueRange)> body);
-  Value statsRow(int64_t which) { return b.add(b.mul(place.head, b.index(3)), b.index(which)); }
+  SmallVector<Value> addQueries(const RowsOfWarp &keys, const RowsOfWarp &values, Value number, ValueRange sums);
+  Value statsRow(Value number, int64_t which) { return b.add(b.mul(number, b.index(3)), b.index(which)); }
 
   BlockBuilder &b;
   AttentionGradOp op;
   GradShape shape;
   HeadWidth head;
   FlashBuilder flash;
+  /// Its head is one of the query's in the first launch, one of the keys' in the second.
   SequenceBlocks::Place place;
-  Value stats;                // 3 heads x T: per head a row of maxima, of 1 / sum and of d
-  SharedFloats first, second; // tiles
-  Value column, columnEnd, sequenceEnd;
+  int64_t group;                // heads of the query for each head of the keys
+  Value stats;                  // 3 heads x T: per head a row of maxima, of 1 / sum and of d
+  SharedFloats firsts, seconds; // tiles
+  Value sequenceEnd;
   Value start; // the block's first row within the sequence
   Value scale;
 };
@@ -86,7 +96,7 @@ std::pair<RowsOfWarp, RowsOfWarp> GradBlock::takeRows(Value a, Value c) {
   Value row = b.add(place.sequenceRow, start);
   auto share = [&](Value buffer) {
     SharedFloats rows(b, shape.rows() * head.stride());
-    copyAsync(b, window(buffer, row), shape.rows(), head.padded(), rows, b.index(0), head.stride());
+    copyAsync(b, window(buffer, row, place.head), shape.rows(), head.padded(), rows, b.index(0), head.stride());
     return flash.sharedRows({rows, b.index(0)});
   };
   std::pair<RowsOfWarp, RowsOfWarp> rows = {share(a), share(c)};
@@ -97,14 +107,14 @@ std::pair<RowsOfWarp, RowsOfWarp> GradBlock::takeRows(Value a, Value c) {
   return rows;
 }
 
-SmallVector<Value> GradBlock::forTilePairs(Value from, Value end, Value a, Value c, ValueRange init,
+SmallVector<Value> GradBlock::forTilePairs(Value from, Value end, Value a, Value c, Value number, ValueRange init,
                                            llvm::function_ref<SmallVector<Value>(Value, Value, ValueRange)> body) {
   Value size = b.index(shape.tileRows());
   auto offsetOf = [&](Value stage) { return b.mul(stage, b.index(shape.tileSize())); };
   auto copy = [&](Value tile, Value stage) {
     Value row = b.add(place.sequenceRow, b.mul(tile, size));
-    copyAsync(b, window(a, row), shape.tileRows(), head.padded(), first, offsetOf(stage), head.stride());
-    copyAsync(b, window(c, row), shape.tileRows(), head.padded(), second, offsetOf(stage), head.stride());
+    copyAsync(b, window(a, row, number), shape.tileRows(), head.padded(), firsts, offsetOf(stage), head.stride());
+    copyAsync(b, window(c, row, number), shape.tileRows(), head.padded(), seconds, offsetOf(stage), head.stride());
   };
   Value tiles = b.ceilDiv(end, shape.tileRows());
   return forTiles(
@@ -117,12 +127,18 @@ void GradBlock::emitQueryGrad() {
   Value context = b.index(int64_t(op.getContextLength()));
   Value end = b.min(b.add(start, b.index(shape.rows())), context);
   std::array<Value, 2> last = {b.toI32(b.add(start, flash.row(0))), b.toI32(b.add(start, flash.row(1)))};
+  std::array<Value, 2> before;
+  if (op.getWindow())
+    before = {b.sub(last[0], b.i32(*op.getWindow())), b.sub(last[1], b.i32(*op.getWindow()))};
+  Value first = firstOfWindow(b, start, op.getWindow());
+  Value keyHead = group == 1 ? place.head : b.div(place.head, b.index(group));
   int64_t count = shape.fragments();
-  auto seen = [&](Value tileRow, int64_t n, int64_t e) {
-    return b.cmp(CmpIPredicate::sle, b.add(b.toI32(tileRow), b.toI32(flash.column(n, e))), last[e / 2]);
+  auto seen = [&](Value tileRow, int64_t n, int64_t e) -> Value {
+    Value at = b.add(b.toI32(tileRow), b.toI32(flash.column(n, e))), seen = b.cmp(CmpIPredicate::sle, at, last[e / 2]);
+    return op.getWindow() ? both(b, seen, b.cmp(CmpIPredicate::sgt, at, before[e / 2])) : seen;
   };
   auto scoresOf = [&, &queries = queries](Value offset) {
-    Fragments scores = flash.timesTransposed(queries, {first, offset}, count);
+    Fragments scores = flash.timesTransposed(queries, {firsts, offset}, count);
     for (FragmentC &fragment : scores)
       for (Value &score : fragment)
         score = b.mul(score, scale);
@@ -133,9 +149,9 @@ void GradBlock::emitQueryGrad() {
   SmallVector<Value> init(6, b.f32(0));
   init[0] = init[1] = b.f32(kLowest);
   SmallVector<Value> sums =
-      forTilePairs(b.index(0), end, op.getKey(), op.getValue(), init,
+      forTilePairs(first, end, op.getKey(), op.getValue(), keyHead, init,
                    [&, &dys = dys](Value tileRow, Value offset, ValueRange carried) {
-                     Fragments scores = scoresOf(offset), dp = flash.timesTransposed(dys, {second, offset}, count);
+                     Fragments scores = scoresOf(offset), dp = flash.timesTransposed(dys, {seconds, offset}, count);
                      SmallVector<Value> next(carried);
                      for (int64_t n = 0; n < count; ++n)
                        for (int64_t e = 0; e < 4; ++e) {
@@ -167,9 +183,9 @@ void GradBlock::emitQueryGrad() {
       Value one = b.cmp(CmpIPredicate::eq, b.rem(b.lane(), b.index(4)), b.index(0));
       b.ifThen(arith::AndIOp::create(b, inside, one), [&] {
         Value at = b.add(place.sequenceRow, row);
-        b.store(rows[half].maximum, stats, {statsRow(0), at});
-        b.store(rows[half].inverseSum, stats, {statsRow(1), at});
-        b.store(rows[half].d, stats, {statsRow(2), at});
+        b.store(rows[half].maximum, stats, {statsRow(place.head, 0), at});
+        b.store(rows[half].inverseSum, stats, {statsRow(place.head, 1), at});
+        b.store(rows[half].d, stats, {statsRow(place.head, 2), at});
       });
     });
   }
@@ -177,9 +193,9 @@ void GradBlock::emitQueryGrad() {
   SmallVector<Value> none;
   append(none, zeroFragments(b, head.steps()));
   SmallVector<Value> result =
-      forTilePairs(b.index(0), end, op.getKey(), op.getValue(), none,
+      forTilePairs(first, end, op.getKey(), op.getValue(), keyHead, none,
                    [&, &dys = dys](Value tileRow, Value offset, ValueRange carried) {
-                     Fragments scores = scoresOf(offset), dp = flash.timesTransposed(dys, {second, offset}, count);
+                     Fragments scores = scoresOf(offset), dp = flash.timesTransposed(dys, {seconds, offset}, count);
                      for (int64_t n = 0; n < count; ++n)
                        for (int64_t e = 0; e < 4; ++e) {
                          const RowStats &row = rows[e / 2];
@@ -188,27 +204,29 @@ void GradBlock::emitQueryGrad() {
                          scores[n][e] = b.select(seen(tileRow, n, e), ds, b.f32(0));
                        }
                      SmallVector<Value> next;
-                     append(next, flash.addTimes(takeFragments(carried, 0, head.steps()), scores, {first, offset}));
+                     append(next, flash.addTimes(takeFragments(carried, 0, head.steps()), scores, {firsts, offset}));
                      return next;
                    });
   for (Value &v : result)
     v = b.mul(v, scale);
-  flash.storeRows(takeFragments(result, 0, head.steps()), window(op.getDquery(), b.add(place.sequenceRow, start)));
+  flash.storeRows(takeFragments(result, 0, head.steps()),
+                  window(op.getDquery(), b.add(place.sequenceRow, start), place.head));
 }
 
-void GradBlock::emitKeyGrad() {
-  auto [keys, values] = takeRows(op.getKey(), op.getValue());
-  Value context = b.index(int64_t(op.getContextLength()));
+/// The sums of dK and dV with what the rows of one head of the query add.
+SmallVector<Value> GradBlock::addQueries(const RowsOfWarp &keys, const RowsOfWarp &values, Value number,
+                                         ValueRange sums) {
+  Value context = b.index(int64_t(op.getContextLength())), end = context;
+  // The last key is seen by one query less than the window has keys behind it.
+  if (op.getWindow())
+    end = b.min(context, b.add(start, b.index(shape.rows() + *op.getWindow() - 1)));
   int64_t count = shape.fragments();
   std::array<Value, 2> key = {b.add(start, flash.row(0)), b.add(start, flash.row(1))};
-  SmallVector<Value> none;
-  append(none, zeroFragments(b, 2 * head.steps()));
-  SmallVector<Value> result = forTilePairs(
-      start, context, op.getQuery(), op.getDy(), none,
-      [&, &keys = keys, &values = values](Value tileRow, Value offset, ValueRange carried) {
+  return forTilePairs(
+      start, end, op.getQuery(), op.getDy(), number, sums, [&](Value tileRow, Value offset, ValueRange carried) {
         // Rows are keys, columns are queries.
-        Fragments scores = flash.timesTransposed(keys, {first, offset}, count);
-        Fragments dp = flash.timesTransposed(values, {second, offset}, count), p = dp, ds = dp;
+        Fragments scores = flash.timesTransposed(keys, {firsts, offset}, count);
+        Fragments dp = flash.timesTransposed(values, {seconds, offset}, count), p = dp, ds = dp;
         for (int64_t n = 0; n < count; ++n)
           for (int64_t e = 0; e < 2; ++e) {
             Value query = b.add(tileRow, flash.column(n, e));
@@ -216,36 +234,55 @@ void GradBlock::emitKeyGrad() {
             Value at = b.add(place.sequenceRow, b.select(inside, query, b.index(0)));
             std::array<Value, 3> row;
             for (int64_t i = 0; i < 3; ++i)
-              row[i] = b.loadWide(stats, {statsRow(i), at}, 1, /*readOnly=*/true);
+              row[i] = b.loadWide(stats, {statsRow(number, i), at}, 1, /*readOnly=*/true);
             for (int64_t half = 0; half < 2; ++half) {
               int64_t i = e + 2 * half;
-              Value seen = arith::AndIOp::create(b, inside, b.cmp(CmpIPredicate::ule, key[half], query));
+              // Of a window both ends at once: a query before the key is far behind it, unsigned.
+              Value seen = op.getWindow() ? b.cmp(CmpIPredicate::ult, b.sub(query, key[half]), b.index(*op.getWindow()))
+                                          : b.cmp(CmpIPredicate::ule, key[half], query);
+              seen = both(b, inside, seen);
               Value score = b.mul(scores[n][i], scale);
               p[n][i] = b.select(seen, b.mul(b.exp(b.sub(score, row[0])), row[1]), b.f32(0));
               ds[n][i] = b.select(seen, b.mul(p[n][i], b.sub(dp[n][i], row[2])), b.f32(0));
             }
           }
         SmallVector<Value> next;
-        append(next, flash.addTimes(takeFragments(carried, 0, head.steps()), ds, {first, offset}));
-        append(next, flash.addTimes(takeFragments(carried, 4 * head.steps(), head.steps()), p, {second, offset}));
+        append(next, flash.addTimes(takeFragments(carried, 0, head.steps()), ds, {firsts, offset}));
+        append(next, flash.addTimes(takeFragments(carried, 4 * head.steps(), head.steps()), p, {seconds, offset}));
         return next;
       });
+}
+
+void GradBlock::emitKeyGrad() {
+  auto [keys, values] = takeRows(op.getKey(), op.getValue());
+  SmallVector<Value> sums;
+  append(sums, zeroFragments(b, 2 * head.steps()));
+  if (group == 1) {
+    sums = addQueries(keys, values, place.head, sums);
+  } else {
+    Value first = b.mul(place.head, b.index(group));
+    sums = b.loop(b.index(0), b.index(group), sums, [&, &keys = keys, &values = values](Value i, ValueRange carried) {
+      return addQueries(keys, values, b.add(first, i), carried);
+    });
+  }
   Value row = b.add(place.sequenceRow, start);
-  Fragments dkey = takeFragments(result, 0, head.steps());
+  Fragments dkey = takeFragments(sums, 0, head.steps());
   for (FragmentC &fragment : dkey)
     for (Value &v : fragment)
       v = b.mul(v, scale);
-  flash.storeRows(dkey, window(op.getDkey(), row));
-  flash.storeRows(takeFragments(result, 4 * head.steps(), head.steps()), window(op.getDvalue(), row));
+  flash.storeRows(dkey, window(op.getDkey(), row, place.head));
+  flash.storeRows(takeFragments(sums, 4 * head.steps(), head.steps()), window(op.getDvalue(), row, place.head));
 }
 
 static void emitAttentionGrad(AttentionGradOp op, LoopBuilder &host) {
   int64_t heads = op.getHeads(), context = op.getContextLength();
   Value tokens = host.dim(op.getQuery(), 0);
   GradShape shape{{heads, host.staticDim(op.getQuery(), 1) / heads}};
-  SequenceBlocks blocks{shape.head, context, shape.rows()};
+  SequenceBlocks ofQueries{shape.head, context, shape.rows()}, ofKeys = ofQueries;
+  ofKeys.head.heads /= groupOf(op.getQuery(), op.getKey());
   Value stats = host.heap({3 * heads, ShapedType::kDynamic}, host.getF32Type(), tokens);
   auto launch = [&](bool queries) {
+    const SequenceBlocks &blocks = queries ? ofQueries : ofKeys;
     emitLaunch(host, blocks.count(host, tokens), shape.warps() * kWarpSize, [&](BlockBuilder &b, Value block) {
       SequenceBlocks::Place place = blocks.place(b, block, tokens);
       // The last queries see most keys, the first keys are seen by most queries: long parts start first.

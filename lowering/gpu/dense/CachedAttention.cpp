@@ -23,14 +23,22 @@ static constexpr int64_t kWarps = kThreads / kWarpSize;
 static constexpr double kLowest = -3.0e38;
 
 namespace {
-/// One token: a block has a head's keys [first, first + kChunk).
+/// One token: a block has the keys [first, first + kChunk) of those that a head sees, which are rows of the cache from 0 on, or
+/// from that of the window's first key on, around the ring.
 class Decode {
 public:
-  Decode(BlockBuilder &b, CachedAttentionOp op, HeadWidth head, int64_t capacity, Value parts)
-      : b(b), op(op), head(head), capacity(capacity), parts(parts) {
+  Decode(BlockBuilder &b, CachedAttentionOp op, HeadWidth head, Value parts)
+      : b(b), op(op), head(head), capacity(capacityOf(op)), parts(parts) {
     start = b.toIndex(b.load(op.getPosition(), {}));
-    seen = b.min(b.add(start, b.index(1)), b.index(capacity));
+    Value end = b.add(start, b.index(1));
+    seen = b.min(end, b.index(reachOf(op)));
+    if (op.getWindow())
+      ring = b.rem(b.sub(end, seen), b.index(capacity));
   }
+
+  static int64_t capacityOf(CachedAttentionOp op) { return dimOf(op.getKeyCache(), 0); }
+  /// Keys that a token sees at most.
+  static int64_t reachOf(CachedAttentionOp op) { return op.getWindow().value_or(capacityOf(op)); }
 
   void emitChunk(Value headNumber, Value chunk);
   void emitCombine(Value headNumber);
@@ -40,7 +48,15 @@ private:
   int64_t perLane() const { return llvm::divideCeil(head.width, kWarpSize); }
   /// Element `i` of the lane, if the row has it.
   Value inLane(int64_t i) { return b.add(b.lane(), b.index(i * kWarpSize)); }
-  SmallVector<Value> loadRow(Value buffer, Value row);
+  SmallVector<Value> loadRow(Value buffer, Value row, Value column);
+  /// The row of the cache that has this one of the keys.
+  Value rowOf(Value key) {
+    if (!ring)
+      return key;
+    Value row = b.add(ring, key), end = b.index(capacity);
+    return b.select(b.cmp(CmpIPredicate::ult, row, end), row, b.sub(row, end));
+  }
+  int64_t chunks() { return llvm::divideCeil(reachOf(op), kChunk); }
   Value emitScores(Value scores, Value first, Value count);
   void emitOutput(Value scores, Value first, Value count, Value chunk, Value highest);
   /// Numbers of kRowsInFlight keys, and whether they are below `count`; those that are not are key 0.
@@ -51,12 +67,13 @@ private:
   HeadWidth head;
   int64_t capacity;
   Value parts; // heads * chunks x (width + 2): output, not yet divided by the sum; sum; maximum. Null: one chunk
-  Value start, seen, column;
+  Value start, seen, column, keyColumn;
+  Value ring; // the row of the window's first key
 };
 } // namespace
 
 /// A row of the head, spread over the lanes; zero where it has no more elements.
-SmallVector<Value> Decode::loadRow(Value buffer, Value row) {
+SmallVector<Value> Decode::loadRow(Value buffer, Value row, Value column) {
   SmallVector<Value> elements;
   for (int64_t i = 0; i < perLane(); ++i) {
     Value at = inLane(i);
@@ -83,13 +100,13 @@ SmallVector<std::pair<Value, Value>> Decode::keysFrom(Value group, Value count) 
 
 /// scores[j] of the chunk's keys; the result is the highest.
 Value Decode::emitScores(Value scores, Value first, Value count) {
-  SmallVector<Value> query = loadRow(op.getQuery(), b.index(0));
+  SmallVector<Value> query = loadRow(op.getQuery(), b.index(0), column);
   Value scale = b.f32(1 / std::sqrt(double(head.width)));
   b.forWarps(b.ceilDiv(count, kRowsInFlight), [&](Value group) {
     auto keys = keysFrom(group, count);
     SmallVector<SmallVector<Value>> rows;
     for (auto [j, inside] : keys)
-      rows.push_back(loadRow(op.getKeyCache(), b.add(first, j)));
+      rows.push_back(loadRow(op.getKeyCache(), rowOf(b.add(first, j)), keyColumn));
     for (auto [key, row] : llvm::zip(keys, rows)) {
       Value dot = b.f32(0);
       for (auto [q, k] : llvm::zip(query, row))
@@ -116,7 +133,7 @@ void Decode::emitOutput(Value scores, Value first, Value count, Value chunk, Val
         auto keys = keysFrom(group, count);
         SmallVector<SmallVector<Value>> rows;
         for (auto [j, inside] : keys)
-          rows.push_back(loadRow(op.getValueCache(), b.add(first, j)));
+          rows.push_back(loadRow(op.getValueCache(), rowOf(b.add(first, j)), keyColumn));
         SmallVector<Value> next(carried);
         for (auto [key, row] : llvm::zip(keys, rows)) {
           Value p = b.select(key.second, b.exp(b.sub(b.load(scores, key.first), highest)), b.f32(0));
@@ -154,7 +171,10 @@ void Decode::emitOutput(Value scores, Value first, Value count, Value chunk, Val
 }
 
 void Decode::emitChunk(Value headNumber, Value chunk) {
-  column = b.mul(headNumber, b.index(head.width));
+  int64_t group = groupOf(op.getQuery(), op.getKey());
+  column = keyColumn = b.mul(headNumber, b.index(head.width));
+  if (group > 1)
+    keyColumn = b.mul(b.div(headNumber, b.index(group)), b.index(head.width));
   Value first = b.mul(chunk, b.index(kChunk));
   if (!parts)
     first = b.index(0);
@@ -162,26 +182,29 @@ void Decode::emitChunk(Value headNumber, Value chunk) {
     Value count = b.sub(seen, first);
     if (parts)
       count = b.min(count, b.index(kChunk));
-    // The new row is written by the block that reads it; no other one touches it.
-    Value slot = b.rem(start, b.index(capacity)), inChunk = b.sub(slot, first);
-    b.ifThen(b.cmp(CmpIPredicate::ult, inChunk, count), [&] {
-      b.forThreads(b.index(head.width), [&](Value c) {
-        Value at = b.add(column, c), zero = b.index(0);
-        b.store(b.load(op.getKey(), {zero, at}), op.getKeyCache(), {slot, at});
-        b.store(b.load(op.getValue(), {zero, at}), op.getValueCache(), {slot, at});
+    // The new row is written by the block that reads it; no other one touches it. Where several heads read it, it is there.
+    if (group == 1) {
+      Value slot = b.rem(start, b.index(capacity));
+      Value inChunk = b.sub(ring ? b.sub(seen, b.index(1)) : slot, first);
+      b.ifThen(b.cmp(CmpIPredicate::ult, inChunk, count), [&] {
+        b.forThreads(b.index(head.width), [&](Value c) {
+          Value at = b.add(column, c), zero = b.index(0);
+          b.store(b.load(op.getKey(), {zero, at}), op.getKeyCache(), {slot, at});
+          b.store(b.load(op.getValue(), {zero, at}), op.getValueCache(), {slot, at});
+        });
       });
-    });
-    b.barrier();
-    Value scores = b.shared({parts ? kChunk : capacity}, b.getF32Type());
+      b.barrier();
+    }
+    Value scores = b.shared({parts ? kChunk : reachOf(op)}, b.getF32Type());
     Value highest = emitScores(scores, first, count);
-    Value row = parts ? b.add(b.mul(headNumber, b.index(llvm::divideCeil(capacity, kChunk))), chunk) : chunk;
+    Value row = parts ? b.add(b.mul(headNumber, b.index(chunks())), chunk) : chunk;
     emitOutput(scores, first, count, row, highest);
   });
 }
 
 /// The chunks' outputs, each relative to its own maximum, to one.
 void Decode::emitCombine(Value headNumber) {
-  Value first = b.mul(headNumber, b.index(llvm::divideCeil(capacity, kChunk)));
+  Value first = b.mul(headNumber, b.index(chunks()));
   Value end = b.add(first, b.ceilDiv(seen, kChunk));
   Value sumAt = b.index(head.width), highestAt = b.index(head.width + 1);
   Value highest = b.loop(first, end, b.f32(kLowest), [&](Value chunk, ValueRange carried) {
@@ -198,24 +221,9 @@ void Decode::emitCombine(Value headNumber) {
   });
 }
 
-static void emitDecode(CachedAttentionOp op, LoopBuilder &host, HeadWidth head, int64_t capacity) {
-  // Up to two chunks, another launch costs more than it saves.
-  int64_t chunks = capacity <= 2 * kChunk ? 1 : llvm::divideCeil(capacity, kChunk);
-  Value parts = chunks == 1 ? Value() : host.heap({head.heads * chunks, head.width + 2}, host.getF32Type());
-  emitLaunch(host, host.index(head.heads * chunks), kThreads, [&](BlockBuilder &b, Value block) {
-    Decode decode(b, op, head, capacity, parts);
-    decode.emitChunk(b.div(block, b.index(chunks)), b.rem(block, b.index(chunks)));
-  });
-  if (!parts)
-    return;
-  emitLaunch(host, host.index(head.heads), kThreads,
-             [&](BlockBuilder &b, Value block) { Decode(b, op, head, capacity, parts).emitCombine(block); });
-  host.free(parts);
-}
-
 /// Writes the new rows into the ring.
-static void emitAppend(CachedAttentionOp op, LoopBuilder &host, Value tokens, int64_t capacity) {
-  int64_t size = host.staticDim(op.getKeyCache(), 1);
+static void emitAppend(CachedAttentionOp op, LoopBuilder &host, Value tokens) {
+  int64_t size = host.staticDim(op.getKeyCache(), 1), capacity = Decode::capacityOf(op);
   Value elements = host.mul(tokens, host.index(size));
   launchForEach(host, elements, [&](BlockBuilder &b, Value element) {
     Value start = b.toIndex(b.load(op.getPosition(), {}));
@@ -226,16 +234,38 @@ static void emitAppend(CachedAttentionOp op, LoopBuilder &host, Value tokens, in
   });
 }
 
-static void emitPrefill(CachedAttentionOp op, LoopBuilder &host, HeadWidth head, int64_t capacity) {
+static void emitDecode(CachedAttentionOp op, LoopBuilder &host, HeadWidth head) {
+  if (groupOf(op.getQuery(), op.getKey()) > 1)
+    emitAppend(op, host, host.index(1));
+  // Up to two chunks, another launch costs more than it saves.
+  int64_t reach = Decode::reachOf(op), chunks = reach <= 2 * kChunk ? 1 : llvm::divideCeil(reach, kChunk);
+  Value parts = chunks == 1 ? Value() : host.heap({head.heads * chunks, head.width + 2}, host.getF32Type());
+  emitLaunch(host, host.index(head.heads * chunks), kThreads, [&](BlockBuilder &b, Value block) {
+    Decode decode(b, op, head, parts);
+    decode.emitChunk(b.div(block, b.index(chunks)), b.rem(block, b.index(chunks)));
+  });
+  if (!parts)
+    return;
+  emitLaunch(host, host.index(head.heads), kThreads,
+             [&](BlockBuilder &b, Value block) { Decode(b, op, head, parts).emitCombine(block); });
+  host.free(parts);
+}
+
+static void emitPrefill(CachedAttentionOp op, LoopBuilder &host, HeadWidth head) {
   Value tokens = host.dim(op.getQuery(), 0);
-  emitAppend(op, host, tokens, capacity);
+  int64_t capacity = Decode::capacityOf(op), group = groupOf(op.getQuery(), op.getKey());
+  emitAppend(op, host, tokens);
   Value parts = host.ceilDiv(tokens, kForwardRows);
   emitLaunch(host, host.mul(parts, host.index(head.heads)), kForwardWarps * kWarpSize,
              [&](BlockBuilder &b, Value block) {
                Value start = b.toIndex(b.load(op.getPosition(), {}));
                Value part = b.sub(b.sub(parts, b.index(1)), b.div(block, b.index(head.heads)));
                AttendJob job;
-               job.column = b.mul(b.rem(block, b.index(head.heads)), b.index(head.width));
+               Value number = b.rem(block, b.index(head.heads));
+               job.column = job.keyColumn = b.mul(number, b.index(head.width));
+               if (group > 1)
+                 job.keyColumn = b.mul(b.div(number, b.index(group)), b.index(head.width));
+               job.window = op.getWindow();
                job.queryRow = b.mul(part, b.index(kForwardRows));
                job.queryEnd = tokens;
                job.keyRow = b.index(0);
@@ -246,11 +276,10 @@ static void emitPrefill(CachedAttentionOp op, LoopBuilder &host, HeadWidth head,
 }
 
 static void emitCachedAttention(CachedAttentionOp op, LoopBuilder &host) {
-  int64_t heads = op.getHeads(), capacity = host.staticDim(op.getKeyCache(), 0);
-  HeadWidth head{heads, host.staticDim(op.getKeyCache(), 1) / heads};
+  HeadWidth head{int64_t(op.getHeads()), host.staticDim(op.getQuery(), 1) / int64_t(op.getHeads())};
   int64_t known = host.staticDim(op.getQuery(), 0);
-  auto decode = [&] { emitDecode(op, host, head, capacity); };
-  auto prefill = [&] { emitPrefill(op, host, head, capacity); };
+  auto decode = [&] { emitDecode(op, host, head); };
+  auto prefill = [&] { emitPrefill(op, host, head); };
   if (!ShapedType::isDynamic(known))
     return known == 1 ? decode() : prefill();
   Value single = host.cmp(CmpIPredicate::eq, host.dim(op.getQuery(), 0), host.index(1));

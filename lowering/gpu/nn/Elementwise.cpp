@@ -85,6 +85,7 @@ public:
 
 private:
   Values positionOf(OpOperand &operand);
+  Value indexOf(linalg::IndexOp index, int64_t lane);
   Values load(OpOperand &operand);
 
   BlockBuilder &b;
@@ -100,6 +101,12 @@ Values Point::positionOf(OpOperand &operand) {
     return affine::makeComposedAffineApply(b, b.getLoc(), AffineMap::get(map.getNumDims(), 0, result),
                                            getAsOpFoldResult(ValueRange(at)));
   });
+}
+
+/// Where a neighbour stands in one of the loops.
+Value Point::indexOf(linalg::IndexOp index, int64_t lane) {
+  bool innermost = index.getDim() + 1 == op.getNumLoops();
+  return innermost && lane > 0 ? b.add(at[index.getDim()], b.index(lane)) : at[index.getDim()];
 }
 
 /// The operand's scalar for each of the neighbours.
@@ -127,9 +134,12 @@ void Point::emit() {
     for (auto [mapping, value] : llvm::zip(mappings, load(operand)))
       mapping.map(argument, value);
   }
-  for (IRMapping &mapping : mappings)
+  for (auto [lane, mapping] : llvm::enumerate(mappings))
     for (Operation &nested : body.without_terminator())
-      b.clone(nested, mapping);
+      if (auto index = dyn_cast<linalg::IndexOp>(nested))
+        mapping.map(index.getResult(), indexOf(index, int64_t(lane)));
+      else
+        b.clone(nested, mapping);
   for (auto [i, yielded] : llvm::enumerate(body.getTerminator()->getOperands())) {
     OpOperand &result = *op.getDpsInitOperand(i);
     Values parts =

@@ -36,7 +36,7 @@ static void emitPoolGrad(PoolGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
     forGrid(b, block, blocks, vectors, [&](Value i) { b.store(zero, flat, {b.mul(i, b.index(wide))}); });
   });
   rows.launch(host, [&](BlockBuilder &, Value) {
-    return RowUse{nullptr, [&](BlockBuilder &b, const RowPlace &place, ValueRange, Value gradient) {
+    return RowUse{nullptr, [&](BlockBuilder &b, const RowPlace &place, ValueRange, Value gradient, ValueRange) {
                     storeInside(b, place, gradient, dpool);
                   }};
   });
@@ -53,7 +53,7 @@ static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &host, const GpuInfo
   std::optional<Sums> sums;
   auto begin = [&](BlockBuilder &b, Value) {
     sums.emplace(b);
-    return RowUse{nullptr, [&](BlockBuilder &b, const RowPlace &place, ValueRange, Value gradient) {
+    return RowUse{nullptr, [&](BlockBuilder &b, const RowPlace &place, ValueRange, Value gradient, ValueRange) {
                     ifInside(b, place.inside, [&] { sums->addSquares(b, gradient); });
                   }};
   };
@@ -62,29 +62,102 @@ static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &host, const GpuInfo
   host.free(partial);
 }
 
+/// The sum of squares of a slice of a row, in every lane.
+static Value emitSquares(BlockBuilder &b, const OptimizerStep &step, const RowSlice &slice) {
+  Value total;
+  for (auto [place, gradient] : llvm::zip(slice.places, slice.gradients)) {
+    Value squares = b.sumLanes(emitSquare(b, step, gradient));
+    if (place.inside)
+      squares = b.select(place.inside, squares, b.f32(0));
+    total = total ? b.add(total, squares) : squares;
+  }
+  return b.warpSum(total);
+}
+
+static OptimizerStep emitBlockStep(BlockBuilder &b, RowUpdateOp op) {
+  return device::emitBlockStep(b, op.getOptimizer(), op.getPool(), op.getLearningRate(), op.getStep(), op.getScale());
+}
+
+/// Updates the states of rows whose slices are warps of their own: a pass for the slices' squares, then a thread for each row.
+static void launchRowStates(RowUpdateOp op, LoopBuilder &host, const RowPass &rows) {
+  int64_t slices = rows.slicesOfRow();
+  Value squares = host.heap({ShapedType::kDynamic, slices}, host.getF32Type(), {rows.touchedRows()});
+  rows.launch(host, [&](BlockBuilder &b, Value) {
+    auto sum = [&, step = emitBlockStep(b, op)](BlockBuilder &b, const RowSlice &slice) {
+      Value total = emitSquares(b, step, slice);
+      b.onOneLane([&] { b.store(total, squares, {slice.number, slice.slice}); });
+      return Values();
+    };
+    return RowUse{nullptr, nullptr, sum};
+  });
+  rows.launchForRows(host, [&](BlockBuilder &b, Value number, Value row) {
+    OptimizerStep step =
+        emitOptimizerStep(b, op.getOptimizer(), op.getPool(), op.getLearningRate(), op.getStep(), op.getScale());
+    Value total = b.load(squares, {number, b.index(0)});
+    for (int64_t i = 1; i < slices; ++i)
+      total = b.add(total, b.load(squares, {number, b.index(i)}));
+    emitRowStates(b, step, op.getStates(), row, b.div(total, b.f32(double(rows.elementsOfRow()))));
+  });
+  host.free(squares);
+}
+
+/// The states of a slice's row: made of its squares where the slice is the row, else made before.
+static Values emitSliceStates(BlockBuilder &b, const OptimizerStep &step, RowUpdateOp op, const RowPass &rows,
+                              const RowSlice &slice) {
+  Values means;
+  for (auto [state, kind] : llvm::zip_equal(op.getStates(), step.states))
+    means.push_back(kind.kind == StateKind::Row ? b.load(state, {slice.row}) : Value());
+  if (rows.slicesOfRow() > 1)
+    return means;
+  // The sum brings the lanes together: all have the old state before one of them stores the new one.
+  Value mean = b.div(emitSquares(b, step, slice), b.f32(double(rows.elementsOfRow())));
+  for (auto [value, state] : llvm::zip_equal(means, op.getStates()))
+    if (value) {
+      value = emitMeanState(b, step, mean, value);
+      b.onOneLane([&, value = value, state = state] { b.store(value, state, {slice.row}); });
+    }
+  return means;
+}
+
 static void emitRowUpdate(RowUpdateOp op, LoopBuilder &host, const GpuInfo &gpu) {
   Values tables{op.getPool()};
-  llvm::append_range(tables, op.getStates());
+  auto kinds = op.getOptimizer().getStates(cast<MemRefType>(op.getPool().getType()).getShape());
+  for (auto [state, kind] : llvm::zip_equal(op.getStates(), kinds))
+    if (kind.kind == StateKind::Whole)
+      tables.push_back(state);
+  bool hasMeans = tables.size() <= kinds.size();
   int64_t experts = host.staticDim(op.getPool(), 0) / host.staticDim(op.getCoef(), 3);
   RowPass rows(host, op, tables, experts, gpu);
+  if (hasMeans && rows.slicesOfRow() > 1)
+    launchRowStates(op, host, rows);
   rows.launch(host, [&](BlockBuilder &b, Value) {
-    OptimizerStep step =
-        emitBlockStep(b, op.getOptimizer(), op.getPool(), op.getLearningRate(), op.getStep(), op.getScale());
+    OptimizerStep step = emitBlockStep(b, op);
     // The rows are on their way while their gradients are summed.
     auto prepare = [&](BlockBuilder &b, const RowPlace &place) {
       return llvm::map_to_vector(
           tables, [&](Value table) { return b.loadWide(table, {place.row, place.vector, place.at}, place.lanes); });
     };
-    auto use = [&, step](BlockBuilder &b, const RowPlace &place, ValueRange old, Value gradient) {
+    auto use = [&, step](BlockBuilder &b, const RowPlace &place, ValueRange old, Value gradient, ValueRange means) {
       Value param = old[0];
       if (param.getType() != gradient.getType())
         param = arith::ExtFOp::create(b, gradient.getType(), param);
-      Values updated = emitUpdate(b, step, param, gradient, old.drop_front());
+      Values states;
+      old = old.drop_front();
+      for (auto [i, kind] : llvm::enumerate(step.states)) {
+        states.push_back(kind.kind == StateKind::Whole ? old.front() : b.splat(means[i], gradient.getType()));
+        old = old.drop_front(kind.kind == StateKind::Whole);
+      }
+      Values updated = emitUpdate(b, step, param, gradient, states);
       updated[0] = emitRounded(b, step, updated[0], op.getPool(), {place.row, place.vector, place.at});
-      for (auto [table, v] : llvm::zip(tables, updated))
+      for (auto [table, v] : llvm::zip_equal(tables, updated))
         storeInside(b, place, v, table);
     };
-    return RowUse{prepare, use};
+    RowUse all{prepare, use};
+    if (hasMeans)
+      all.slice = [&, step](BlockBuilder &b, const RowSlice &slice) {
+        return emitSliceStates(b, step, op, rows, slice);
+      };
+    return all;
   });
 }
 

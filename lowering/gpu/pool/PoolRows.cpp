@@ -298,9 +298,25 @@ void RowPass::emitRows(BlockBuilder &b, Value unit, Value shares, const RowUse &
         Value isLong = b.cmp(CmpIPredicate::sgt, b.sub(high, low), b.toI32(chunk));
         sums = emitIf(b, isLong, [&] { return emitShares(b, low, high, j, part, shares); }, direct);
       }
+      Values ofSlice;
+      if (use.slice)
+        ofSlice = use.slice(b, {b.toIndex(of[2]), b.add(first, b.toIndex(source)),
+                                slices == 1 ? b.index(0) : b.div(unit, batches), places, sums});
       for (auto [place, loaded, sum] : llvm::zip(places, prepared, sums))
-        use.use(b, place, loaded, sum);
+        if (use.use)
+          use.use(b, place, loaded, sum, ofSlice);
       return Values();
+    });
+  });
+}
+
+void RowPass::launchForRows(LoopBuilder &host, llvm::function_ref<void(BlockBuilder &, Value, Value)> body) const {
+  launchForEach(host, mostRows, [&](BlockBuilder &b, Value number) {
+    Value perExpert = b.index(rowsPerExpert), rows = b.mul(b.toIndex(read(b, in.count, b.index(0))), perExpert);
+    b.ifThen(b.cmp(CmpIPredicate::ult, number, rows), [&] {
+      Value start = read(b, in.starts, b.div(number, perExpert));
+      Value expert = b.toIndex(read(b, in.idx, read(b, in.order, start)));
+      body(b, number, b.add(b.mul(expert, perExpert), b.rem(number, perExpert)));
     });
   });
 }

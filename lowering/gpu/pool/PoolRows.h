@@ -31,11 +31,23 @@ struct RowPlace {
 /// `body` where `inside` holds, or everywhere if it is null.
 void ifInside(BlockBuilder &b, mlir::Value inside, llvm::function_ref<void()> body);
 
+/// A slice of a touched row, whose gradients a warp has.
+struct RowSlice {
+  mlir::Value row, number, slice; // index: the row of the pool, its number among the touched ones, the slice
+  llvm::ArrayRef<RowPlace> places;
+  mlir::ValueRange gradients; // one for each place
+};
+
 /// What a kernel does with gradients; every thread for itself.
 struct RowUse {
   /// What to load before the gradient is there.
   std::function<Values(BlockBuilder &, const RowPlace &)> prepare;
-  std::function<void(BlockBuilder &, const RowPlace &, mlir::ValueRange prepared, mlir::Value gradient)> use;
+  /// `ofSlice` is what `slice` returned.
+  std::function<void(BlockBuilder &, const RowPlace &, mlir::ValueRange prepared, mlir::Value gradient,
+                     mlir::ValueRange ofSlice)>
+      use;
+  /// What comes before the places of a slice, all lanes of the warp together; may be null, and so may `use` where it is not.
+  std::function<Values(BlockBuilder &, const RowSlice &)> slice = nullptr;
 };
 
 /// The launches of a pass over all touched rows.
@@ -53,6 +65,15 @@ public:
     bool dense = isDense(op.getIdx(), 0) && isDense(op.getCoef(), 0) && isDense(op.getX(), 0) && isDense(op.getDy(), 0);
     return dense ? nullptr : "an operand of the row-sparse gradient does not flatten";
   }
+
+  /// How many slices and elements a row has.
+  int64_t slicesOfRow() const { return slices; }
+  int64_t elementsOfRow() const { return vectors * width; }
+  /// Touched rows at most, an index of the host.
+  mlir::Value touchedRows() const { return mostRows; }
+  /// `body` for each touched row, a thread each: its number among them and the row of the pool.
+  void launchForRows(LoopBuilder &host,
+                     llvm::function_ref<void(BlockBuilder &, mlir::Value number, mlir::Value row)> body) const;
 
   /// The blocks of `launch`, an index of the host, and what they are at most: a size that can be allocated.
   mlir::Value blocks(LoopBuilder &host) const;

@@ -2,6 +2,8 @@
 
 #include "Update.h"
 
+#include "lowering/emit/UpdatePasses.h"
+
 #include "lowering/gpu/block/Scan.h"
 
 using namespace mlir;
@@ -35,7 +37,7 @@ OptimizerStep device::emitBlockStep(BlockBuilder &b, OptimizerAttrInterface opti
   b.barrier();
   for (auto [i, place] : llvm::enumerate(places))
     *place = b.load(numbers, {b.index(int64_t(i))});
-  result.seed = emitRoundingSeed(b, table, step);
+  result.seed = emitRoundingSeed(b, optimizer, table, step);
   return result;
 }
 
@@ -88,7 +90,25 @@ static void forElements(BlockBuilder &b, Value block, Value blocks, Value elemen
   forGrid(b, block, blocks, b.sub(elements, whole), [&](Value i) { body(b.add(whole, i), 1); });
 }
 
+/// A warp for each unit of a pass, a launch for each pass.
+static void emitPasses(UpdateOp op, LoopBuilder &host, const GpuInfo &gpu) {
+  bool wide = columnsInPasses(op) % kLanes == 0 && isAligned(op.getParam()) && isAligned(op.getGrad()) &&
+              llvm::all_of(op.getStates(), isAligned);
+  auto pass = [&](int64_t count, int64_t, PassTarget::Unit body) {
+    int64_t perBlock = std::max(kThreads / kWarpSize, int64_t(llvm::divideCeil(count, gpu.blocksAtOnce(kThreads))));
+    emitLaunch(host, host.index(llvm::divideCeil(count, perBlock)), kThreads, [&](BlockBuilder &b, Value block) {
+      OptimizerStep step =
+          emitBlockStep(b, op.getOptimizer(), op.getParam(), op.getLearningRate(), op.getStep(), op.getScale());
+      Value first = b.mul(block, b.index(perBlock)), here = b.min(b.index(perBlock), b.sub(b.index(count), first));
+      b.rows(here, [&](Value i) { body(b, step, b.add(first, i)); });
+    });
+  };
+  emitUpdateInPasses(host, op, {.lanes = wide ? kLanes : 1, .pass = pass});
+}
+
 static void emitUpdateOp(UpdateOp op, LoopBuilder &host, const GpuInfo &gpu) {
+  if (isInPasses(op))
+    return emitPasses(op, host, gpu);
   bool wide = isAligned(op.getParam()) && isAligned(op.getGrad()) && llvm::all_of(op.getStates(), isAligned);
   Value param = flatten(host, op.getParam()), grad = flatten(host, op.getGrad());
   Values states = llvm::map_to_vector(op.getStates(), [&](Value state) { return flatten(host, state); });

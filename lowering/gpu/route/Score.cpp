@@ -1,5 +1,6 @@
 //===- Score.cpp - score and gate apart ----------------------------------===//
 
+#include "ExpertChoice.h"
 #include "Route.h"
 #include "ScoreTile.h"
 #include "Select.h"
@@ -202,8 +203,10 @@ static void emitGateRows(GateOp op, BlockBuilder &b) {
 // Select left whole
 //===----------------------------------------------------------------------===//
 
-/// A block per row.
-static void emitSelectRows(SelectOp op, LoopBuilder &host) {
+/// A block per row, or per expert.
+static void emitWholeSelect(SelectOp op, LoopBuilder &host) {
+  if (op.getPolicy().choosesTokens())
+    return launchExpertChoice(op, host);
   Value logits = op.getLogits(), heads = host.dim(logits, 1);
   emitLaunch(host, host.mul(host.dim(logits, 0), heads), kThreads, [&](BlockBuilder &b, Value block) {
     IRMapping mapping;
@@ -234,7 +237,7 @@ static std::optional<TileSizes> scoreTiles(ScoreOp op, const GpuInfo &gpu) {
 }
 
 static std::optional<TileSizes> selectTiles(SelectOp op) {
-  return isFewTokens(op.getLogits()) ? std::nullopt : tile({{"t", 16}, {"h", 1}});
+  return op.getPolicy().choosesTokens() || isFewTokens(op.getLogits()) ? std::nullopt : tile({{"t", 16}, {"h", 1}});
 }
 
 static std::optional<TileSizes> gateTiles(GateOp op) {
@@ -246,6 +249,6 @@ void device::addScore(Emitters &emitters) {
   emitters.grid<ScoreOp>({.emit = emitFewTokens, .reject = rejectFewTokens});
   emitters.grid<ScoreOp>({.emit = emitRanges, .reject = rejectRanges});
   emitters.block<SelectOp>({.emit = emitSelect, .reject = rejectSelect, .tileSizes = selectTiles});
-  emitters.grid<SelectOp>({.emit = emitSelectRows});
+  emitters.grid<SelectOp>({.emit = emitWholeSelect});
   emitters.block<GateOp>({.emit = emitGateRows, .tileSizes = gateTiles});
 }

@@ -15,6 +15,8 @@ static constexpr int64_t kFewestScores = 32;
 const char *device::rejectSelect(SelectOp op) {
   if (op.getPolicy().selectsAll())
     return nullptr;
+  if (op.getPolicy().choosesTokens())
+    return "experts that choose among all tokens have a block each";
   if (!op.getPolicy().selectsLargest() && !op.getPolicy().hasVaryingCounts())
     return "the policy is left to plain loops";
   return op.getNumSelected() <= kMostSelected ? nullptr : "the sorted list would not fit in registers";

@@ -32,7 +32,7 @@ Result<std::unique_ptr<CompareRun::Open>> CompareRun::open(const BudgetResult &b
   TrainOptions &train = open->options = options.common;
   train.model = options.models[model].model;
   train.artifact = options.models[model].artifact;
-  std::erase_if(train.groupRates, [&](const auto &rate) { return !manifests[model]->findGroup(rate.first); });
+  dropUnknownGroups(train, *manifests[model]);
   train.steps = budget.steps.value_or(0);
   train.seconds = budget.seconds;
   train.seed = seed;

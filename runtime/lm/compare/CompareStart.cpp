@@ -55,8 +55,8 @@ Status CompareRun::checkModel(const ComparedModel &model) {
 
   TrainOptions given = options.common;
   given.model = model.model;
-  // A rate for a group is one for the models that have it.
-  std::erase_if(given.groupRates, [&](const auto &rate) { return !manifest->findGroup(rate.first); });
+  // A rate or a schedule for a group is one for the models that have it.
+  dropUnknownGroups(given, *manifest);
   PEER_TRY_ASSIGN(auto rates, resolveLearningRates(*manifest, given));
   ModelFacts facts = describeModel(*manifest, rates, options.common.batch * train.context);
   facts.name = nameOf(options.models, comparison.models.size());
@@ -79,13 +79,17 @@ Status CompareRun::checkModels() {
                                  : concat(", also as ", options.models[i].model));
   for (const ComparedModel &model : options.models)
     PEER_TRY(checkModel(model));
-  for (const auto &[group, rate] : options.common.groupRates) {
-    auto has = [&](const std::unique_ptr<Manifest> &manifest) { return manifest->findGroup(group) != nullptr; };
-    if (std::none_of(manifests.begin(), manifests.end(), has))
-      return Status::error("none of the models trains a parameter group '", group,
-                           "', for which a learning rate was given");
-  }
-  return {};
+  auto checkGroups = [&](const auto &given, const char *what) -> Status {
+    for (const auto &[group, value] : given) {
+      auto has = [&](const std::unique_ptr<Manifest> &manifest) { return manifest->findGroup(group) != nullptr; };
+      if (std::none_of(manifests.begin(), manifests.end(), has))
+        return Status::error("none of the models trains a parameter group '", group, "', for which a ", what,
+                             " was given");
+    }
+    return {};
+  };
+  PEER_TRY(checkGroups(options.common.groupRates, "learning rate"));
+  return checkGroups(options.common.groupSchedules, "schedule");
 }
 
 Status CompareRun::checkPlace() {
@@ -131,6 +135,12 @@ std::string CompareRun::settingsJson() const {
   std::map<std::string, double> rates = common.groupRates;
   if (common.learningRate)
     rates[""] = *common.learningRate;
+  Json schedules = toString(common.schedule);
+  if (!common.groupSchedules.empty()) {
+    schedules = Json{{"", toString(common.schedule)}};
+    for (const auto &[group, kind] : common.groupSchedules)
+      schedules[group] = toString(kind);
+  }
   Json settings{{"models", std::move(models)},
                 {"--data", hashText(texts.data->bytes)},
                 {"--eval-data", texts.evalData ? hashText(texts.evalData->bytes) : 0},
@@ -139,7 +149,7 @@ std::string CompareRun::settingsJson() const {
                 {"--batch", common.batch},
                 {"--seed", common.seed},
                 {"--lr", rates},
-                {"--schedule", toString(common.schedule)},
+                {"--schedule", schedules},
                 {"--warmup", common.warmup},
                 {"--eval-tokens", common.evalTokens}};
   return Json{{"comparison", std::move(settings)}}.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -174,6 +184,8 @@ void CompareRun::describeSettings() {
       common.evalTokens ? concat(", at most ", formatCount(static_cast<double>(common.evalTokens)), " tokens") : "");
   add("batch", common.batch, " sequences of ", trainEntries.front().context, " bytes");
   add("schedule", toString(common.schedule), " to the end of each run, ", common.warmup, " steps of warm-up");
+  for (const auto &[group, kind] : common.groupSchedules)
+    add("schedule of a group", group, ": ", toString(kind));
   add("seeds", common.seed, options.seeds > 1 ? concat(" to ", common.seed + options.seeds - 1) : "");
   add("order", options.oneByOne ? "one run after the other" : "all models of a seed by turns");
   add("device", common.device.empty() ? manifests.front()->device : common.device, ", ", omp_get_max_threads(),

@@ -111,12 +111,12 @@ Status Accumulation::keepRows(const TensorMap &results, int64_t number) {
 }
 
 Result<TensorMap> Accumulation::step(Session &session, TensorMap &inputs, const ScalarMap &scalars,
-                                     const std::function<void(int64_t)> &fill) {
+                                     const std::function<void(int64_t, ScalarMap &)> &fill) {
   ScalarMap share = session.defaultScalars(*accumulate);
   share[format::name::kGradientWeight] = 1.0 / static_cast<double>(count);
   double sum = 0.0;
   for (int64_t number = 0; number < count; ++number) {
-    fill(number);
+    fill(number, share);
     share[format::name::kFirstPart] = number == 0;
     PEER_TRY_ASSIGN(TensorMap results, session.call(*accumulate, inputs, share));
     sum += static_cast<double>(results.at(format::name::kLoss).as<float>()[0]);

@@ -20,10 +20,11 @@ public:
   /// Allocates what is kept.
   Status prepare(Session &session, int64_t tokens);
 
-  /// One step. `fill` puts the micro-batch of this number (0 is the first) into `inputs`; `scalars` are the train entry's. The results are
+  /// One step. `fill` puts the micro-batch of this number (0 is the first) into `inputs`, and what is drawn for it into the scalars of
+  /// its call; `scalars` are the train entry's. The results are
   /// the train entry's, too: the loss is the mean over all tokens. As there, nothing is updated where it or a gradient is not finite.
   Result<TensorMap> step(Session &session, TensorMap &inputs, const ScalarMap &scalars,
-                         const std::function<void(int64_t)> &fill);
+                         const std::function<void(int64_t, ScalarMap &)> &fill);
 
   /// Whether a batch norm is trained, which takes the statistics of a micro-batch.
   bool hasBatchNorms(const Manifest &manifest) const;

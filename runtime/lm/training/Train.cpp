@@ -4,6 +4,7 @@
 
 #include "TrainRun.h"
 #include "artifact/format.h"
+#include "core/Hash.h"
 
 #include <cmath>
 
@@ -15,16 +16,26 @@ double secondsSince(TimePoint start) {
   return std::chrono::duration<double>(TimePoint::clock::now() - start).count();
 }
 
+/// Another number of 32 bits for each micro-batch of each step: a run that is resumed drops what an uninterrupted one would.
+int32_t dropoutSeed(uint64_t seed, int64_t step, int64_t number) {
+  uint64_t mixed = fnv1a(format::name::kDropoutSeed, sizeof(format::name::kDropoutSeed));
+  for (uint64_t part : {seed, static_cast<uint64_t>(step), static_cast<uint64_t>(number)})
+    mixed = mix64(mixed ^ part);
+  return static_cast<int32_t>(static_cast<uint32_t>(mixed >> 32));
+}
+
 } // namespace
 
-Result<TensorMap> TrainRun::callStep(int64_t step, const ScalarMap &scalars) {
-  auto draw = [&](int64_t number) {
+Result<TensorMap> TrainRun::callStep(int64_t step, ScalarMap &scalars) {
+  auto draw = [&](int64_t number, ScalarMap &drawn) {
     drawWindows(split.train, trainModel.context, settings.seed, step, inputs.at("tokens").as<int32_t>(),
                 inputs.at("targets").as<int32_t>(), {number, settings.accumulate});
+    if (auto seed = drawn.find(format::name::kDropoutSeed); seed != drawn.end())
+      seed->second = dropoutSeed(settings.seed, step, number);
   };
   if (accumulation)
     return accumulation->step(*session, inputs, scalars, draw);
-  draw(0);
+  draw(0, scalars);
   return session->call(*trainModel.entry, inputs, scalars);
 }
 
@@ -32,12 +43,14 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
   Clock::time_point begin = Clock::now();
   StepRecord record;
   record.step = step;
-  double factor = options.seconds ? settings.schedule.factorAt(step, trainedSeconds / *options.seconds)
-                                  : settings.schedule.factor(step);
+  auto factor = [&](const std::string &group) {
+    Schedule schedule = settings.scheduleOf(group);
+    return options.seconds ? schedule.factorAt(step, trainedSeconds / *options.seconds) : schedule.factor(step);
+  };
   ScalarMap scalars = session->defaultScalars(*trainModel.entry);
   for (const auto &[group, rate] : settings.learningRates)
     if (auto scalar = scalars.find(format::name::kLearningRateOf + group); scalar != scalars.end())
-      record.learningRates[group] = scalar->second = rate * factor;
+      record.learningRates[group] = scalar->second = rate * factor(group);
   if (auto scalar = scalars.find(format::name::kStep); scalar != scalars.end())
     scalar->second = static_cast<double>(step);
 

@@ -54,7 +54,7 @@ private:
   Status loop(double slice);
   Status end();
   Result<StepRecord> runStep(int64_t step);
-  Result<TensorMap> callStep(int64_t step, const ScalarMap &scalars);
+  Result<TensorMap> callStep(int64_t step, ScalarMap &scalars);
   Status notFinite(const std::string &what, double value, int64_t step);
   bool isGoodState();
   Status evaluate();

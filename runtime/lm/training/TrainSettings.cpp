@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <set>
+
 namespace peer::runtime {
 namespace {
 
@@ -23,6 +25,13 @@ std::string hashToText(uint64_t hash) {
 }
 
 } // namespace
+
+Schedule TrainSettings::scheduleOf(const std::string &group) const {
+  Schedule result = schedule;
+  if (auto own = groupSchedules.find(group); own != groupSchedules.end())
+    result.kind = own->second;
+  return result;
+}
 
 std::string TrainSettings::toJson() const {
   Json json{{"model", model},
@@ -46,25 +55,61 @@ std::string TrainSettings::toJson() const {
             {"train_fingerprint", trainFingerprint}};
   if (seconds > 0)
     json["seconds"] = seconds;
+  for (const auto &[group, kind] : groupSchedules)
+    json["group_schedules"][group] = toString(kind);
   // A path may hold bytes that are no UTF-8; it must not keep a run from being saved.
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-Result<std::map<std::string, double>> resolveLearningRates(const Manifest &manifest, const TrainOptions &options) {
-  std::map<std::string, double> rates;
+namespace {
+
+/// Checks that the model trains the groups which something was given for.
+template <typename T>
+Status checkGroups(const Manifest &manifest, const std::map<std::string, T> &given, const TrainOptions &options,
+                   const char *what) {
   std::string names;
+  for (const Group &group : manifest.groups)
+    names += (names.empty() ? "" : ", ") + group.name;
+  for (const auto &[name, value] : given)
+    if (!manifest.findGroup(name))
+      return Status::error(options.model, " trains no parameter group '", name, "', for which a ", what,
+                           " was given; its groups are ", names);
+  return {};
+}
+
+} // namespace
+
+Result<std::map<std::string, ScheduleKind>> resolveSchedules(const Manifest &manifest, const TrainOptions &options) {
+  PEER_TRY(checkGroups(manifest, options.groupSchedules, options, "schedule"));
+  std::map<std::string, ScheduleKind> schedules = options.groupSchedules;
+  for (const Group &group : manifest.groups) {
+    if (group.schedule.empty() || schedules.contains(group.name))
+      continue;
+    std::optional<ScheduleKind> kind = parseScheduleKind(group.schedule);
+    if (!kind)
+      return Status::error(options.model, " wants a schedule '", group.schedule, "' for the group '", group.name,
+                           "': expected constant, linear or cosine; this peer-run may be older than the model");
+    schedules[group.name] = *kind;
+  }
+  return schedules;
+}
+
+void dropUnknownGroups(TrainOptions &options, const Manifest &manifest) {
+  auto isUnknown = [&](const auto &given) { return !manifest.findGroup(given.first); };
+  std::erase_if(options.groupRates, isUnknown);
+  std::erase_if(options.groupSchedules, isUnknown);
+}
+
+Result<std::map<std::string, double>> resolveLearningRates(const Manifest &manifest, const TrainOptions &options) {
+  PEER_TRY(checkGroups(manifest, options.groupRates, options, "learning rate"));
+  std::map<std::string, double> rates;
   for (const Group &group : manifest.groups) {
     double otherwise = group.learningRate;
     if (options.learningRate && group.name != kExpertGroup)
       otherwise = *options.learningRate;
     auto given = options.groupRates.find(group.name);
     rates[group.name] = given == options.groupRates.end() ? otherwise : given->second;
-    names += (names.empty() ? "" : ", ") + group.name;
   }
-  for (const auto &[name, rate] : options.groupRates)
-    if (!rates.contains(name))
-      return Status::error(options.model, " trains no parameter group '", name,
-                           "', for which a learning rate was given; its groups are ", names);
   return rates;
 }
 
@@ -109,6 +154,28 @@ Status checkSameRun(const Json &then, const TrainSettings &now, const std::strin
     return Status::error("cannot resume from ", path, ": ", now.model, " is another model than its run's ",
                          textOf(then, "model"), " (fingerprint ", now.lossFingerprint, ", expected ", model, ")");
   return {};
+}
+
+/// What is said of a group's schedule where one of the runs has one of its own.
+std::vector<std::string> compareGroupSchedules(const Json &then, const Json &now) {
+  auto own = [](const Json &run) {
+    Json schedules = run.value("group_schedules", Json::object());
+    return schedules.is_object() ? schedules : Json::object();
+  };
+  auto scheduleOf = [&](const Json &run, const std::string &group) {
+    std::string schedule = textOf(own(run), group.c_str());
+    return schedule.empty() ? textOf(run, "schedule") : schedule;
+  };
+  std::set<std::string> groups;
+  for (const Json *run : {&then, &now})
+    for (const Json schedules = own(*run); const auto &[group, kind] : schedules.items())
+      groups.insert(group);
+  std::vector<std::string> lines;
+  for (const std::string &group : groups)
+    if (std::string is = scheduleOf(now, group), was = scheduleOf(then, group); is != was && !was.empty())
+      lines.push_back(
+          concat("differs from the run so far: the schedule of the group '", group, "' is ", is, ", was ", was));
+  return lines;
 }
 
 /// The settings that may differ, each as a name and what a user reads of it.
@@ -156,11 +223,14 @@ Result<std::vector<std::string>> compareRuns(const std::string &json, const Trai
                            " was made before models had fingerprints: that the run goes on with its own model was not "
                            "checked"));
   Shown before = show(then);
-  for (const auto &[name, value] : show(Json::parse(now.toJson())))
+  Json present = Json::parse(now.toJson());
+  for (const auto &[name, value] : show(present))
     for (const auto &[old, was] : before)
       // Checkpoints of before lack some, and what is not known differs from nothing.
       if (name == old && value != was && !value.empty() && !was.empty())
         lines.push_back(concat("differs from the run so far: ", name, " is ", value, ", was ", was));
+  for (std::string &line : compareGroupSchedules(then, present))
+    lines.push_back(std::move(line));
   return lines;
 }
 

@@ -23,7 +23,9 @@ struct TrainOptions {
   /// Of every group but `experts` and those in groupRates.
   std::optional<double> learningRate;
   std::map<std::string, double> groupRates;
+  /// Of every group but those in groupSchedules and those whose optimizer has one in the description.
   ScheduleKind schedule = ScheduleKind::Constant;
+  std::map<std::string, ScheduleKind> groupSchedules;
   /// Steps between evaluations; a tenth of the run if not given. Of a run that ends with a time it is always a tenth.
   std::optional<int64_t> evalEvery;
   /// Steps between checkpoints; if not given, one is written every ten minutes.
@@ -50,6 +52,7 @@ struct TrainSettings {
   uint64_t seed = 0;
   std::map<std::string, double> learningRates; // peak, by group
   Schedule schedule;
+  std::map<std::string, ScheduleKind> groupSchedules; // of the groups that have one of their own
   uint64_t trainHash = 0, validationHash = 0;
   int64_t evalEvery = 0, evalTokens = 0, threads = 0;
   /// What it computes on: "cpu (x86-64-v3)", "cuda (sm_90)".
@@ -57,6 +60,8 @@ struct TrainSettings {
   /// Of the entries loss and train (see Fingerprints.h); empty where the artifact has none.
   std::string lossFingerprint, trainFingerprint;
 
+  /// The schedule of a group.
+  Schedule scheduleOf(const std::string &group) const;
   int64_t tokensPerStep() const { return batch * accumulate * context; }
   std::string toJson() const;
 };
@@ -64,6 +69,13 @@ struct TrainSettings {
 /// The peak learning rate of each group: its own where one is given, else --lr (but for the group `experts`), else what the
 /// description says. Fails on a rate for a group that the model has not.
 Result<std::map<std::string, double>> resolveLearningRates(const Manifest &manifest, const TrainOptions &options);
+
+/// The schedules of the groups that have one of their own: by --schedule GROUP=KIND, else by the description. Fails on one for a group that the
+/// model has not.
+Result<std::map<std::string, ScheduleKind>> resolveSchedules(const Manifest &manifest, const TrainOptions &options);
+
+/// Leaves out what `options` say of groups that the model has not.
+void dropUnknownGroups(TrainOptions &options, const Manifest &manifest);
 
 /// Checks that a run may go on from a checkpoint whose settings are `json`: seed, sequences per step, context, both texts and the model's loss must be the
 /// same, or the result would not be that of an uninterrupted run. `path` is the checkpoint's. Returns a sentence for each setting that differs and may.

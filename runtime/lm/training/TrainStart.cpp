@@ -64,6 +64,7 @@ Status TrainRun::openModel() {
   PEER_TRY_ASSIGN(trainModel, findLanguageEntry(session->manifest(), EntryKind::Train, options.model));
   PEER_TRY_ASSIGN(lossModel, findLanguageEntry(session->manifest(), EntryKind::Loss, options.model));
   PEER_TRY_ASSIGN(settings.learningRates, resolveLearningRates(session->manifest(), options));
+  PEER_TRY_ASSIGN(settings.groupSchedules, resolveSchedules(session->manifest(), options));
   evalEvery = options.evalEvery.value_or(std::max<int64_t>(options.steps / 10, 1));
   settings.model = options.model;
   settings.batch = options.batch;

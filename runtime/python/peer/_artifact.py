@@ -29,7 +29,7 @@ class Entry:
         self._artifact, self.name, self.kind = artifact, described["name"], described["kind"]
         self._given = [argument for argument in described["arguments"] if argument["role"] in ("input", "scalar")]
         self._results = [result for result in described["results"] if "check" not in result]
-        self._defaults = {"step": 1, "position": 0, "scale": 1}
+        self._defaults = {"step": 1, "position": 0, "scale": 1, "dropout_seed": 0}
         self._defaults.update({f"learning_rate.{group['name']}": group["learning_rate"] for group in artifact.manifest["groups"]})
         self._places = {}
         for index, argument in enumerate(self._given):

@@ -31,6 +31,42 @@ RIGHT = {
   %n = peer.rms_norm %r, %g : tensor<?x2xf32>, tensor<2xf32>
   %q = peer.reshape %n to !a : tensor<?x2xf32>
   %y = peer.attention %q, %x, %x heads 2 context 4 : !a, !a, !a""",
+    "grouped_queries": """
+  %w = peer.param "narrow" normal(1.0) : tensor<4x2xf32>
+  %k = peer.linear %x, %w : !a, tensor<4x2xf32>
+  %y = peer.attention %x, %k, %k heads 2 context 4 : !a, tensor<?x2xf32>, tensor<?x2xf32>""",
+    "window": """
+  %q = peer.rotary %x heads 2 context 4 : !a
+  %a = peer.attention %q, %q, %x heads 2 context 4 window 2 : !a, !a, !a
+  %y = peer.attention %a, %q, %x heads 2 context 4 window 3 : !a, !a, !a""",
+    "grouped_window_of_normed_heads": """
+  %w = peer.param "narrow" normal(1.0) : tensor<4x2xf32>
+  %g = peer.param "gain" normal(1.0) : tensor<2xf32>
+  %k0 = peer.linear %x, %w : !a, tensor<4x2xf32>
+  %k1 = peer.rms_norm %k0, %g : tensor<?x2xf32>, tensor<2xf32>
+  %k = peer.rotary %k1 heads 1 context 4 : tensor<?x2xf32>
+  %q0 = peer.reshape %x to tensor<?x2xf32> : !a
+  %q1 = peer.rms_norm %q0, %g : tensor<?x2xf32>, tensor<2xf32>
+  %q2 = peer.reshape %q1 to !a : tensor<?x2xf32>
+  %q = peer.rotary %q2 heads 2 context 4 : !a
+  %y = peer.attention %q, %k, %k0 heads 2 context 4 window 3 : !a, tensor<?x2xf32>, tensor<?x2xf32>""",
+    "tied_head": """
+  %y0 = peer.attention %x, %x, %x heads 1 context 4 : !a, !a, !a
+  %l = peer.linear %y0, %e {transpose_weight} : !a, tensor<8x4xf32>
+  %y = peer.slice %l along 1 from 2 size 4 : tensor<?x8xf32>""",
+    "parts_of_parameters": """
+  %w = peer.param "wide" normal(1.0) : tensor<4x6xf32>
+  %p = peer.param "pool" normal(1.0) : tensor<6x2x4xf32>
+  %u = peer.slice %w along 1 from 1 size 4 : tensor<4x6xf32>
+  %h = peer.linear %x, %u : !a, tensor<4x4xf32>
+  %s = peer.reshape %h to tensor<?x1x1x4xf32> : !a
+  %i, %v = peer.select %s topk<2> : tensor<?x1x1x4xf32>
+  %g = peer.gate %v softmax : tensor<?x1x2xf32>
+  %part = peer.slice %p along 0 from 2 size 4 : tensor<6x2x4xf32>
+  %y = peer.mix %x, %i, %g, %part gelu : !a, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<4x2x4xf32>""",
+    "dropout": """
+  %d = peer.dropout %x {rate = 0.5 : f32} : !a
+  %y = peer.attention %d, %x, %d heads 2 context 4 : !a, !a, !a""",
     "rows_of_tokens_in_columns": """
   %w = peer.param "w" normal(1.0) : tensor<3x4xf32>
   %v = peer.param "v" normal(1.0) : tensor<4x4xf32>

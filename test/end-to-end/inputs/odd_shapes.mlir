@@ -120,6 +120,23 @@ func.func @f(%x: tensor<?x6xf32> {peer.name = "x"}) -> (tensor<?x6xf32> {peer.na
 }
 peer.gradient @g of @f
 // -----
+// grouped heads, a window, parts of parameters
+func.func @f(%x: tensor<?x6xf32> {peer.name = "x"}) -> (tensor<?x6xf32> {peer.name = "y"}) {
+  %w = peer.param "w" normal(1.0) : tensor<6x5xf32>
+  %p = peer.slice %w along 1 from 2 size 2 : tensor<6x5xf32>
+  %k = peer.linear %x, %p : tensor<?x6xf32>, tensor<6x2xf32>
+  %a = peer.attention %x, %k, %k heads 6 context 5 window 2 : tensor<?x6xf32>, tensor<?x2xf32>, tensor<?x2xf32>
+  %t = peer.param "t" normal(1.0) : tensor<5x3x6xbf16>
+  %r = peer.slice %t along 0 from 1 size 3 : tensor<5x3x6xbf16>
+  %q = peer.slice %x along 1 from 3 size 3 : tensor<?x6xf32>
+  %s = peer.reshape %q to tensor<?x1x1x3xf32> : tensor<?x3xf32>
+  %i, %v = peer.select %s topk<2> : tensor<?x1x1x3xf32>
+  %g = peer.gate %v softmax : tensor<?x1x2xf32>
+  %y = peer.mix %a, %i, %g, %r silu : tensor<?x6xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<3x3x6xbf16>
+  return %y : tensor<?x6xf32>
+}
+peer.gradient @g of @f
+// -----
 // two contexts
 func.func @f(%x: tensor<?x4xf32> {peer.name = "x"}) -> (tensor<?x4xf32> {peer.name = "y"}) {
   %a = peer.attention %x, %x, %x heads 1 context 2 : tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>

@@ -10,7 +10,7 @@ namespace {
 using runtime::Tensor;
 using runtime::TensorMap;
 
-// All that gradients are handed over as: a dense one, a pool's by row and dense, two pools that share their x, and one that sees a token as two
+// All that gradients are handed over as: a dense one, a pool's by row and dense, two pools that share their x, of which two ops use one, and one that sees a token as two
 // rows. Small integers, products and sums alone: every value is exact, in whatever order it is summed.
 const char *const kExact = R"(
 func.func @loss(%x: tensor<?x8xf32> {peer.name = "x"}, %i: tensor<?x1x2xi32> {peer.name = "i"}, %w: tensor<?x1x2xf32> {peer.name = "w"})
@@ -19,6 +19,9 @@ func.func @loss(%x: tensor<?x8xf32> {peer.name = "x"}, %i: tensor<?x1x2xi32> {pe
   %y0 = peer.mix %x, %i, %w, %p relu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<6x2x8xf32>
   %q = peer.param "values" uniform(-1.0, 1.0) group("values") : tensor<6x1x8xf32>
   %y1 = peer.mix %x, %i, %w, %q relu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<6x1x8xf32>
+  %i2 = peer.reshape %i to tensor<?x2x1xi32> : tensor<?x1x2xi32>
+  %w2 = peer.reshape %w to tensor<?x2x1xf32> : tensor<?x1x2xf32>
+  %y4 = peer.mix %x, %i2, %w2, %q : tensor<?x8xf32>, tensor<?x2x1xi32>, tensor<?x2x1xf32>, tensor<6x1x8xf32>
   %d = peer.param "dense_pool" uniform(-1.0, 1.0) : tensor<6x2x8xf32>
   %y2 = peer.mix %x, %i, %w, %d relu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<6x2x8xf32>
   %xh = peer.reshape %x to tensor<?x4xf32> : tensor<?x8xf32>
@@ -27,7 +30,8 @@ func.func @loss(%x: tensor<?x8xf32> {peer.name = "x"}, %i: tensor<?x1x2xi32> {pe
   %h = peer.param "halves" uniform(-1.0, 1.0) group("experts") : tensor<6x3x4xf32>
   %yh = peer.mix %xh, %ih, %wh, %h relu : tensor<?x4xf32>, tensor<?x1x1xi32>, tensor<?x1x1xf32>, tensor<6x3x4xf32>
   %y3 = peer.reshape %yh to tensor<?x8xf32> : tensor<?x4xf32>
-  %a = arith.addf %y0, %y1 : tensor<?x8xf32>
+  %a0 = arith.addf %y0, %y1 : tensor<?x8xf32>
+  %a = arith.addf %a0, %y4 : tensor<?x8xf32>
   %b = arith.addf %y2, %y3 : tensor<?x8xf32>
   %y = arith.addf %a, %b : tensor<?x8xf32>
   %g = peer.param "head" uniform(-1.0, 1.0) : tensor<8x1xf32>

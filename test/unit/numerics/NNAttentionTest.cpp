@@ -31,16 +31,16 @@ TEST_P(NNAttention, RotaryAt) {
 
 struct NNAttentionSizes : NNOpTest {
   void checkForward(AttentionSizes s) {
-    std::vector<int64_t> shape{s.sequences * s.context, s.heads * s.width};
-    Array q = random(shape, 1, -2, 2), k = random(shape, 2, -2, 2), v = random(shape, 3);
+    Array q = random(s.queryShape(), 1, -2, 2), k = random(s.keyShape(), 2, -2, 2), v = random(s.keyShape(), 3);
     check("attention", s.attributes(), {{"q", q, true}, {"k", k, true}, {"v", v, true}},
-          {{attention(q, k, v, s.heads, s.context), true}}, 5e-6);
+          {{attention(q, k, v, s.heads, s.context, s.window), true}}, 5e-6);
   }
   void checkGrad(AttentionSizes s) {
-    std::vector<int64_t> shape{s.sequences * s.context, s.heads * s.width};
-    std::vector<Array> in{random(shape, 1, -2, 2), random(shape, 2, -2, 2), random(shape, 3)};
-    Array dy = random(shape, 4);
-    Forward forward = [&](const std::vector<Array> &a) { return attention(a[0], a[1], a[2], s.heads, s.context); };
+    std::vector<Array> in{random(s.queryShape(), 1, -2, 2), random(s.keyShape(), 2, -2, 2), random(s.keyShape(), 3)};
+    Array dy = random(s.queryShape(), 4);
+    Forward forward = [&](const std::vector<Array> &a) {
+      return attention(a[0], a[1], a[2], s.heads, s.context, s.window);
+    };
     std::vector<Output> outputs;
     for (size_t i = 0; i < 3; ++i)
       outputs.push_back({gradient(forward, in, i, dy), true});
@@ -56,6 +56,31 @@ TEST_P(NNAttentionSizes, ForwardOfOneToken) { checkForward({7, 1, 2, 4}); }
 TEST_P(NNAttentionSizes, Grad) { checkGrad({2, 16, 2, 4}); }
 TEST_P(NNAttentionSizes, GradOfOddSizes) { checkGrad({2, 13, 3, 5}); }
 TEST_P(NNAttentionSizes, GradOfSeveralBlocks) { checkGrad({1, 70, 1, 3}); }
+// Heads of the query share those of the keys: two, three, and all of them.
+TEST_P(NNAttentionSizes, GroupedQueries) {
+  checkForward({2, 16, 4, 8, 2});
+  checkForward({2, 13, 6, 5, 2});
+  checkForward({1, 9, 3, 4, 1});
+}
+TEST_P(NNAttentionSizes, GradOfGroupedQueries) {
+  checkGrad({2, 8, 4, 4, 2});
+  checkGrad({2, 7, 6, 3, 2});
+  checkGrad({1, 9, 3, 2, 1});
+}
+// Windows of one row, within a block, of a block, over several blocks, and of all rows.
+TEST_P(NNAttentionSizes, Windows) {
+  checkForward({2, 13, 3, 5, 0, 1});
+  checkForward({2, 13, 3, 5, 0, 4});
+  checkForward({1, 150, 1, 8, 0, 20});
+  checkForward({1, 150, 2, 4, 1, 64});
+  checkForward({1, 150, 1, 8, 0, 150});
+}
+TEST_P(NNAttentionSizes, GradOfWindows) {
+  checkGrad({2, 13, 2, 3, 0, 1});
+  checkGrad({2, 13, 2, 3, 1, 4});
+  checkGrad({1, 70, 1, 3, 0, 9});
+  checkGrad({1, 70, 1, 3, 0, 65});
+}
 
 using NNCachedAttention = CachedAttentionTest;
 
@@ -67,6 +92,22 @@ TEST_P(NNCachedAttention, PromptAfterOthers) { checkAt(90, 60, 150, 2, 20); }
 // Enough for heads on threads of their own.
 TEST_P(NNCachedAttention, LargeCache) { checkAt(1, 300, 512, 4, 16); }
 TEST_P(NNCachedAttention, PromptIntoLargeCache) { checkAt(90, 60, 1024, 2, 20); }
+TEST_P(NNCachedAttention, GroupedQueries) {
+  checkAt(1, 13, 24, 6, 20, {.keyHeads = 2});
+  checkAt(20, 2, 24, 3, 8, {.keyHeads = 1});
+  checkAt(1, 300, 512, 8, 16, {.keyHeads = 2});
+}
+// Within the rows so far, as long as they are, and around the ring's end: the last row is followed by row 0.
+TEST_P(NNCachedAttention, Window) {
+  checkAt(1, 3, 24, 2, 8, {.window = 5});
+  checkAt(1, 13, 24, 2, 8, {.window = 5});
+  checkAt(1, 50, 24, 3, 20, {.window = 7});
+  checkAt(1, 50, 24, 2, 8, {.window = 24});
+}
+TEST_P(NNCachedAttention, PromptOfWindow) {
+  checkAt(20, 2, 24, 2, 8, {.window = 5});
+  checkAt(90, 60, 150, 4, 20, {.keyHeads = 2, .window = 33});
+}
 
 INSTANTIATE_NN_OPS(NNAttention);
 INSTANTIATE_NN_OPS(NNCachedAttention);

@@ -157,45 +157,55 @@ Array rotary(const Array &x, int64_t heads, int64_t context, double base, bool i
 }
 
 namespace {
-/// y[t] = softmax(q[t] . k[j] / sqrt(w)) v[j] over rows first <= j < end, head by head.
-void attend(const Array &query, int64_t t, const Array &key, const Array &value, int64_t first, int64_t end,
+/// y[t] = softmax(q[t] . k[j] / sqrt(w)) v[j] over these rows, head by head; a head of the keys serves neighbours of the query.
+void attend(const Array &query, int64_t t, const Array &key, const Array &value, const std::vector<int64_t> &rows,
             int64_t heads, Array &y) {
-  int64_t width = query.columns() / heads;
-  std::vector<double> p(end - first);
+  int64_t width = query.columns() / heads, group = heads / (key.columns() / width);
+  std::vector<double> p(rows.size());
   for (int64_t h = 0; h < heads; ++h) {
+    int64_t column = h * width, keyColumn = h / group * width;
     double sum = 0, highest = -INFINITY;
-    for (int64_t j = first; j < end; ++j) {
-      p[j - first] = 0;
-      for (int64_t c = h * width; c < (h + 1) * width; ++c)
-        p[j - first] += query.at(t, c) * key.at(j, c) / std::sqrt(static_cast<double>(width));
-      highest = std::max(highest, p[j - first]);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      p[i] = 0;
+      for (int64_t c = 0; c < width; ++c)
+        p[i] += query.at(t, column + c) * key.at(rows[i], keyColumn + c) / std::sqrt(static_cast<double>(width));
+      highest = std::max(highest, p[i]);
     }
     for (double &value : p)
       sum += value = std::exp(value - highest);
-    for (int64_t j = first; j < end; ++j)
-      for (int64_t c = h * width; c < (h + 1) * width; ++c)
-        y.at(t, c) += p[j - first] / sum * value.at(j, c);
+    for (size_t i = 0; i < rows.size(); ++i)
+      for (int64_t c = 0; c < width; ++c)
+        y.at(t, column + c) += p[i] / sum * value.at(rows[i], keyColumn + c);
   }
 }
 } // namespace
 
-Array attention(const Array &query, const Array &key, const Array &value, int64_t heads, int64_t context) {
+Array attention(const Array &query, const Array &key, const Array &value, int64_t heads, int64_t context,
+                int64_t window) {
   Array y(query.shape);
-  for (int64_t t = 0; t < query.rows(); ++t)
-    attend(query, t, key, value, t / context * context, t + 1, heads, y);
+  for (int64_t t = 0; t < query.rows(); ++t) {
+    std::vector<int64_t> rows;
+    for (int64_t j = t / context * context; j <= t; ++j)
+      if (window == 0 || j > t - window)
+        rows.push_back(j);
+    attend(query, t, key, value, rows, heads, y);
+  }
   return y;
 }
 
 Array cachedAttention(const Array &query, const Array &key, const Array &value, Array &keyCache, Array &valueCache,
-                      int64_t position, int64_t heads) {
+                      int64_t position, int64_t heads, int64_t window) {
   Array y(query.shape);
-  int64_t capacity = keyCache.rows();
+  int64_t capacity = keyCache.rows(), reach = window == 0 ? capacity : window;
   for (int64_t t = 0; t < query.rows(); ++t) {
-    for (int64_t c = 0; c < query.columns(); ++c) {
+    for (int64_t c = 0; c < key.columns(); ++c) {
       keyCache.at((position + t) % capacity, c) = key.at(t, c);
       valueCache.at((position + t) % capacity, c) = value.at(t, c);
     }
-    attend(query, t, keyCache, valueCache, 0, std::min(position + t + 1, capacity), heads, y);
+    std::vector<int64_t> rows;
+    for (int64_t token = position + t; token >= 0 && token > position + t - reach; --token)
+      rows.push_back(token % capacity);
+    attend(query, t, keyCache, valueCache, rows, heads, y);
   }
   return y;
 }

@@ -43,11 +43,13 @@ Array crossEntropy(const Array &logits, const Array &targets);
 Array mean(const Array &x);
 /// Row t at position `start + t mod context`.
 Array rotary(const Array &x, int64_t heads, int64_t context, double base, bool inverse = false, int64_t start = 0);
-Array attention(const Array &query, const Array &key, const Array &value, int64_t heads, int64_t context);
+/// Row t sees itself and what came before it in its context, of which a window (0: none) leaves the last ones.
+Array attention(const Array &query, const Array &key, const Array &value, int64_t heads, int64_t context,
+                int64_t window = 0);
 
 /// Row t is the token at `position + t`; writes its key and value to the caches' row `(position + t) mod C`.
 Array cachedAttention(const Array &query, const Array &key, const Array &value, Array &keyCache, Array &valueCache,
-                      int64_t position, int64_t heads);
+                      int64_t position, int64_t heads, int64_t window = 0);
 
 /// The derivative of `objective()` by a number that it reads.
 template <typename Objective>

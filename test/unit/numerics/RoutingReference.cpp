@@ -158,31 +158,4 @@ Array randomExperts(std::vector<int64_t> shape, int64_t experts, uint64_t seed, 
   return idx;
 }
 
-static bool isTouched(const std::vector<bool> &touched, const Array &param, size_t i) {
-  return touched.empty() || touched[i / (param.values.size() / param.shape[0])];
-}
-
-void adamw(const AdamW &s, double step, double scale, Array &param, const Array &grad, Array &m, Array &v,
-           const std::vector<bool> &touched) {
-  for (size_t i = 0; i < param.values.size(); ++i) {
-    if (!isTouched(touched, param, i))
-      continue;
-    double g = scale * grad.values[i];
-    m.values[i] = s.beta1 * m.values[i] + (1 - s.beta1) * g;
-    v.values[i] = s.beta2 * v.values[i] + (1 - s.beta2) * g * g;
-    double mean = m.values[i] / (1 - std::pow(s.beta1, step)), variance = v.values[i] / (1 - std::pow(s.beta2, step));
-    param.values[i] -= s.rate * (mean / (std::sqrt(variance) + s.epsilon) + s.decay * param.values[i]);
-  }
-}
-
-void sgd(double rate, double momentum, double decay, double scale, Array &param, const Array &grad, Array &m,
-         const std::vector<bool> &touched) {
-  for (size_t i = 0; i < param.values.size(); ++i) {
-    if (!isTouched(touched, param, i))
-      continue;
-    m.values[i] = momentum * m.values[i] + scale * grad.values[i];
-    param.values[i] -= rate * (m.values[i] + decay * param.values[i]);
-  }
-}
-
 } // namespace peer::reference

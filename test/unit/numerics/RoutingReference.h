@@ -40,6 +40,17 @@ struct AdamW {
 /// One step on every element; `touched` (if not empty) says which rows of the first dimension take part.
 void adamw(const AdamW &settings, double step, double scale, Array &param, const Array &grad, Array &m, Array &v,
            const std::vector<bool> &touched = {});
+/// As adamw, with one v for each row of the first dimension.
+void rowwiseAdam(const AdamW &settings, double step, double scale, Array &param, const Array &grad, Array &m, Array &v,
+                 const std::vector<bool> &touched = {});
+void rowwiseAdagrad(double rate, double epsilon, double decay, double scale, Array &param, const Array &grad,
+                    Array &sum, const std::vector<bool> &touched = {});
+struct Adafactor {
+  double rate = 1e-3, decayRate = 0.8, epsilon = 1e-30, clipThreshold = 1, decay = 0;
+};
+/// `moments` are rows and columns, or v of a vector.
+void adafactor(const Adafactor &settings, double step, double scale, Array &param, const Array &grad,
+               std::vector<Array> &moments);
 void sgd(double rate, double momentum, double decay, double scale, Array &param, const Array &grad, Array &m,
          const std::vector<bool> &touched = {});
 

@@ -89,6 +89,31 @@ TEST_P(StochasticRounding, MeanIsExact) {
   EXPECT_GT(others, count / 10);
 }
 
+// A step of a quarter of what neighbours are apart, or less: rounded to the nearest nothing moves, by chance some do.
+TEST_P(StochasticRounding, NearestStandsStill) {
+  Input param = table({41, 67}), grad{"g", integers({41, 67}, 2, -7, 7)};
+  auto scalar = [](double value) {
+    Array array(std::vector<int64_t>{});
+    array.values = {value};
+    return array;
+  };
+  auto step = [&](const std::string &rounding, const Array &expected) {
+    check({param, grad, {"rate", scalar(kRate)}, {"step", scalar(3)}, {"scale", scalar(1)}},
+          "  %p_new = peer.update %p, %g, %rate, %step, %scale {optimizer = #peer.sgd<rounding = " + rounding +
+              ">} : " + type(param) + ", " + type(grad) + ", tensor<f32>, tensor<f32>, tensor<f32>",
+          {{"%p_new", expected, false, "bf16", 0}});
+  };
+  step("nearest", param.array);
+  Array moved = param.array;
+  size_t others = 0;
+  for (size_t i = 0; i < moved.values.size(); ++i) {
+    moved.values[i] = rounded(param.array.values[i] - kRate * grad.array.values[i], i, 3);
+    others += moved.values[i] != param.array.values[i];
+  }
+  EXPECT_GT(others, moved.values.size() / 20);
+  step("stochastic", moved);
+}
+
 TEST_P(StochasticRounding, Rows) {
   int64_t tokens = 23, experts = 40, vectors = 2, width = 35;
   Input idx{"idx", randomExperts({tokens, 2, 3}, experts, 1), true, "i32"},

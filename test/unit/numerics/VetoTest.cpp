@@ -51,6 +51,29 @@ func.func @loss(%x: tensor<?x8xf32> {peer.name = "x"}, %t: tensor<?xi32> {peer.n
 }
 )";
 
+// A bias that is moved by the use of experts, which a step of whatever loss could count.
+const char *const kBalancedModel = R"(
+func.func @loss(%x: tensor<?x8xf32> {peer.name = "x"}, %t: tensor<?xi32> {peer.name = "t"}) -> (tensor<f32> {peer.name = "loss"}) {
+  %q = peer.reshape %x to tensor<?x1x1x8xf32> : tensor<?x8xf32>
+  %k = peer.param "keys" normal(0.5) : tensor<1x1x4x8xf32>
+  %c = peer.param "router.bias" zeros buffer : tensor<1x4xf32>
+  %s = peer.score %q, %k : tensor<?x1x1x8xf32>, tensor<1x1x4x8xf32>
+  %b = peer.balance_bias %s, %c {rate = 0.25 : f32} : tensor<?x1x1x4xf32>, tensor<1x4xf32>
+  %i, %biased = peer.select %b topk<1> : tensor<?x1x1x4xf32>
+  %val = peer.gather %s, %i : tensor<?x1x1x4xf32>, tensor<?x1x1xi32>
+  %w = peer.gate %val sigmoid : tensor<?x1x1xf32>
+  %p = peer.param "pool" normal(0.5) group("experts") : tensor<4x2x8xf32>
+  %y = peer.mix %x, %i, %w, %p gelu : tensor<?x8xf32>, tensor<?x1x1xi32>, tensor<?x1x1xf32>, tensor<4x2x8xf32>
+  %h = peer.param "head" normal(0.5) : tensor<8x5xf32>
+  %z0 = peer.linear %x, %h : tensor<?x8xf32>, tensor<8x5xf32>
+  %z1 = peer.linear %y, %h : tensor<?x8xf32>, tensor<8x5xf32>
+  %z = arith.addf %z0, %z1 : tensor<?x5xf32>
+  %l = peer.cross_entropy %z, %t : tensor<?x5xf32>, tensor<?xi32>
+  %mean = peer.mean %l : tensor<?xf32>
+  return %mean : tensor<f32>
+}
+)";
+
 struct Veto : RoutingOpTest {
   std::unique_ptr<Compiled> program;
   runtime::TensorMap inputs;
@@ -128,6 +151,13 @@ TEST_P(Veto, RowsWithoutNorm) {
   EXPECT_TRUE(std::isnan(results.at("gradient_fault.experts").as<float>()[0]));
   for (const auto &[name, bytes] : written())
     EXPECT_EQ(bytes, before.contains(name) ? before[name] : std::string(bytes.size(), '\0')) << name;
+}
+
+TEST_P(Veto, BalanceBias) {
+  compile("peer.train @train_step of @loss {optimizer = #peer.adamw, groups = {experts = #peer.adamw<lazy = true>}}",
+          kBalancedModel);
+  if (!HasFatalFailure())
+    check(-3e30f, true);
 }
 
 INSTANTIATE_TEST_SUITE_P(, Veto,

@@ -51,8 +51,8 @@ static Value emitBuffer(OpBuilder &b, Location loc, MemRefType type, Value addre
   return UnrealizedConversionCastOp::create(b, loc, type, Value(descriptor)).getResult(0);
 }
 
-static SmallVector<Passed> changeParameters(gpu::GPUFuncOp kernel) {
-  Block &body = kernel.getBody().front();
+static SmallVector<Passed> changeParameters(FunctionOpInterface kernel) {
+  Block &body = kernel.getFunctionBody().front();
   OpBuilder b = OpBuilder::atBlockBegin(&body);
   Location loc = kernel.getLoc();
   Type pointer = LLVM::LLVMPointerType::get(b.getContext());
@@ -62,7 +62,7 @@ static SmallVector<Passed> changeParameters(gpu::GPUFuncOp kernel) {
     types.push_back(type);
     return body.insertArgument(types.size() - 1, type, loc);
   };
-  for (Type type : kernel.getArgumentTypes()) {
+  for (Type type : llvm::to_vector(kernel.getArgumentTypes())) {
     // What is done is in front of what is left.
     if (!isDense(type)) {
       forms.push_back(Passed::AsItIs);
@@ -77,17 +77,17 @@ static SmallVector<Passed> changeParameters(gpu::GPUFuncOp kernel) {
     old.replaceAllUsesWith(emitBuffer(b, loc, buffer, address, size));
     body.eraseArgument(types.size());
   }
-  kernel.setFunctionType(b.getFunctionType(types, {}));
+  kernel.setType(b.getFunctionType(types, {}));
   return forms;
 }
 
-static void changeOperands(gpu::LaunchFuncOp launch, ArrayRef<Passed> forms) {
-  OpBuilder at(launch);
-  ImplicitLocOpBuilder b(launch.getLoc(), at);
+static void changeOperands(Operation *call, MutableOperandRange passed, ArrayRef<Passed> forms) {
+  OpBuilder at(call);
+  ImplicitLocOpBuilder b(call->getLoc(), at);
   Type i64 = b.getI64Type(), pointer = LLVM::LLVMPointerType::get(b.getContext());
   auto toI64 = [&](Value index) -> Value { return arith::IndexCastOp::create(b, i64, index); };
   SmallVector<Value> operands;
-  for (auto [operand, form] : llvm::zip_equal(launch.getKernelOperands(), forms)) {
+  for (auto [operand, form] : llvm::zip_equal(OperandRange(passed), forms)) {
     if (form == Passed::AsItIs) {
       operands.push_back(operand);
       continue;
@@ -97,19 +97,32 @@ static void changeOperands(gpu::LaunchFuncOp launch, ArrayRef<Passed> forms) {
     if (form == Passed::AddressAndSize)
       operands.push_back(toI64(memref::DimOp::create(b, operand, 0)));
   }
-  launch.getKernelOperandsMutable().assign(operands);
+  passed.assign(operands);
 }
 
 namespace {
 struct PassAddresses : peer::impl::PassAddressesBase<PassAddresses> {
   void runOnOperation() override {
+    // A kernel's name within the module, and how it is called.
     llvm::DenseMap<Attribute, SmallVector<Passed>> forms;
+    for (func::FuncOp kernel : getOperation().getOps<func::FuncOp>())
+      if (kernel.isPrivate() && !kernel.isExternal() && kernel.getNumResults() == 0)
+        forms[FlatSymbolRefAttr::get(kernel.getSymNameAttr())] = changeParameters(kernel);
     for (gpu::GPUModuleOp module : getOperation().getOps<gpu::GPUModuleOp>())
       for (gpu::GPUFuncOp kernel : module.getOps<gpu::GPUFuncOp>())
         if (kernel.isKernel())
           forms[SymbolRefAttr::get(module.getNameAttr(), FlatSymbolRefAttr::get(kernel.getNameAttr()))] =
               changeParameters(kernel);
-    getOperation().walk([&](gpu::LaunchFuncOp launch) { changeOperands(launch, forms.at(launch.getKernel())); });
+    auto change = [&](Operation *call, Attribute kernel, MutableOperandRange passed) {
+      if (auto found = forms.find(kernel); found != forms.end())
+        changeOperands(call, passed, found->second);
+    };
+    getOperation().walk([&](Operation *op) {
+      if (auto call = dyn_cast<func::CallOp>(op))
+        change(call, call.getCalleeAttr(), call.getArgOperandsMutable());
+      else if (auto launch = dyn_cast<gpu::LaunchFuncOp>(op))
+        change(launch, launch.getKernel(), launch.getKernelOperandsMutable());
+    });
   }
 };
 } // namespace

@@ -1,0 +1,27 @@
+//===- OptimizerState.h - what an optimizer keeps of a parameter ---------===//
+
+#ifndef PEER_DIALECT_OPTIMIZERSTATE_H
+#define PEER_DIALECT_OPTIMIZERSTATE_H
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+
+namespace peer {
+
+/// Along what a state has one number.
+enum class StateKind {
+  Whole,  ///< each element: the parameter's shape
+  Row,    ///< each row: the first dimensions of the parameter, whatever the others are
+  Column, ///< each column: its last dimension
+};
+
+/// A state of f32.
+struct OptimizerState {
+  llvm::StringRef name;
+  StateKind kind;
+  llvm::SmallVector<int64_t> shape;
+};
+
+} // namespace peer
+
+#endif // PEER_DIALECT_OPTIMIZERSTATE_H
