@@ -34,7 +34,8 @@ def torch_step(bench):
     for _ in range(rounds):
         for name in SIDES:
             found[name].append(side(bench.root, python, name, experts, steps, tokens))
-            print(f"    {SIDES[name]}: {', '.join(f'{1e3 * each:.0f}' for each in found[name][-1]['seconds'])} ms", flush=True)
+            print(f"    {SIDES[name]}: {', '.join(f'{1e3 * each:.0f}' for each in found[name][-1]['seconds'])} ms, "
+                  f"{found[name][-1]['above_table_bytes'] / cases.GIB:.2f} GiB above the table", flush=True)
     first = {name: runs[0]["losses"][0] for name, runs in found.items()}
     if max(first.values()) - min(first.values()) > 1e-4 * max(first.values()):
         raise AssertionError(f"losses before training differ: {first}")

@@ -127,3 +127,46 @@ def test_mistakes(capsys):
     said = capsys.readouterr().out
     assert "peer: 0 (MixtralExperts) left: MixtralExperts has biases, which layers do not have" in said
     assert "peer: 1 (MixtralExperts) left: MixtralExperts has the activation Tanh; silu, gelu and relu can be had" in said
+
+
+def test_the_switch_of_transformers():
+    """What transformers calls is told apart from its own experts by nothing."""
+    from peer._torch.experts import experts_forward
+    theirs = MixtralExperts()
+    idx, w = torch.tensor([[0, 1], [7, 3], [2, 2], [5, 6]]), torch.rand(4, 2)
+    inputs = [torch.randn(4, 16).requires_grad_()]
+    inputs.append(inputs[0].detach().clone().requires_grad_())
+    results = []
+    for call, x in zip((theirs.forward, lambda *given: experts_forward(theirs, *given)), inputs):
+        theirs.zero_grad()
+        y = call(x, idx, w)
+        y.square().sum().backward()
+        results.append((y, x.grad, theirs.gate_up_proj.grad, theirs.down_proj.grad))
+    for made, wanted in zip(results[1], results[0]):
+        near(made, wanted, within=5e-6)
+    with torch.no_grad():
+        for _ in range(2):
+            near(experts_forward(theirs, inputs[0], idx, w), theirs(inputs[0], idx, w))
+            # What was kept is of other weights now.
+            theirs.down_proj.mul_(2)
+        # An expert that is none.
+        near(experts_forward(theirs, inputs[0], idx.where(idx != 7, torch.tensor(8)), w), theirs(inputs[0], idx, w * (idx != 7)))
+    with pytest.raises(peer.Error, match="MixtralExperts has the activation Tanh"):
+        experts_forward(MixtralExperts(torch.nn.Tanh), inputs[0], idx, w)
+
+
+def test_with_transformers():
+    transformers = pytest.importorskip("transformers")
+    import peer.transformers  # noqa: F401
+    torch.manual_seed(7)
+    config = transformers.MixtralConfig(vocab_size=65, hidden_size=16, intermediate_size=12, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+                                        num_local_experts=4, max_position_embeddings=32)
+    model = transformers.MixtralForCausalLM(config).eval()
+    given = torch.randint(65, (2, 8))
+    with torch.no_grad():
+        wanted = model(given).logits
+        model.set_experts_implementation("peer")
+        near(model(given).logits, wanted, within=1e-5)
+    peer.replace(model, verbose=False)
+    exported = peer.export(model, given, train=False, use_cache=False)
+    near(torch.from_dlpack(exported.compile().logits(given.flatten().to(torch.int32))).view(wanted.shape), wanted, within=1e-5)

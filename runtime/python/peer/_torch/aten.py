@@ -56,7 +56,7 @@ class Ops:
         if isinstance(x, Scores) and isinstance(other, Act):
             if not x.normed:
                 raise Unknown("scores of attention without a softmax")
-            return attention(x.query, x.key, other, x.scale, self.context)
+            return attention(x.query, x.key, other, x.scale, self.context, x.window)
         if isinstance(x, Act) and isinstance(other, Act) and len(other.dims) > 2 and other.dims[-1] == x.dims[-2] == ("T",):
             order = [*range(len(other.dims) - 2), len(other.dims) - 1, len(other.dims) - 2]
             return Scores(x, other.permuted(order))
@@ -114,6 +114,14 @@ class Ops:
             raise Unknown("dropout that is on")
         return input
 
+    def _op_topk(self, x, k, dim=-1, largest=True, sorted=True):
+        if not largest or dim % len(self._act(x).dims) != len(x.dims) - 1:
+            raise Unknown("other than the largest along the last dimension")
+        node, back = x.rows()
+        both = Node(f"peer.select {{0}} topk<{k}> : {{t0}}", [reshape(node, ["?", 1, 1, node.shape[1]])], ["?", 1, k], None)
+        chosen, values = (Node(f"#{index}", [both], ["?", 1, k], dtype) for index, dtype in enumerate(("i32", "f32")))
+        return [back(reshape(each, ["?", k])) for each in (values, chosen)]
+
     # Attention.
 
     def _op_scaled_dot_product_attention(self, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
@@ -121,11 +129,12 @@ class Ops:
             raise Unknown(f"with dropout {dropout_p}")
         if attn_mask is None and not is_causal:
             raise Unknown("without a causal mask; attention is causal in descriptions")
+        window = None
         if attn_mask is not None:
             if not isinstance(attn_mask, Const):
                 raise Unknown("a mask that depends on tokens or parameters")
-            Scores(query, key).hidden(allowed_by(attn_mask.tensor), self.context)
-        return attention(query, key, value, scale, self.context, enable_gqa)
+            window = Scores(query, key).hidden(allowed_by(attn_mask.tensor), self.context).window
+        return attention(query, key, value, scale, self.context, window)
 
     def _op_masked_fill(self, x, mask, value):
         return self._hidden(x, mask, value, False)
@@ -213,6 +222,9 @@ class Ops:
         return self._act(x).permuted(range(len(x.dims))[::-1])
 
     _op_numpy_T = _op_t
+
+    def _op_mT(self, x):
+        return self._op_transpose(x, -2, -1)
 
     def _op_expand(self, x, size):
         if isinstance(x, Static):
@@ -337,7 +349,7 @@ class Ops:
     # Types.
 
     def _op_to(self, x, dtype=None):
-        if dtype not in (None, torch.float32) and not isinstance(x, Tokens):
+        if dtype not in (None, torch.float32) and not (isinstance(x, Act) and x.node.dtype == "i32" and not dtype.is_floating_point):
             raise Unknown(f"to {dtype}; descriptions compute in torch.float32")
         return x
 

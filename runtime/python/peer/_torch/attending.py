@@ -128,8 +128,8 @@ def rotated(values, dim):
 class Scores:
     """Products of queries and keys, or the softmax of them."""
 
-    def __init__(self, query, key, scale=1.0, masked=False, normed=False):
-        self.query, self.key, self.scale, self.masked, self.normed = query, key, scale, masked, normed
+    def __init__(self, query, key, scale=1.0, masked=False, normed=False, window=None):
+        self.query, self.key, self.scale, self.masked, self.normed, self.window = query, key, scale, masked, normed, window
 
     def scaled(self, factor):
         if self.masked or self.normed:
@@ -139,12 +139,13 @@ class Scores:
     def softmax(self):
         if not self.masked or self.normed:
             raise Unknown("a softmax of scores without a causal mask; attention is causal in descriptions")
-        return Scores(self.query, self.key, self.scale, True, True)
+        return Scores(self.query, self.key, self.scale, True, True, self.window)
 
     def hidden(self, allowed, context):
         """Under a mask of what counts."""
-        check_causal(allowed, context)
-        return Scores(self.query, self.key, self.scale, True)
+        if self.masked:
+            raise Unknown("a second mask of scores")
+        return Scores(self.query, self.key, self.scale, True, window=window_of(allowed, context))
 
 
 def allowed_by(mask):
@@ -156,40 +157,46 @@ def allowed_by(mask):
     return mask == 0
 
 
-def check_causal(allowed, context):
-    wanted = torch.ones(context, context, dtype=torch.bool).tril()
-    if allowed.shape[-2:] != wanted.shape or not bool((allowed == wanted).all()):
-        raise Unknown("a mask that is not causal over all tokens of a sequence")
+def window_of(allowed, context):
+    """How many tokens a causal mask shows to each; None: all before it."""
+    causal = torch.ones(context, context, dtype=torch.bool).tril()
+    if allowed.shape[-2:] == causal.shape:
+        last = int(allowed.reshape(-1, context)[context - 1].sum())
+        if bool((allowed == causal).all()):
+            return None
+        if last > 0 and bool((allowed == causal.triu(1 - last)).all()):
+            return last
+    raise Unknown("a mask that is not causal over all tokens of a sequence, or over a window of the last ones")
 
 
 def _heads(value, name):
-    """`T x (heads * width)` of `[..., heads, T, width]`, and both numbers."""
+    """`T x (heads * width)` of `[..., heads, T, width]`, how many heads, and their width. Heads that are repeated for groups of queries are taken once."""
     *outer, tokens, last = value.dims
     if tokens != ("T",) or any(isinstance(atom, str) for atom in last):
         raise Unknown(f"{name} of the shape {value.shape}; expected [sequences, heads, tokens, width], all tokens of each")
     heads = [atom for dim in outer for atom in dim if not isinstance(atom, str)]
     names = tuple(atom for dim in outer for atom in dim if isinstance(atom, str))
+    if heads and isinstance(heads[-1], Repeated):
+        heads.pop()
     made = Act(value.sizes, value.node, [names, tokens, heads, last]).compact()
     count = math.prod(value.size(atom) for atom in heads)
     return reshape(made.node, ["?", count * value.width(-1)]), count, value.width(-1)
 
 
-def attention(query, key, value, scale, context, grouped=False):
-    if grouped:
-        repeats = math.prod(query.shape[:-2]) // math.prod(key.shape[:-2])
-        key, value = (each.made(each.node, [*each.dims[:-3], each.dims[-3] + (Repeated(repeats),), *each.dims[-2:]]) for each in (key, value))
+def attention(query, key, value, scale, context, window):
     nodes, sizes = [], []
     for each, name in ((query, "queries"), (key, "keys"), (value, "values")):
         node, heads, width = _heads(each, name)
         nodes.append(node)
         sizes.append((heads, width))
-    if len(set(sizes)) != 1:
-        raise Unknown("queries, keys and values with " + ", ".join(f"{heads} heads of width {width}" for heads, width in sizes) + "; expected equal ones")
     heads, width = sizes[0]
+    if sizes[1] != sizes[2] or sizes[1][1] != width or heads % sizes[1][0]:
+        raise Unknown("queries, keys and values with " + ", ".join(f"{heads} heads of width {width}" for heads, width in sizes) +
+                      "; expected one width, and as many heads of keys as of values, which divide those of queries")
     if scale is not None and abs(scale * math.sqrt(width) - 1) > 1e-6:
         # Attention scales by 1 / sqrt(width).
         nodes[0] = with_number("arith.mulf", Act(query.sizes, nodes[0], [("B", "T"), (0,)]), scale * math.sqrt(width)).node
-    made = Node(f"peer.attention {{0}}, {{1}}, {{2}} heads {heads} context {context} : {{t0}}, {{t1}}, {{t2}}", nodes, nodes[0].shape)
+    made = Node(f"peer.attention {{0}}, {{1}}, {{2}} heads {heads} context {context}{f' window {window}' if window else ''} : {{t0}}, {{t1}}, {{t2}}", nodes, nodes[0].shape)
     node = reshape(made, ["?", heads, width])
     dims, taken = [], False
     for dim in query.dims[:-2]:

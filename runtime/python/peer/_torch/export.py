@@ -35,12 +35,15 @@ def _lines(result):
             if node.text is None:
                 names[id(node)] = f"%{node.place}"
                 continue
+            if node.text.startswith("#"):
+                names[id(node)] = names[id(node.inputs[0])] + node.text
+                continue
             names[id(node)] = f"%{len(names)}"
             if node.place and node.place != place:
                 place = node.place
                 lines.append(f"  // {place}")
             types = {f"t{index}": each.type for index, each in enumerate(node.inputs)}
-            lines.append(f"  {names[id(node)]} = " + node.text.format(*(names[id(each)] for each in node.inputs), t=node.type, **types))
+            lines.append(f"  {names[id(node)]}{':2' * (node.dtype is None)} = " + node.text.format(*(names[id(each)] for each in node.inputs), t=node.type, **types))
     return lines, names[id(result)], set(names)
 
 

@@ -64,6 +64,8 @@ class Interpreter(Ops):
                 values[node.name] = self._call(node, arguments, named, fault)
             except Unknown as error:
                 raise fault(node, error) from None
+            if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable and isinstance(values[node.name], (Act, Scores)):
+                values[node.args[0].name] = values[node.name]
             self._mark(node, values[node.name])
         raise AssertionError("a graph without output")
 
@@ -102,8 +104,11 @@ class Interpreter(Ops):
         space, name = target._schema.name.split("::")
         if space == "peer":
             return self._layer(name, arguments)
-        if name not in _OF_TOKENS and any(isinstance(each, Tokens) for each in leaves):
-            raise Unknown("tokens are embedded, and nothing else is done with them")
+        if name not in _OF_TOKENS and any(isinstance(each, Act) and each.node.dtype == "i32" for each in leaves):
+            raise Unknown("tokens are embedded and experts chosen by whole numbers, and nothing else is done with these")
+        if name.endswith("_") and isinstance(arguments[0], Act) and isinstance(node.args[0], torch.fx.Node):
+            # In place: the name means what was made.
+            name = name[:-1]
         handler = getattr(self, f"_op_{name}", None)
         if space != "aten" or handler is None and name not in UNARY and name not in ACTIVATIONS and name not in BINARY and name not in _SAME:
             raise Unknown("")
@@ -144,10 +149,12 @@ class Interpreter(Ops):
         if name not in ("infer", "forward"):
             raise Unknown("")
         x, parameters, number, routed = arguments
-        if routed:
-            raise Unknown("experts that torch routes; peer.MoE has its router")
+        if not all(isinstance(each, Act) for each in routed):
+            raise Unknown("experts that are chosen by constants")
+        config = _ops.layers[number].config
         made, back = x.rows()
-        result = back(self.layers.call(made, _ops.layers[number].config, [each.name for each in parameters]))
+        chosen = [reshape(each.compact().node, ["?", config.heads, config.experts_per_head]) for each in routed]
+        result = back(self.layers.call([made, *chosen], config, [each.name for each in parameters]))
         return result if name == "infer" else [result]
 
     # Positions.

@@ -4,7 +4,8 @@ import re
 from .values import Node
 
 _PARAMETER = re.compile(r'peer\.param "([^"]+)" (.+?)(?: group\("[^"]*"\))?( : )')
-_HEADER = re.compile(r'func\.func @layer\(%given: (\S+) \{peer\.name = "x"\}\) -> \((\S+) \{peer\.name = "y"\}\) \{')
+_NAMED = re.compile(r' \{peer\.name = "[^"]*"\}')
+_RESULT = re.compile(r"-> \((\S+)\) \{")
 
 
 class Layers:
@@ -13,8 +14,8 @@ class Layers:
     def __init__(self, mark):
         self.mark, self.functions, self.names = mark, {}, set()
 
-    def call(self, x, config, names):
-        """A node of what the layer computes of `x`, its parameters having these names in the model."""
+    def call(self, inputs, config, names):
+        """A node of what the layer computes of its inputs, its parameters having these names in the model."""
         local = list(config.parameters)
         self.names.update(names)
         known = dict(zip(local, names))
@@ -26,7 +27,9 @@ class Layers:
             return f'peer.param "{name if within else known[name]}" {first}{self.mark(known[name])}{colon}'
         text = _PARAMETER.sub(rewritten, config.function())
         function = self.functions.setdefault(text, f"layer_{len(self.functions)}")
-        return Node(f"peer.call \"{prefix if within else ''}\" @{function}({{0}}) : ({{t0}}) -> {{t}}", [x], x.shape)
+        spelled, types = (", ".join(f"{{{letter}{index}}}" for index in range(len(inputs))) for letter in ("", "t"))
+        return Node(f"peer.call \"{prefix if within else ''}\" @{function}({spelled}) : ({types}) -> {{t}}", inputs, inputs[0].shape)
 
     def text(self):
-        return "\n".join(_HEADER.sub(rf"func.func private @{name}(%given: \1) -> \2 {{", text) for text, name in self.functions.items())
+        return "\n".join(_RESULT.sub(r"-> \1 {", _NAMED.sub("", text), count=1).replace("@layer(", f"@{name}(", 1).replace("func.func", "func.func private", 1)
+                         for text, name in self.functions.items())

@@ -133,7 +133,8 @@ def _from_pkm(module, grad):
 _BY_NAME = {"SiLU": "silu", "SiLUActivation": "silu", "GELU": "gelu", "GELUActivation": "gelu", "ReLU": "relu"}
 
 
-def _from_experts(module, grad):
+def expert_options(module):
+    """Arguments of peer.Experts for experts of transformers'."""
     both, down = getattr(module, "gate_up_proj", None), getattr(module, "down_proj", None)
     if not all(isinstance(each, torch.nn.Parameter) and each.dim() == 3 for each in (both, down)):
         raise Error(f"{type(module).__name__} has no gate_up_proj [E, 2*I, H] and down_proj [E, H, I]")
@@ -142,11 +143,17 @@ def _from_experts(module, grad):
     chosen = getattr(getattr(module, "config", None), "num_experts_per_tok", None) or getattr(module, "top_k", None)
     _refuse(module, {
         "has transposed projections, which layers do not have": getattr(module, "is_transposed", False) or tuple(down.shape) != (count, dim, width // 2),
+        "has its gates and ups in turn, which layers do not have": not getattr(module, "is_concatenated", True),
+        "has a norm of each expert's output, which layers do not have": getattr(module, "has_post_expert_norm", False),
         "has biases, which layers do not have": getattr(module, "has_bias", False) or hasattr(module, "gate_up_proj_bias"),
         f"has the activation {type(getattr(module, 'act_fn', None)).__name__}; silu, gelu and relu can be had":
             activation is None or getattr(module.act_fn, "approximate", "none") != "none",
         "does not say how many experts a token has (config.num_experts_per_tok)": chosen is None})
-    return Experts(dim, num_experts=count, experts_per_token=chosen, hidden=width // 2, activation=activation, grad=grad, device="meta")
+    return {"dim": dim, "num_experts": count, "experts_per_token": chosen, "hidden": width // 2, "activation": activation}
+
+
+def _from_experts(module, grad):
+    return Experts(**expert_options(module), grad=grad, device="meta")
 
 
 # What a HashingMemory is known by; there are others of its name.

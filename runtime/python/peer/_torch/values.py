@@ -12,7 +12,8 @@ class Unknown(Error):
 
 
 class Node:
-    """An SSA value: its op as text with {0}, {1} for operands, {t0}, {t1} for their types and {t} for its own. Printed where something reads it."""
+    """An SSA value: its op as text with {0}, {1} for operands, {t0}, {t1} for their types and {t} for its own. Printed where something reads it. Of an op
+    with several results these are nodes of the text "#0", "#1", ... that read it."""
     __slots__ = ("text", "inputs", "shape", "dtype", "place")
 
     def __init__(self, text, inputs, shape, dtype="f32"):
@@ -29,7 +30,7 @@ def reshape(node, shape):
         return node
     if node.text.startswith("peer.reshape"):
         return reshape(node.inputs[0], shape)
-    return Node("peer.reshape {0} to {t} : {t0}", [node], shape)
+    return Node("peer.reshape {0} to {t} : {t0}", [node], shape, node.dtype)
 
 
 def number(value):
