@@ -161,7 +161,7 @@ peer.train @train_c2_group of @loss {optimizer = #peer.sgd, groups = {experts = 
 func.func @loss(%x: tensor<f32>) -> tensor<f32> {
   return %x : tensor<f32>
 }
-// expected-error @+1 {{'peer.train' op attribute 'optimizer' failed to satisfy constraint: an optimizer: #peer.adamw or #peer.sgd}}
+// expected-error @+1 {{'peer.train' op attribute 'optimizer' failed to satisfy constraint: an optimizer: #peer.adamw, #peer.sgd, #peer.rowwise_adagrad, #peer.rowwise_adam or #peer.adafactor}}
 peer.train @train_optimizer of @loss {optimizer = "adam"}
 
 // -----
