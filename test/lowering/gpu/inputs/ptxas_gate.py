@@ -1,6 +1,6 @@
 """Compiles descriptions for GPUs and holds what ptxas says about their kernels against a table of budgets.
 
-usage: ptxas_gate.py --budgets TABLE --out FOLDER [--arch sm_80,sm_90] MODEL.mlir ...
+usage: ptxas_gate.py --budgets TABLE --out FOLDER [--arch sm_80,sm_90] MODEL.mlir ... [--last MODEL.mlir ...]
 
 No kernel spills or uses local memory, no kernel takes more registers than its budget (registers are what limits how many
 blocks an SM holds, so a budget is an occupancy), and no PTX calls a library. Prints one row per kernel and what is wrong;
@@ -126,11 +126,14 @@ def main():
     parser.add_argument("--arch", default="sm_80,sm_90")
     parser.add_argument("--whole", action="store_true", help="these are all descriptions: each row of the table must serve one")
     parser.add_argument("models", type=pathlib.Path, nargs="+")
+    parser.add_argument("--last", type=pathlib.Path, nargs="+", default=[], help="more descriptions, for the last architecture alone")
     arguments = parser.parse_args()
+    architectures = arguments.arch.split(",")
     ptxas = find_ptxas()
     arguments.out.mkdir(parents=True, exist_ok=True)
     budgets, wrong = Budgets(arguments.budgets), []
-    jobs = [(ptxas, arguments.out, model, arch) for model in arguments.models for arch in arguments.arch.split(",")]
+    jobs = [(ptxas, arguments.out, model, arch) for model in arguments.models for arch in architectures]
+    jobs += [(ptxas, arguments.out, model, architectures[-1]) for model in arguments.last if model not in arguments.models]
     print("Shared memory that is asked for at a launch is not counted; kernels that use it show 1 byte.")
     print(f"{'description':22} arch  {'kernel':34} thrd regs  shared  local spills occup")
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
