@@ -5,6 +5,7 @@
 #include "dialect/Numbers.h"
 #include "dialect/PeerDialect.h"
 
+#include "llvm/ADT/SmallBitVector.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
@@ -17,10 +18,9 @@ using namespace peer;
 namespace {
 /// A numeric field of an optimizer.
 struct Field {
-  StringRef key;
-  double number;
+  StringLiteral key;
+  double otherwise;
   double low, high; // the interval it must lie in, both ends included
-  bool given = false;
 };
 
 /// Fields that are words.
@@ -60,9 +60,11 @@ ParseResult parseLazy(AsmParser &parser, SMLoc loc, bool &lazy) {
   return success();
 }
 
-/// Parses `<key = number, ..., lazy = bool, schedule = word, rounding = word>`; fields not given keep their value.
-ParseResult parseFields(AsmParser &parser, MutableArrayRef<Field> fields, Words &words) {
-  SmallVector<StringRef> known = llvm::map_to_vector(fields, [](Field &f) { return f.key; });
+/// Parses `<key = number, ..., lazy = bool, schedule = word, rounding = word>`; `numbers` are those of the fields.
+ParseResult parseFields(AsmParser &parser, ArrayRef<Field> fields, SmallVector<FloatAttr> &numbers, Words &words) {
+  SmallVector<StringRef> known = llvm::map_to_vector(fields, [](const Field &f) -> StringRef { return f.key; });
+  numbers = llvm::map_to_vector(fields, [&](const Field &f) { return f64(parser.getContext(), f.otherwise); });
+  llvm::SmallBitVector given(fields.size());
   if (words.lazy)
     known.push_back("lazy");
   known.append({"schedule", "rounding"});
@@ -85,19 +87,21 @@ ParseResult parseFields(AsmParser &parser, MutableArrayRef<Field> fields, Words 
       words.nearest = word == "nearest";
       return success();
     }
-    auto *field = llvm::find_if(fields, [&](Field &f) { return f.key == key; });
+    const Field *field = llvm::find_if(fields, [&](const Field &f) { return f.key == key; });
     if (field == fields.end())
       return parser.emitError(loc, "unknown field '")
              << key << "'; known are " << llvm::join(known, ", ") << didYouMean(key, known);
-    if (std::exchange(field->given, true))
+    unsigned place = field - fields.begin();
+    if (given.test(place))
       return parser.emitError(loc, "field '") << key << "' is given twice";
+    given.set(place);
     double value = 0;
     if (parser.parseEqual() || parseNumber(parser, value))
       return failure();
     if (!(value >= field->low && value <= field->high))
       return parser.emitError(loc, "'") << key << "' must lie in [" << field->low << ", " << field->high << "], got "
                                         << value;
-    field->number = value;
+    numbers[place] = f64(parser.getContext(), value);
     return success();
   };
   if (succeeded(parser.parseOptionalLess())) {
@@ -108,12 +112,13 @@ ParseResult parseFields(AsmParser &parser, MutableArrayRef<Field> fields, Words 
   return success();
 }
 
-void printFields(AsmPrinter &printer, ArrayRef<std::pair<StringRef, FloatAttr>> fields,
+void printFields(AsmPrinter &printer, ArrayRef<Field> fields, ArrayRef<FloatAttr> numbers,
                  OptimizerAttrInterface optimizer, bool canBeLazy = true) {
   printer << "<";
-  llvm::interleaveComma(fields, printer, [&](auto &field) {
-    printer << field.first << " = ";
-    printer.printFloat(field.second.getValue());
+  llvm::interleaveComma(llvm::zip_equal(fields, numbers), printer, [&](auto pair) {
+    auto [field, number] = pair;
+    printer << field.key << " = ";
+    printer.printFloat(number.getValue());
   });
   if (canBeLazy)
     printer << ", lazy = " << (optimizer.getLazy() ? "true" : "false");
@@ -124,13 +129,13 @@ void printFields(AsmPrinter &printer, ArrayRef<std::pair<StringRef, FloatAttr>> 
   printer << ">";
 }
 
-SmallVector<int64_t> toVector(ArrayRef<int64_t> shape) { return SmallVector<int64_t>(shape); }
-
-OptimizerState whole(StringRef name, ArrayRef<int64_t> shape) { return {name, StateKind::Whole, toVector(shape)}; }
+OptimizerState whole(StringRef name, ArrayRef<int64_t> shape) {
+  return {name, StateKind::Whole, llvm::to_vector(shape)};
+}
 
 /// One number for what each first index picks.
 OptimizerState perRow(StringRef name, ArrayRef<int64_t> shape) {
-  return {name, StateKind::Row, toVector(shape.take_front(1))};
+  return {name, StateKind::Row, llvm::to_vector(shape.take_front(1))};
 }
 } // namespace
 
@@ -142,26 +147,22 @@ SmallVector<OptimizerState> AdamWAttr::getStates(ArrayRef<int64_t> shape) const 
   return {whole("m", shape), whole("v", shape)};
 }
 
+/// Of all that have Adam's moments.
+static constexpr Field kAdamFields[] = {{"learning_rate", 1e-3, 0, 1e3}, {"beta1", 0.9, 0, 0.9999999},
+                                        {"beta2", 0.95, 0, 0.9999999},   {"epsilon", 1e-8, kLeastNumber, 1},
+                                        {"weight_decay", 0, 0, 1e3},     {"clip_norm", 0, 0, 1e30}};
+
 Attribute AdamWAttr::parse(AsmParser &parser, Type) {
-  Field fields[] = {{"learning_rate", 1e-3, 0, 1e3},    {"beta1", 0.9, 0, 0.9999999}, {"beta2", 0.95, 0, 0.9999999},
-                    {"epsilon", 1e-8, kLeastNumber, 1}, {"weight_decay", 0, 0, 1e3},  {"clip_norm", 0, 0, 1e30}};
+  SmallVector<FloatAttr> n;
   Words words;
-  if (parseFields(parser, fields, words))
+  if (parseFields(parser, kAdamFields, n, words))
     return {};
-  auto value = [&](int i) { return f64(parser.getContext(), fields[i].number); };
-  return get(parser.getContext(), value(0), value(1), value(2), value(3), value(4), value(5), *words.lazy,
-             words.schedule, words.nearest);
+  return get(parser.getContext(), n[0], n[1], n[2], n[3], n[4], n[5], *words.lazy, words.schedule, words.nearest);
 }
 
 void AdamWAttr::print(AsmPrinter &printer) const {
-  printFields(printer,
-              {{"learning_rate", getLearningRate()},
-               {"beta1", getBeta1()},
-               {"beta2", getBeta2()},
-               {"epsilon", getEpsilon()},
-               {"weight_decay", getWeightDecay()},
-               {"clip_norm", getClipNorm()}},
-              *this);
+  printFields(printer, kAdamFields,
+              {getLearningRate(), getBeta1(), getBeta2(), getEpsilon(), getWeightDecay(), getClipNorm()}, *this);
 }
 
 //===----------------------------------------------------------------------===//
@@ -174,25 +175,21 @@ SmallVector<OptimizerState> SGDAttr::getStates(ArrayRef<int64_t> shape) const {
   return {whole("momentum", shape)};
 }
 
+static constexpr Field kSGDFields[] = {{"learning_rate", 1e-2, 0, 1e3},
+                                       {"momentum", 0, 0, 0.9999999},
+                                       {"weight_decay", 0, 0, 1e3},
+                                       {"clip_norm", 0, 0, 1e30}};
+
 Attribute SGDAttr::parse(AsmParser &parser, Type) {
-  Field fields[] = {{"learning_rate", 1e-2, 0, 1e3},
-                    {"momentum", 0, 0, 0.9999999},
-                    {"weight_decay", 0, 0, 1e3},
-                    {"clip_norm", 0, 0, 1e30}};
+  SmallVector<FloatAttr> n;
   Words words;
-  if (parseFields(parser, fields, words))
+  if (parseFields(parser, kSGDFields, n, words))
     return {};
-  auto value = [&](int i) { return f64(parser.getContext(), fields[i].number); };
-  return get(parser.getContext(), value(0), value(1), value(2), value(3), *words.lazy, words.schedule, words.nearest);
+  return get(parser.getContext(), n[0], n[1], n[2], n[3], *words.lazy, words.schedule, words.nearest);
 }
 
 void SGDAttr::print(AsmPrinter &printer) const {
-  printFields(printer,
-              {{"learning_rate", getLearningRate()},
-               {"momentum", getMomentum()},
-               {"weight_decay", getWeightDecay()},
-               {"clip_norm", getClipNorm()}},
-              *this);
+  printFields(printer, kSGDFields, {getLearningRate(), getMomentum(), getWeightDecay(), getClipNorm()}, *this);
 }
 
 //===----------------------------------------------------------------------===//
@@ -203,25 +200,21 @@ SmallVector<OptimizerState> RowwiseAdagradAttr::getStates(ArrayRef<int64_t> shap
   return {perRow("sum", shape)};
 }
 
+static constexpr Field kAdagradFields[] = {{"learning_rate", 1e-2, 0, 1e3},
+                                           {"epsilon", 1e-8, kLeastNumber, 1},
+                                           {"weight_decay", 0, 0, 1e3},
+                                           {"clip_norm", 0, 0, 1e30}};
+
 Attribute RowwiseAdagradAttr::parse(AsmParser &parser, Type) {
-  Field fields[] = {{"learning_rate", 1e-2, 0, 1e3},
-                    {"epsilon", 1e-8, kLeastNumber, 1},
-                    {"weight_decay", 0, 0, 1e3},
-                    {"clip_norm", 0, 0, 1e30}};
+  SmallVector<FloatAttr> n;
   Words words;
-  if (parseFields(parser, fields, words))
+  if (parseFields(parser, kAdagradFields, n, words))
     return {};
-  auto value = [&](int i) { return f64(parser.getContext(), fields[i].number); };
-  return get(parser.getContext(), value(0), value(1), value(2), value(3), *words.lazy, words.schedule, words.nearest);
+  return get(parser.getContext(), n[0], n[1], n[2], n[3], *words.lazy, words.schedule, words.nearest);
 }
 
 void RowwiseAdagradAttr::print(AsmPrinter &printer) const {
-  printFields(printer,
-              {{"learning_rate", getLearningRate()},
-               {"epsilon", getEpsilon()},
-               {"weight_decay", getWeightDecay()},
-               {"clip_norm", getClipNorm()}},
-              *this);
+  printFields(printer, kAdagradFields, {getLearningRate(), getEpsilon(), getWeightDecay(), getClipNorm()}, *this);
 }
 
 //===----------------------------------------------------------------------===//
@@ -232,24 +225,17 @@ SmallVector<OptimizerState> RowwiseAdamAttr::getStates(ArrayRef<int64_t> shape) 
   return {whole("m", shape), perRow("v", shape)};
 }
 
-Attribute RowwiseAdamAttr::parse(AsmParser &parser, Type type) {
-  // The fields are those of adamw, and so are their defaults.
-  auto adamw = llvm::dyn_cast_or_null<AdamWAttr>(AdamWAttr::parse(parser, type));
-  if (!adamw)
+Attribute RowwiseAdamAttr::parse(AsmParser &parser, Type) {
+  SmallVector<FloatAttr> n;
+  Words words;
+  if (parseFields(parser, kAdamFields, n, words))
     return {};
-  return get(parser.getContext(), adamw.getLearningRate(), adamw.getBeta1(), adamw.getBeta2(), adamw.getEpsilon(),
-             adamw.getWeightDecay(), adamw.getClipNorm(), adamw.getLazy(), adamw.getSchedule(), adamw.getNearest());
+  return get(parser.getContext(), n[0], n[1], n[2], n[3], n[4], n[5], *words.lazy, words.schedule, words.nearest);
 }
 
 void RowwiseAdamAttr::print(AsmPrinter &printer) const {
-  printFields(printer,
-              {{"learning_rate", getLearningRate()},
-               {"beta1", getBeta1()},
-               {"beta2", getBeta2()},
-               {"epsilon", getEpsilon()},
-               {"weight_decay", getWeightDecay()},
-               {"clip_norm", getClipNorm()}},
-              *this);
+  printFields(printer, kAdamFields,
+              {getLearningRate(), getBeta1(), getBeta2(), getEpsilon(), getWeightDecay(), getClipNorm()}, *this);
 }
 
 //===----------------------------------------------------------------------===//
@@ -259,30 +245,25 @@ void RowwiseAdamAttr::print(AsmPrinter &printer) const {
 SmallVector<OptimizerState> AdafactorAttr::getStates(ArrayRef<int64_t> shape) const {
   if (shape.size() < 2)
     return {whole("v", shape)};
-  return {{"rows", StateKind::Row, toVector(shape.drop_back())}, {"columns", StateKind::Column, {shape.back()}}};
+  return {{"rows", StateKind::Row, llvm::to_vector(shape.drop_back())}, {"columns", StateKind::Column, {shape.back()}}};
 }
 
 bool AdafactorAttr::getLazy() const { return false; }
 
+static constexpr Field kAdafactorFields[] = {
+    {"learning_rate", 1e-3, 0, 1e3},           {"decay_rate", 0.8, 0, 1},   {"epsilon", 1e-30, kLeastNumber, 1},
+    {"clip_threshold", 1, kLeastNumber, 1e30}, {"weight_decay", 0, 0, 1e3}, {"clip_norm", 0, 0, 1e30}};
+
 Attribute AdafactorAttr::parse(AsmParser &parser, Type) {
-  Field fields[] = {{"learning_rate", 1e-3, 0, 1e3},     {"decay_rate", 0.8, 0, 1},
-                    {"epsilon", 1e-30, kLeastNumber, 1}, {"clip_threshold", 1, kLeastNumber, 1e30},
-                    {"weight_decay", 0, 0, 1e3},         {"clip_norm", 0, 0, 1e30}};
+  SmallVector<FloatAttr> n;
   Words words{std::nullopt};
-  if (parseFields(parser, fields, words))
+  if (parseFields(parser, kAdafactorFields, n, words))
     return {};
-  auto value = [&](int i) { return f64(parser.getContext(), fields[i].number); };
-  return get(parser.getContext(), value(0), value(1), value(2), value(3), value(4), value(5), words.schedule,
-             words.nearest);
+  return get(parser.getContext(), n[0], n[1], n[2], n[3], n[4], n[5], words.schedule, words.nearest);
 }
 
 void AdafactorAttr::print(AsmPrinter &printer) const {
-  printFields(printer,
-              {{"learning_rate", getLearningRate()},
-               {"decay_rate", getDecayRate()},
-               {"epsilon", getEpsilon()},
-               {"clip_threshold", getClipThreshold()},
-               {"weight_decay", getWeightDecay()},
-               {"clip_norm", getClipNorm()}},
+  printFields(printer, kAdafactorFields,
+              {getLearningRate(), getDecayRate(), getEpsilon(), getClipThreshold(), getWeightDecay(), getClipNorm()},
               *this, /*canBeLazy=*/false);
 }

@@ -123,7 +123,7 @@ def AddOptimizer : Pass<"peer-add-optimizer", "::mlir::ModuleOp"> {
     parameters and optimizer states in place.
 
     A pool in a lazy group is updated row by row from the row-sparse gradient of its mix; any other parameter of such
-    a group is updated as a whole. A pool that several mixes share cannot be lazy. A parameter that no gradient reaches
+    a group is updated as a whole. The pairs of several mixes that share a pool are one list. A parameter that no gradient reaches
     is left alone, with a warning. A group of pools updated lazily reports its gradient norm only where it is clipped,
     and otherwise `gradient_fault.<group>`, which is 0, or NaN where its gradient is not finite.
     A step whose loss or gradients are not finite is vetoed: parameters, states and running statistics stay as they were.

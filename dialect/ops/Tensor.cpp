@@ -160,10 +160,9 @@ PEER_INFER(ConcatOp) {
   int64_t dim = a.getDim(), size = 0;
   for (Value part : a.getXs()) {
     auto type = cast<ShapedType>(part.getType());
-    if (type.getElementType() != first.getElementType() || !type.getElementType().isInteger(32))
-      if (failed(checkF32(check, "each part", part)))
-        return failure();
-    if (failed(check.require(1, type.getRank() == first.getRank(), "expected parts of one rank")) ||
+    bool integers = first.getElementType().isInteger(32) && type.getElementType().isInteger(32);
+    if ((!integers && failed(checkF32(check, "each part", part))) ||
+        failed(check.require(1, type.getRank() == first.getRank(), "expected parts of one rank")) ||
         failed(checkStaticDim(check, 2, type, dim)))
       return failure();
     for (auto [i, sizes] : llvm::enumerate(llvm::zip(type.getShape(), first.getShape())))

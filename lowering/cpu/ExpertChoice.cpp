@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Kernels.h"
+#include "SortedList.h"
 
 #include "lowering/emit/ExpertChoice.h"
 
@@ -13,14 +14,6 @@ using namespace peer;
 using arith::CmpIPredicate;
 
 static constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-/// 0, 1, ... as i32 in the lanes.
-static Value emitLaneNumbers(LoopBuilder &b, int64_t lanes) {
-  if (lanes == 1)
-    return b.i32(0);
-  auto numbers = llvm::to_vector(llvm::seq<int32_t>(0, int32_t(lanes)));
-  return arith::ConstantOp::create(b, b.getI32VectorAttr(numbers));
-}
 
 /// The tokens that the experts from `first` on take.
 static void emitExperts(SelectOp op, LoopBuilder &b, Value head, Value first, int64_t lanes, Value most) {
@@ -37,7 +30,9 @@ static void emitExperts(SelectOp op, LoopBuilder &b, Value head, Value first, in
   };
   Value last = emitLastTaken(b, most, like, [&](Value bound) { return count(CmpIPredicate::uge, bound); });
   Value room = b.sub(b.splat(most, like), count(CmpIPredicate::ugt, last));
-  Value experts = b.add(b.splat(b.toI32(first), like), emitLaneNumbers(b, lanes));
+  Value experts = b.splat(b.toI32(first), like);
+  if (lanes > 1)
+    experts = b.add(experts, cpu::emitIota(b, lanes));
   b.loop(zero, tokens, {room}, [&](Value t, ValueRange left) {
     Value scores = emitScore(b, scoresOf(t)), bits = emitOrderedBits(b, scores);
     Value tied = both(b, b.cmp(CmpIPredicate::eq, bits, last), b.cmp(CmpIPredicate::sgt, left[0], all(0)));

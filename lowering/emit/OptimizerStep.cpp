@@ -50,29 +50,6 @@ static Value emitCorrection(LoopBuilder &b, double beta, Value step) {
   return arith::TruncFOp::create(b, b.getF32Type(), b.div(f64(1), b.sub(f64(1), result[0])));
 }
 
-/// The corrections of both moments.
-static Values emitAdamWNumbers(LoopBuilder &b, OptimizerAttrInterface optimizer, Value count) {
-  auto adamw = cast<AdamWAttr>(optimizer);
-  Value first = emitCorrection(b, adamw.getBeta1().getValueAsDouble(), count);
-  return {first, emitCorrection(b, adamw.getBeta2().getValueAsDouble(), count)};
-}
-
-static Values emitAdamW(LoopBuilder &b, const OptimizerStep &step, Value param, Value g, ValueRange states) {
-  Type type = param.getType();
-  auto adamw = cast<AdamWAttr>(step.optimizer);
-  double b1 = adamw.getBeta1().getValueAsDouble(), b2 = adamw.getBeta2().getValueAsDouble();
-  Value m = b.fma(b.f32(b1, type), states[0], b.mul(b.f32(1 - b1, type), g));
-  Value v = b.fma(b.f32(b2, type), states[1], b.mul(b.f32(1 - b2, type), b.mul(g, g)));
-  Value mean = b.mul(m, b.splat(step.numbers[0], type));
-  Value root = b.sqrt(b.mul(v, b.splat(step.numbers[1], type)));
-  Value direction = b.div(mean, b.add(root, b.f32(adamw.getEpsilon().getValueAsDouble(), type)));
-  return {emitStep(b, param, direction, step.rate, adamw.getWeightDecay().getValueAsDouble()), m, v};
-}
-
-//===----------------------------------------------------------------------===//
-// rowwise_adam and rowwise_adagrad
-//===----------------------------------------------------------------------===//
-
 static double number(FloatAttr attribute) { return attribute.getValueAsDouble(); }
 
 /// a * x + (1 - a) * y.
@@ -80,24 +57,43 @@ static Value emitBlend(LoopBuilder &b, double a, Value x, Value y) {
   return b.fma(b.f32(a, x.getType()), x, b.mul(b.f32(1 - a, x.getType()), y));
 }
 
-static Values emitRowwiseAdamNumbers(LoopBuilder &b, OptimizerAttrInterface optimizer, Value count) {
-  auto adam = cast<RowwiseAdamAttr>(optimizer);
+/// The corrections of both moments.
+template <typename AdamAttr>
+static Values emitAdamNumbers(LoopBuilder &b, OptimizerAttrInterface optimizer, Value count) {
+  auto adam = cast<AdamAttr>(optimizer);
   Value first = emitCorrection(b, number(adam.getBeta1()), count);
   return {first, emitCorrection(b, number(adam.getBeta2()), count)};
 }
+
+/// The parameter after a step by the new moments m and v.
+template <typename AdamAttr>
+static Value emitAdamStep(LoopBuilder &b, const OptimizerStep &step, AdamAttr adam, Value param, Value m, Value v) {
+  Type type = param.getType();
+  Value mean = b.mul(m, b.splat(step.numbers[0], type));
+  Value root = b.sqrt(b.mul(v, b.splat(step.numbers[1], type)));
+  Value direction = b.div(mean, b.add(root, b.f32(number(adam.getEpsilon()), type)));
+  return emitStep(b, param, direction, step.rate, number(adam.getWeightDecay()));
+}
+
+static Values emitAdamW(LoopBuilder &b, const OptimizerStep &step, Value param, Value g, ValueRange states) {
+  auto adamw = cast<AdamWAttr>(step.optimizer);
+  Value m = emitBlend(b, number(adamw.getBeta1()), states[0], g);
+  Value v = emitBlend(b, number(adamw.getBeta2()), states[1], b.mul(g, g));
+  return {emitAdamStep(b, step, adamw, param, m, v), m, v};
+}
+
+//===----------------------------------------------------------------------===//
+// rowwise_adam and rowwise_adagrad
+//===----------------------------------------------------------------------===//
 
 static Value emitRowwiseAdamMean(LoopBuilder &b, const OptimizerStep &step, Value mean, Value old) {
   return emitBlend(b, number(cast<RowwiseAdamAttr>(step.optimizer).getBeta2()), old, mean);
 }
 
 static Values emitRowwiseAdam(LoopBuilder &b, const OptimizerStep &step, Value param, Value g, ValueRange states) {
-  Type type = param.getType();
   auto adam = cast<RowwiseAdamAttr>(step.optimizer);
   Value m = emitBlend(b, number(adam.getBeta1()), states[0], g);
-  Value root = b.sqrt(b.mul(states[1], b.splat(step.numbers[1], type)));
-  Value direction =
-      b.div(b.mul(m, b.splat(step.numbers[0], type)), b.add(root, b.f32(number(adam.getEpsilon()), type)));
-  return {emitStep(b, param, direction, step.rate, number(adam.getWeightDecay())), m};
+  return {emitAdamStep(b, step, adam, param, m, states[1]), m};
 }
 
 static Value emitAdagradMean(LoopBuilder &b, const OptimizerStep &, Value mean, Value old) { return b.add(old, mean); }
@@ -171,9 +167,9 @@ struct Emitter {
 
 static const Emitter &findEmitter(OptimizerAttrInterface optimizer) {
   static const Emitter kEmitters[] = {
-      {TypeID::get<AdamWAttr>(), emitAdamWNumbers, emitAdamW},
+      {TypeID::get<AdamWAttr>(), emitAdamNumbers<AdamWAttr>, emitAdamW},
       {TypeID::get<SGDAttr>(), nullptr, emitSGD},
-      {TypeID::get<RowwiseAdamAttr>(), emitRowwiseAdamNumbers, emitRowwiseAdam, emitRowwiseAdamMean},
+      {TypeID::get<RowwiseAdamAttr>(), emitAdamNumbers<RowwiseAdamAttr>, emitRowwiseAdam, emitRowwiseAdamMean},
       {TypeID::get<RowwiseAdagradAttr>(), nullptr, emitAdagrad, emitAdagradMean},
       {TypeID::get<AdafactorAttr>(), emitAdafactorNumbers, emitAdafactor, emitAdafactorMean, emitAdafactorDirection,
        emitAdafactorBound},

@@ -189,7 +189,7 @@ void Passes::average(Value buffer, int64_t size, Value result,
 }
 
 void Passes::emit() {
-  if (param.getType() && cast<MemRefType>(param.getType()).getNumElements() == 0)
+  if (cast<MemRefType>(param.getType()).getNumElements() == 0)
     return;
   // A row that nothing else is needed for is read once.
   if (!bounded && !has(StateKind::Column)) {

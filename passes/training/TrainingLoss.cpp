@@ -160,19 +160,18 @@ LogicalResult StepBuilder::findRows(Group &group, Member &member) {
     auto mix = dyn_cast<MixLikeOpInterface>(use.getOwner());
     return mix && mix.getPool() == use.get();
   };
-  // Rows of a part have other numbers than those of the whole.
-  for (Operation *user : member.argument.getUsers())
-    for (Value part : user->getResults())
-      if (llvm::any_of(part.getUses(), isPool))
-        return request.emitOpError() << "cannot update '" << member.name << "' row by row, as group '" << group.name
-                                     << "' asks: the pool that an op reads is a part of it; leave 'lazy' out";
-  if (llvm::none_of(member.argument.getUses(), isPool))
-    return success(); // no rows to tell apart: updated as a whole
-  SmallVector<RowGradOpInterface> ops = findRowGradients(member.gradient);
   auto refuse = [&](const Twine &why) {
     return request.emitOpError() << "cannot update '" << member.name << "' row by row, as group '" << group.name
                                  << "' asks: " << why << "; leave 'lazy' out";
   };
+  // Rows of a part have other numbers than those of the whole.
+  for (Operation *user : member.argument.getUsers())
+    for (Value part : user->getResults())
+      if (llvm::any_of(part.getUses(), isPool))
+        return refuse("the pool that an op reads is a part of it");
+  if (llvm::none_of(member.argument.getUses(), isPool))
+    return success(); // no rows to tell apart: updated as a whole
+  SmallVector<RowGradOpInterface> ops = findRowGradients(member.gradient);
   if (ops.empty()) {
     InFlightDiagnostic diag = refuse("it is read as a whole, too");
     for (Operation *user : loss.getArgument(member.index).getUsers())

@@ -34,6 +34,17 @@ Value device::firstOfWindow(LoopBuilder &b, Value position, std::optional<int64_
   return window ? b.max(b.sub(position, b.index(*window - 1)), b.index(0)) : b.index(0);
 }
 
+device::SeenKeys::SeenKeys(LoopBuilder &b, std::array<Value, 2> last, std::optional<int64_t> window)
+    : b(b), last(last) {
+  if (window)
+    before = {b.sub(last[0], b.i32(*window)), b.sub(last[1], b.i32(*window))};
+}
+
+Value device::SeenKeys::operator()(Value key, int64_t half) const {
+  Value seen = b.cmp(CmpIPredicate::sle, key, last[half]);
+  return before[half] ? both(b, seen, b.cmp(CmpIPredicate::sgt, key, before[half])) : seen;
+}
+
 void device::emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, Value query, Value key, Value value,
                         Value output) {
   FlashBuilder flash(b, head);
@@ -54,9 +65,7 @@ void device::emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, V
   auto lastOf = [&](int64_t half) {
     return b.toI32(b.min(b.add(job.position, flash.row(half)), b.sub(keyCount, b.index(1))));
   };
-  std::array<Value, 2> last = {lastOf(0), lastOf(1)}, before;
-  if (job.window)
-    before = {b.sub(last[0], b.i32(*job.window)), b.sub(last[1], b.i32(*job.window))};
+  SeenKeys isSeen(b, {lastOf(0), lastOf(1)}, job.window);
   Value rows = b.min(b.index(kForwardRows), b.sub(job.queryEnd, job.queryRow));
   Value visible = b.min(b.add(job.position, rows), keyCount);
   Value tiles = b.ceilDiv(visible, tileRows), firstTile = b.index(0);
@@ -78,10 +87,7 @@ void device::emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, V
     Value offset = b.mul(stage, b.index(tileSize));
     Fragments p = flash.timesTransposed(queries, {keys, offset}, tileRows / 8);
     Value first = b.toI32(b.mul(tile, b.index(tileRows)));
-    auto seen = [&](int64_t n, int64_t e) -> Value {
-      Value at = b.add(first, b.toI32(flash.column(n, e))), seen = b.cmp(CmpIPredicate::sle, at, last[e / 2]);
-      return job.window ? both(b, seen, b.cmp(CmpIPredicate::sgt, at, before[e / 2])) : seen;
-    };
+    auto seen = [&](int64_t n, int64_t e) { return isSeen(b.add(first, b.toI32(flash.column(n, e))), e / 2); };
     std::array<Value, 2> highest = {carried[0], carried[1]}, sum, shrink;
     for (int64_t n = 0; n < tileRows / 8; ++n)
       for (int64_t e = 0; e < 4; ++e) {

@@ -28,6 +28,18 @@ struct AttendJob {
 /// The key that a query at `position` sees first.
 mlir::Value firstOfWindow(LoopBuilder &b, mlir::Value position, std::optional<int64_t> window);
 
+/// Which keys the two rows of a lane see: up to the last, and of a window W no further back.
+class SeenKeys {
+public:
+  SeenKeys(LoopBuilder &b, std::array<mlir::Value, 2> last, std::optional<int64_t> window);
+  /// Whether row `half` sees a key; numbers of keys are i32.
+  mlir::Value operator()(mlir::Value key, int64_t half) const;
+
+private:
+  LoopBuilder &b;
+  std::array<mlir::Value, 2> last, before; // null without a window
+};
+
 /// output = softmax(query key^T / sqrt(width), causal) value for the rows of the job.
 void emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, mlir::Value query, mlir::Value key,
                 mlir::Value value, mlir::Value output);

@@ -126,16 +126,12 @@ void GradBlock::emitQueryGrad() {
   auto [queries, dys] = takeRows(op.getQuery(), op.getDy());
   Value context = b.index(int64_t(op.getContextLength()));
   Value end = b.min(b.add(start, b.index(shape.rows())), context);
-  std::array<Value, 2> last = {b.toI32(b.add(start, flash.row(0))), b.toI32(b.add(start, flash.row(1)))};
-  std::array<Value, 2> before;
-  if (op.getWindow())
-    before = {b.sub(last[0], b.i32(*op.getWindow())), b.sub(last[1], b.i32(*op.getWindow()))};
+  SeenKeys isSeen(b, {b.toI32(b.add(start, flash.row(0))), b.toI32(b.add(start, flash.row(1)))}, op.getWindow());
   Value first = firstOfWindow(b, start, op.getWindow());
   Value keyHead = group == 1 ? place.head : b.div(place.head, b.index(group));
   int64_t count = shape.fragments();
-  auto seen = [&](Value tileRow, int64_t n, int64_t e) -> Value {
-    Value at = b.add(b.toI32(tileRow), b.toI32(flash.column(n, e))), seen = b.cmp(CmpIPredicate::sle, at, last[e / 2]);
-    return op.getWindow() ? both(b, seen, b.cmp(CmpIPredicate::sgt, at, before[e / 2])) : seen;
+  auto seen = [&](Value tileRow, int64_t n, int64_t e) {
+    return isSeen(b.add(b.toI32(tileRow), b.toI32(flash.column(n, e))), e / 2);
   };
   auto scoresOf = [&, &queries = queries](Value offset) {
     Fragments scores = flash.timesTransposed(queries, {firsts, offset}, count);

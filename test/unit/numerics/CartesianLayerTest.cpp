@@ -1,19 +1,16 @@
 // examples/layers/cartesian_moe.mlir: output and every gradient, against central differences of its formula in double precision.
-#include "NNOpTest.h"
+#include "LayerTest.h"
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <numeric>
-#include <sstream>
 
 namespace peer::numerics {
 namespace {
 
 using namespace reference;
-using Parameters = std::map<std::string, Array>;
 
-constexpr int64_t kTokens = 3, kWidth = 64, kExperts = 8, kRows = 32;
+constexpr int64_t kWidth = 64, kExperts = 8, kRows = 32;
 
 /// y += scale * sum over the rows of silu(g . n) * (u . n) * v.
 void addExpert(const Array &pool, int64_t first, const double *n, double scale, double *y) {
@@ -51,40 +48,10 @@ Array sublayer(const Parameters &p, const std::string &name, const Array &x) {
 struct CartesianLayer : ::testing::TestWithParam<Code> {};
 
 TEST_P(CartesianLayer, IsItsFormula) {
-  std::ostringstream text;
-  text << std::ifstream(std::string(PEER_SOURCE) + "/examples/layers/cartesian_moe.mlir").rdbuf();
-  auto compiled = Compiled::compile(text.str(), GetParam());
-  ASSERT_TRUE(compiled && compiled->initParameters(11));
-  Parameters p;
-  for (const auto &[name, tensor] : compiled->session().parameters())
-    p.emplace(name, toArray(tensor));
-  ASSERT_EQ(p.size(), 12u);
-  Array x = random({kTokens, kWidth}, 1, -1.5, 1.5), dy = random({kTokens, kWidth}, 2);
-  auto forward = [&] { return sublayer(p, "b", sublayer(p, "a", x)); };
-  runtime::TensorMap inputs;
-  inputs.emplace("x", toTensor(x));
-  Array y = forward();
-  EXPECT_TRUE(compiled->agrees(compiled->call("layer", inputs), "y", y.shape, y.values, 5e-6));
-  inputs.emplace("dy", toTensor(dy));
-  runtime::TensorMap gradients = compiled->call("layer_grad", inputs);
-  ASSERT_EQ(gradients.size(), 13u);
-  auto loss = [&] {
-    Array out = forward();
-    return std::inner_product(out.values.begin(), out.values.end(), dy.values.begin(), 0.0);
-  };
-  auto check = [&](const std::string &name, Array &array) {
-    Array actual = toArray(gradients.at(name));
-    ASSERT_EQ(actual.shape, array.shape) << name;
-    double largest = 0;
-    for (double value : actual.values)
-      largest = std::max(largest, std::abs(value));
-    EXPECT_GT(largest, 1e-3) << name;
-    for (size_t i = 0; i < array.values.size(); i += 1 + array.values.size() / 61)
-      ASSERT_NEAR(actual.values[i], slope(array.values[i], loss), 5e-5 * largest) << name << " " << i;
-  };
-  check("dx", x);
-  for (auto &[name, array] : p)
-    check("grad." + name, array);
+  checkLayer("cartesian_moe", GetParam(), 3, {}, [](const Parameters &p, const Array &x) {
+    EXPECT_EQ(p.size(), 12u);
+    return sublayer(p, "b", sublayer(p, "a", x));
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(, CartesianLayer, ::testing::Values(Code::Vectors, Code::Loops, Code::Gpu),

@@ -43,13 +43,8 @@ TEST_P(ChoiceLayers, HashLayer) {
   Array tokens = randomTokens(7, 1000, 3);
   checkLayer("hash_layer", GetParam(), 7, {{"tokens", tokens, "i32"}}, [&](const Parameters &p, const Array &x) {
     Array weights({7, 16}), y(x.shape);
-    auto mix = [](uint32_t h) {
-      h = (h ^ h >> 16) * 0x85ebca6b;
-      h = (h ^ h >> 13) * 0xc2b2ae35;
-      return h ^ h >> 16;
-    };
     for (int64_t t = 0; t < 7; ++t)
-      weights.at(t, mix(uint32_t(tokens.values[t]) ^ mix(0x9e3779b9)) % 16) = 1;
+      weights.at(t, mixBits(uint32_t(tokens.values[t]) ^ mixBits(0x9e3779b9)) % 16) = 1;
     addExperts(x, weights, p.at("experts"), 32, false, y);
     return y;
   });

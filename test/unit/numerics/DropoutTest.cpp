@@ -29,15 +29,9 @@ func.func @loss(%x: tensor<?x37xf32> {peer.name = "x"}) -> (tensor<f32> {peer.na
 peer.train @step of @loss {optimizer = #peer.sgd<learning_rate = 1.0>}
 )";
 
-uint32_t hash(uint32_t x) {
-  x = (x ^ x >> 16) * 0x85ebca6b;
-  x = (x ^ x >> 13) * 0xc2b2ae35;
-  return x ^ x >> 16;
-}
-
 /// What element `number` is multiplied by.
 double factor(uint32_t seed, uint32_t place, uint32_t number, double rate) {
-  bool kept = hash(hash(number ^ place * 0x9e3779b9) ^ seed) >= std::round(rate * 0x1p32);
+  bool kept = mixBits(mixBits(number ^ place * 0x9e3779b9) ^ seed) >= std::round(rate * 0x1p32);
   return kept ? 1 / (1 - rate) : 0;
 }
 

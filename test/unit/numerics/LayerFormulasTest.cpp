@@ -1,12 +1,10 @@
 // Layers of examples/layers/ with several inputs or results: outputs and every gradient, against central differences of their formulas in double
 // precision.
-#include "NNOpTest.h"
+#include "LayerTest.h"
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <numeric>
-#include <sstream>
 
 namespace peer::numerics {
 namespace {
@@ -103,10 +101,8 @@ Arrays e3(const Arrays &in) {
 
 struct LayerFormulas : ::testing::TestWithParam<Code> {
   void check(const std::string &name, Arrays inputs, Arrays (*formula)(const Arrays &)) {
-    std::ostringstream text;
-    text << std::ifstream(std::string(PEER_SOURCE) + "/examples/layers/" + name + ".mlir").rdbuf();
-    auto compiled = Compiled::compile(text.str(), GetParam());
-    ASSERT_TRUE(compiled && compiled->initParameters(11));
+    auto compiled = compileLayer(name, GetParam());
+    ASSERT_TRUE(compiled);
     runtime::TensorMap given;
     std::vector<std::pair<std::string, std::string>> wanted;
     for (const auto &[input, array] : inputs) {
@@ -133,16 +129,8 @@ struct LayerFormulas : ::testing::TestWithParam<Code> {
         sum += std::inner_product(array.values.begin(), array.values.end(), seeds.at(output).values.begin(), 0.0);
       return sum;
     };
-    for (const auto &[gradient, of] : wanted) {
-      Array &array = inputs.at(of), actual = toArray(gradients.at(gradient));
-      ASSERT_EQ(actual.shape, array.shape) << gradient;
-      double largest = 0;
-      for (double value : actual.values)
-        largest = std::max(largest, std::abs(value));
-      EXPECT_GT(largest, 1e-3) << gradient;
-      for (size_t i = 0; i < array.values.size(); i += 1 + array.values.size() / 67)
-        ASSERT_NEAR(actual.values[i], slope(array.values[i], loss), 5e-5 * largest) << gradient << " " << i;
-    }
+    for (const auto &[gradient, of] : wanted)
+      expectGradient(gradient, toArray(gradients.at(gradient)), inputs.at(of), loss);
   }
 };
 

@@ -53,13 +53,28 @@ void addExperts(const Array &x, const Array &weights, const Array &pool, int64_t
     }
 }
 
-void checkLayer(const std::string &name, Code code, int64_t tokens, const std::vector<LayerInput> &others,
-                const std::function<Array(const Parameters &, const Array &x)> &formula) {
-  constexpr int64_t kWidth = 64;
+std::unique_ptr<Compiled> compileLayer(const std::string &name, Code code) {
   std::ostringstream text;
   text << std::ifstream(std::string(PEER_SOURCE) + "/examples/layers/" + name + ".mlir").rdbuf();
   auto compiled = Compiled::compile(text.str(), code);
-  ASSERT_TRUE(compiled && compiled->initParameters(11));
+  return compiled && compiled->initParameters(11) ? std::move(compiled) : nullptr;
+}
+
+void expectGradient(const std::string &name, const Array &actual, Array &array, const std::function<double()> &loss) {
+  ASSERT_EQ(actual.shape, array.shape) << name;
+  double largest = 0;
+  for (double value : actual.values)
+    largest = std::max(largest, std::abs(value));
+  EXPECT_GT(largest, 1e-3) << name;
+  for (size_t i = 0; i < array.values.size(); i += 1 + array.values.size() / 67)
+    ASSERT_NEAR(actual.values[i], slope(array.values[i], loss), 5e-5 * largest) << name << " " << i;
+}
+
+void checkLayer(const std::string &name, Code code, int64_t tokens, const std::vector<LayerInput> &others,
+                const std::function<Array(const Parameters &, const Array &x)> &formula) {
+  constexpr int64_t kWidth = 64;
+  auto compiled = compileLayer(name, code);
+  ASSERT_TRUE(compiled);
   Parameters p;
   for (const auto &[parameter, tensor] : compiled->session().parameters())
     p.emplace(parameter, toArray(tensor));
@@ -77,19 +92,9 @@ void checkLayer(const std::string &name, Code code, int64_t tokens, const std::v
     Array out = formula(p, x);
     return std::inner_product(out.values.begin(), out.values.end(), dy.values.begin(), 0.0);
   };
-  auto check = [&](const std::string &gradient, Array &array) {
-    Array actual = toArray(gradients.at(gradient));
-    ASSERT_EQ(actual.shape, array.shape) << gradient;
-    double largest = 0;
-    for (double value : actual.values)
-      largest = std::max(largest, std::abs(value));
-    EXPECT_GT(largest, 1e-3) << gradient;
-    for (size_t i = 0; i < array.values.size(); i += 1 + array.values.size() / 61)
-      ASSERT_NEAR(actual.values[i], slope(array.values[i], loss), 5e-5 * largest) << gradient << " " << i;
-  };
-  check("dx", x);
+  expectGradient("dx", toArray(gradients.at("dx")), x, loss);
   for (auto &[parameter, array] : p)
-    check("grad." + parameter, array);
+    expectGradient(parameter, toArray(gradients.at("grad." + parameter)), array, loss);
 }
 
 } // namespace peer::numerics

@@ -16,6 +16,12 @@ struct LayerInput {
   std::string element = "f32";
 };
 
+/// examples/layers/NAME.mlir, its parameters initialised; null where that failed, which is told.
+std::unique_ptr<Compiled> compileLayer(const std::string &name, Code code);
+
+/// Holds a gradient against central differences of `loss` by elements of `array`, and is not content with nothing.
+void expectGradient(const std::string &name, const Array &actual, Array &array, const std::function<double()> &loss);
+
 /// `formula` maps the parameters and x, in `T x 64`, to y. Fails the running test where the layer does otherwise.
 void checkLayer(const std::string &name, Code code, int64_t tokens, const std::vector<LayerInput> &others,
                 const std::function<Array(const Parameters &, const Array &x)> &formula);

@@ -1,19 +1,16 @@
 // examples/layers/memory_plus.mlir: output and every gradient, against central differences of its formula in double precision.
-#include "NNOpTest.h"
+#include "LayerTest.h"
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <numeric>
-#include <sstream>
 
 namespace peer::numerics {
 namespace {
 
 using namespace reference;
-using Parameters = std::map<std::string, Array>;
 
-constexpr int64_t kTokens = 3, kWidth = 64, kHeads = 2, kKeys = 16, kHalf = 16, kSelected = 4;
+constexpr int64_t kWidth = 64, kHeads = 2, kKeys = 16, kHalf = 16, kSelected = 4;
 
 /// The sum of the values of the best pairs of keys, over all pairs, weighted by the softmax of their scores.
 void addHead(const Parameters &p, const double *query, int64_t head, double *sum) {
@@ -61,39 +58,10 @@ Array layer(const Parameters &p, const Array &x) {
 struct MemoryLayer : ::testing::TestWithParam<Code> {};
 
 TEST_P(MemoryLayer, IsItsFormula) {
-  std::ostringstream text;
-  text << std::ifstream(std::string(PEER_SOURCE) + "/examples/layers/memory_plus.mlir").rdbuf();
-  auto compiled = Compiled::compile(text.str(), GetParam());
-  ASSERT_TRUE(compiled && compiled->initParameters(11));
-  Parameters p;
-  for (const auto &[name, tensor] : compiled->session().parameters())
-    p.emplace(name, toArray(tensor));
-  ASSERT_EQ(p.size(), 7u);
-  Array x = random({kTokens, kWidth}, 1, -1.5, 1.5), dy = random({kTokens, kWidth}, 2);
-  runtime::TensorMap inputs;
-  inputs.emplace("x", toTensor(x));
-  Array y = layer(p, x);
-  EXPECT_TRUE(compiled->agrees(compiled->call("layer", inputs), "y", y.shape, y.values, 5e-6));
-  inputs.emplace("dy", toTensor(dy));
-  runtime::TensorMap gradients = compiled->call("layer_grad", inputs);
-  ASSERT_EQ(gradients.size(), 8u);
-  auto loss = [&] {
-    Array out = layer(p, x);
-    return std::inner_product(out.values.begin(), out.values.end(), dy.values.begin(), 0.0);
-  };
-  auto check = [&](const std::string &name, Array &array) {
-    Array actual = toArray(gradients.at(name));
-    ASSERT_EQ(actual.shape, array.shape) << name;
-    double largest = 0;
-    for (double value : actual.values)
-      largest = std::max(largest, std::abs(value));
-    EXPECT_GT(largest, 1e-3) << name;
-    for (size_t i = 0; i < array.values.size(); i += 1 + array.values.size() / 61)
-      ASSERT_NEAR(actual.values[i], slope(array.values[i], loss), 5e-5 * largest) << name << " " << i;
-  };
-  check("dx", x);
-  for (auto &[name, array] : p)
-    check("grad." + name, array);
+  checkLayer("memory_plus", GetParam(), 3, {}, [](const Parameters &p, const Array &x) {
+    EXPECT_EQ(p.size(), 7u);
+    return layer(p, x);
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(, MemoryLayer, ::testing::Values(Code::Vectors, Code::Loops, Code::Gpu),

@@ -51,6 +51,13 @@ Array attention(const Array &query, const Array &key, const Array &value, int64_
 Array cachedAttention(const Array &query, const Array &key, const Array &value, Array &keyCache, Array &valueCache,
                       int64_t position, int64_t heads, int64_t window = 0);
 
+/// MurmurHash3's finalizer.
+inline uint32_t mixBits(uint32_t h) {
+  h = (h ^ h >> 16) * 0x85ebca6b;
+  h = (h ^ h >> 13) * 0xc2b2ae35;
+  return h ^ h >> 16;
+}
+
 /// The derivative of `objective()` by a number that it reads.
 template <typename Objective>
 double slope(double &value, Objective objective, double step = 1e-6) {

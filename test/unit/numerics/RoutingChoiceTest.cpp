@@ -176,14 +176,6 @@ peer.gradient @g of @f
   }
 }
 
-uint32_t mixBits(uint32_t h) {
-  h ^= h >> 16;
-  h *= 0x85ebca6b;
-  h ^= h >> 13;
-  h *= 0xc2b2ae35;
-  return h ^ h >> 16;
-}
-
 TEST_P(RoutingChoice, Hash) {
   Input tokens{"tokens", randomTokens(300, 1 << 24, 12), true, "i32"};
   std::vector<double> &values = tokens.array.values;
