@@ -2,15 +2,20 @@
 
 Each run must end well, with the weights of an undisturbed run, or with exit code 1 and a sentence. What was reported as saved must
 be there, and the next run must go on from it to the same weights, bit for bit, and leave no temporary file.
-Of allocations those fail that are the first from their callers. Usage: faults.py LIBRARY MODEL FOLDER [KIND ...]
+Of allocations those fail that are the first from their callers. Usage: faults.py LIBRARY MODEL [KIND ...]
+
+The thousands of runs wait for disks more than they compute: they lie in memory where there is such a folder, several at a time.
 """
+import concurrent.futures
 import errno
 import hashlib
 import os
+import queue
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import tensors
 import training
@@ -19,17 +24,19 @@ ERRORS = {"write": errno.ENOSPC, "read": errno.EIO, "fsync": errno.EIO, "rename"
           "mkdir": errno.ENOSPC, "list": errno.EMFILE, "ftruncate": errno.EIO, "close": errno.EIO, "unlink": errno.EACCES, "allocate": errno.ENOMEM}
 # A disk that is full stays so.
 STAY = ("write", "fsync", "rename", "open")
+AT_A_TIME = 4
 
 
 class Faults:
-    def __init__(self, library, model, folder):
-        self.library, self.folder, self.out = library, folder, os.path.join(folder, "run")
+    """Runs in a folder. `good` are the states from which runs go on well, for all folders."""
+
+    def __init__(self, library, model, folder, good):
+        self.library, self.folder, self.out, self.good = library, folder, os.path.join(folder, "run"), good
         text = os.path.join(folder, "text")
         with open(text, "w") as file:
             file.write("A run that fails at any call loses nothing that it said it had saved.\n" * 20)
         self.command = ["peer-run", "train", model, "--data", text, "--steps", "3", "--batch", "1", "--save-every", "1", "--eval-every", "2",
                         "--threads", "1", "--out", self.out]
-        self.good = set()
 
     def run(self, *more, **environment):
         if environment:
@@ -44,13 +51,19 @@ class Faults:
         with open(os.path.join(self.out, "weights.safetensors"), "rb") as file:
             return file.read()
 
+    def undisturbed(self):
+        """The weights of a run in which nothing fails."""
+        self.fresh()
+        run = self.run()
+        assert run.returncode == 0, run.stderr
+        self.expected = self.weights()
+
     def count(self):
         """The number of calls of each kind, and of each the first from its callers."""
         self.fresh()
         counts = os.path.join(self.folder, "counts")
         run = self.run(PEER_FAULT_COUNTS=counts)
         assert run.returncode == 0, run.stderr
-        self.expected = self.weights()
         with open(counts) as file:
             return {line.split()[0]: [int(number) for number in line.split()[1:]] for line in file}
 
@@ -106,25 +119,48 @@ class Faults:
         return None
 
 
+    def attempt(self, fault):
+        """A run with a fault: whether it ended well, and what is wrong with it, if anything is."""
+        self.fresh()
+        run = self.run(PEER_FAULT=fault)
+        why = self.check(run)
+        return run.returncode == 0, f"PEER_FAULT={fault}: {why}\n{run.stderr}" if why else None
+
+
+def worker(library, model, folder, good):
+    """Of a folder of its own."""
+    faults = Faults(library, model, tempfile.mkdtemp(dir=folder), good)
+    faults.undisturbed()
+    return faults
+
+
 def main():
-    library, model, folder, *wanted = sys.argv[1:]
-    faults = Faults(library, model, folder)
-    counts, wrong = faults.count(), 0
-    for kind, (calls, *firsts) in counts.items():
-        if calls == 0 or wanted and kind not in wanted:
-            continue
-        tried = well = 0
-        for number in firsts if kind == "allocate" else range(1, calls + 1):
-            for stays in ("", ":on") if kind in STAY else ("",):
-                faults.fresh()
-                fault = f"{kind}:{number}:{ERRORS[kind]}{stays}"
-                run = faults.run(PEER_FAULT=fault)
-                tried += 1
-                well += run.returncode == 0
-                if why := faults.check(run):
-                    wrong += 1
-                    print(f"PEER_FAULT={fault}: {why}\n{run.stderr}", flush=True)
-        print(f"{kind}: {calls} calls, {tried} failures tried, {well} runs ended well", flush=True)
+    library, model, *wanted = sys.argv[1:]
+    model, good, wrong = os.path.abspath(model), set(), 0
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder, concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
+        counts = worker(library, model, folder, good).count()
+        idle = queue.SimpleQueue()
+        for _ in range(AT_A_TIME):
+            idle.put(worker(library, model, folder, good))
+
+        def attempt(fault):
+            faults = idle.get()
+            try:
+                return faults.attempt(fault)
+            finally:
+                idle.put(faults)
+
+        for kind, (calls, *firsts) in counts.items():
+            if calls == 0 or wanted and kind not in wanted:
+                continue
+            numbers = firsts if kind == "allocate" else range(1, calls + 1)
+            tried = [f"{kind}:{number}:{ERRORS[kind]}{stays}" for number in numbers for stays in (("", ":on") if kind in STAY else ("",))]
+            results = list(pool.map(attempt, tried))
+            for report in filter(None, (report for _, report in results)):
+                wrong += 1
+                print(report, flush=True)
+            print(f"{kind}: {calls} calls, {len(tried)} failures tried, {sum(well for well, _ in results)} runs ended well", flush=True)
     print(f"{wrong} wrong")
 
 
