@@ -12,6 +12,8 @@ from unittest import mock
 import torch
 from torch.utils._pytree import tree_map
 
+from peer._arrays import _DLTensor
+from peer._library import CUDA
 from peer._torch import calls, ops
 
 DRIVER = pathlib.Path(os.environ["PEER_OPT"]).resolve().parents[1] / "lib/fake-cuda/libcuda.so.1"
@@ -117,6 +119,22 @@ def module_to_gpu(model):
                     moved[id(parameter)] = torch.nn.Parameter(to_gpu(parameter), requires_grad=parameter.requires_grad)
                 module._parameters[name] = moved[id(parameter)]
     return model
+
+
+_capsule = ctypes.pythonapi.PyCapsule_New
+_capsule.restype, _capsule.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+
+
+class Exporting:
+    """A tensor of the GPU as other frameworks give theirs: by DLPack, f32."""
+
+    def __init__(self, tensor):
+        self.tensor, rank = tensor, tensor.dim()
+        self.sizes = (ctypes.c_int64 * rank)(*tensor.shape)
+        self.described = _DLTensor(tensor.data_ptr(), CUDA, 0, rank, 2, 32, 1, self.sizes, None, 0)
+
+    def __dlpack__(self, **asked):
+        return _capsule(ctypes.addressof(self.described), b"dltensor", None)
 
 
 class _Made(torch.overrides.TorchFunctionMode):

@@ -3,7 +3,7 @@ import copy
 
 import pytest
 from conftest import Block, layer, near, torch
-from stand_in import gpu, module_to_gpu, to_gpu
+from stand_in import Exporting, gpu, module_to_gpu, to_gpu
 
 import peer
 
@@ -53,6 +53,19 @@ def test_experts():
             near(mine.host, other, within=1e-5)
         with pytest.raises(RuntimeError, match="idx holds other values than -1 to 7"):
             ours(to_gpu(x), to_gpu(idx + 1), to_gpu(w))
+
+
+def test_arrays_by_dlpack():
+    theirs, x = layer(), torch.randn(3, 16)
+    with gpu():
+        artifact = peer.compile(theirs.config.text(dense=False), "sm_90", "cuda")
+        for name, parameter in theirs.named_parameters():
+            artifact.bind(name, Exporting(to_gpu(parameter)))
+        y = to_gpu(torch.zeros(3, 16))
+        artifact.layer(Exporting(to_gpu(x)), out=Exporting(y))
+        near(y.host, theirs(x), within=1e-5)
+        # From the host, and to it.
+        assert torch.equal(torch.from_dlpack(artifact.layer(x)), y.host)
 
 
 def test_ops_are_there_for_tensors_of_gpus():
