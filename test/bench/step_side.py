@@ -64,14 +64,14 @@ def optimizers(model, side):
     return [torch.optim.SparseAdam(tables, **rate), torch.optim.Adam([p for p in model.parameters() if all(p is not table for table in tables)], **rate)]
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("side", choices=SIDES)
     parser.add_argument("--experts", type=int, default=1024**2)
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--tokens", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=4)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.manual_seed(1)
     before = memory("VmRSS")
     model = Decoder(options.experts, options.width)

@@ -81,6 +81,9 @@ def test_a_replaced_model(tmp_path, capsys):
 def test_shared_keys_and_gated_rows(tmp_path, capsys):
     ours = layer(shared_keys=True, row="guv")
     safetensors.save_model(ours, tmp_path / "model.safetensors")
+    tool = pathlib.Path(os.environ["PEER_OPT"]).resolve().parent / "peer-run"
+    listed = subprocess.run([tool, "inspect", tmp_path / "model.safetensors"], check=True, capture_output=True, text=True).stdout
+    assert all(any(name in line and str(list(tensor.shape)) in line for line in listed.splitlines()) for name, tensor in ours.state_dict().items()), listed
     assert converted(tmp_path, "--experts-per-head", "4") == 0
     x = torch.randn(5, 16)
     near(run(tmp_path, x), ours(x))

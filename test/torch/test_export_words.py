@@ -101,6 +101,31 @@ class Attends(torch.nn.Module):
         return self.function(q).transpose(1, 2).flatten(2)
 
 
+def test_dropout_of_a_model_in_training_mode():
+    model = Small(torch.nn.Sequential(torch.nn.Dropout(0.25), torch.nn.Linear(16, 16), torch.nn.Dropout(0.0)))
+    with torch.no_grad():
+        model.embed.weight.fill_(1)
+    exported = peer.export(model, tokens(), decode=False, check=False)
+    assert exported.text.count("peer.dropout") == exported.text.count("rate = 2.5") == 1
+    assert "peer.dropout" not in peer.export(model.eval(), tokens(), check=False).text
+    artifact, given = exported.compile(), tokens().flatten().to(torch.int32)
+    near(ours(artifact, tokens()), logits_of(model, tokens()), within=1e-5)
+    # Steps of a rate of 0 change nothing; each has dropped other elements, as torch would: losses differ from the model's and from one another.
+    loss = float(artifact.loss(given, given))
+    losses = {float(artifact.train_step(given, given, step=step, learning_rate_default=0).loss) for step in (1, 2, 3, 1)}
+    assert len(losses) == 3 and loss not in losses and all(abs(each - loss) < 0.5 for each in losses)
+    model = Small(Attends(lambda q: F.scaled_dot_product_attention(q, q, q, dropout_p=0.1, is_causal=True)))
+    with pytest.raises(peer.Error, match="with dropout 0.1 of attention's weights: set it to 0, or export model.eval"):
+        peer.export(model, tokens())
+
+
+def test_narrow_parameters_are_widened(capsys):
+    model = Small(peer.PKM(16, num_experts=64, heads=2, experts_per_head=4, key_dim=8)).eval()
+    exported = peer.export(copy.deepcopy(model).bfloat16(), tokens(), train=False, decode=False)
+    assert "peer: 8 parameters of bfloat16 are widened to f32, in which descriptions compute" in capsys.readouterr().out
+    near(ours(exported.compile(), tokens()), logits_of(model.bfloat16().float(), tokens()), within=1e-5)
+
+
 def test_attention_in_windows_and_groups():
     window = torch.ones(16, 16).tril().triu(-4).bool()
     functions = [lambda q: F.scaled_dot_product_attention(q, q, q, attn_mask=window[:q.shape[2], :q.shape[2]], scale=0.2), lambda q: F.scaled_dot_product_attention(q, q[:, :1], q[:, 1:], is_causal=True, enable_gqa=True),
@@ -135,7 +160,7 @@ def test_experts_that_torch_routes():
 def test_refused():
     def said(model, *arguments, **options):
         with pytest.raises(peer.Error) as caught:
-            peer.export(model, *(arguments or [tokens()]), check=False, **options)
+            peer.export(model.eval() if isinstance(model, torch.nn.Module) else model, *(arguments or [tokens()]), check=False, **options)
         return str(caught.value)
     for between, wanted in [
             (torch.nn.Conv1d(16, 16, 1), "aten.conv1d in between (Conv1d) has no words in descriptions"),
@@ -143,7 +168,7 @@ def test_refused():
             (Does(lambda m, x: x.mean(1, keepdim=True) + x), "aten.mean in between (Does) has no words in descriptions: a reduction over tokens"),
             (Does(lambda m, x: x.roll(1, 1)), "aten.roll in between (Does)"),
             (Does(lambda m, x: x.view(2, 4, 64).tanh().view(2, 16, 16)), "which joins tokens or features in another way"),
-            (Does(lambda m, x: F.dropout(x, 0.5, True)), "aten.dropout in between (Does) has no words in descriptions: dropout that is on"),
+            (Does(lambda m, x: F.dropout(x, 0.5, True)), "aten.dropout in between (Does) has no words in descriptions: dropout that is on in eval mode"),
             (Does(lambda m, x: x.bfloat16().float()), "to torch.bfloat16; descriptions compute in torch.float32"),
             (Attends(lambda q: F.scaled_dot_product_attention(q, q, q)), "aten.scaled_dot_product_attention in between (Attends) has no words in descriptions: without a causal mask"),
             (Attends(lambda q: F.scaled_dot_product_attention(q, q, q, attn_mask=torch.ones(16, 16).triu().bool())), "a mask that is not causal"),

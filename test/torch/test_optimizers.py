@@ -187,28 +187,27 @@ MEMORY = """
 import resource, torch, peer
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-def step(n):
-    model = peer.PEER(64, num_experts=n, heads=4, experts_per_head=8)
-    optimizer = peer.optim.AdamW(model)
-    for _ in range(2):
-        model(torch.randn(64, 64)).square().mean().backward()
-        optimizer.step()
-    return model.experts.numel() * 4
-step(256)
 before = peak()
-table = step(2**18)
-print((peak() - before) / (3 * table))
+model = peer.PEER(64, num_experts=2**20, heads=4, experts_per_head=8)
+optimizer = peer.optim.AdamW(model)
+for _ in range(2):
+    model(torch.randn(64, 64)).square().mean().backward()
+    optimizer.step()
+print((peak() - before) / (3 * model.experts.numel() * 4))
 """
 
 
 def test_memory_of_a_step():
     done = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True)
-    assert float(done.stdout) < 1.1
+    # The table and its two states are counted, too: much less than 1 would be no measurement.
+    assert 0.9 < float(done.stdout) < 1.1
 
 
+# Whether the compiler knows vectors takes inductor longer to find out than all else, and is nothing that layers depend on.
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="inductor wants a C++ compiler")
+@torch._inductor.config.patch({"cpp.vec_isa_ok": False, "compile_threads": 1})
 def test_inductor():
-    one = Block([layer(), layer()])
+    one = Block([layer()])
     two = copy.deepcopy(one)
     optimizers, compiled = [peer.optim.AdamW(model) for model in (one, two)], torch.compile(two, fullgraph=True)
     for tokens in (16, 24):

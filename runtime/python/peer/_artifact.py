@@ -1,10 +1,12 @@
 """Artifacts and their functions."""
 import collections
 import ctypes
+import hashlib
 import inspect
 import json
 import keyword
 import os
+import struct
 
 from ._arrays import Borrowed, Owned, seen
 from ._library import Error, Options, View, check, library
@@ -20,6 +22,11 @@ def _python_name(name):
     """A name as Python spells it: learning_rate.default is learning_rate_default."""
     spelled = "".join(letter if letter.isalnum() else "_" for letter in name)
     return spelled + "_" if keyword.iskeyword(spelled) else spelled
+
+
+def _dropout_seed(step):
+    """Another number of 32 bits for each step."""
+    return int.from_bytes(hashlib.blake2b(struct.pack("<d", step), digest_size=4).digest(), "little", signed=True)
 
 
 class Entry:
@@ -56,7 +63,8 @@ class Entry:
             if "range" in argument:
                 text += f", {argument['range'][0]} <= value < {argument['range'][1]}"
             if self._default(argument) is not inspect.Parameter.empty:
-                text += f", by default {self._default(argument)}"
+                drops = argument["name"] == "dropout_seed" and "step" in self._places
+                text += f", by default {'another for each step' if drops else self._default(argument)}"
             lines.append(text)
         lines += ["", "Gives:"] + [f"  {_python_name(result['name'])}: {_type_text(result)}" for result in self._results]
         dims = described.get("dims", {}).get("T", {})
@@ -87,8 +95,11 @@ class Entry:
     def __call__(self, *values, out=None, **named):
         """Calls it. `out`: an array, or a list of them, to write the results to."""
         artifact, held = self._artifact, []
-        tokens = 0
-        for argument, value in zip(self._given, self._arrange(values, named)):
+        tokens, given = 0, self._arrange(values, named)
+        for argument, value in zip(self._given, given):
+            if value is None and argument["name"] == "dropout_seed" and "step" in self._places:
+                step = given[self._places["step"]]
+                value = _dropout_seed(1 if step is None else float(step))
             if value is None:
                 value = self._defaults.get(argument["name"]) if argument["role"] == "scalar" else None
             if value is None:

@@ -7,6 +7,7 @@ import shutil
 
 ABI_VERSION = 1
 CPU, CUDA = 1, 2
+TRUST_INPUTS = 1
 
 
 class Error(RuntimeError):

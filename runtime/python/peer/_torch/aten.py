@@ -2,7 +2,7 @@
 import torch
 
 from .attending import Scores, allowed_by, attention, rotary_of_neighbours, rotary_of_parts, rotated
-from .values import Act, Const, Node, Repeated, Static, Tokens, Unknown, constant, reshape
+from .values import Act, Const, Node, Repeated, Static, Tokens, Unknown, constant, number, reshape
 from .words import activation, gelu_by_tanh, joined, linear, normed, part, power, reduced, scalar_of
 
 _END = 2**62
@@ -110,9 +110,16 @@ class Ops:
     _op__softmax = _op_softmax
 
     def _op_dropout(self, input, p, train):
-        if train and p > 0:
-            raise Unknown("dropout that is on")
-        return input
+        if not train or p == 0:
+            return input
+        if not self.drops:
+            raise Unknown("dropout that is on in eval mode")
+        if isinstance(input, Scores):
+            raise Unknown(f"of attention's weights, with rate {p}: set it to 0, or export model.eval(), which drops nothing")
+        if not isinstance(input, Act) or not 0 <= p < 1:
+            raise Unknown(f"of {'parameters' if isinstance(input, Static) else 'everything'}")
+        node, back = input.flat()
+        return back(Node(f"peer.dropout {{0}} {{{{rate = {number(p)} : f32}}}} : {{t0}}", [node], node.shape))
 
     def _op_topk(self, x, k, dim=-1, largest=True, sorted=True):
         if not largest or dim % len(self._act(x).dims) != len(x.dims) - 1:
@@ -126,7 +133,7 @@ class Ops:
 
     def _op_scaled_dot_product_attention(self, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
         if dropout_p > 0:
-            raise Unknown(f"with dropout {dropout_p}")
+            raise Unknown(f"with dropout {dropout_p} of attention's weights: set it to 0, or export model.eval(), which drops nothing")
         if attn_mask is None and not is_causal:
             raise Unknown("without a causal mask; attention is causal in descriptions")
         window = None

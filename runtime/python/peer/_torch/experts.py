@@ -6,6 +6,7 @@ import torch
 from .._descriptions import Experts as _Experts
 from .._library import Error
 from . import ops
+from .calls import refuse_others
 from .originals import expert_options
 
 # Of each of their modules a layer, and the table that it had last.
@@ -46,8 +47,7 @@ def experts_forward(module, hidden_states, top_k_index, top_k_weights):
     if known is None:
         known = _known[module] = _Known(module)
     config = known.handle.config
-    if hidden_states.device.type != "cpu":
-        raise Error(f"hidden_states is on {hidden_states.device}, and layers compute on the CPU")
+    refuse_others(hidden_states, "hidden_states")
     if module.gate_up_proj.dtype != torch.float32:
         raise Error(f"gate_up_proj is {module.gate_up_proj.dtype}; layers compute in torch.float32")
     if top_k_index.shape[-1] != config.experts_per_head:

@@ -2,6 +2,7 @@
 
 `interpret` reads the graph of torch.export with the handlers of `aten`; `values`, `words` and `attending` make nodes of what it meets, which are printed here.
 """
+import copy
 import ctypes
 import math
 
@@ -174,9 +175,9 @@ def _first(tensor):
     return f"normal({float(some.std(correction=0)):.6e})"
 
 
-def _traced(model, tokens, arguments):
+def _traced(model, tokens, arguments, drops):
     training = model.training
-    model.eval()
+    model.train(drops)
     try:
         with torch.no_grad():
             return torch.export.export(model, (tokens,), arguments, strict=False)
@@ -199,17 +200,20 @@ def _fault(node, error):
 
 
 class _Export:
-    def __init__(self, model, tokens, arguments, optimizer):
+    def __init__(self, model, whole, tokens, arguments, optimizer, drops):
+        """`whole`: the model, or where its parameters are narrow its copy in f32."""
         self.model, self.tokens = model, tokens
         self.training = _Training(model, optimizer)
-        self.program = _traced(model, tokens, arguments)
+        self.program = _traced(whole, tokens, arguments, drops)
         self.weights, self.nodes = {}, {}
         self.names = {}
-        for name, tensor in model.named_parameters():
+        for name, tensor in whole.named_parameters():
             self.names[id(tensor)] = name
-        self.tensors = {name: tensor for name, tensor in model.named_parameters(remove_duplicate=False)}
+        self.tensors = dict(whole.named_parameters(remove_duplicate=False))
+        given = dict(model.named_parameters(remove_duplicate=False))
+        self.mark = lambda name: self.training.mark(given[name])
         sizes = {"B": tokens.shape[0] if tokens.dim() > 1 else 1, "T": tokens.shape[-1], "L": 1}
-        self.interpreter = Interpreter(sizes, Layers(lambda name: self.training.mark(self.tensors[name])))
+        self.interpreter = Interpreter(sizes, Layers(self.mark), drops)
 
     def parameter(self, given):
         """A parameter by any of its names: one node under the first of them."""
@@ -218,7 +222,7 @@ class _Export:
         if name not in self.nodes:
             if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
                 raise Error(f"{name} is {tensor.dtype} on {tensor.device}; expected torch.float32 on the CPU: model.float().cpu() is that")
-            node = Node(f'peer.param "{name}" {_first(tensor)}{self.training.mark(tensor)} : {{t}}', [], tensor.shape)
+            node = Node(f'peer.param "{name}" {_first(tensor)}{self.mark(name)} : {{t}}', [], tensor.shape)
             self.nodes[name] = Static(node, name)
             self.weights[name] = tensor.detach().contiguous()
         return self.nodes[name]
@@ -309,11 +313,22 @@ def _check(model, tokens, arguments, exported, text):
                     "check=False gives the description all the same")
 
 
+def _widened(model):
+    """The model, or its copy in f32 where parameters are narrower."""
+    narrow = [each for each in model.parameters() if each.dtype in (torch.bfloat16, torch.float16)]
+    if not narrow:
+        return model
+    kinds = " and ".join(sorted({str(each.dtype).removeprefix("torch.") for each in narrow}))
+    print(f"peer: {len(narrow)} parameters of {kinds} are widened to f32, in which descriptions compute")
+    return copy.deepcopy(model).float()
+
+
 def export(model, example_tokens, *, optimizer=None, train=True, decode=True, check=True, **arguments):
     """A decoder of torch as a description and weights, from which peer-opt and peer-run train and serve it without Python.
 
-    model            a torch.nn.Module of f32 on the CPU that makes logits [B, T, V] (alone or with other results) of tokens [B, T]; it is traced by
-                     torch.export as model(example_tokens, **arguments), in eval mode: dropout is left out
+    model            a torch.nn.Module on the CPU that makes logits [B, T, V] (alone or with other results) of tokens [B, T]; it is traced by
+                     torch.export as model(example_tokens, **arguments). Dropout of a model in training mode is that of the training step; a model in
+                     eval mode drops nothing. Parameters of bf16 and f16 are widened, which is said in one line
     example_tokens   whole numbers [B, T] or [T]; T is the context of the description
     optimizer        torch.optim's AdamW, Adam or SGD, or peer.optim.AdamW: groups and settings of the training step; by default those of #peer.adamw,
                      with lazy rows where layers have grad="rows"
@@ -330,7 +345,8 @@ def export(model, example_tokens, *, optimizer=None, train=True, decode=True, ch
         raise Error("example_tokens is no tensor of whole numbers [sequences, tokens] or [tokens]")
     if example_tokens.shape[-1] < 2 or example_tokens.numel() == 0:
         raise Error(f"example_tokens has the shape {list(example_tokens.shape)}; expected at least two tokens, which are the context")
-    made = _Export(model, example_tokens, arguments, optimizer)
+    whole = _widened(model)
+    made = _Export(model, whole, example_tokens, arguments, optimizer, drops=model.training and train)
     try:
         text = made.text()
     except Unknown as error:
@@ -338,5 +354,5 @@ def export(model, example_tokens, *, optimizer=None, train=True, decode=True, ch
     more = ["", made.loss()] + [made.training.text()] * train + ["peer.decode @decode prefill @prefill of @logits\n"] * decode
     exported = Exported(text + "\n".join(more), made.weights, example_tokens.shape[-1])
     if check:
-        _check(model, example_tokens, arguments, exported, text)
+        _check(whole, example_tokens, arguments, exported, text)
     return exported

@@ -11,7 +11,7 @@ from .attending import Scores, allowed_by, rotary_of_sum, tag_of_sum
 from .values import Act, Const, Node, Static, Tokens, Unknown, constant, reshape
 from .words import ACTIVATIONS, BINARY, UNARY, activation, binary, normed, scalar_of, unary, with_number, with_static
 
-# What gives a value as it is, where nothing is random: dropout only with its training off.
+# What gives a value as it is.
 _SAME = {"contiguous", "clone", "alias", "lift_fresh_copy", "_assert_tensor_metadata"}
 # What may be done with tokens before they are embedded.
 _OF_TOKENS = {"embedding", "view", "reshape", "to", "_to_copy", "slice", "squeeze", "unsqueeze", "detach", *_SAME}
@@ -41,10 +41,11 @@ def _wrapped(value):
 
 
 class Interpreter(Ops):
-    """Reads graphs. `sizes` are those of "B", sequences, "T", tokens of one, and "L"; `tables` are filled with what the model computes of positions."""
+    """Reads graphs, of a model in training mode where `drops`. `sizes` are those of "B", sequences, "T", tokens of one, and "L"; `tables` are filled with
+    what the model computes of positions."""
 
-    def __init__(self, sizes, layers):
-        self.sizes, self.context, self.layers, self.tables = sizes, sizes["T"], layers, {}
+    def __init__(self, sizes, layers, drops=False):
+        self.sizes, self.context, self.layers, self.drops, self.tables = sizes, sizes["T"], layers, drops, {}
         self.like, self._positions, self.known = None, None, {}
 
     def run(self, module, given, fault):

@@ -7,6 +7,7 @@ from .._descriptions import Experts as _Experts
 from .._descriptions import Layer
 from .._library import Error
 from . import ops
+from .calls import refuse_others
 
 GRADS = ("rows", "coo", "dense")
 _alive = weakref.WeakSet()
@@ -51,8 +52,7 @@ class Layered(torch.nn.Module):
     def _call(self, x, routed=()):
         if x.shape[-1] != self.config.dim:
             raise Error(f"x has the shape {list(x.shape)}, expected [..., {self.config.dim}]")
-        if x.device.type not in ("cpu", "meta"):
-            raise Error(f"x is on {x.device}, and modules compute on the CPU: use peer.compile with a target of GPUs, or move the model")
+        refuse_others(x, "x")
         flat, tensors, routed = x.reshape(-1, self.config.dim), self._tensors(), list(routed)
         if torch.is_grad_enabled() and self._handle.claimed and not flat.requires_grad:
             # The table has no gradient that autograd knows of, and may be all that trains.

@@ -12,7 +12,7 @@ import weakref
 import torch
 
 from .._library import Error
-from .calls import PAIRS, Functions
+from .calls import DEVICES, PAIRS, Functions
 
 _numbers = itertools.count()
 # A layer is there as long as its module, or a graph whose backward pass may come.
@@ -28,19 +28,18 @@ class Handle:
         self.pending, self.claimed, self.warned = [], False, False
         # Of the optimizer that has claimed the pairs: see its _Table; what it does after each backward pass.
         self.probe = self.after = None
-        self._functions = None
+        self._functions = {}
         self.number = next(_numbers)
         layers[self.number] = self
 
-    @property
-    def functions(self):
+    def functions(self, device):
         with _compiling:
-            if self._functions is None:
-                self._functions = Functions(self.config.text(dense=self.grad == "dense"))
-        return self._functions
+            if device not in self._functions:
+                self._functions[device] = Functions(self.config.text(dense=self.grad == "dense"), device)
+        return self._functions[device]
 
-    def bound(self, parameters):
-        functions = self.functions
+    def bound(self, parameters, device):
+        functions = self.functions(device)
         functions.bind(zip(self.config.parameters, parameters))
         return functions
 
@@ -54,9 +53,10 @@ class Handle:
             self.pending.clear()
         self.pending.append(tuple(tensor.clone() for tensor in pairs))
         if self.probe is not None:
-            finite = all(bool(tensor.isfinite().all()) for tensor in pairs if tensor.is_floating_point())
-            was = 1.0 if self.probe.grad is None else float(self.probe.grad)
-            self.probe.grad = torch.full_like(self.probe, was if finite else float("inf"))
+            # Without a look at what a GPU has yet to compute.
+            finite = torch.stack([tensor.isfinite().all() for tensor in pairs if tensor.is_floating_point()]).all()
+            was = torch.ones_like(self.probe) if self.probe.grad is None else self.probe.grad
+            self.probe.grad = was.where(finite, torch.full_like(was, float("inf")))
         if self.after is not None:
             self.after()
 
@@ -82,21 +82,28 @@ def _check(x, handle):
         raise Error(f"x has the shape {list(x.shape)}, expected [..., {handle.config.dim}]")
 
 
+def _routed(handle, routed):
+    """What the caller routes by, by name. Indices on a GPU are looked at there, by the work itself: a wrong one is an error of the device."""
+    if routed and routed[0].is_cuda:
+        torch._assert_async(((routed[0] >= -1) & (routed[0] < handle.config.num_experts)).all(), f"idx holds other values than -1 to {handle.config.num_experts - 1}")
+    return dict(zip(handle.config.routed, routed))
+
+
 def _infer(x, parameters, h, routed):
     handle = _handle(h)
     _check(x, handle)
     if x.shape[0] == 0:
         return torch.empty_like(x)
-    functions = handle.bound(parameters)
-    return functions.run("layer", {"x": x, **dict(zip(handle.config.routed, routed))}, functions.empty_results("layer", x.shape[0], x))[0]
+    functions = handle.bound(parameters, x.device)
+    return functions.run("layer", {"x": x, **_routed(handle, routed)}, functions.empty_results("layer", x.shape[0], x))[0]
 
 
 def _forward(x, parameters, h, routed):
     handle = _handle(h)
     _check(x, handle)
-    functions = handle.bound(parameters)
+    functions = handle.bound(parameters, x.device)
     results = functions.empty_results("forward", x.shape[0], x)
-    return functions.run("forward", {"x": x, **dict(zip(handle.config.routed, routed))}, results) if x.shape[0] else results
+    return functions.run("forward", {"x": x, **_routed(handle, routed)}, results) if x.shape[0] else results
 
 
 def _named(functions, dy, x, saved):
@@ -110,7 +117,7 @@ def _rows_of(tensors, table, rows_per_expert):
     chosen = idx.reshape(idx.shape[0], -1)
     if rows_per_expert > 1:
         # Where no expert was chosen, factors are 0.
-        rows = torch.arange(rows_per_expert, dtype=idx.dtype)
+        rows = torch.arange(rows_per_expert, dtype=idx.dtype, device=idx.device)
         chosen = (chosen.clamp_min(0)[..., None] * rows_per_expert + rows).flatten(1)
     factors = coef.reshape(*chosen.shape, -1)
     vectors = [x] * (factors.shape[-1] - 1) + [dy]
@@ -121,7 +128,7 @@ def _rows_of(tensors, table, rows_per_expert):
 def _backward(dy, x, saved, parameters, h, routed):
     """dx, of the weights that the caller routes by, the gradients of the parameters in their order; of the table where there is one."""
     handle = _handle(h)
-    functions, tokens = handle.bound(parameters), x.shape[0]
+    functions, tokens = handle.bound(parameters, x.device), x.shape[0]
     results = functions.empty_results("backward", tokens, x)
     inputs = {**_named(functions, dy.contiguous(), x, saved), **dict(zip(handle.config.routed, routed))}
     if tokens:
@@ -143,7 +150,8 @@ def _backward(dy, x, saved, parameters, h, routed):
 
 
 for _name, _kernel in (("infer", _infer), ("forward", _forward), ("backward", _backward)):
-    _library.impl(_name, _kernel, "CPU")
+    for _device in DEVICES:
+        _library.impl(_name, _kernel, _device.upper())
 
 
 @torch.library.register_fake("peer::infer", lib=_library)
@@ -153,7 +161,7 @@ def _(x, parameters, h, routed):
 
 @torch.library.register_fake("peer::forward", lib=_library)
 def _(x, parameters, h, routed):
-    return _handle(h).functions.empty_results("forward", x.shape[0], x)
+    return _handle(h).functions(x.device).empty_results("forward", x.shape[0], x)
 
 
 @torch.library.register_fake("peer::backward", lib=_library)
@@ -199,4 +207,5 @@ def _setup_none(ctx, inputs, output):
 torch.library.register_autograd("peer::forward", _differentiate, setup_context=_setup, lib=_library)
 torch.library.register_autograd("peer::backward", _no_second_order, setup_context=_setup_none, lib=_library)
 for _name in ("infer", "forward"):
-    torch.library.register_autocast(f"peer::{_name}", "cpu", torch.float32, lib=_library)
+    for _device in DEVICES:
+        torch.library.register_autocast(f"peer::{_name}", _device, torch.float32, lib=_library)

@@ -35,9 +35,10 @@ class _Table:
             handle.pending.clear()
 
     def of(self, optimizer):
-        if optimizer not in self.functions:
-            self.functions[optimizer] = Functions(self.handles[0].config.update_text(optimizer))
-        return self.functions[optimizer]
+        key = optimizer, self.parameter.device
+        if key not in self.functions:
+            self.functions[key] = Functions(self.handles[0].config.update_text(optimizer), self.parameter.device)
+        return self.functions[key]
 
 
 def _tables_of(model):
