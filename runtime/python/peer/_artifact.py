@@ -99,7 +99,7 @@ class Entry:
         for argument, value in zip(self._given, given):
             if value is None and argument["name"] == "dropout_seed" and "step" in self._places:
                 step = given[self._places["step"]]
-                value = _dropout_seed(1 if step is None else float(step))
+                value = _dropout_seed(float(step) if hasattr(step, "__float__") else 1)
             if value is None:
                 value = self._defaults.get(argument["name"]) if argument["role"] == "scalar" else None
             if value is None:

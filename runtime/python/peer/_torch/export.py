@@ -2,6 +2,7 @@
 
 `interpret` reads the graph of torch.export with the handlers of `aten`; `values`, `words` and `attending` make nodes of what it meets, which are printed here.
 """
+import contextlib
 import copy
 import ctypes
 import math
@@ -175,19 +176,27 @@ def _first(tensor):
     return f"normal({float(some.std(correction=0)):.6e})"
 
 
-def _traced(model, tokens, arguments, drops):
-    training = model.training
-    model.train(drops)
+@contextlib.contextmanager
+def _in_eval_mode(model):
+    """While it lasts; then each module is in the mode that it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
     try:
-        with torch.no_grad():
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _traced(model, tokens, arguments, drops):
+    try:
+        with torch.no_grad(), contextlib.nullcontext() if drops else _in_eval_mode(model):
             return torch.export.export(model, (tokens,), arguments, strict=False)
     except Error:
         raise
     except Exception as error:
         said = str(error).strip().splitlines()
         raise Error(f"torch.export does not trace the model: {said[0] if said else type(error).__name__}") from error
-    finally:
-        model.train(training)
 
 
 def _fault(node, error):
@@ -300,11 +309,8 @@ def _logits_of(given):
 def _check(model, tokens, arguments, exported, text):
     artifact = Exported(text, exported.weights, exported.context).compile(copy=False)
     ours = torch.from_dlpack(artifact.logits(tokens.reshape(-1).to(torch.int32).contiguous()))
-    training = model.training
-    model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), _in_eval_mode(model):
         theirs = _logits_of(model(tokens, **arguments))
-    model.train(training)
     ours = ours.reshape(*tokens.shape, -1)
     ours = ours[..., -theirs.shape[-2]:, :]
     off = float((ours - theirs).abs().max() / theirs.abs().max().clamp_min(1e-30))
