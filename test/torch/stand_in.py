@@ -151,6 +151,6 @@ class _Made(torch.overrides.TorchFunctionMode):
 def gpu():
     """While it lasts, the driver made for tests is there, and what would ask torch's own about GPUs asks it."""
     names = {"PEER_CUDA_LIBRARY": str(DRIVER), "PEER_CUBLASLT_LIBRARY": "", "PEER_CUDA_DEVICE": "0"}
-    with mock.patch.dict(os.environ, names), mock.patch.object(calls, "_architecture", lambda device: "sm_90"), \
-            mock.patch.object(calls, "_stream", lambda device: _driver().stream.value), _Made():
+    asked = {"_architecture": lambda device: "sm_90", "_stream": lambda device: _driver().stream.value, "capturing": lambda device: False}
+    with mock.patch.dict(os.environ, names), mock.patch.multiple(calls, **asked), _Made():
         yield

@@ -1,11 +1,13 @@
 """Layers on GPUs, without one: tensors in memory of the driver made for tests, kernels by the simulator."""
 import copy
+from unittest import mock
 
 import pytest
 from conftest import Block, layer, near, torch
 from stand_in import Exporting, gpu, module_to_gpu, to_gpu
 
 import peer
+from peer._torch import calls
 
 SIZES = {"num_experts": 8, "experts_per_token": 2, "hidden": 6}
 
@@ -34,6 +36,10 @@ def test_a_model_trains_as_on_the_cpu():
     for (name, mine), (_, other) in zip(ours.named_parameters(), theirs.named_parameters()):
         near(mine.host, other, name, within=2e-5)
     assert optimizers[0].state[ours.layers[0].experts]["exp_avg"].is_cuda
+    with gpu(), mock.patch.object(calls, "capturing", lambda device: True):
+        y = ours(to_gpu(x))
+        with pytest.raises(peer.Error, match="a CUDA graph is being recorded, and the pairs of a table's gradient would be there once"):
+            y.sum().backward()
 
 
 def test_experts():

@@ -44,6 +44,14 @@ def test_gradcheck():
     assert torch.autograd.gradcheck(lambda x, *given: torch.func.functional_call(chosen, dict(zip(names, given)), (x,)), (x, *parameters), **NUMERIC)
 
 
+def test_functional_calls():
+    ours, x = layer(grad="dense"), torch.randn(5, 16)
+    given = {name: value.detach() * 2 for name, value in ours.named_parameters()}
+    twin = copy.deepcopy(ours)
+    twin.load_state_dict(given)
+    near(torch.func.functional_call(ours, given, (x,)), twin(x), within=0)
+
+
 def test_no_tokens():
     ours = layer(grad="dense")
     x = torch.randn(0, 16, requires_grad=True)

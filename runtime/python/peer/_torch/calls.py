@@ -45,6 +45,11 @@ def _stream(device):
     return torch.cuda.current_stream(device).cuda_stream or 1
 
 
+def capturing(device):
+    """Whether torch records what is put on its stream there, as a CUDA graph."""
+    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+
+
 class Functions:
     """An artifact for a device of torch's whose parameters and states are tensors of the caller's."""
 

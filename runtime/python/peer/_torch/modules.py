@@ -1,4 +1,5 @@
 """Layers as modules of torch."""
+import functools
 import weakref
 
 import torch
@@ -35,6 +36,7 @@ class Layered(torch.nn.Module):
         if grad not in GRADS:
             raise Error(f"grad is {grad!r}; it can be {', '.join(map(repr, GRADS))}")
         self.config, self.grad = config, grad
+        self._paths = [name.split(".") for name in config.parameters]
 
     def _made(self):
         """When the parameters are there."""
@@ -47,7 +49,8 @@ class Layered(torch.nn.Module):
         _alive.add(self)
 
     def _tensors(self):
-        return [self.get_parameter(name) for name in self.config.parameters]
+        # Not by get_parameter: torch.func.functional_call puts tensors in the parameters' place.
+        return [functools.reduce(getattr, path, self) for path in self._paths]
 
     def _call(self, x, routed=()):
         if x.shape[-1] != self.config.dim:

@@ -12,6 +12,7 @@ import weakref
 import torch
 
 from .._library import Error
+from . import calls
 from .calls import DEVICES, PAIRS, Functions
 
 _numbers = itertools.count()
@@ -71,8 +72,10 @@ def _handle(number):
 _library = torch.library.Library("peer", "DEF")
 _library.define("infer(Tensor x, Tensor[] parameters, int h, Tensor[] routed) -> Tensor", tags=(torch.Tag.pt2_compliant_tag,))
 _library.define("forward(Tensor x, Tensor[] parameters, int h, Tensor[] routed) -> Tensor[]", tags=(torch.Tag.pt2_compliant_tag,))
+# Pairs are kept beside the op, which nothing does where a CUDA graph is replayed: compilers leave it out of these. Older ones have no word for it.
+_unsafe = (torch.Tag.cudagraph_unsafe,) if hasattr(torch.Tag, "cudagraph_unsafe") else ()
 _library.define("backward(Tensor dy, Tensor x, Tensor[] saved, Tensor[] parameters, int h, Tensor[] routed) -> Tensor[]",
-                tags=(torch.Tag.pt2_compliant_tag,))
+                tags=(torch.Tag.pt2_compliant_tag, *_unsafe))
 
 
 def _check(x, handle):
@@ -122,12 +125,15 @@ def _rows_of(tensors, table, rows_per_expert):
     factors = coef.reshape(*chosen.shape, -1)
     vectors = [x] * (factors.shape[-1] - 1) + [dy]
     values = torch.stack([factors[..., f, None] * vector[:, None, :] for f, vector in enumerate(vectors)], dim=2)
-    return torch.sparse_coo_tensor(chosen.reshape(1, -1).long(), values.flatten(0, 1), table.shape)
+    return torch.sparse_coo_tensor(chosen.reshape(1, -1).long(), values.flatten(0, 1), table.shape, check_invariants=False)
 
 
 def _backward(dy, x, saved, parameters, h, routed):
     """dx, of the weights that the caller routes by, the gradients of the parameters in their order; of the table where there is one."""
     handle = _handle(h)
+    if handle.grad == "rows" and calls.capturing(x.device):
+        raise Error("a CUDA graph is being recorded, and the pairs of a table's gradient would be there once, and not at each replay: leave the backward "
+                    "pass out of it, or use grad=\"dense\"")
     functions, tokens = handle.bound(parameters, x.device), x.shape[0]
     results = functions.empty_results("backward", tokens, x)
     inputs = {**_named(functions, dy.contiguous(), x, saved), **dict(zip(handle.config.routed, routed))}
