@@ -14,6 +14,12 @@
 using namespace mlir;
 using namespace peer;
 
+std::string peer::joinNames(StringRef prefix, StringRef name) {
+  if (prefix.empty() || name.empty())
+    return (prefix + name).str();
+  return (prefix + "." + name).str();
+}
+
 EntryBuilder::EntryBuilder(Operation *before, StringRef name, StringRef kind, StringRef of)
     : builder(before->getContext()) {
   builder.setInsertionPoint(before);

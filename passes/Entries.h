@@ -55,6 +55,9 @@ private:
   bool finished = false;
 };
 
+/// Prefix and name joined by a dot; an empty one adds nothing.
+std::string joinNames(llvm::StringRef prefix, llvm::StringRef name);
+
 /// Sets what follows from a function's body: the range of integer inputs, the
 /// granularity of its token dimension, and which arguments may be written.
 void describeEntry(mlir::func::FuncOp function);

@@ -51,13 +51,6 @@ struct Declaration {
 };
 using Declarations = llvm::StringMap<Declaration>;
 
-/// Prefix and name joined by a dot; an empty prefix adds nothing.
-std::string join(StringRef prefix, StringRef name) {
-  if (prefix.empty() || name.empty())
-    return (prefix + name).str();
-  return (prefix + "." + name).str();
-}
-
 /// Copies one function into an entry, with all calls replaced by bodies.
 class Inliner {
 public:
@@ -156,7 +149,7 @@ LogicalResult Inliner::inlineOp(Operation &op, StringRef prefix, IRMapping &mapp
   if (auto param = dyn_cast<ParamOp>(op))
     return declare(param, prefix, mapping);
   if (auto call = dyn_cast<peer::CallOp>(op))
-    return inlineCall(op, call.getCalleeAttr(), join(prefix, call.getPrefix()), mapping);
+    return inlineCall(op, call.getCalleeAttr(), joinNames(prefix, call.getPrefix()), mapping);
   if (auto call = dyn_cast<func::CallOp>(op))
     return inlineCall(op, call.getCalleeAttr(), prefix, mapping);
   if (auto repeat = dyn_cast<RepeatOp>(op))
@@ -205,7 +198,7 @@ LogicalResult Inliner::inlineRepeat(RepeatOp op, StringRef prefix, IRMapping &ma
   if (failed(callee))
     return failure();
   for (int64_t i = 0; i < int64_t(op.getCount()); ++i) {
-    std::string block = join(join(prefix, op.getPrefix()), std::to_string(int64_t(op.getFrom()) + i));
+    std::string block = joinNames(joinNames(prefix, op.getPrefix()), std::to_string(int64_t(op.getFrom()) + i));
     SmallVector<Value> inputs, results;
     for (Value value : op.getResults())
       inputs.push_back(mapping.lookup(value));
@@ -218,7 +211,7 @@ LogicalResult Inliner::inlineRepeat(RepeatOp op, StringRef prefix, IRMapping &ma
 
 LogicalResult Inliner::declare(ParamOp op, StringRef prefix, IRMapping &mapping) {
   Builder builder(op);
-  std::string name = join(prefix, op.getName());
+  std::string name = joinNames(prefix, op.getName());
   // Quantized rows are not what an optimizer moves.
   bool trainable = !op.getBuffer() && isa<FloatType>(op.getType().getElementType());
   auto parameter =

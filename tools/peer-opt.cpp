@@ -10,6 +10,7 @@
 #include "lowering/Passes.h"
 #include "lowering/Pipelines.h"
 #include "passes/Passes.h"
+#include "passes/conversion/Conversions.h"
 
 #include "mlir/InitAllPasses.h"
 #include "llvm/Support/CommandLine.h"
@@ -63,6 +64,7 @@ int main(int argc, char **argv) {
   peer::registerEverything(registry);
   // The compiling form knows passes too: --mlir-print-ir-after=PASS names one.
   peer::registerPeerPasses();
+  peer::registerPeerConversionPasses();
   peer::registerPeerLoweringPasses();
   if (compiles(llvm::ArrayRef(argv, argc).drop_front()))
     return compile(argc, argv, kOverview, registry);

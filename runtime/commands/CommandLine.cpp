@@ -133,6 +133,7 @@ int parseAndRun(int argc, char **argv) {
   addBenchCommand(app, context);
   addInitCommand(app, context);
   addQuantizeCommand(app, context);
+  addConvertCommand(app, context);
   addInspectCommand(app, context);
   // CLI11 would only say that a command is missing.
   auto named = [&](const CLI::App *command) { return command->check_name(argv[1]); };

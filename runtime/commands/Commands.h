@@ -31,6 +31,7 @@ void addCallCommand(CLI::App &app, CommandContext &context);
 void addBenchCommand(CLI::App &app, CommandContext &context);
 void addInitCommand(CLI::App &app, CommandContext &context);
 void addQuantizeCommand(CLI::App &app, CommandContext &context);
+void addConvertCommand(CLI::App &app, CommandContext &context);
 void addInspectCommand(CLI::App &app, CommandContext &context);
 
 /// Parses the command line, runs the subcommand and returns the exit code. Errors go to stderr as "peer-run: error: SENTENCE", exit code 1.

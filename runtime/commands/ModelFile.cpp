@@ -201,6 +201,11 @@ ModelHandle::~ModelHandle() {
     fs::remove_all(temporary, ignored);
 }
 
+Status callCompiler(const std::string &model, const std::vector<std::string> &arguments) {
+  PEER_TRY_ASSIGN(fs::path compiler, findCompiler(model));
+  return runCompiler(compiler, arguments);
+}
+
 Result<ModelHandle> findModel(const std::string &model, const std::string &device,
                               const std::vector<std::string> &options) {
   if (!model.ends_with(".mlir"))

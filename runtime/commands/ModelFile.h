@@ -32,4 +32,7 @@ private:
 Result<ModelHandle> findModel(const std::string &model, const std::string &device,
                               const std::vector<std::string> &options = {});
 
+/// Runs peer-opt on a description, by these arguments; errors are as findModel's. `model` is for messages.
+Status callCompiler(const std::string &model, const std::vector<std::string> &arguments);
+
 } // namespace peer::runtime

@@ -117,6 +117,11 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
       ->check(checkInteger(0, INT64_MAX, "a whole number from 0 to 2^63 - 1"))
       ->type_name("S");
   command
+      ->add_option(
+          "--init", options->init,
+          "Begin with these parameters, a weights file or a checkpoint [those of --seed]; states begin at zero")
+      ->type_name("FILE");
+  command
       ->add_option("--eval-every", options->evalEvery,
                    "Steps between validations [a tenth of --steps]; there is always one at the end")
       ->check(positiveInteger)

@@ -12,7 +12,7 @@ LAYERS = ["dialect", "passes", "lowering", "tools"]
 FOREIGN = re.compile(r"(llvm|llvm-c|mlir|mlir-c|lld|clang)/")
 INCLUDE = re.compile(r'\s*#\s*include\s+(["<])([^">]+)[">]')
 # Lower rooms come first here, too. What stands beside the rooms of a layer (the device made of the simulator) includes what it likes.
-ROOMS = {"runtime": ["core", "model", "device", "session", "lm", "report", "commands"], "runtime/sim": ["ptx", "memory", "exec"]}
+ROOMS = {"runtime": ["core", "model", "device", "session", "lm", "report", "convert", "commands"], "runtime/sim": ["ptx", "memory", "exec"]}
 MAX_SOURCES = 30
 MAX_LINES, MAX_TEST_LINES, MAX_MAIN_LINES, MAX_DESCRIPTION_LINES = 400, 250, 80, 60
 

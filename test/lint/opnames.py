@@ -20,6 +20,18 @@ EXCEPTIONS = {
                                 "op's; a histogram counts nothing of a call that fails"),
     "passes/InlineModules.cpp": ("CallOp DecodeOp GradientOp ParamOp RepeatOp TrainOp", "is what these ops of a description mean"),
     "passes/Tile.cpp": ("MarkOp", "places the marks"),
+    "passes/conversion/Calibrate.cpp": ("LinearOp ParamOp", "parameters are written as in descriptions; dense layers end with this op"),
+    "passes/conversion/DenseLayer.cpp": ("ActivationOp LinearOp ParamOp", "says what a dense layer is made of"),
+    "passes/conversion/DenseLayer.h": ("LinearOp ParamOp", "says what a dense layer is made of"),
+    "passes/conversion/ExpertAxis.cpp": ("BalanceBiasOp CallOp CapacityOp ExpertLoadOp GateOp GatherOp ParamOp ProbabilityOp RepeatOp ScoreOp SelectOp SoftmaxOp "
+                                         "StraightThroughOp", "which dimensions are of experts is no part of the index notation"),
+    "passes/conversion/ExpertAxis.h": ("ScoreOp", "a router's rows are this op's"),
+    "passes/conversion/LayerBuilder.cpp": ("GateOp LinearOp MixOp ParamOp ReshapeOp ScoreOp SelectOp", "writes these ops"),
+    "passes/conversion/ParameterNames.cpp": ("CallOp ParamOp RepeatOp", "is what these ops of a description mean"),
+    "passes/conversion/ParameterNames.h": ("ParamOp", "names parameters"),
+    "passes/conversion/SplitExperts.cpp": ("BalanceBiasOp BalanceLossOp CallOp CapacityOp ExpertLoadOp GateOp GatherOp MixOp ParamOp ProbabilityOp QuantizedMixOp "
+                                           "ScoreOp SelectOp SoftmaxOp StraightThroughOp", "says of each op what smaller experts make of it"),
+    "passes/conversion/Upcycle.cpp": ("ParamOp", "names parameters"),
     "passes/description/DescriptionOps.cpp": ("BatchNormOp DropoutOp", "attributes of these ops are for a pass to set"),
     "passes/gradient/DeriveUpdates.cpp": ("PoolGradNormOp RowUpdateOp SortPairsOp UpdateRowsOp", "answers the request: a step is made of these ops"),
     "passes/gradient/Differentiate.cpp": ("GradientOp ReshapeOp", "answers the request; a reshape's result type is its attribute"),

@@ -38,7 +38,7 @@ Status TrainRun::checkPlace() {
     return Status::error("--out ", options.out, " is the directory that the data is read from: expected another one");
   std::string found;
   for (const std::string &file : {summary.log, summary.weights, summary.best, summary.report}) {
-    PEER_TRY(checkOutput("--out", file, {options.model, options.data, options.evalData}));
+    PEER_TRY(checkOutput("--out", file, {options.model, options.data, options.evalData, options.init}));
     if (found.empty() && fs::exists(file, ignored))
       found = file;
   }
@@ -67,6 +67,7 @@ Status TrainRun::openModel() {
   PEER_TRY_ASSIGN(settings.groupSchedules, resolveSchedules(session->manifest(), options));
   evalEvery = options.evalEvery.value_or(std::max<int64_t>(options.steps / 10, 1));
   settings.model = options.model;
+  settings.init = options.init;
   settings.batch = options.batch;
   settings.accumulate = options.accumulate;
   settings.context = trainModel.context;
@@ -123,7 +124,12 @@ Status TrainRun::openData() {
 }
 
 Status TrainRun::startOver() {
-  PEER_TRY(session->initParameters(options.seed));
+  if (options.init.empty()) {
+    PEER_TRY(session->initParameters(options.seed));
+  } else {
+    PEER_TRY_ASSIGN(SafetensorsFile weights, SafetensorsFile::open(options.init));
+    PEER_TRY(session->loadParameters(weights, kStatePrefix));
+  }
   PEER_TRY(prepare());
   std::error_code error;
   fs::create_directories(options.out, error);

@@ -1,0 +1,114 @@
+//===- Conversions.td - passes on trained models, their description halves ===//
+
+#ifndef PEER_CONVERSIONS_TD
+#define PEER_CONVERSIONS_TD
+
+include "mlir/Pass/PassBase.td"
+
+/// What all of them have: where the plan goes, and which layers are meant.
+class Peer_Conversion<string name> : Pass<"peer-" # name, "::mlir::ModuleOp"> {
+  list<Option> common = [
+    Option<"plan", "plan", "std::string", "\"\"",
+           "where to write how the weights follow from those of before (README.md; empty: nowhere)">,
+    ListOption<"layers", "layers", "std::string",
+               "names that the parameters of the layers to convert begin with, as blocks.1.ffw (none: all layers)">];
+  let dependentDialects = ["::peer::PeerDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
+}
+
+def SplitExperts : Peer_Conversion<"split-experts"> {
+  let summary = "cut each expert of several rows into smaller ones, the function unchanged";
+  let description = [{
+    Each expert becomes `factor` experts of `rows_per_expert / factor` rows each, with the same row of the router each; `factor` times as many are
+    selected, which are all parts of those that were selected before, since ties go to the lower index. The pool stays as it is, but where the weights
+    of the selected are shares of one (gate `softmax`, `probability`): parts have the `factor`-th part of the weight each, and the last vectors of the rows, the
+    values, are multiplied by `factor`. Losses of balance, capacities and biases keep their meaning. (DeepSeekMoE, arXiv 2401.06066, section 3.1.)
+
+    Layers whose experts are one row, and those of product keys, stay as they are. Refused are the policy `top_p`, which may stop between two parts, and whatever else reads the
+    scores or the selection in a way that would change: the message names it.
+
+    ```mlir
+    %c = peer.param "router" normal(0.2) : tensor<1x1x8x128xf32>
+    %s = peer.score %q, %c : tensor<?x1x1x128xf32>, tensor<1x1x8x128xf32>
+    %i, %v = peer.select %s topk<2> : tensor<?x1x1x8xf32>
+    %w = peer.gate %v softmax : tensor<?x1x2xf32>
+    %y = peer.mix %x, %i, %w, %p silu {rows_per_expert = 64} : ...
+    ```
+    becomes, with `factor=4`,
+    ```mlir
+    %c = peer.param "router" normal(0.2) : tensor<1x1x32x128xf32>
+    %s = peer.score %q, %c : tensor<?x1x1x128xf32>, tensor<1x1x32x128xf32>
+    %i, %v = peer.select %s topk<8> : tensor<?x1x1x32xf32>
+    %w = peer.gate %v softmax : tensor<?x1x8xf32>
+    %y = peer.mix %x, %i, %w, %p silu {rows_per_expert = 16} : ...
+    ```
+  }];
+  let options = common # [Option<"factor", "factor", "int64_t", "2", "parts of an expert">];
+}
+
+def MergeExperts : Peer_Conversion<"merge-experts"> {
+  let summary = "make one expert of several with the same row of the router, the function unchanged";
+  let description = [{
+    The inverse of `--peer-split-experts`. What the description says must be multiples of `factor`: the experts, and how many are selected. That the
+    `factor` experts that become one have the same row of the router is for the weights to show: the plan demands it.
+  }];
+  let options = common # [Option<"factor", "factor", "int64_t", "2", "experts that become one">];
+}
+
+def Upcycle : Peer_Conversion<"upcycle"> {
+  let summary = "make a mixture of experts of a dense layer, or put a PEER layer beside it, the function unchanged";
+  let description = [{
+    For models that are trained on. `form=moe`: the layer becomes `experts` copies of itself and a new router, of whose experts a token takes `top-k`, weighted by the softmax over
+    those: the weights of equal copies add up to one (Sparse Upcycling, arXiv 2212.05055). `form=peer`: the layer stays, and a PEER layer (arXiv 2407.04153) of `experts` neurons is added to
+    its output, with `heads` heads that take `top-k` each; their output vectors begin with zeros. Pools are in the group `experts`.
+
+    A dense layer is `act(x . up) . down`, or `(act(x . gate) * (x . up)) . down`, without biases, with parameters of its own.
+
+    ```mlir
+    %u = peer.param "ffw.up.weight" normal(0.05) : tensor<128x512xf32>
+    %h = peer.linear %x, %u : tensor<?x128xf32>, tensor<128x512xf32>
+    %a = peer.activation %h gelu : tensor<?x512xf32>
+    %d = peer.param "ffw.down.weight" normal(0.02) : tensor<512x128xf32>
+    %y = peer.linear %a, %d : tensor<?x512xf32>, tensor<512x128xf32>
+    ```
+    becomes
+    ```mlir
+    %c = peer.param "ffw.router" normal(0.02) : tensor<1x1x8x128xf32>
+    %q = peer.reshape %x to tensor<?x1x1x128xf32> : tensor<?x128xf32>
+    %s = peer.score %q, %c : tensor<?x1x1x128xf32>, tensor<1x1x8x128xf32>
+    %i, %v = peer.select %s topk<2> : tensor<?x1x1x8xf32>
+    %w = peer.gate %v softmax : tensor<?x1x2xf32>
+    %p = peer.param "ffw.experts" normal(0.02) group("experts") : tensor<4096x2x128xf32>
+    %y = peer.mix %x, %i, %w, %p gelu {rows_per_expert = 512} : ...
+    ```
+  }];
+  let options = common # [
+    Option<"form", "form", "std::string", "\"moe\"", "moe: experts in place of the layer; peer: a PEER layer beside it">,
+    Option<"experts", "experts", "int64_t", "8", "experts; of a PEER layer a square">,
+    Option<"topK", "top-k", "int64_t", "2", "experts that a token takes, or a head of it">,
+    Option<"heads", "heads", "int64_t", "4", "heads of a PEER layer">];
+}
+
+def Moefy : Peer_Conversion<"moefy"> {
+  let summary = "cut a dense layer into groups of hidden units, of which a router takes some";
+  let description = [{
+    The rows of the layer's weights, in an order that groups those which belong together, are a pool of `experts` groups of equal size; the router's
+    best `top-k` are added up, each with the weight 1 (MoEfication, arXiv 2110.01786). With all groups the function is the old one. The order and the router's rows
+    are the decisions `order:LAYER` and `router:LAYER` of the weights half.
+
+    The layer's IR is that of `--peer-upcycle`, but for the gate `one` and rows_per_expert, which is the `experts`-th part of the hidden units.
+  }];
+  let options = common # [Option<"experts", "experts", "int64_t", "16", "groups of hidden units; a divisor of their number">,
+                          Option<"topK", "top-k", "int64_t", "4", "groups that a token takes">];
+}
+
+def Calibrate : Pass<"peer-calibrate", "::mlir::ModuleOp"> {
+  let summary = "a description of nothing but an entry that returns what a conversion wants to see of a model";
+  let description = [{
+    Takes what `--peer-inline-modules` makes, and leaves one function, made of the loss: its parameters are `peer.param` again, under their full names.
+    `of=loss`: the loss alone. `of=dense`: an entry `calibrate` that takes what the loss takes and returns the input of each dense layer, `LAYER.x` (`T x D`).
+  }];
+  let options = [Option<"of", "of", "std::string", "\"loss\"", "loss or dense">];
+  let dependentDialects = ["::peer::PeerDialect", "::mlir::func::FuncDialect"];
+}
+
+#endif // PEER_CONVERSIONS_TD

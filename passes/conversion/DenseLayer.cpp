@@ -1,0 +1,141 @@
+//===- DenseLayer.cpp - feed-forward layers of linear ops ----------------===//
+
+#include "DenseLayer.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace peer;
+
+static ParamOp weightOf(LinearOp op) { return op.getWeight().getDefiningOp<ParamOp>(); }
+
+/// A linear op without a bias whose weight is its own.
+static LinearOp plainLinear(Value value) {
+  auto op = value.getDefiningOp<LinearOp>();
+  if (!op || op.getBias() || op.getTransposeX() || !weightOf(op) || !weightOf(op)->hasOneUse())
+    return {};
+  return op;
+}
+
+std::optional<DenseLayer> peer::matchDenseLayer(LinearOp down) {
+  if (plainLinear(down.getY()) != down || !down.getX().hasOneUse())
+    return std::nullopt;
+  DenseLayer layer;
+  layer.down = down;
+  Value activated = down.getX();
+  if (auto product = activated.getDefiningOp<arith::MulFOp>()) {
+    bool first = product.getLhs().getDefiningOp<ActivationOp>() != nullptr;
+    activated = first ? product.getLhs() : product.getRhs();
+    Value other = first ? product.getRhs() : product.getLhs();
+    layer.up = other.hasOneUse() ? plainLinear(other) : LinearOp();
+    if (!layer.up)
+      return std::nullopt;
+  }
+  auto activation = activated.getDefiningOp<ActivationOp>();
+  if (!activation || !activated.hasOneUse() || !activation.getX().hasOneUse())
+    return std::nullopt;
+  layer.activation = activation.getKind();
+  LinearOp inner = plainLinear(activation.getX());
+  if (!inner || (layer.up && layer.up.getX() != inner.getX()))
+    return std::nullopt;
+  (layer.up ? layer.gate : layer.up) = inner;
+  if (layer.width() != cast<ShapedType>(layer.x().getType()).getDimSize(1))
+    return std::nullopt;
+  return layer;
+}
+
+int64_t DenseLayer::width() const { return cast<ShapedType>(y().getType()).getDimSize(1); }
+int64_t DenseLayer::hidden() const { return cast<ShapedType>(LinearOp(down).getX().getType()).getDimSize(1); }
+
+SmallVector<ParamOp> DenseLayer::params() const {
+  SmallVector<ParamOp> found;
+  for (LinearOp op : {gate, up, down})
+    if (op)
+      found.push_back(weightOf(op));
+  return found;
+}
+
+std::string DenseLayer::localName() const {
+  // Whole words of the names, each with its dot.
+  StringRef first = params().front().getName(), common = first.take_front(first.rfind('.') + 1);
+  for (ParamOp param : params())
+    while (!param.getName().starts_with(common))
+      common = common.take_front(common.drop_back().rfind('.') + 1);
+  return common.empty() ? "" : common.drop_back().str();
+}
+
+weights::Expression DenseLayer::rows(ArrayRef<std::string> full) const {
+  SmallVector<weights::Expression> vectors;
+  for (auto [param, name] : llvm::zip_equal(params(), full)) {
+    auto linear = cast<LinearOp>(*param->user_begin());
+    // A vector for each hidden unit: columns of what leads to them, rows of what leads away.
+    bool isColumn = (linear != down) != bool(linear.getTransposeWeight());
+    weights::Expression matrix = weights::tensor(name);
+    if (isColumn)
+      matrix = weights::transpose(std::move(matrix), {1, 0});
+    vectors.push_back(weights::reshape(std::move(matrix), {hidden(), 1, width()}));
+  }
+  return weights::concat(1, vectors);
+}
+
+SmallVector<DenseInstance> peer::instancesOf(const DenseLayer &layer, const ParameterNames &names) {
+  SmallVector<ParamOp> params = layer.params();
+  SmallVector<DenseInstance> found;
+  for (auto [i, first] : llvm::enumerate(names.of(params.front()))) {
+    StringRef outer = StringRef(first).drop_back(params.front().getName().size());
+    outer.consume_back(".");
+    found.push_back({outer.str(), llvm::map_to_vector(params, [&](ParamOp param) { return names.of(param)[i]; })});
+  }
+  return found;
+}
+
+FailureOr<SmallVector<DenseLayer>> peer::findDenseLayers(ModuleOp module, const ParameterNames &names,
+                                                         ArrayRef<std::string> layers) {
+  SmallVector<DenseLayer> found;
+  LogicalResult result = success();
+  module.walk([&](LinearOp op) {
+    std::optional<DenseLayer> layer = matchDenseLayer(op);
+    if (!layer || failed(result))
+      return;
+    unsigned meant = 0, all = 0;
+    for (ParamOp param : layer->params())
+      for (const std::string &name : names.of(param)) {
+        ++all;
+        meant += isInLayers(name, layers);
+        for (ParamOp other : names.uses(name))
+          if (other != param)
+            all += 2 * layer->params().size(); // shared: no layer's own
+      }
+    if (meant && meant != all)
+      result = op.emitError()
+               << "some of the layers that this block describes are to be converted, and others are not or share "
+                  "their weights: expected all of them, or a block of its own for each kind";
+    else if (meant)
+      found.push_back(*layer);
+  });
+  if (failed(result))
+    return failure();
+  if (found.empty())
+    return emitError(module.getLoc())
+           << "the model has no dense feed-forward layer" << (layers.empty() ? "" : " of these names")
+           << ": expected peer.linear, peer.activation (times a second peer.linear) and peer.linear, "
+              "without biases, with parameters of their own";
+  return found;
+}
+
+void peer::eraseLayer(const DenseLayer &layer) {
+  SmallVector<Operation *> ops{layer.down};
+  for (size_t i = 0; i < ops.size(); ++i) {
+    SmallVector<Operation *> before;
+    for (Value operand : ops[i]->getOperands())
+      if (Operation *op = operand.getDefiningOp(); op && operand != layer.x())
+        before.push_back(op);
+    if (!ops[i]->use_empty())
+      continue;
+    ops[i]->erase();
+    ops[i] = nullptr;
+    for (Operation *op : before)
+      if (!llvm::is_contained(ops, op))
+        ops.push_back(op);
+  }
+}

@@ -1,0 +1,39 @@
+//===- ParameterNames.h - full names of a description's parameters -------===//
+
+#ifndef PEER_PASSES_CONVERSION_PARAMETERNAMES_H
+#define PEER_PASSES_CONVERSION_PARAMETERNAMES_H
+
+#include "dialect/PeerOps.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringMap.h"
+
+#include <string>
+
+namespace peer {
+
+/// The names that each `peer.param` has in weights files, by way of all calls that lead to it from entries.
+class ParameterNames {
+public:
+  /// Fails on calls of nothing, on recursion, and where there are more names than a model has.
+  static mlir::FailureOr<ParameterNames> find(mlir::ModuleOp module);
+
+  /// None where no entry uses it.
+  llvm::ArrayRef<std::string> of(ParamOp param) const;
+  /// All declarations of a parameter.
+  llvm::ArrayRef<ParamOp> uses(llvm::StringRef name) const;
+
+private:
+  mlir::LogicalResult visit(mlir::func::FuncOp function, llvm::StringRef prefix, mlir::SymbolTable &symbols);
+
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<std::string>> namesOf;
+  llvm::StringMap<llvm::SmallVector<ParamOp>> usesOf;
+  llvm::SmallVector<mlir::func::FuncOp> stack;
+};
+
+/// Whether a parameter belongs to one of the layers that are named by prefixes; to all of none.
+bool isInLayers(llvm::StringRef parameter, llvm::ArrayRef<std::string> layers);
+
+} // namespace peer
+
+#endif // PEER_PASSES_CONVERSION_PARAMETERNAMES_H

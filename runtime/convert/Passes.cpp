@@ -1,0 +1,56 @@
+#include "Passes.h"
+
+#include <algorithm>
+#include <string>
+
+namespace peer::runtime {
+
+std::span<const ConversionOption> conversionOptions() {
+  static const std::vector<ConversionOption> options{
+      {"factor", "N", "split-experts: parts of an expert; merge-experts: experts that become one [2]"},
+      {"form",
+       "FORM",
+       "upcycle: 'moe', experts in place of the layer, or 'peer', a PEER layer beside it [moe]",
+       {"moe", "peer"}},
+      {"experts", "N", "upcycle: experts, of a PEER layer a square [8]; moefy: groups of hidden units [16]"},
+      {"top-k", "K", "Experts that a token takes, or a head of it [upcycle: 2; moefy: 4]"},
+      {"heads", "H", "upcycle: heads of a PEER layer [4]"},
+      {"grouping",
+       "KIND",
+       "moefy: which hidden units are a group [coactivation]",
+       {"coactivation", "weights", "random"},
+       true},
+      {"router", "KIND", "moefy: what scores the groups [linear]", {"linear", "similarity", "random"}, true},
+  };
+  return options;
+}
+
+const ConversionOption &findConversionOption(std::string_view name) {
+  return *std::ranges::find(conversionOptions(), name, &ConversionOption::name);
+}
+
+std::span<const Conversion> conversions() {
+  static const std::vector<Conversion> all{
+      {"split-experts", {"factor"}, "smaller experts, more of which are selected; the function stays the same"},
+      {"merge-experts", {"factor"}, "the inverse, for experts with the same row of the router"},
+      {"upcycle",
+       {"form", "experts", "top-k", "heads"},
+       "experts from a dense layer, or beside it; the function stays the same, to be trained on"},
+      {"moefy",
+       {"experts", "top-k", "grouping", "router"},
+       "groups of a dense layer's hidden units, some of which a token takes; the same with all"},
+  };
+  return all;
+}
+
+Result<const Conversion *> findConversion(std::string_view name) {
+  std::string names;
+  for (const Conversion &conversion : conversions()) {
+    if (conversion.name == name)
+      return &conversion;
+    names += concat(names.empty() ? "" : ", ", conversion.name);
+  }
+  return Status::error("there is no conversion \"", name, "\": expected ", names, ", or a pass of a --plugin");
+}
+
+} // namespace peer::runtime

@@ -1,0 +1,58 @@
+"""What conversions say they do, from the definitions.
+
+check_convert.py split OLD NEW FACTOR     routers' rows repeated, values of pools times FACTOR, all else bit for bit
+check_convert.py rows OLD NEW LAYER N     a pool has the hidden units of a dense layer, N times each
+check_convert.py report DIR               the losses of both models, and what exists in DIR
+"""
+import json
+import os
+import sys
+
+import tensors
+
+
+def rows(values, size):
+    return [tuple(values[i:i + size]) for i in range(0, len(values), size)]
+
+
+def split(old, new, factor):
+    old, new, factor = tensors.load(old), tensors.load(new), int(factor)
+    expected = {}
+    for name, (dtype, shape, values) in old.items():
+        if name.endswith("router"):
+            shape = [*shape[:2], shape[2] * factor, shape[3]]
+            values = [value for row in rows(values, shape[3]) for _ in range(factor) for value in row]
+        elif name.endswith("experts"):
+            row = shape[1] * shape[2]
+            values = [value * factor if i % row >= row - shape[2] else value for i, value in enumerate(values)]
+        expected[name] = (dtype, shape, list(values))
+    print("as defined:", expected == {name: (dtype, shape, list(values)) for name, (dtype, shape, values) in new.items()})
+
+
+def columns(matrix, is_column):
+    _, (n, m), values = matrix
+    return [tuple(values[j::m]) for j in range(m)] if is_column else rows(values, m)
+
+
+def same_rows(old, new, layer, copies):
+    old, new = tensors.load(old), tensors.load(new)
+    names = [name for name in (f"{layer}.gate.weight", f"{layer}.up.weight", f"{layer}.down.weight") if name in old]
+    width = len(old["table"][2]) // 256
+    # A matrix that leads to hidden units has them as columns, or as rows where it is stored transposed.
+    vectors = [columns(old[name], old[name][1][0] == width) for name in names]
+    units = [sum(parts, ()) for parts in zip(*vectors)]
+    pool = rows(new[f"{layer}.experts"][2], len(units[0]))
+    print("same units:", sorted(units * int(copies)) == sorted(pool), "in order:", units * int(copies) == pool)
+    print("others unchanged:", all(new[name] == old[name] for name in old.keys() & new.keys()))
+
+
+def report(folder):
+    with open(os.path.join(folder, "report.json")) as file:
+        found = json.load(file)
+    before, after = found["before"]["loss"], found["after"]["loss"]
+    print(sorted(os.listdir(folder)), f"same loss: {abs(after - before) < 2e-6 * before}")
+    for point in found.get("curve", []):
+        print(f"{point['share']:.3f} of the units: {point['loss'] - before:+.4f}, {point['loss_random_groups'] - before:+.4f} by chance")
+
+
+{"split": split, "rows": same_rows, "report": report}[sys.argv[1]](*sys.argv[2:])
