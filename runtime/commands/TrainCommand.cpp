@@ -126,6 +126,10 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
                    "Steps between checkpoints [one every ten minutes]; there is always one at the end")
       ->check(positiveInteger)
       ->type_name("N");
+  command
+      ->add_option("--weights", options->weights,
+                   "Begin with these weights, of all parameters or of some; the others begin as the description says")
+      ->type_name("FILE");
   command->add_option("--out", options->out, "Directory of the run [MODEL's name with .run]")->type_name("DIR");
   command->add_flag("--resume", options->resume,
                     "Go on from the newest checkpoint in --out; seed, sequences per step and data must be the same");

@@ -55,6 +55,8 @@ std::string TrainSettings::toJson() const {
             {"train_fingerprint", trainFingerprint}};
   if (seconds > 0)
     json["seconds"] = seconds;
+  if (!weights.empty())
+    json["weights"] = weights;
   for (const auto &[group, kind] : groupSchedules)
     json["group_schedules"][group] = toString(kind);
   // A path may hold bytes that are no UTF-8; it must not keep a run from being saved.
@@ -193,6 +195,7 @@ Shown show(const Json &run) {
   add("threads", "--threads");
   add("data", "--data (the same text)");
   add("eval_data", "--eval-data (the same text)");
+  add("weights", "--weights");
   add("steps", "--steps");
   add("seconds", "--seconds");
   add("batch", "--batch");

@@ -12,6 +12,8 @@ namespace peer::runtime {
 /// What the user asks for. Values that are not given come from the manifest or a default.
 struct TrainOptions {
   std::string model, data, evalData, out;
+  /// A file of weights to begin with; empty: all parameters begin as the description says.
+  std::string weights;
   /// The file to open, where `model` is the description that it was compiled from; empty: `model`.
   std::string artifact;
   /// cpu, cuda or sim; empty: what the model was compiled for.
@@ -44,7 +46,7 @@ inline constexpr std::string_view kExpertGroup = "experts";
 
 /// What a run is; stored in its checkpoints and at the top of its log.
 struct TrainSettings {
-  std::string model, data, evalData;
+  std::string model, data, evalData, weights;
   int64_t steps = 0, context = 0;
   double seconds = 0; // of a run that ends with a time
   /// Sequences of one call, and calls (micro-batches) of one step.
