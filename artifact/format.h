@@ -27,9 +27,10 @@ inline constexpr char kDevice[] = "device", kCpu[] = "cpu", kFeatures[] = "featu
 // Of tensors and of what has a name.
 inline constexpr char kName[] = "name", kDType[] = "dtype", kShape[] = "shape", kRange[] = "range", kGrid[] = "grid";
 // Of parameters, their initialisers and groups.
-inline constexpr char kGroup[] = "group", kTrainable[] = "trainable", kInit[] = "init", kMean[] = "mean",
-                      kStd[] = "std", kLow[] = "low", kHigh[] = "high", kValue[] = "value", kOptimizer[] = "optimizer",
-                      kLearningRate[] = "learning_rate", kLazy[] = "lazy", kSchedule[] = "schedule";
+inline constexpr char kGroup[] = "group", kTrainable[] = "trainable", kFrozen[] = "frozen", kInit[] = "init",
+                      kMean[] = "mean", kStd[] = "std", kLow[] = "low", kHigh[] = "high", kValue[] = "value",
+                      kOptimizer[] = "optimizer", kLearningRate[] = "learning_rate", kLazy[] = "lazy",
+                      kSchedule[] = "schedule";
 // Of entries, arguments, results and kernels.
 inline constexpr char kSymbol[] = "symbol", kKind[] = "kind", kOf[] = "of", kFingerprint[] = "fingerprint",
                       kDims[] = "dims", kMultipleOf[] = "multiple_of", kMax[] = "max", kArguments[] = "arguments",

@@ -65,11 +65,13 @@ def Peer_ParameterAttr : Peer_Attr<"Parameter", "parameter"> {
   let summary = "what a function argument that stands for a parameter is";
   let description = [{
     Set by `--peer-inline-modules` on the arguments that parameters become.
-    `trainable` is false for running statistics.
+    `trainable` is false for running statistics, quantized rows and what is
+    `frozen`, which nothing moves.
   }];
   let parameters = (ins "::mlir::StringAttr":$name, "InitAttr":$init,
-                        "::mlir::StringAttr":$group, "bool":$trainable);
-  let assemblyFormat = "`<` $name `,` $init `,` $group `,` $trainable `>`";
+                        "::mlir::StringAttr":$group, "bool":$trainable,
+                        DefaultValuedParameter<"bool", "false">:$frozen);
+  let assemblyFormat = "`<` $name `,` $init `,` $group `,` $trainable (`,` `frozen` `=` $frozen^)? `>`";
 }
 
 #endif // PEER_ATTRS_TD

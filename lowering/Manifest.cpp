@@ -114,6 +114,8 @@ FailureOr<json::Object> ManifestBuilder::describeArgument(func::FuncOp function,
     json::Object description = describeTensor(name, type);
     description[key::kGroup] = parameter.getGroup().getValue();
     description[key::kTrainable] = parameter.getTrainable();
+    if (parameter.getFrozen())
+      description[key::kFrozen] = true;
     description[key::kInit] = describeInit(parameter.getInit());
     parameters.push_back(std::move(description));
   }

@@ -59,7 +59,8 @@ LogicalResult checkForward(DecodeOp request, func::FuncOp forward) {
   for (unsigned i = 0; i < forward.getNumArguments(); ++i)
     if (i > 0 && !getParameter(forward, i))
       return request.emitOpError() << "wants tokens as the one input of @" << forward.getName()
-                                   << ", but it also takes '" << getArgumentName(forward, i) << "'";
+                                   << ", but it also takes '" << getArgumentName(forward, i)
+                                   << "'; what is the same for all tokens can be a parameter marked 'buffer'";
   return success();
 }
 

@@ -213,9 +213,9 @@ LogicalResult Inliner::declare(ParamOp op, StringRef prefix, IRMapping &mapping)
   Builder builder(op);
   std::string name = joinNames(prefix, op.getName());
   // Quantized rows are not what an optimizer moves.
-  bool trainable = !op.getBuffer() && isa<FloatType>(op.getType().getElementType());
-  auto parameter =
-      ParameterAttr::get(op.getContext(), builder.getStringAttr(name), op.getInitAttr(), op.getGroupAttr(), trainable);
+  bool trainable = !op.getBuffer() && !op.getFrozen() && isa<FloatType>(op.getType().getElementType());
+  auto parameter = ParameterAttr::get(op.getContext(), builder.getStringAttr(name), op.getInitAttr(), op.getGroupAttr(),
+                                      trainable, op.getFrozen());
   auto [it, isNew] = declarations.try_emplace(name, Declaration{op.getType(), parameter, op.getLoc()});
   const Declaration &first = it->second;
   if (first.type != op.getType() || first.parameter != parameter) {

@@ -69,6 +69,8 @@ LogicalResult ParamOp::verify() {
   if (quantized && (init.getKind() != InitKind::Constant || !init.getA().getValue().isZero()))
     return emitOpError(
         "C3: expected zeros as the initialiser of i8 values, which come from a file of quantized weights");
+  if (getBuffer() && getFrozen())
+    return emitOpError("C5: expected 'buffer', what training moves, or 'frozen', what nothing moves, got both");
   return success();
 }
 

@@ -15,24 +15,28 @@ def Peer_ParamOp : Peer_Op<"param", [Peer_ModelOp, DeclareOpInterfaceMethods<OpA
   let summary = "a named parameter, where it is used";
   let description = [{
     The full name is the prefixes of the calls around it and this name, joined by dots, as in a PyTorch state dict. Using
-    one name twice shares the parameter. `buffer` marks running statistics, which training updates without a gradient.
+    one name twice shares the parameter. `buffer` marks running statistics, which training updates without a gradient;
+    `frozen` what no training changes: it has no gradient, no optimizer's state and no decay.
 
     - C1: the name is printable UTF-8 without spaces, neither empty nor longer than 1024 bytes, nor what files use
       otherwise: `__metadata__`, `state:` at its start.
     - C2: the type is a static tensor of f32, bf16 or i8.
     - C3: i8 parameters, quantized rows that no training changes, are initialised by zeros.
     - C4: the group is such a name, too, without `=` and `,`.
+    - C5: it is not both `buffer`, which training moves, and `frozen`.
 
     ```mlir
     %wq = peer.param "query.weight" normal(0.02) : tensor<256x2048xf32>
     %pool = peer.param "experts" normal(0.02) group("experts") : tensor<65536x2x256xf32>
     %mean = peer.param "running_mean" zeros buffer : tensor<128xf32>
+    %up = peer.param "ffw.up.weight" normal(0.02) frozen : tensor<256x1024xf32>
     ```
   }];
-  let arguments = (ins StrAttr:$name, Peer_InitAttr:$init, DefaultValuedStrAttr<StrAttr, "default">:$group, UnitAttr:$buffer);
+  let arguments = (ins StrAttr:$name, Peer_InitAttr:$init, DefaultValuedStrAttr<StrAttr, "default">:$group, UnitAttr:$buffer,
+                       UnitAttr:$frozen);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
-    $name custom<Init>($init) (`group` `(` $group^ `)`)? (`buffer` $buffer^)? attr-dict `:` type($result)
+    $name custom<Init>($init) (`group` `(` $group^ `)`)? (`buffer` $buffer^)? (`frozen` $frozen^)? attr-dict `:` type($result)
   }];
   let hasVerifier = 1;
 }

@@ -44,7 +44,8 @@ FailureOr<Pool> findPool(UpdateRowsOp request) {
         if (!mix || mix.getPool() != function.getArgument(i))
           continue;
         if (!parameter.getTrainable())
-          return request.emitOpError() << "cannot update " << quote(request.getPool()) << ", which is not trained";
+          return request.emitOpError() << "cannot update " << quote(request.getPool()) << ", which is "
+                                       << (parameter.getFrozen() ? "frozen" : "not trained");
         auto idx = cast<ShapedType>(mix.getIdx().getType());
         Pool found = {function, i, idx.getDimSize(1), idx.getDimSize(2), int64_t(mix.getRowsPerExpert())};
         if (!pool)

@@ -42,7 +42,7 @@ LogicalResult StepBuilder::copyLoss() {
 LogicalResult StepBuilder::addBias(BalanceBiasOp bias, const llvm::DenseSet<Operation *> &needed) {
   auto argument = dyn_cast<BlockArgument>(bias.getBias());
   ParameterAttr parameter = argument ? getParameter(loss, argument.getArgNumber()) : ParameterAttr();
-  if (!parameter || parameter.getTrainable())
+  if (!parameter || parameter.getTrainable() || parameter.getFrozen())
     return bias.emitOpError("cannot be trained: its bias must be a parameter marked 'buffer'");
   SmallVector<SelectionOpInterface> selections;
   for (Operation *user : bias.getBiased().getUsers())
@@ -86,7 +86,7 @@ LogicalResult StepBuilder::trainBatchNorm(BatchNormOp norm) {
 LogicalResult StepBuilder::addStatistic(BatchNormOp norm, Value source, Value batch) {
   auto argument = dyn_cast<BlockArgument>(source);
   ParameterAttr parameter = argument ? getParameter(loss, argument.getArgNumber()) : ParameterAttr();
-  if (!parameter || parameter.getTrainable())
+  if (!parameter || parameter.getTrainable() || parameter.getFrozen())
     return norm.emitOpError("cannot be trained: its running statistics must be parameters marked 'buffer'");
   statistics.push_back({argument.getArgNumber(), cast<BlockArgument>(mapping.lookup(source)), batch,
                         norm.getMomentum().convertToDouble(), norm.getLoc()});

@@ -20,15 +20,20 @@ LogicalResult StepBuilder::findGroups() {
     return groups.back();
   };
   add("default");
+  llvm::DenseSet<Attribute> frozen;
   for (unsigned i = 0; i < loss.getNumArguments(); ++i)
     if (ParameterAttr parameter = getParameter(loss, i); parameter && parameter.getTrainable())
       add(parameter.getGroup());
+    else if (parameter && parameter.getFrozen())
+      frozen.insert(parameter.getGroup());
   SmallVector<StringRef> known = llvm::map_to_vector(groups, [](Group &group) { return group.name; });
   for (NamedAttribute group : listed)
     if (!llvm::is_contained(known, group.getName().getValue()))
       return request.emitOpError() << "sets an optimizer for group " << quote(group.getName().getValue())
                                    << ", but no trainable parameter of @" << loss.getName() << " is in it"
-                                   << didYouMean(group.getName().getValue(), known);
+                                   << (frozen.contains(group.getName())
+                                           ? ": what is in it is frozen"
+                                           : didYouMean(group.getName().getValue(), known));
   return success();
 }
 
@@ -217,6 +222,12 @@ FailureOr<ArrayAttr> peer::buildTrainingStep(TrainOp request, func::FuncOp loss)
   if (failed(step.findGroups()) || failed(step.copyLoss()) ||
       failed(step.findGradients(step.splat(1.0), /*warns=*/true)))
     return failure();
+  auto isFrozen = [&](unsigned i) {
+    ParameterAttr parameter = getParameter(loss, i);
+    return parameter && parameter.getFrozen();
+  };
+  if (step.groups.empty() && step.statistics.empty() && llvm::any_of(llvm::seq(loss.getNumArguments()), isFrozen))
+    return request.emitOpError() << "has nothing to train: what @" << loss.getName() << " depends on is frozen";
   step.addOptimizerArguments();
   step.buildUpdates();
   step.entry.addResult(step.value, format::name::kLoss);

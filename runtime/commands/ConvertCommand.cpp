@@ -28,7 +28,7 @@ is read stays as it is, and --out appears whole or not at all. PASS is
                    conversion.help, "\n");
   return text + R"(
 or, with --plugin, a pass of that library, whose options are given with --set. 'peer-opt --help-list' has their description
-halves, --peer-PASS. What is trained on goes on with 'peer-run train DIR/MODEL.mlir --init DIR/weights.safetensors ...'.
+halves, --peer-PASS. What is trained on goes on with 'peer-run train DIR/MODEL.mlir --weights DIR/weights.safetensors ...'.
 
 Example:
   peer-run convert split-experts mixtral_moe_lm.mlir --factor 4 --weights run/weights.safetensors --data book.txt --out finer)";

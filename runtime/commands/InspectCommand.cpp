@@ -67,7 +67,10 @@ void printParameters(const Manifest &manifest) {
     values += static_cast<uint64_t>(count);
     bytes += static_cast<uint64_t>(count) * dtypeSize(parameter.dtype);
     table.add({parameter.name, std::string(dtypeName(parameter.dtype)), shapeText(parameter.shape),
-               std::to_string(count), parameter.trainable ? parameter.group : "(not trained)",
+               std::to_string(count),
+               parameter.trainable ? parameter.group
+               : parameter.frozen  ? "(frozen)"
+                                   : "(not trained)",
                initText(parameter.init)});
   }
   print(concat("\nparameters: ", values, " in ", manifest.parameters.size(), " tensors, ", bytesText(bytes), "\n"));

@@ -117,11 +117,6 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
       ->check(checkInteger(0, INT64_MAX, "a whole number from 0 to 2^63 - 1"))
       ->type_name("S");
   command
-      ->add_option(
-          "--init", options->init,
-          "Begin with these parameters, a weights file or a checkpoint [those of --seed]; states begin at zero")
-      ->type_name("FILE");
-  command
       ->add_option("--eval-every", options->evalEvery,
                    "Steps between validations [a tenth of --steps]; there is always one at the end")
       ->check(positiveInteger)
@@ -131,6 +126,10 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
                    "Steps between checkpoints [one every ten minutes]; there is always one at the end")
       ->check(positiveInteger)
       ->type_name("N");
+  command
+      ->add_option("--weights", options->weights,
+                   "Begin with these weights, of all parameters or of some; the others begin as the description says")
+      ->type_name("FILE");
   command->add_option("--out", options->out, "Directory of the run [MODEL's name with .run]")->type_name("DIR");
   command->add_flag("--resume", options->resume,
                     "Go on from the newest checkpoint in --out; seed, sequences per step and data must be the same");

@@ -26,6 +26,7 @@ struct Parameter {
   Shape shape; // static
   std::string group;
   bool trainable;
+  bool frozen; // nothing moves it; else what is not trainable may be moved by training without a gradient
   Init init;
 };
 

@@ -123,6 +123,9 @@ Parameter parseParameter(const Reader &outer, const json &value) {
   parameter.shape = reader.shape(value, false);
   parameter.group = value.contains(key::kGroup) ? reader.text(value, key::kGroup) : "default";
   parameter.trainable = reader.flag(value, key::kTrainable, true);
+  parameter.frozen = reader.flag(value, key::kFrozen, false);
+  if (parameter.frozen && parameter.trainable)
+    reader.fail("it is both trainable and frozen");
   parameter.init = parseInit(reader, reader.field(value, key::kInit));
   if (parameter.init.kind != Init::Kind::Constant && isInteger(parameter.dtype))
     reader.fail("integers can only be initialised by a constant");

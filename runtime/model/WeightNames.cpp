@@ -83,7 +83,7 @@ struct Differences {
 } // namespace
 
 Result<std::string> matchWeights(const Manifest &manifest, const SafetensorsFile &file, std::string_view ignorePrefix,
-                                 const std::string &model) {
+                                 const std::string &model, WeightsAre wanted) {
   std::string prefix = findPrefix(manifest, file);
   Differences differences;
   std::set<std::string, std::less<>> known;
@@ -100,6 +100,9 @@ Result<std::string> matchWeights(const Manifest &manifest, const SafetensorsFile
   for (const auto &[name, info] : file.tensors())
     if (!known.contains(name) && (ignorePrefix.empty() || !name.starts_with(ignorePrefix)))
       differences.extra.push_back(quoted(name));
+  // A file that has none of them is another model's.
+  if (wanted == WeightsAre::Some && differences.missing.size() < manifest.parameters.size())
+    differences.missing.clear();
   if (!differences.any())
     return prefix;
   return Status::error(

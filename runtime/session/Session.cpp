@@ -94,15 +94,34 @@ Status Session::initParameters(uint64_t seed) {
   return side->flush(Role::Parameter);
 }
 
+static std::string notePrefix(const SafetensorsFile &file, const std::string &prefix) {
+  return concat("the names of the tensors in ", file.path(), " begin with \"", prefix, "\", which is left out");
+}
+
 Status Session::loadParameters(const SafetensorsFile &file, std::string_view ignorePrefix, std::string *note) {
   // All names and types before the first byte of data: a wrong file leaves the session as it was.
   PEER_TRY_ASSIGN(std::string prefix, matchWeights(manifest(), file, ignorePrefix, path()));
   if (note && !prefix.empty())
-    *note = concat("the names of the tensors in ", file.path(), " begin with \"", prefix, "\", which is left out");
+    *note = notePrefix(file, prefix);
   PEER_TRY(allocateParameters());
   for (auto &[name, tensor] : hostTensors(Role::Parameter))
     PEER_TRY(file.readInto(prefix + name, tensor));
   return side->flush(Role::Parameter);
+}
+
+Result<size_t> Session::replaceParameters(const SafetensorsFile &file, std::string_view ignorePrefix,
+                                          std::string *note) {
+  PEER_TRY_ASSIGN(std::string prefix, matchWeights(manifest(), file, ignorePrefix, path(), WeightsAre::Some));
+  if (note && !prefix.empty())
+    *note = notePrefix(file, prefix);
+  size_t replaced = 0;
+  for (auto &[name, tensor] : hostTensors(Role::Parameter))
+    if (file.contains(prefix + name)) {
+      PEER_TRY(file.readInto(prefix + name, tensor));
+      ++replaced;
+    }
+  PEER_TRY(side->flush(Role::Parameter));
+  return replaced;
 }
 
 Status Session::loadParameters(const std::string &file) {

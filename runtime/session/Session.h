@@ -52,6 +52,10 @@ public:
   /// where given, says so.
   Status loadParameters(const SafetensorsFile &file, std::string_view ignorePrefix = "", std::string *note = nullptr);
   Status loadParameters(const std::string &path);
+  /// The same of those parameters that the file has, which are some at least; the others stay as they are. Call it after initParameters. Returns how
+  /// many they are.
+  Result<size_t> replaceParameters(const SafetensorsFile &file, std::string_view ignorePrefix = "",
+                                   std::string *note = nullptr);
 
   /// Writes all parameters, atomically.
   Status saveParameters(const std::string &path, const Metadata &metadata = {}) const;

@@ -33,6 +33,14 @@ func.func @param_c3_ones() {
 
 // -----
 
+func.func @param_c5_both() {
+  // expected-error @+1 {{'peer.param' op C5: expected 'buffer', what training moves, or 'frozen', what nothing moves, got both}}
+  %0 = peer.param "a" zeros buffer frozen : tensor<4xf32>
+  return
+}
+
+// -----
+
 func.func @call_c1_unknown(%x: tensor<4xf32>) {
   // expected-error @+1 {{'peer.call' op C1: expected a function of this module, got @block}}
   %0 = peer.call "a" @block(%x) : (tensor<4xf32>) -> tensor<4xf32>

@@ -24,6 +24,10 @@ func.func @params() {
   %8 = peer.param "experts" normal(0.02) group("experts") : tensor<64x2x8xf32>
   // CHECK: peer.param "h" zeros group("statistics") buffer : tensor<4xf32>
   %9 = peer.param "h" zeros group("statistics") buffer : tensor<4xf32>
+  // CHECK: peer.param "i" normal(2.000000e-02) frozen : tensor<4xf32>
+  %10 = peer.param "i" normal(0.02) frozen : tensor<4xf32>
+  // CHECK: peer.param "j" zeros group("experts") frozen : tensor<4xbf16>
+  %11 = peer.param "j" zeros group("experts") frozen : tensor<4xbf16>
   return
 }
 

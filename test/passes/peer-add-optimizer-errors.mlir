@@ -144,3 +144,41 @@ func.func @loss(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32
 }
 // expected-error @+1 {{cannot update 'pool' row by row, as group 'experts' asks: the pool that an op reads is a part of it; leave 'lazy' out}}
 peer.train @train_step of @loss {optimizer = #peer.sgd, groups = {experts = #peer.sgd<lazy = true>}}
+
+// -----
+
+func.func @loss(%x: tensor<8xf32>) -> tensor<f32> {
+  %w = peer.param "w" ones : tensor<8xf32>
+  %f = peer.param "f" ones group("experts") frozen : tensor<8xf32>
+  %y = arith.mulf %x, %w : tensor<8xf32>
+  %z = arith.mulf %y, %f : tensor<8xf32>
+  %m = peer.mean %z : tensor<8xf32>
+  return %m : tensor<f32>
+}
+// expected-error @+1 {{sets an optimizer for group 'experts', but no trainable parameter of @loss is in it: what is in it is frozen}}
+peer.train @step of @loss {optimizer = #peer.sgd, groups = {experts = #peer.sgd}}
+
+// -----
+
+func.func @loss(%x: tensor<8xf32>) -> tensor<f32> {
+  %f = peer.param "f" ones frozen : tensor<8xf32>
+  %y = arith.mulf %x, %f : tensor<8xf32>
+  %m = peer.mean %y : tensor<8xf32>
+  return %m : tensor<f32>
+}
+// expected-error @+1 {{has nothing to train: what @loss depends on is frozen}}
+peer.train @step of @loss {optimizer = #peer.sgd}
+
+// -----
+
+// A frozen parameter is none that training moves without a gradient, either.
+func.func @loss(%x: tensor<?x8xf32>, %t: tensor<?xi32>) -> tensor<f32> {
+  %g = peer.param "gain" ones : tensor<8xf32>
+  %f = peer.param "statistics" ones frozen : tensor<8xf32>
+  // expected-error @+1 {{cannot be trained: its running statistics must be parameters marked 'buffer'}}
+  %y = peer.batch_norm %x, %g, %g, %f, %f : tensor<?x8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+  %l = peer.cross_entropy %y, %t : tensor<?x8xf32>, tensor<?xi32>
+  %m = peer.mean %l : tensor<?xf32>
+  return %m : tensor<f32>
+}
+peer.train @step of @loss {optimizer = #peer.sgd}

@@ -30,7 +30,7 @@ func.func @logits(%tokens: tensor<?xi32>, %bias: tensor<?x8xf32> {peer.name = "b
   %y = arith.addf %e, %bias : tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
-// expected-error @+1 {{wants tokens as the one input of @logits, but it also takes 'bias'}}
+// expected-error @+1 {{wants tokens as the one input of @logits, but it also takes 'bias'; what is the same for all tokens can be a parameter marked 'buffer'}}
 peer.decode @decode prefill @prefill of @logits
 
 // -----

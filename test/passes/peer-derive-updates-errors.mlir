@@ -31,6 +31,16 @@ peer.update_rows @update of "experts" {optimizer = #peer.sgd<lazy>}
 // -----
 
 func.func @f(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>) -> tensor<?x8xf32> {
+  %p = peer.param "experts" zeros frozen : tensor<16x2x8xf32>
+  %y = peer.mix %x, %i, %w, %p gelu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xf32>
+  return %y : tensor<?x8xf32>
+}
+// expected-error @+1 {{cannot update 'experts', which is frozen}}
+peer.update_rows @update of "experts" {optimizer = #peer.sgd<lazy>}
+
+// -----
+
+func.func @f(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>) -> tensor<?x8xf32> {
   %p = peer.param "experts" zeros : tensor<16x2x8xf32>
   %y = peer.mix %x, %i, %w, %p gelu : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xf32>
   %z = peer.mix %y, %i, %w, %p gelu {rows_per_expert = 2} : tensor<?x8xf32>, tensor<?x1x2xi32>, tensor<?x1x2xf32>, tensor<16x2x8xf32>

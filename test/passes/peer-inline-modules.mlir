@@ -49,14 +49,16 @@ func.func @repeated(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
 
 // -----
 
-// A name used twice is one argument. A buffer is not trainable. Groups are kept.
+// A name used twice is one argument. A buffer is not trainable, nor is what is frozen. Groups are kept.
 // CHECK-LABEL: func.func @shared(
 // CHECK-SAME:    %[[X:[a-z0-9]+]]: tensor<?x8xf32>
 // CHECK-SAME:    %[[W:[a-z0-9]+]]: tensor<8x8xf32> {{{[^}]*}}#peer.parameter<"w", <zeros>, "tables", true>
-// CHECK-SAME:    %[[R:[a-z0-9]+]]: tensor<8xf32> {{{[^}]*}}#peer.parameter<"r", <constant(2.000000e+00)>, "default", false>, peer.role = "parameter"}) -> (
+// CHECK-SAME:    %[[R:[a-z0-9]+]]: tensor<8xf32> {{{[^}]*}}#peer.parameter<"r", <constant(2.000000e+00)>, "default", false>, peer.role = "parameter"}
+// CHECK-SAME:    %[[F:[a-z0-9]+]]: tensor<8xf32> {{{[^}]*}}#peer.parameter<"f", <constant(1.000000e+00)>, "default", false, frozen = true>, peer.role = "parameter"}) -> (
 // CHECK:         %[[Y:.*]] = peer.linear %[[X]], %[[W]]
 // CHECK:         peer.linear %[[Y]], %[[W]]
 // CHECK:         peer.rms_norm %{{.*}}, %[[R]]
+// CHECK:         peer.rms_norm %{{.*}}, %[[F]]
 func.func @shared(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   %w0 = peer.param "w" zeros group("tables") : tensor<8x8xf32>
   %w1 = peer.param "w" zeros group("tables") : tensor<8x8xf32>
@@ -64,7 +66,9 @@ func.func @shared(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   %0 = peer.linear %x, %w0 : tensor<?x8xf32>, tensor<8x8xf32>
   %1 = peer.linear %0, %w1 : tensor<?x8xf32>, tensor<8x8xf32>
   %2 = peer.rms_norm %1, %r : tensor<?x8xf32>, tensor<8xf32>
-  return %2 : tensor<?x8xf32>
+  %f = peer.param "f" ones frozen : tensor<8xf32>
+  %3 = peer.rms_norm %2, %f : tensor<?x8xf32>, tensor<8xf32>
+  return %3 : tensor<?x8xf32>
 }
 
 // -----

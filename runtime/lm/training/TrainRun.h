@@ -48,6 +48,7 @@ private:
   Status openData();
   Status openAccumulation();
   Status prepare();
+  Status fillParameters();
   Status startOver();
   Status resume();
   Status restore(const CheckpointFile &from, const SafetensorsFile &file);

@@ -55,8 +55,8 @@ std::string TrainSettings::toJson() const {
             {"train_fingerprint", trainFingerprint}};
   if (seconds > 0)
     json["seconds"] = seconds;
-  if (!init.empty())
-    json["init"] = init;
+  if (!weights.empty())
+    json["weights"] = weights;
   for (const auto &[group, kind] : groupSchedules)
     json["group_schedules"][group] = toString(kind);
   // A path may hold bytes that are no UTF-8; it must not keep a run from being saved.
@@ -195,7 +195,7 @@ Shown show(const Json &run) {
   add("threads", "--threads");
   add("data", "--data (the same text)");
   add("eval_data", "--eval-data (the same text)");
-  add("init", "--init");
+  add("weights", "--weights");
   add("steps", "--steps");
   add("seconds", "--seconds");
   add("batch", "--batch");

@@ -12,6 +12,8 @@ namespace peer::runtime {
 /// What the user asks for. Values that are not given come from the manifest or a default.
 struct TrainOptions {
   std::string model, data, evalData, out;
+  /// A file of weights to begin with; empty: all parameters begin as the description says.
+  std::string weights;
   /// The file to open, where `model` is the description that it was compiled from; empty: `model`.
   std::string artifact;
   /// cpu, cuda or sim; empty: what the model was compiled for.
@@ -32,8 +34,6 @@ struct TrainOptions {
   std::optional<int64_t> saveEvery;
   /// At most this many tokens of the validation text per evaluation; 0 takes all.
   int64_t evalTokens = 65536;
-  /// Weights that the run begins with; empty: those that the seed makes by the description's initialisers.
-  std::string init;
   bool resume = false;
   /// One of many runs whose numbers matter: at its end it leaves the newest weights and its log, and neither checkpoints nor the best weights.
   bool leavesNumbers = false;
@@ -46,7 +46,7 @@ inline constexpr std::string_view kExpertGroup = "experts";
 
 /// What a run is; stored in its checkpoints and at the top of its log.
 struct TrainSettings {
-  std::string model, data, evalData, init;
+  std::string model, data, evalData, weights;
   int64_t steps = 0, context = 0;
   double seconds = 0; // of a run that ends with a time
   /// Sequences of one call, and calls (micro-batches) of one step.

@@ -38,7 +38,7 @@ Status TrainRun::checkPlace() {
     return Status::error("--out ", options.out, " is the directory that the data is read from: expected another one");
   std::string found;
   for (const std::string &file : {summary.log, summary.weights, summary.best, summary.report}) {
-    PEER_TRY(checkOutput("--out", file, {options.model, options.data, options.evalData, options.init}));
+    PEER_TRY(checkOutput("--out", file, {options.model, options.data, options.evalData, options.weights}));
     if (found.empty() && fs::exists(file, ignored))
       found = file;
   }
@@ -67,7 +67,7 @@ Status TrainRun::openModel() {
   PEER_TRY_ASSIGN(settings.groupSchedules, resolveSchedules(session->manifest(), options));
   evalEvery = options.evalEvery.value_or(std::max<int64_t>(options.steps / 10, 1));
   settings.model = options.model;
-  settings.init = options.init;
+  settings.weights = options.weights;
   settings.batch = options.batch;
   settings.accumulate = options.accumulate;
   settings.context = trainModel.context;
@@ -123,13 +123,23 @@ Status TrainRun::openData() {
   return {};
 }
 
+/// Fills all parameters, of which those that --weights has begin as they are there.
+Status TrainRun::fillParameters() {
+  if (options.weights.empty())
+    return session->initParameters(options.seed);
+  PEER_TRY_ASSIGN(SafetensorsFile file, SafetensorsFile::open(options.weights));
+  PEER_TRY(session->initParameters(options.seed));
+  std::string note;
+  PEER_TRY_ASSIGN(size_t replaced, session->replaceParameters(file, kStatePrefix, &note));
+  if (!note.empty())
+    progress.say(note);
+  progress.say(concat("beginning with ", replaced, " of ", session->manifest().parameters.size(), " parameters from ",
+                      options.weights));
+  return {};
+}
+
 Status TrainRun::startOver() {
-  if (options.init.empty()) {
-    PEER_TRY(session->initParameters(options.seed));
-  } else {
-    PEER_TRY_ASSIGN(SafetensorsFile weights, SafetensorsFile::open(options.init));
-    PEER_TRY(session->loadParameters(weights, kStatePrefix));
-  }
+  PEER_TRY(fillParameters());
   PEER_TRY(prepare());
   std::error_code error;
   fs::create_directories(options.out, error);

@@ -100,6 +100,33 @@ TEST_P(ChoiceLayers, XMoEDense) {
   }
 }
 
+// The gradient is that of weights which move as sigmoids do from what they are.
+TEST_P(ChoiceLayers, DSMoE) {
+  constexpr int64_t kBlocks = 8;
+  std::vector<double> off; // by token and block: weight - sigmoid
+  checkLayer("dsmoe", GetParam(), 5, {}, [&](const Parameters &p, const Array &x) {
+    Array logits = linear(x, false, p.at("router.weight"), false), weights(logits.shape), y(x.shape);
+    bool first = off.empty();
+    for (int64_t t = 0; t < 5; ++t) {
+      double on = 0;
+      for (int64_t block = 0; block < kBlocks; ++block) {
+        double gate = 1 / (1 + std::exp(-logits.at(t, block)));
+        if (first)
+          off.push_back((gate > 0.5 ? 1 : 0) - gate);
+        weights.at(t, block) = gate + off[t * kBlocks + block];
+        on += weights.at(t, block);
+      }
+      for (int64_t block = 0; block < kBlocks; ++block)
+        weights.at(t, block) *= kBlocks / std::max(on, 0.5);
+    }
+    addExperts(x, weights, p.at("experts"), 32, true, y);
+    return y;
+  });
+  for (int64_t t = 0; t < 5; ++t) // some are on, some off
+    EXPECT_NE(std::signbit(*std::min_element(&off[t * kBlocks], &off[t * kBlocks] + kBlocks)),
+              std::signbit(*std::max_element(&off[t * kBlocks], &off[t * kBlocks] + kBlocks)));
+}
+
 INSTANTIATE_TEST_SUITE_P(, ChoiceLayers, ::testing::Values(Code::Vectors, Code::Loops, Code::Gpu),
                          [](const auto &info) { return codeName(info.param, true); });
 

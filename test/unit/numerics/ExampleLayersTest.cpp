@@ -62,15 +62,6 @@ std::vector<double> mixtral(const std::vector<double> &logits) {
   return weights;
 }
 
-std::vector<double> dsmoe(const std::vector<double> &logits) {
-  std::vector<double> weights;
-  for (double logit : logits) {
-    double gate = 1 / (1 + std::exp(-logit));
-    weights.push_back(gate > 0.5 ? gate : 0);
-  }
-  return weights;
-}
-
 /// Selected by scores with a bias, weighted without it.
 std::vector<double> lossFree(const std::vector<double> &logits, const std::vector<double> &bias) {
   std::vector<double> weights(logits.size()), biased = logits;
@@ -166,7 +157,6 @@ TEST_P(ExampleLayers, XMoE) { check({"xmoe", xmoe, true}); }
 TEST_P(ExampleLayers, SwitchMoE) { check({"switch_moe", switchMoE, false}); }
 TEST_P(ExampleLayers, MixtralMoE) { check({"mixtral_moe", mixtral, false}); }
 TEST_P(ExampleLayers, LossFreeMoE) { check({"loss_free_moe", nullptr, false, lossFree}); }
-TEST_P(ExampleLayers, DSMoE) { check({"dsmoe", dsmoe, true}); }
 
 INSTANTIATE_TEST_SUITE_P(, ExampleLayers, ::testing::Values(Code::Vectors, Code::Loops, Code::Gpu),
                          [](const auto &info) { return codeName(info.param, true); });

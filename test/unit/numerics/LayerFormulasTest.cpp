@@ -99,6 +99,26 @@ Arrays e3(const Arrays &in) {
   return out;
 }
 
+Arrays pesc(const Arrays &in) {
+  constexpr int64_t kExperts = 8, kRows = 64;
+  const Array &x = in.at("x");
+  Array hidden = linear(x, false, in.at("ffw.up.weight"), false),
+        logits = linear(x, false, in.at("router.weight"), false);
+  for (double &value : hidden.values)
+    value = gelu(value);
+  Array f = linear(hidden, false, in.at("ffw.down.weight"), false), y(x.shape);
+  for (int64_t t = 0; t < kTokens; ++t) {
+    std::vector<int64_t> order = ranked(&logits.values[t * kExperts], kExperts);
+    double first = std::exp(logits.at(t, order[0])), second = std::exp(logits.at(t, order[1]));
+    for (auto [rank, weight] : {std::pair{0, first / (first + second)}, std::pair{1, second / (first + second)}}) {
+      addRows(in.at("experts"), order[rank] * kRows, kRows, gelu, &f.values[t * kWidth], weight, &y.values[t * kWidth]);
+      for (int64_t d = 0; d < kWidth; ++d)
+        y.at(t, d) += weight * f.at(t, d);
+    }
+  }
+  return {{"y", y}};
+}
+
 struct LayerFormulas : ::testing::TestWithParam<Code> {
   void check(const std::string &name, Arrays inputs, Arrays (*formula)(const Arrays &)) {
     auto compiled = compileLayer(name, GetParam());
@@ -109,9 +129,10 @@ struct LayerFormulas : ::testing::TestWithParam<Code> {
       given.emplace(input, toTensor(array));
       wanted.emplace_back("d" + input, input);
     }
-    for (const auto &[parameter, tensor] : compiled->session().parameters()) {
-      inputs.emplace(parameter, toArray(tensor));
-      wanted.emplace_back("grad." + parameter, parameter);
+    for (const runtime::Parameter &parameter : compiled->session().manifest().parameters) {
+      inputs.emplace(parameter.name, toArray(compiled->session().parameters().at(parameter.name)));
+      if (parameter.trainable)
+        wanted.emplace_back("grad." + parameter.name, parameter.name);
     }
     Arrays outputs = formula(inputs), seeds;
     runtime::TensorMap results = compiled->call("layer", given);
@@ -141,6 +162,9 @@ TEST_P(LayerFormulas, RMoE) {
 TEST_P(LayerFormulas, E3) {
   check("e3", {{"x0", random({kTokens, kWidth}, 1, -1.5, 1.5)}, {"x1", random({kTokens, kWidth}, 2, -1.5, 1.5)}}, e3);
 }
+
+// Its feed-forward layer is frozen.
+TEST_P(LayerFormulas, PESC) { check("pesc", {{"x", random({kTokens, kWidth}, 1, -1.5, 1.5)}}, pesc); }
 
 INSTANTIATE_TEST_SUITE_P(, LayerFormulas, ::testing::Values(Code::Vectors, Code::Loops, Code::Gpu),
                          [](const auto &info) { return codeName(info.param, true); });

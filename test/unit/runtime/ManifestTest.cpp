@@ -33,6 +33,7 @@ const Damage kDamages[] = {
     {"ParameterDynamic", "/parameters/0/shape/0", "\"T\"", "\"shape\" must hold non-negative integers"},
     {"HugeShape", "/parameters/0/shape", "[9223372036854775807, 9223372036854775807]", "is too large"},
     {"InitKind", "/parameters/0/init/kind", "\"cauchy\"", "init kind \"cauchy\" is none of normal, uniform, constant"},
+    {"Frozen", "/parameters/0/frozen", "true", "parameter \"factor\": it is both trainable and frozen"},
     {"Role", "/entries/0/arguments/0/role", "\"guest\"", "argument \"x\": \"guest\" is no known role"},
     {"Kind", "/entries/0/kind", "\"nice\"", "entry \"scale\": \"nice\" is no known kind"},
     {"MultipleOf", "/entries/0/dims/T/multiple_of", "0", "\"multiple_of\" must be a positive integer"},
