@@ -9,7 +9,7 @@
 #include "lowering/Compiler.h"
 #include "lowering/Passes.h"
 #include "lowering/Pipelines.h"
-#include "passes/Passes.h"
+#include "passes/DisableTopExperts.h"
 
 #include "mlir/InitAllPasses.h"
 #include "llvm/Support/CommandLine.h"
@@ -63,6 +63,7 @@ int main(int argc, char **argv) {
   peer::registerEverything(registry);
   // The compiling form knows passes too: --mlir-print-ir-after=PASS names one.
   peer::registerPeerPasses();
+  peer::registerDisableTopExperts();
   peer::registerPeerLoweringPasses();
   if (compiles(llvm::ArrayRef(argv, argc).drop_front()))
     return compile(argc, argv, kOverview, registry);
