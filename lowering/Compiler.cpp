@@ -174,7 +174,7 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   Explanation explanation;
   if (options.explain != Explain::No && failed(explanation.listen(context)))
     return failure();
-  GraphOptions graph{!options.internalOps, options.accumulate};
+  GraphOptions graph{!options.internalOps, options.accumulate, options.disabledExperts};
   if (failed(runPipeline("to graph level", [&](OpPassManager &pm) { buildGraphPipeline(pm, graph); })))
     return failure();
   if (options.stage == Stage::Graph)
@@ -219,6 +219,8 @@ LogicalResult compileModel(const CompileOptions &options, DialectRegistry &regis
   if (options.explain == Explain::No && options.stage == Stage::Artifact &&
       (options.output.empty() || options.output == "-"))
     return fail("an artifact needs a file to be written to: give -o MODEL.peer");
+  if (options.disabledExperts < 0)
+    return fail("--disable-top-experts is " + Twine(options.disabledExperts) + ", expected 0 or more");
   if (llvm::Error error = checkOutput(options.output, options.input))
     return fail(std::move(error));
   auto input = readInput(options.input);

@@ -27,6 +27,8 @@ struct CompileOptions {
   bool plainLoops = false;
   /// Build the training step in two entries, too, so that gradients can be summed over calls.
   bool accumulate = false;
+  /// How many of each token's best experts entries of inference go without: a test of robustness.
+  int64_t disabledExperts = 0;
   /// Accept ops that passes make, which no description may hold: for tests of them.
   bool internalOps = false;
   /// The assembler that makes machine code out of PTX, beside which that is put: a path; empty: where it usually is, if

@@ -3,6 +3,7 @@
 #include "Pipelines.h"
 
 #include "Passes.h"
+#include "passes/DisableTopExperts.h"
 #include "passes/Passes.h"
 
 #include "mlir/Conversion/BufferizationToMemRef/BufferizationToMemRef.h"
@@ -38,6 +39,11 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options) {
   optimizer.accumulate = options.accumulate;
   pm.addPass(createAddOptimizer(optimizer));
   pm.addPass(createAddUsage());
+  if (options.disabledExperts > 0) {
+    DisableTopExpertsOptions disable;
+    disable.count = options.disabledExperts;
+    pm.addPass(createDisableTopExperts(disable));
+  }
   // Graph level from here on.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

@@ -12,6 +12,8 @@ struct GraphOptions {
   bool isDescription = false;
   /// The training step in two entries, too.
   bool accumulate = false;
+  /// How many of each token's best experts inference goes without.
+  int64_t disabledExperts = 0;
 };
 
 /// Model level to graph level.

@@ -43,6 +43,10 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
   cl::opt<bool, true> accumulate(
       "accumulate", cl::desc("also what 'peer-run train --accumulate' needs: the training step in two parts"),
       cl::location(options.accumulate));
+  cl::opt<int64_t, true> disable(
+      "disable-top-experts",
+      cl::desc("inference without each token's N best experts, as 'peer-run eval --disable-top-experts' measures it"),
+      cl::value_desc("N"), cl::location(options.disabledExperts));
   cl::opt<bool, true> internal("internal-ops", cl::desc("accept ops that passes make, for tests of them"), cl::Hidden,
                                cl::location(options.internalOps));
   cl::opt<std::string, true> ptxas("ptxas",

@@ -9,7 +9,7 @@
 #include "lowering/Compiler.h"
 #include "lowering/Passes.h"
 #include "lowering/Pipelines.h"
-#include "passes/Passes.h"
+#include "passes/DisableTopExperts.h"
 #include "passes/conversion/Conversions.h"
 
 #include "mlir/InitAllPasses.h"
@@ -65,6 +65,7 @@ int main(int argc, char **argv) {
   // The compiling form knows passes too: --mlir-print-ir-after=PASS names one.
   peer::registerPeerPasses();
   peer::registerPeerConversionPasses();
+  peer::registerDisableTopExperts();
   peer::registerPeerLoweringPasses();
   if (compiles(llvm::ArrayRef(argv, argc).drop_front()))
     return compile(argc, argv, kOverview, registry);

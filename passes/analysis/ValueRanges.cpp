@@ -36,7 +36,7 @@ ConstantIntRanges ValueRanges::of(Value value) const {
 
 void ValueRanges::visit(Operation *op) {
   auto inferable = dyn_cast<InferIntRangeInterface>(op);
-  if (keepsElements(op) && !inferable) {
+  if ((keepsElements(op) || isa<tensor::ExtractSliceOp>(op)) && !inferable) {
     known.insert_or_assign(op->getResult(0), of(op->getOperand(0)));
     return;
   }

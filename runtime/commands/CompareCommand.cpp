@@ -30,6 +30,9 @@ description says, or --lr and --expert-lr; --lr GROUP=RATE is for those models t
 All models of a seed are in memory and train by turns of two seconds, so that what else the machine does meets all of
 them alike; --one-by-one keeps one in memory.
 
+--disable-top-experts N measures each run once more at its end, without each token's N best experts: the column "top off". It
+takes descriptions (see 'peer-run eval --help'); a model that cannot do without them has none, and a line says why.
+
 --out gets compare.md (what is printed), compare.html (that and the curves, in one file), compare.json (all numbers of all
 runs) and, below runs/, for each run its newest weights and its log. Ctrl-C saves and says how to go on. Finished runs are kept
 whatever happens; a process that was killed loses of the others what came after their last checkpoints, written every
@@ -69,9 +72,22 @@ Result<int> runCompare(CompareOptions options, const std::vector<std::string> &m
   std::vector<ModelHandle> handles;
   for (const std::string &model : models) {
     PEER_TRY_ASSIGN(ModelHandle handle, findModel(model, options.common.device));
-    options.models.push_back({model, handle.file()});
+    options.models.push_back({model, handle.file(), {}, {}});
     handles.push_back(std::move(handle));
   }
+  for (ComparedModel &model : options.models)
+    if (options.disabledExperts > 0) {
+      Result<ModelHandle> handle =
+          findModelWithout(options.disabledExperts, model.model, options.common.device, &model.notDisabled);
+      // The description itself is good: what the compiler refuses is to disable experts.
+      if (!handle.ok() && model.notDisabled.empty())
+        return handle.status();
+      if (!handle.ok())
+        continue;
+      model.notDisabled.clear();
+      model.disabledArtifact = handle->file();
+      handles.push_back(std::move(*handle));
+    }
   Progress progress = makeStderrProgress();
   TrainInterrupt interrupt;
   CompareControl control{[] { return TrainInterrupt::received() != 0; },
@@ -118,6 +134,11 @@ void addCompareCommand(CLI::App &app, CommandContext &context) {
   command->add_option("--seed", common->seed, "The first seed [0]")
       ->check(checkInteger(0, int64_t{1} << 60, "a whole number from 0 to 2^60"))
       ->type_name("S");
+  command
+      ->add_option("--disable-top-experts", options->disabledExperts,
+                   "A column with the loss without each token's N best experts [0: none]")
+      ->check(checkInteger(0, 1 << 20, "a whole number from 0 to 1048576"))
+      ->type_name("N");
   command->add_flag("--one-by-one", options->oneByOne, "One run after the other, with one model in memory");
   command->add_option("--out", options->out, "Directory of the comparison")->required()->type_name("DIR");
   command->add_flag("--resume", options->resume, "Go on with the comparison in --out");

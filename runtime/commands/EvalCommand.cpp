@@ -22,11 +22,16 @@ constexpr const char *kHelp =
 Weights may be a weights file or a checkpoint; a training run leaves the newest (weights.safetensors) and those with
 the least validation loss (best.safetensors).
 
+--disable-top-experts N is a test of robustness (CartesianMoE, arXiv 2410.16077): each head of each token goes without the N
+experts that it would like best, at each selection, and those behind take their place. A softmax gate weighs the others among
+themselves, 'probability' weighs them as before; top_p counts the mass of the others. MODEL must be a description, since it
+is compiled for that; one that selects no experts by scores is refused, as are hash layers and expert choice.
+
 Example: peer-run eval tiny_peer_lm.peer --weights run/weights.safetensors --data book.txt)";
 
 struct Arguments {
   std::string model, weights, data;
-  int64_t batch = 8;
+  int64_t batch = 8, disabled = 0;
   bool json = false;
 };
 
@@ -42,7 +47,9 @@ void print(const EvalRecord &record, TextView text) {
 }
 
 Result<int> runEval(const Arguments &arguments, const std::string &device) {
-  PEER_TRY_ASSIGN(ModelHandle handle, findModel(arguments.model, device));
+  PEER_TRY_ASSIGN(ModelHandle handle, arguments.disabled > 0
+                                          ? findModelWithout(arguments.disabled, arguments.model, device)
+                                          : findModel(arguments.model, device));
   PEER_TRY_ASSIGN(auto session, Session::open(handle, device));
   PEER_TRY_ASSIGN(LanguageEntry model, findLanguageEntry(session->manifest(), EntryKind::Loss, arguments.model));
   PEER_TRY_ASSIGN(TextSource source, readText(arguments.data));
@@ -78,6 +85,9 @@ Result<int> runEval(const Arguments &arguments, const std::string &device) {
     std::printf("%s\n", evalJson(*record).c_str());
   else
     print(*record, text);
+  if (arguments.disabled > 0 && !arguments.json)
+    std::printf("disabled         the best %s of each head of a token\n",
+                arguments.disabled == 1 ? "expert" : concat(arguments.disabled, " experts").c_str());
   return 0;
 }
 
@@ -98,6 +108,9 @@ void addEvalCommand(CLI::App &app, CommandContext &context) {
   command->add_option("--batch", arguments->batch, "Sequences per call [8]")
       ->check(checkInteger(1, 1 << 20, "a whole number from 1 to 1048576"))
       ->type_name("B");
+  command->add_option("--disable-top-experts", arguments->disabled, "Go without each token's N best experts [0]")
+      ->check(checkInteger(0, 1 << 20, "a whole number from 0 to 1048576"))
+      ->type_name("N");
   command->add_flag("--json", arguments->json, "Print one JSON object");
   addCommonOptions(*command, context);
   command->callback([arguments, &context] {

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -121,20 +122,41 @@ void prune(const fs::path &directory) {
     fs::remove(kept[i].second, error);
 }
 
-/// Runs the compiler; its messages go where ours go.
-Status runCompiler(const fs::path &program, std::vector<std::string> arguments) {
+/// What a process wrote to a file in memory: the text of the first error.
+std::string readRefusal(int file) {
+  std::string text(4096, 0);
+  text.resize(static_cast<size_t>(std::max<ssize_t>(pread(file, text.data(), text.size(), 0), 0)));
+  constexpr std::string_view kError = "error: ";
+  size_t begin = text.find(kError);
+  begin = begin == std::string::npos ? 0 : begin + kError.size();
+  return text.substr(begin, text.find('\n', begin) - begin);
+}
+
+/// Runs the compiler; its messages go where ours go, or into `refusal`.
+Status runCompiler(const fs::path &program, std::vector<std::string> arguments, std::string *refusal) {
   arguments.insert(arguments.begin(), program.string());
   std::vector<char *> pointers;
   for (std::string &argument : arguments)
     pointers.push_back(argument.data());
   pointers.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  int said = refusal ? memfd_create("peer-opt", MFD_CLOEXEC) : -1;
+  if (said >= 0)
+    posix_spawn_file_actions_adddup2(&actions, said, STDERR_FILENO);
   pid_t child = 0;
-  if (int error = posix_spawn(&child, program.c_str(), nullptr, nullptr, pointers.data(), environ))
-    return Status::error("cannot run ", program.string(), ": ", std::strerror(error));
+  int error = posix_spawn(&child, program.c_str(), &actions, nullptr, pointers.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
   int status = 0;
-  while (waitpid(child, &status, 0) < 0)
+  while (!error && waitpid(child, &status, 0) < 0)
     if (errno != EINTR)
       return Status::error("cannot wait for ", program.string(), ": ", std::strerror(errno));
+  if (said >= 0) {
+    *refusal = readRefusal(said);
+    close(said);
+  }
+  if (error)
+    return Status::error("cannot run ", program.string(), ": ", std::strerror(error));
   if (WIFSIGNALED(status))
     return Status::error(program.string(), " was ended by the signal ", WTERMSIG(status), " (",
                          strsignal(WTERMSIG(status)), ") while it compiled ", arguments[1]);
@@ -150,7 +172,7 @@ std::string artifactName(const std::string &model, uint64_t content, uint64_t re
 }
 
 Result<ModelHandle> compile(const std::string &model, const std::string &target,
-                            const std::vector<std::string> &options) {
+                            const std::vector<std::string> &options, std::string *refusal) {
   PEER_TRY_ASSIGN(fs::path compiler, findCompiler(model));
   PEER_TRY_ASSIGN(std::string text, readFile(model));
   uint64_t content = addText(format::kFnvStart, text), rest = format::kFnvStart;
@@ -177,7 +199,7 @@ Result<ModelHandle> compile(const std::string &model, const std::string &target,
     std::fprintf(stderr, "compiling %s ...\r", what.c_str());
   std::vector<std::string> arguments{model, "--target=" + target, "-o", file.string()};
   arguments.insert(arguments.end(), options.begin(), options.end());
-  PEER_TRY(runCompiler(compiler, arguments));
+  PEER_TRY(runCompiler(compiler, arguments, refusal));
   // Under this name must lie what was compiled from the text that it stands for.
   PEER_TRY_ASSIGN(std::string after, readFile(model));
   if (after != text) {
@@ -207,12 +229,20 @@ Status callCompiler(const std::string &model, const std::vector<std::string> &ar
 }
 
 Result<ModelHandle> findModel(const std::string &model, const std::string &device,
-                              const std::vector<std::string> &options) {
+                              const std::vector<std::string> &options, std::string *refusal) {
   if (!model.ends_with(".mlir"))
     return ModelHandle(ModelFile(model));
   PEER_TRY_ASSIGN(const DeviceKind *kind, findDevice(device.empty() ? "cpu" : std::string_view(device)));
   PEER_TRY_ASSIGN(std::string target, kind->target());
-  return compile(model, target, options);
+  return compile(model, target, options, refusal);
+}
+
+Result<ModelHandle> findModelWithout(int64_t experts, const std::string &model, const std::string &device,
+                                     std::string *refusal) {
+  if (!model.ends_with(".mlir"))
+    return Status::error(model, " is compiled, and experts are disabled when a description is: expected its "
+                                "description (MODEL.mlir) with --disable-top-experts");
+  return findModel(model, device, {concat("--disable-top-experts=", experts)}, refusal);
 }
 
 } // namespace peer::runtime

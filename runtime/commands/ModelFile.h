@@ -28,9 +28,14 @@ private:
 /// The artifact that MODEL names. A file named *.mlir is a description: peer-opt compiles it for `device` (this CPU where that is empty), and the artifact
 /// is kept in the user's cache, under a name made of all that it depends on: the description, the compiler, the target, `options` of the compiler.
 /// peer-opt is $PEER_OPT, or lies beside this program, or in $PATH; what it reports goes to stderr, where this function says, too, what it compiled.
-/// Where the description is wrong the error has no message, since the compiler has said what there is to say.
+/// Where the description is wrong the error has no message, since the compiler has said what there is to say; with `refusal` it says so there, and not
+/// on stderr: its first error, without the place.
 Result<ModelHandle> findModel(const std::string &model, const std::string &device,
-                              const std::vector<std::string> &options = {});
+                              const std::vector<std::string> &options = {}, std::string *refusal = nullptr);
+
+/// The model, compiled so that inference goes without each token's best `experts`: what 'peer-opt --disable-top-experts' makes.
+Result<ModelHandle> findModelWithout(int64_t experts, const std::string &model, const std::string &device,
+                                     std::string *refusal = nullptr);
 
 /// Runs peer-opt on a description, by these arguments; errors are as findModel's. `model` is for messages.
 Status callCompiler(const std::string &model, const std::vector<std::string> &arguments);

@@ -3,9 +3,11 @@
 #include "Commands.h"
 #include "ModelFile.h"
 #include "OptionChecks.h"
+#include "ProfileOutput.h"
 #include "ProgressOutput.h"
 #include "TrainingOptions.h"
 
+#include "core/File.h"
 #include "lm/training/Train.h"
 #include "lm/training/TrainInterrupt.h"
 #include "report/TrainReport.h"
@@ -15,6 +17,8 @@
 
 namespace peer::runtime {
 namespace {
+
+constexpr const char *kTraceFile = "trace.json";
 
 constexpr const char *kHelp =
     R"(Trains a language model on bytes of text and writes to --out: checkpoint-STEP.safetensors (the last two; parameters,
@@ -33,6 +37,10 @@ description follows that one, whatever --schedule KIND says for the others.
 
 --accumulate N makes one update of the gradients of N micro-batches of --batch sequences each: to rounding the step that a
 batch N times as large makes, in the memory of one micro-batch. (Batch norms take the statistics of one micro-batch.)
+
+--profile times the kernels of each step: at the end a table says of each name how often a step calls it, its milliseconds of a
+step, its share, and what it moves and computes per second by the compiler's counts; matrix products are kernels, too. The first
+step is left out where there are others. trace.json in --out has the first steps, for ui.perfetto.dev or chrome://tracing.
 
 The same seed, batch and number of threads give the same weights, bit for bit, whether a run was interrupted and resumed
 or not. Ctrl-C (or SIGTERM, or the end of the terminal) finishes the step, saves, says how to go on and exits with 130
@@ -62,7 +70,19 @@ void printSummary(const TrainSummary &summary) {
               summary.log.c_str(), summary.report.c_str());
 }
 
-Result<int> runTrain(TrainOptions options) {
+/// The table of a run's kernels, and their trace in its directory.
+Status writeProfile(const StepProfile &profile, const TrainOptions &options) {
+  if (profile.steps() == 0)
+    return {};
+  std::string trace = (std::filesystem::path(options.out) / kTraceFile).string();
+  PEER_TRY(writeFile(trace, profile.traceJson(concat("peer-run train ", options.model))));
+  std::printf("%strace            %s: %s %s, for ui.perfetto.dev or chrome://tracing\n", profileText(profile).c_str(),
+              trace.c_str(), formatCount(static_cast<double>(profile.tracedSteps())).c_str(),
+              profile.tracedSteps() == 1 ? "step" : "steps");
+  return {};
+}
+
+Result<int> runTrain(TrainOptions options, bool profiled) {
   if (options.out.empty())
     options.out = std::filesystem::path(options.model).stem().string() + ".run";
   // Only those who ask wait for what is compiled in addition.
@@ -73,16 +93,18 @@ Result<int> runTrain(TrainOptions options) {
   options.artifact = model.file();
   Progress progress = makeStderrProgress();
   TrainInterrupt interrupt;
+  StepProfile profile;
   TrainControl control{[] { return TrainInterrupt::received() != 0; }, TrainInterrupt::takeSaveRequest,
-                       writeTrainReport};
+                       writeTrainReport, profiled ? &profile : nullptr};
   Result<TrainSummary> summary = train(options, progress, control);
   progress.finish();
   if (!summary.ok())
     return summary.status();
-  if (!summary->interrupted) {
+  if (!summary->interrupted)
     printSummary(*summary);
+  PEER_TRY(writeProfile(profile, options));
+  if (!summary->interrupted)
     return 0;
-  }
   if (summary->step == 0)
     progress.say("interrupted before the first step; nothing was saved. Go on with:");
   else
@@ -133,11 +155,13 @@ void addTrainCommand(CLI::App &app, CommandContext &context) {
   command->add_option("--out", options->out, "Directory of the run [MODEL's name with .run]")->type_name("DIR");
   command->add_flag("--resume", options->resume,
                     "Go on from the newest checkpoint in --out; seed, sequences per step and data must be the same");
+  auto profile = std::make_shared<bool>(false);
+  command->add_flag("--profile", *profile, "Time the kernels of each step: a table at the end, trace.json in --out");
   addCommonOptions(*command, context);
-  command->callback([options, &context] {
-    context.action = [options, &context] {
+  command->callback([options, profile, &context] {
+    context.action = [options, profile, &context] {
       options->device = context.device;
-      return runTrain(*options);
+      return runTrain(*options, *profile);
     };
   });
 }

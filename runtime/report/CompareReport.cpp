@@ -32,6 +32,8 @@ std::string meanText(const Spread &spread, int digits) {
 CompareTable resultTable(const Comparison &comparison, const BudgetResult &budget) {
   CompareTable table{concat("After ", budget.text()),
                      {{"model", "params M", "active M", "MFLOP/tok", "kB/tok", "tokens/s", "loss", "spread"}}};
+  if (comparison.disabledExperts > 0)
+    table.rows.front().push_back("top off");
   for (size_t m = 0; m < comparison.models.size(); ++m) {
     const ModelFacts &model = comparison.models[m];
     const std::vector<SeedResult> &runs = budget.runs[m];
@@ -44,6 +46,8 @@ CompareTable resultTable(const Comparison &comparison, const BudgetResult &budge
                           model.loss ? number(model.loss->bytes / 1e3) : kNone, meanText(speed, 0),
                           allFailed ? "diverged" : meanText(loss, 4),
                           loss.deviation ? fixed(*loss.deviation, 4) : kNone});
+    if (comparison.disabledExperts > 0)
+      table.rows.back().push_back(meanText(spreadOf(runs, [](const SeedResult &run) { return run.disabledLoss; }), 4));
   }
   return table;
 }
@@ -147,6 +151,13 @@ std::vector<std::string> compareNotes(const Comparison &comparison) {
       "active: parameters that a token uses, of a pool the rows selected for it, at most.",
       "MFLOP, kB: of the forward direction for a token, by the compiler's counts at this batch size.",
       "tokens/s: of training, time for validation and files left out."};
+  if (comparison.disabledExperts > 0)
+    notes.push_back(concat("top off: the same loss where each head of a token goes without its best ",
+                           comparison.disabledExperts == 1 ? "expert" : concat(comparison.disabledExperts, " experts"),
+                           ", and the next ones take their place."));
+  for (const ModelFacts &model : comparison.models)
+    if (!model.notDisabled.empty())
+      notes.push_back(concat(model.name, " has no top off: ", model.notDisabled, "."));
   for (const BudgetResult &budget : comparison.budgets)
     for (size_t m = 0; m < comparison.models.size(); ++m)
       for (const SeedResult &run : budget.runs[m])

@@ -110,6 +110,16 @@ Status Session::makeReady(const Entry &entry) {
   return prepare(entry);
 }
 
+Result<TensorMap> Session::callTimed(const Entry &entry, int64_t tokens, const TensorMap &inputs,
+                                     std::span<const ScalarValue> values) {
+  ProfileRecording recording;
+  int64_t start = nowNanoseconds();
+  Result<TensorMap> results = side->call(entry, tokens, inputs, values);
+  if (results.ok())
+    onCall({entry, tokens, recording.marks, start, nowNanoseconds()});
+  return results;
+}
+
 Result<TensorMap> Session::call(std::string_view name, const TensorMap &inputs, const ScalarMap &scalars) {
   PEER_TRY_ASSIGN(const Entry *found, entry(name));
   return call(*found, inputs, scalars);
@@ -128,7 +138,8 @@ Result<TensorMap> Session::call(const Entry &entry, const TensorMap &inputs, con
       PEER_TRY_ASSIGN(values[i], scalarValue(entry, entry.arguments[i], scalars));
     }
   PEER_TRY(makeReady(entry));
-  Result<TensorMap> results = side->call(entry, tokens, inputs, values);
+  Result<TensorMap> results =
+      onCall ? callTimed(entry, tokens, inputs, values) : side->call(entry, tokens, inputs, values);
   if (results.ok())
     PEER_TRY(takeChecks(entry, path(), *results));
   return results;

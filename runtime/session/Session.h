@@ -5,8 +5,11 @@
 #pragma once
 
 #include "device/Device.h"
+#include "device/Profile.h"
 #include "model/Safetensors.h"
 #include "peer_runtime.h"
+
+#include <functional>
 
 namespace peer::runtime {
 
@@ -20,6 +23,14 @@ struct ViewList {
   const peer_view &operator[](size_t index) const {
     return *reinterpret_cast<const peer_view *>(reinterpret_cast<const char *>(first) + index * first->size);
   }
+};
+
+/// When the kernels of a call ran: each mark ends the kernel before it.
+struct CallTimes {
+  const Entry &entry;
+  int64_t tokens;
+  std::span<const ProfileMark> marks;
+  int64_t start, end; // of the call, by the steady clock in nanoseconds
 };
 
 struct RunOptions {
@@ -92,6 +103,9 @@ public:
   Result<TensorMap> call(std::string_view entry, const TensorMap &inputs, const ScalarMap &scalars = {});
   Result<TensorMap> call(const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars);
 
+  /// Has call() time the kernels of each call and say what it found; an empty function ends it. One session in a process at a time.
+  void timeKernels(std::function<void(const CallTimes &)> found) { onCall = std::move(found); }
+
   /// Calls an entry on memory of the caller's, as peer_run says.
   Status run(const Entry &entry, ViewList arguments, ViewList results, const RunOptions &options);
   /// Whether run() of this entry may be called now by several threads at once.
@@ -120,6 +134,8 @@ private:
   Status allocateParameters();
   /// Everything that an entry needs beside what is given to a call.
   Status makeReady(const Entry &entry);
+  Result<TensorMap> callTimed(const Entry &entry, int64_t tokens, const TensorMap &inputs,
+                              std::span<const ScalarValue> values);
   void clear(Role role);
   Status checkRoom(uint64_t bytes, std::string_view what) const;
   TensorMap &hostTensors(Role role);
@@ -129,6 +145,7 @@ private:
   std::shared_ptr<Device> where;
   std::unique_ptr<DeviceSession> side; // of const sessions, too: callers see what the device wrote
   bool parametersOnly = false;
+  std::function<void(const CallTimes &)> onCall;
   mutable Status deviceFailure; // of an accessor, until it is reported
 };
 

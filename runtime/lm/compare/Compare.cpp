@@ -4,6 +4,7 @@
 
 #include "CompareRun.h"
 #include "core/File.h"
+#include "lm/Eval.h"
 #include "lm/training/RunFiles.h"
 
 #include <algorithm>
@@ -86,6 +87,20 @@ Status CompareRun::record(BudgetResult &budget, const Open &run, SeedResult resu
   return {};
 }
 
+Result<double> CompareRun::measureDisabled(const Open &run, const TrainSummary &summary) const {
+  const ComparedModel &model = options.models[run.model];
+  const TrainOptions &common = options.common;
+  PEER_TRY_ASSIGN(auto session, Session::open(ModelFile(model.disabledArtifact, model.model), common.device));
+  PEER_TRY_ASSIGN(LanguageEntry loss, findLanguageEntry(session->manifest(), EntryKind::Loss, model.model));
+  PEER_TRY(session->loadParameters(summary.weights));
+  // The contexts that the run was measured on.
+  EvalOptions how;
+  how.batch = common.batch;
+  how.maxContexts = common.evalTokens == 0 ? 0 : std::max<int64_t>(common.evalTokens / loss.context, 1);
+  PEER_TRY_ASSIGN(EvalRecord record, evaluateText(*session, loss, split.validation, how));
+  return record.loss;
+}
+
 Status CompareRun::finish(BudgetResult &budget, Open &run) {
   PEER_TRY_ASSIGN(TrainSummary summary, run.run->conclude());
   if (summary.interrupted)
@@ -93,6 +108,9 @@ Status CompareRun::finish(BudgetResult &budget, Open &run) {
   SeedResult result;
   result.loss = summary.validation.loss;
   result.layers = summary.validation.layers;
+  if (!options.models[run.model].disabledArtifact.empty()) {
+    PEER_TRY_ASSIGN(result.disabledLoss, measureDisabled(run, summary));
+  }
   double tokens = static_cast<double>(summary.step * run.run->currentSettings().tokensPerStep());
   result.tokensPerSecond = tokens / std::max(run.run->seconds(), 1e-9);
   return record(budget, run, std::move(result));

@@ -9,6 +9,8 @@ namespace peer::runtime {
 /// A model to compare: what the user named, and the file to open.
 struct ComparedModel {
   std::string model, artifact;
+  /// The same without each token's best experts, or why there is none; both are empty where nobody asks.
+  std::string disabledArtifact, notDisabled;
 };
 
 struct CompareOptions {
@@ -19,6 +21,8 @@ struct CompareOptions {
   std::optional<int64_t> steps;
   std::optional<double> seconds;
   int64_t seeds = 3;
+  /// How many of each token's best experts the loss is measured without, too, at the end of a run.
+  int64_t disabledExperts = 0;
   /// One run after the other, with one model in memory, in place of all models of a seed by turns.
   bool oneByOne = false;
   bool resume = false;

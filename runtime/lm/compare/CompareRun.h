@@ -42,6 +42,8 @@ private:
   Status fail(BudgetResult &budget, Open &run, const Status &failure);
   Status record(BudgetResult &budget, const Open &run, SeedResult result);
   Status addCurve(SeedResult &result, const Open &run) const;
+  /// The validation loss at the end of a run, without each token's best experts.
+  Result<double> measureDisabled(const Open &run, const TrainSummary &summary) const;
   Status loadResults();
   std::string runDirectory(const BudgetResult &budget, uint64_t seed, size_t model) const;
   void showProgress(const Open &run, const std::vector<std::unique_ptr<Open>> &open);
@@ -53,6 +55,7 @@ private:
 
   RunLock lock;
   TrainTexts texts;
+  TextSplit split;
   std::vector<LanguageEntry> trainEntries; // of the manifests below
   std::vector<std::unique_ptr<Manifest>> manifests;
   std::vector<std::string> fingerprints;

@@ -61,6 +61,7 @@ Status CompareRun::checkModel(const ComparedModel &model) {
   ModelFacts facts = describeModel(*manifest, rates, options.common.batch * train.context);
   facts.name = nameOf(options.models, comparison.models.size());
   facts.file = model.model;
+  facts.notDisabled = model.notDisabled;
   comparison.models.push_back(std::move(facts));
   trainEntries.push_back(train);
   manifests.push_back(std::move(manifest));
@@ -118,10 +119,11 @@ Status CompareRun::checkPlace() {
 Status CompareRun::openData() {
   const TrainOptions &common = options.common;
   PEER_TRY_ASSIGN(texts, TrainTexts::read(common.data, common.evalData, options.out, options.resume));
-  PEER_TRY_ASSIGN(TextSplit split, texts.split(trainEntries.front().context, common.data, common.evalData));
+  PEER_TRY_ASSIGN(split, texts.split(trainEntries.front().context, common.data, common.evalData));
   for (const TextSource *source : {texts.data.get(), texts.evalData.get()})
     if (source)
       PEER_TRY(checkTextRange(*source, byteRange(trainEntries.front()), options.models.front().model));
+  comparison.disabledExperts = options.disabledExperts;
   comparison.unigramEntropy = unigramEntropy(split.train);
   return {};
 }
@@ -151,7 +153,8 @@ std::string CompareRun::settingsJson() const {
                 {"--lr", rates},
                 {"--schedule", schedules},
                 {"--warmup", common.warmup},
-                {"--eval-tokens", common.evalTokens}};
+                {"--eval-tokens", common.evalTokens},
+                {"--disable-top-experts", options.disabledExperts}};
   return Json{{"comparison", std::move(settings)}}.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -161,7 +164,8 @@ Status CompareRun::checkSettings(const std::string &path) const {
   if (!then.is_object() || !then.contains("comparison") || !then["comparison"].is_object())
     return Status::error(path, " is damaged: expected the settings of a comparison");
   for (const auto &[key, value] : now["comparison"].items()) {
-    Json was = then["comparison"].value(key, Json());
+    // Of a comparison from before there was a choice.
+    Json was = then["comparison"].value(key, key == "--disable-top-experts" ? Json(0) : Json());
     if (was == value)
       continue;
     if (key == "models")

@@ -37,6 +37,8 @@ Json toJson(const SeedResult &run) {
     json["failure"] = run.failure;
   else
     json.update({{"tokens_per_s", run.tokensPerSecond}, {"loss", run.loss}, {"layers", layersJson(run.layers)}});
+  if (run.disabledLoss)
+    json["loss_top_off"] = *run.disabledLoss;
   Json curve = Json::array();
   for (const CurvePoint &point : run.curve)
     curve.push_back({{"step", point.step}, {"seconds", point.seconds}, {"loss", point.loss}});
@@ -64,7 +66,8 @@ Json toJson(const ModelFacts &model) {
           {"active_parameters", orNull(model.active)},
           {"loss", toJson(model.loss)},
           {"train", toJson(model.train)},
-          {"learning_rates", std::move(rates)}};
+          {"learning_rates", std::move(rates)},
+          {"top_off_not_applicable", model.notDisabled}};
 }
 
 Json toJson(const BudgetResult &budget, const std::vector<ModelFacts> &models) {
@@ -77,6 +80,7 @@ Json toJson(const BudgetResult &budget, const std::vector<ModelFacts> &models) {
     list.push_back(
         {{"model", models[m].name},
          {"loss", toJson(spreadOf(runs, [](const SeedResult &r) { return std::optional(r.loss); }))},
+         {"loss_top_off", toJson(spreadOf(runs, [](const SeedResult &r) { return r.disabledLoss; }))},
          {"tokens_per_s", toJson(spreadOf(runs, [](const SeedResult &r) { return std::optional(r.tokensPerSecond); }))},
          {"layers", layersJson(meanUsage(runs))},
          {"runs", std::move(seeds)}});
@@ -153,6 +157,8 @@ std::optional<SeedResult> parseResult(const std::string &text) {
     if (run.failure.empty()) {
       run.tokensPerSecond = json.at("tokens_per_s");
       run.loss = json.at("loss");
+      if (json.contains("loss_top_off"))
+        run.disabledLoss = json.at("loss_top_off").get<double>();
       for (const Json &layer : json.at("layers"))
         run.layers.push_back({layer.at("name"), layer.at("experts"), {layer.at("usage"), layer.at("unevenness")}});
     }
@@ -174,6 +180,7 @@ std::string Comparison::toJson() const {
     results.push_back(runtime::toJson(budget, models));
   return dump({{"settings", std::move(common)},
                {"seeds", seeds},
+               {"disabled_top_experts", disabledExperts},
                {"runs_finished", runsFinished},
                {"runs", runsTotal},
                {"unigram_entropy", unigramEntropy},

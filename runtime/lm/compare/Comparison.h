@@ -27,6 +27,8 @@ struct ModelFacts {
     bool lazy = false;
   };
   std::vector<Rate> rates;
+  /// Why it cannot do without each token's best experts, where that was asked for.
+  std::string notDisabled;
 };
 
 /// A validation on the way of a run.
@@ -41,6 +43,8 @@ struct SeedResult {
   int64_t steps = 0;
   double seconds = 0, tokensPerSecond = 0;
   double loss = 0; // of the validation text, with the weights at the end
+  /// The same without each token's best experts.
+  std::optional<double> disabledLoss;
   std::vector<LayerUsage> layers;
   std::vector<CurvePoint> curve;
   /// Why it ended early: its loss or gradients were not finite. Then the numbers above are not there.
@@ -62,6 +66,8 @@ struct Comparison {
   /// What all runs have in common, for people: name and value.
   std::vector<std::pair<std::string, std::string>> settings;
   int64_t seeds = 0;
+  /// How many of each token's best experts losses were measured without, too; 0: they were not.
+  int64_t disabledExperts = 0;
   double unigramEntropy = 0;
   std::vector<ModelFacts> models;
   std::vector<BudgetResult> budgets;

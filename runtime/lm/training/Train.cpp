@@ -55,7 +55,17 @@ Result<StepRecord> TrainRun::runStep(int64_t step) {
     scalar->second = static_cast<double>(step);
 
   stateIsGood = false; // until the step is known to have gone well
-  PEER_TRY_ASSIGN(TensorMap results, callStep(step, scalars));
+  if (StepProfile *profile = control.profile) {
+    profile->beginStep(step);
+    session->timeKernels([profile](const CallTimes &call) { profile->add(call); });
+  }
+  Result<TensorMap> called = callStep(step, scalars);
+  session->timeKernels({});
+  if (!called.ok())
+    return called.status();
+  if (control.profile)
+    control.profile->endStep();
+  const TensorMap &results = *called;
   record.loss = results.at(format::name::kLoss).as<float>()[0];
   if (!std::isfinite(record.loss))
     return notFinite("loss", record.loss, step);

@@ -1,6 +1,7 @@
 // Trains a language model: the loop, its checkpoints, log, validation and report.
 #pragma once
 
+#include "StepProfile.h"
 #include "TrainSettings.h"
 #include "lm/Log.h"
 #include "lm/Progress.h"
@@ -36,6 +37,8 @@ struct TrainControl {
   std::function<Status(const TrainSummary &summary, const TrainSettings &settings, const Session &session,
                        const Entry &usageEntry)>
       report;
+  /// Has the kernels of steps timed.
+  StepProfile *profile = nullptr;
 };
 
 /// Trains as `options` say and writes everything below options.out, which must not hold a run yet unless `resume` is set, and which one process

@@ -29,6 +29,9 @@ protected:
   /// function runs on no tokens.
   runtime::TensorMap check(const std::vector<Input> &inputs, const std::string &body,
                            const std::vector<Result> &results);
+
+  /// More of peer-opt's flags.
+  std::string flags;
 };
 
 /// Values as a bf16 holds them.
