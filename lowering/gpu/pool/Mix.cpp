@@ -9,23 +9,21 @@ using namespace mlir;
 using namespace peer;
 using namespace peer::device;
 
-static const char *rejectSelected(const MixOperands &op) {
+const char *device::rejectMixOfTokens(const MixOperands &op) {
   return rejectMixPass(op.pool, op.idx, op.weights, {op.x, op.y});
 }
 
-static const char *rejectMix(MixOp op) { return rejectSelected(op); }
+static const char *rejectMix(MixOp op) { return rejectMixOfTokens(op); }
 
 static const char *rejectQuantizedMix(QuantizedMixOp op) {
   // Scales are read where nothing is selected, too.
   if (cast<MemRefType>(op.getPool().getType()).getDimSize(0) == 0)
     return "the pool has no rows";
-  return rejectSelected(op);
+  return rejectMixOfTokens(op);
 }
 
 /// y = sum of weight * act(first . x) * (second . x) * last.
-template <typename OpTy>
-static void emitMix(OpTy mix, LoopBuilder &host, const GpuInfo &gpu) {
-  MixOperands op(mix);
+void device::emitMixOfTokens(LoopBuilder &host, const MixOperands &op, const GpuInfo &gpu) {
   int64_t vectors = host.staticDim(op.pool, 1);
   MixPass pass{op.pool, op.idx, op.weights, op.rowsPerExpert};
   pass.scales = op.scales;
@@ -40,6 +38,11 @@ static void emitMix(OpTy mix, LoopBuilder &host, const GpuInfo &gpu) {
     return result;
   };
   emitMixPass(host, pass, gpu);
+}
+
+template <typename OpTy>
+static void emitMix(OpTy mix, LoopBuilder &host, const GpuInfo &gpu) {
+  emitMixOfTokens(host, mix, gpu);
 }
 
 static const char *rejectMixGrad(MixGradOp op) {

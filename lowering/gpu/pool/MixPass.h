@@ -6,6 +6,8 @@
 #include "lowering/gpu/GpuInfo.h"
 #include "lowering/gpu/block/LaneRows.h"
 
+#include "lowering/emit/RoutingBuilder.h"
+
 namespace peer::device {
 
 /// What is computed of each row that a token selects, and summed over them. Rows are numbered by token: number s of a token
@@ -37,6 +39,12 @@ const char *rejectMixPass(mlir::Value pool, mlir::Value idx, mlir::Value weights
 
 /// Launches the pass, spread over warps and blocks by the number of tokens.
 void emitMixPass(LoopBuilder &host, const MixPass &pass, const GpuInfo &gpu);
+
+// Mix.cpp
+/// Why a mix cannot be such a pass, or null.
+const char *rejectMixOfTokens(const MixOperands &op);
+/// A mix as such a pass.
+void emitMixOfTokens(LoopBuilder &host, const MixOperands &op, const GpuInfo &gpu);
 
 } // namespace peer::device
 

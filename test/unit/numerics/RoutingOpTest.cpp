@@ -34,7 +34,7 @@ TensorMap RoutingOpTest::check(const std::vector<Input> &inputs, const std::stri
   }
   auto compiled = Compiled::compile("func.func @f(" + arguments + ") -> (" + resultTypes + ") {\n" + body +
                                         "\n  return " + returned + " : " + returnedTypes + "\n}\n",
-                                    code());
+                                    code(), flags);
   if (!compiled)
     return {};
   auto call = [&](bool empty) {
