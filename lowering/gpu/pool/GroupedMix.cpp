@@ -1,8 +1,9 @@
-//===- GroupedMix.cpp - mix, expert by expert ----------------------------===//
+//===- GroupedMix.cpp - mix and its gradient, expert by expert -----------===//
 //
 // Pairs are sorted by expert and cut into tiles of one expert's. Products on the tensor cores make of the tokens of a tile and the
 // expert's rows what its last vectors are scaled with, then each pair's sum of those; a last launch adds up the pairs of each token, in
-// their order. So there is one number for each pair and row of an expert, and a row of y for each pair.
+// their order. So there is one number for each pair and row of an expert, and a row of y for each pair. The gradient does the same with
+// coefficients and dx.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,7 +28,8 @@ static constexpr MatmulTile kTile{4, 2, 1, 4};
 namespace {
 /// The pairs of all experts in tiles of one expert's.
 struct PairTiles {
-  PairTiles(LoopBuilder &host, Value idx, int64_t experts);
+  /// Scratch for `used` pairs: all of idx, or 0 where nothing will be launched.
+  PairTiles(LoopBuilder &host, Value idx, int64_t experts, Value used);
   void launch(LoopBuilder &host);
   void free(LoopBuilder &host) {
     for (Value buffer : {order, starts, count, first, end})
@@ -54,10 +56,41 @@ struct ExpertProduct {
   /// A thread has a sum.
   std::function<void(BlockBuilder &, Value entry, Value pair, Value column, Value sum)> use;
 };
+
+/// A mix, or the token pass of its gradient: the choice of the form, and what launches of both have in common.
+class GroupedMix {
+public:
+  GroupedMix(LoopBuilder &host, MixLikeOpInterface op);
+
+  /// `byExpert` with scratch of as many numbers for each pair as `columns` says, or `byToken`.
+  void emit(ArrayRef<int64_t> columns, llvm::function_ref<void(ValueRange scratch)> byExpert,
+            llvm::function_ref<void()> byToken);
+  void emitForward(Value y, ValueRange scratch);
+  void emitGradient(MixGradOp op, ValueRange scratch);
+
+  const MixOperands &operands() const { return op; }
+  int64_t vectors, depth, rows;
+
+private:
+  /// products[entry, row] = from[token, :] . vector f of the row: `use` gets them.
+  using Use = std::function<void(BlockBuilder &, Value entry, Value pair, Value row, Value sum)>;
+  void launchDots(Value from, int64_t f, Use use);
+  /// parts[pair, :] = the sum over rows of by[entry, row] times their vector f, or is added to.
+  void launchSums(Value by, int64_t f, Value parts, bool added);
+  void launchProduct(const ExpertProduct &product);
+  void launchTokenSums(Value parts, Value to);
+  void launchPairSums(Value ofWeights, Value coef, Value dweights);
+
+  LoopBuilder &host;
+  MixOperands op;
+  int64_t from, experts, pairsOfToken;
+  Value idx, weights, pool, pairs;
+  std::optional<PairTiles> tiles;
+};
 } // namespace
 
-PairTiles::PairTiles(LoopBuilder &host, Value idx, int64_t experts) : idx(idx), experts(experts) {
-  pairs = sizeOf(host, idx);
+PairTiles::PairTiles(LoopBuilder &host, Value idx, int64_t experts, Value pairs)
+    : idx(idx), experts(experts), pairs(pairs) {
   // A segment has less than a tile more than whole ones.
   most = host.add(host.ceilDiv(pairs, kTile.rows()), host.min(pairs, host.index(experts)));
   auto scratch = [&](Value size) { return host.heap({ShapedType::kDynamic}, host.getI32Type(), {size}); };
@@ -99,21 +132,20 @@ void PairTiles::launch(LoopBuilder &host) {
   });
 }
 
-static void launchProduct(LoopBuilder &host, const PairTiles &tiles, const ExpertProduct &product,
-                          int64_t pairsOfToken) {
+void GroupedMix::launchProduct(const ExpertProduct &product) {
   int64_t tilesN = llvm::divideCeil(product.columns, kTile.columns());
-  emitLaunch(host, host.mul(tiles.most, host.index(tilesN)), kThreads, [&](BlockBuilder &b, Value block) {
+  emitLaunch(host, host.mul(tiles->most, host.index(tilesN)), kThreads, [&](BlockBuilder &b, Value block) {
     Value number = b.div(block, b.index(tilesN));
     TileJob job;
-    job.row = b.toIndex(b.load(tiles.first, {number}));
-    job.rowEnd = b.toIndex(b.load(tiles.end, {number}));
+    job.row = b.toIndex(b.load(tiles->first, {number}));
+    job.rowEnd = b.toIndex(b.load(tiles->end, {number}));
     job.column = b.mul(b.rem(block, b.index(tilesN)), b.index(kTile.columns()));
     job.columnEnd = b.index(product.columns);
     job.begin = b.index(0);
     job.end = b.index(product.depth);
     b.ifThen(b.cmp(CmpIPredicate::ult, job.row, job.rowEnd), [&] {
-      auto pairAt = [&](Value entry) { return b.toIndex(b.load(tiles.order, {entry})); };
-      Value expert = b.toIndex(b.load(tiles.idx, {pairAt(job.row)}));
+      auto pairAt = [&](Value entry) { return b.toIndex(b.load(tiles->order, {entry})); };
+      Value expert = b.toIndex(b.load(idx, {pairAt(job.row)}));
       auto token = [&](Value entry) { return b.div(pairAt(entry), b.index(pairsOfToken)); };
       auto ofExpert = [&](Value row) { return product.rightRow(b, expert, row); };
       std::function<Value(Value)> leftRow;
@@ -136,10 +168,64 @@ static void launchProduct(LoopBuilder &host, const PairTiles &tiles, const Exper
   });
 }
 
-/// y[t, :] = the sum of the parts of its pairs.
-static void launchTokenSums(LoopBuilder &host, const MixOperands &op, Value idx, Value parts, int64_t pairsOfToken) {
-  int64_t columns = host.staticDim(op.y, 1), width = accessWidth(op.y, columns);
-  Value perRow = host.index(columns / width), elements = host.mul(host.dim(op.y, 0), perRow);
+GroupedMix::GroupedMix(LoopBuilder &host, MixLikeOpInterface mix)
+    : vectors(host.staticDim(mix.getPool(), 1)), depth(host.staticDim(mix.getPool(), 2)), rows(mix.getRowsPerExpert()),
+      host(host), op(mix), from(getGroupFrom(mix)), experts(mix.getNumExperts()),
+      pairsOfToken(host.staticDim(op.idx, 1) * host.staticDim(op.idx, 2)), idx(flatten(host, op.idx)),
+      weights(flatten(host, op.weights)),
+      pool(memref::CollapseShapeOp::create(host, op.pool, ArrayRef<ReassociationIndices>{{0, 1}, {2}})),
+      pairs(sizeOf(host, idx)) {}
+
+void GroupedMix::emit(ArrayRef<int64_t> columns, llvm::function_ref<void(ValueRange)> byExpert,
+                      llvm::function_ref<void()> byToken) {
+  // How many experts are touched is not known to the host: as many as there are, or one for each pair.
+  std::optional<int64_t> known = getConstantIntValue(pairs);
+  if (known && *known < std::min(*known, experts) * from)
+    return byToken();
+  Value enough, used = pairs;
+  if (!known) {
+    Value touched = host.min(pairs, host.index(experts));
+    enough = host.cmp(CmpIPredicate::uge, pairs, host.mul(touched, host.index(from)));
+    used = host.select(enough, pairs, host.index(0));
+  }
+  tiles.emplace(host, idx, experts, used);
+  Values scratch;
+  for (int64_t count : columns)
+    scratch.push_back(host.heap({ShapedType::kDynamic, count}, host.getF32Type(), {used}));
+  auto launch = [&] {
+    tiles->launch(host);
+    byExpert(scratch);
+  };
+  if (known)
+    launch();
+  else
+    host.ifThen(enough, launch, byToken);
+  tiles->free(host);
+  for (Value buffer : scratch)
+    host.free(buffer);
+}
+
+void GroupedMix::launchDots(Value from, int64_t f, Use use) {
+  auto rowAt = [=, this](BlockBuilder &b, Value expert, Value row) {
+    return b.add(b.mul(b.add(b.mul(expert, b.index(rows)), row), b.index(vectors)), b.index(f));
+  };
+  launchProduct({from, /*gathered=*/true, pool, /*depthInner=*/true, rowAt, rows, depth, use});
+}
+
+void GroupedMix::launchSums(Value by, int64_t f, Value parts, bool added) {
+  auto rowAt = [=, this](BlockBuilder &b, Value expert, Value row) {
+    return b.add(b.mul(b.add(b.mul(expert, b.index(rows)), row), b.index(vectors)), b.index(f));
+  };
+  auto use = [=](BlockBuilder &b, Value, Value pair, Value column, Value sum) {
+    b.store(added ? b.add(b.load(parts, {pair, column}), sum) : sum, parts, {pair, column});
+  };
+  launchProduct({by, /*gathered=*/false, pool, /*depthInner=*/false, rowAt, depth, rows, use});
+}
+
+/// to[t, :] = the sum of the parts of its pairs.
+void GroupedMix::launchTokenSums(Value parts, Value to) {
+  int64_t width = accessWidth(to, depth);
+  Value perRow = host.index(depth / width), elements = host.mul(host.dim(to, 0), perRow);
   launchForEach(host, elements, [&](BlockBuilder &b, Value element) {
     Value token = b.div(element, perRow), column = b.mul(b.rem(element, perRow), b.index(width));
     Value first = b.mul(token, b.index(pairsOfToken));
@@ -150,73 +236,102 @@ static void launchTokenSums(LoopBuilder &host, const MixOperands &op, Value idx,
           auto add = [&] { return Values{b.add(carried[0], b.loadWide(parts, {pair, column}, width))}; };
           return emitIf(b, chosen, add, [&] { return Values{carried[0]}; });
         })[0];
-    b.store(sum, op.y, {token, column});
+    b.store(sum, to, {token, column});
   });
 }
 
-static void emitByExpert(LoopBuilder &host, const MixOperands &op, const PairTiles &tiles, Value gates, Value scales,
-                         Value parts) {
-  int64_t vectors = host.staticDim(op.pool, 1), depth = host.staticDim(op.pool, 2), rows = op.rowsPerExpert;
-  int64_t pairsOfToken = host.staticDim(op.idx, 1) * host.staticDim(op.idx, 2);
-  Value weights = flatten(host, op.weights);
-  Value pool = memref::CollapseShapeOp::create(host, op.pool, ArrayRef<ReassociationIndices>{{0, 1}, {2}});
-  auto vectorsOf = [=](int64_t f) {
-    return [=](BlockBuilder &b, Value expert, Value row) {
-      return b.add(b.mul(b.add(b.mul(expert, b.index(rows)), row), b.index(vectors)), b.index(f));
-    };
-  };
-  for (int64_t f = 0; f + 1 < vectors; ++f) {
-    auto use = [&, f](BlockBuilder &b, Value entry, Value pair, Value row, Value sum) {
+/// A warp for each pair: the sum of its rows' parts of dweights. Where nothing is selected, it and the coefficients are 0.
+void GroupedMix::launchPairSums(Value ofWeights, Value coef, Value dweights) {
+  int64_t warps = kThreads / kWarpSize;
+  emitLaunch(host, host.ceilDiv(pairs, warps), kThreads, [&](BlockBuilder &b, Value block) {
+    b.forWarps(b.index(warps), [&](Value warp) {
+      Value pair = b.add(b.mul(block, b.index(warps)), warp);
+      b.ifThen(b.cmp(CmpIPredicate::ult, pair, pairs), [&] {
+        auto sum = [&] {
+          Value total =
+              b.sumStrips(b.index(rows), 1, [&](Value row, int64_t) { return b.load(ofWeights, {pair, row}); });
+          b.store(total, dweights, {pair});
+        };
+        auto clear = [&] {
+          Value zero = b.f32(0);
+          b.strips(b.index(rows * vectors), 1, [&](Value at, int64_t) { b.store(zero, coef, {pair, at}); });
+          b.store(zero, dweights, {pair});
+        };
+        b.ifThen(b.cmp(CmpIPredicate::sge, b.load(idx, {pair}), b.i32(0)), sum, clear);
+      });
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// mix
+//===----------------------------------------------------------------------===//
+
+void GroupedMix::emitForward(Value y, ValueRange scratch) {
+  Value parts = scratch[0], scales = scratch.back();
+  for (int64_t f = 0; f + 1 < vectors; ++f)
+    launchDots(op.x, f, [&, f](BlockBuilder &b, Value entry, Value pair, Value row, Value sum) {
       if (f + 2 < vectors)
-        return b.store(sum, gates, {entry, row});
+        return b.store(sum, scales, {entry, row});
       Values dots{sum};
       if (f > 0)
-        dots.insert(dots.begin(), b.load(gates, {entry, row}));
+        dots.insert(dots.begin(), b.load(scales, {entry, row}));
       b.store(emitMixScale(b, op.activation, b.load(weights, {pair}), dots), scales, {entry, row});
-    };
-    launchProduct(host, tiles, {op.x, /*gathered=*/true, pool, /*depthInner=*/true, vectorsOf(f), rows, depth, use},
-                  pairsOfToken);
-  }
-  auto use = [&](BlockBuilder &b, Value, Value pair, Value column, Value sum) { b.store(sum, parts, {pair, column}); };
-  launchProduct(host, tiles,
-                {scales, /*gathered=*/false, pool, /*depthInner=*/false, vectorsOf(vectors - 1), depth, rows, use},
-                pairsOfToken);
-  launchTokenSums(host, op, tiles.idx, parts, pairsOfToken);
+    });
+  launchSums(scales, vectors - 1, parts, /*added=*/false);
+  launchTokenSums(parts, y);
 }
 
-static void emit(MixOp mix, LoopBuilder &host, const GpuInfo &gpu) {
-  MixOperands op(mix);
-  int64_t vectors = host.staticDim(op.pool, 1), depth = host.staticDim(op.pool, 2), from = getGroupFrom(mix);
-  int64_t experts = mix.getNumExperts();
-  Value idx = flatten(host, op.idx), pairs = sizeOf(host, idx);
-  // How many experts are touched is not known to the host: as many as there are, or one for each pair.
-  Value enough = host.cmp(CmpIPredicate::uge, pairs, host.mul(host.min(pairs, host.index(experts)), host.index(from)));
-  auto byToken = [&] { emitMixOfTokens(host, op, gpu); };
-  host.ifThen(
-      enough,
-      [&] {
-        PairTiles tiles(host, idx, experts);
-        auto scratch = [&](int64_t columns) {
-          return host.heap({ShapedType::kDynamic, columns}, host.getF32Type(), {pairs});
-        };
-        Value gates = vectors > 2 ? scratch(op.rowsPerExpert) : Value(), scales = scratch(op.rowsPerExpert),
-              parts = scratch(depth);
-        tiles.launch(host);
-        emitByExpert(host, op, tiles, gates, scales, parts);
-        tiles.free(host);
-        for (Value buffer : {gates, scales, parts})
-          if (buffer)
-            host.free(buffer);
-      },
-      byToken);
+static void emitMix(MixOp op, LoopBuilder &host, const GpuInfo &gpu) {
+  GroupedMix mix(host, op);
+  mix.emit(
+      {mix.depth, mix.rows}, [&](ValueRange scratch) { mix.emitForward(mix.operands().y, scratch); },
+      [&] { emitMixOfTokens(host, mix.operands(), gpu); });
 }
 
-static const char *reject(MixOp op) {
+//===----------------------------------------------------------------------===//
+// mix_grad
+//===----------------------------------------------------------------------===//
+
+void GroupedMix::emitGradient(MixGradOp grad, ValueRange scratch) {
+  Value parts = scratch[0], ofWeights = scratch[1], dweights = flatten(host, grad.getDweights());
+  ValueRange dots = scratch.drop_front(2);
+  Value coef = memref::CollapseShapeOp::create(host, grad.getCoef(), ArrayRef<ReassociationIndices>{{0, 1, 2}, {3, 4}});
+  int64_t last = vectors - 1;
+  for (int64_t f = 0; f < last; ++f)
+    launchDots(op.x, f, [&, f](BlockBuilder &b, Value entry, Value, Value row, Value sum) {
+      b.store(sum, dots[f], {entry, row});
+    });
+  launchDots(grad.getDy(), last, [&](BlockBuilder &b, Value entry, Value pair, Value row, Value sum) {
+    Values all = llvm::map_to_vector(dots, [&](Value dot) { return b.load(dot, {entry, row}); });
+    all.push_back(sum);
+    MixGradient gradient = emitMixGradient(b, op.activation, b.load(weights, {pair}), all);
+    for (auto [f, value] : llvm::enumerate(gradient.coefs)) {
+      b.store(value, coef, {pair, b.add(b.mul(row, b.index(vectors)), b.index(int64_t(f)))});
+      if (int64_t(f) < last)
+        b.store(value, dots[f], {entry, row});
+    }
+    b.store(gradient.ofWeight, ofWeights, {pair, row});
+  });
+  launchPairSums(ofWeights, coef, dweights);
+  for (int64_t f = 0; f < last; ++f)
+    launchSums(dots[f], f, parts, /*added=*/f > 0);
+  launchTokenSums(parts, grad.getDx());
+}
+
+static void emitMixGrad(MixGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
+  GroupedMix mix(host, op);
+  SmallVector<int64_t> columns{mix.depth, mix.rows};
+  columns.append(mix.vectors - 1, mix.rows);
+  mix.emit(
+      columns, [&](ValueRange scratch) { mix.emitGradient(op, scratch); }, [&] { emitMixGradOfTokens(host, op, gpu); });
+}
+
+template <typename OpTy>
+static const char *reject(OpTy op) {
   if (const char *why = rejectGrouping(op))
     return why;
   auto pool = cast<MemRefType>(op.getPool().getType());
-  if (const char *why = rejectMixOfTokens(op))
-    return why;
   if (pool.getDimSize(1) == 1)
     return "rows of one vector are no product with a token";
   if (!pool.getElementType().isF32())
@@ -225,8 +340,20 @@ static const char *reject(MixOp op) {
   return llvm::all_of(op->getOperands(), identity) ? nullptr : "an operand is part of a larger buffer";
 }
 
+/// `byToken`: why the other form, which few tokens take, cannot be.
+template <typename OpTy>
+static void add(Emitters &emitters, void (*emit)(OpTy, LoopBuilder &, const GpuInfo &), const char *(*byToken)(OpTy)) {
+  emitters.grid<OpTy>({.emit = emit,
+                       .reject =
+                           [byToken](OpTy op) {
+                             const char *why = reject(op);
+                             return why ? why : byToken(op);
+                           },
+                       .name = remarks::kProducts,
+                       .why = [](OpTy op) { return describeGrouping(op); }});
+}
+
 void device::addGroupedMix(Emitters &emitters) {
-  emitters.grid<MixOp>({.emit = emit, .reject = reject, .name = remarks::kProducts, .why = [](MixOp op) {
-                          return describeGrouping(op);
-                        }});
+  add<MixOp>(emitters, emitMix, rejectMixOfTokens);
+  add<MixGradOp>(emitters, emitMixGrad, rejectMixGradOfTokens);
 }

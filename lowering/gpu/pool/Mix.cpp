@@ -9,17 +9,17 @@ using namespace mlir;
 using namespace peer;
 using namespace peer::device;
 
-const char *device::rejectMixOfTokens(const MixOperands &op) {
+static const char *rejectSelected(const MixOperands &op) {
   return rejectMixPass(op.pool, op.idx, op.weights, {op.x, op.y});
 }
 
-static const char *rejectMix(MixOp op) { return rejectMixOfTokens(op); }
+const char *device::rejectMixOfTokens(MixOp op) { return rejectSelected(op); }
 
 static const char *rejectQuantizedMix(QuantizedMixOp op) {
   // Scales are read where nothing is selected, too.
   if (cast<MemRefType>(op.getPool().getType()).getDimSize(0) == 0)
     return "the pool has no rows";
-  return rejectMixOfTokens(op);
+  return rejectSelected(op);
 }
 
 /// y = sum of weight * act(first . x) * (second . x) * last.
@@ -45,7 +45,7 @@ static void emitMix(OpTy mix, LoopBuilder &host, const GpuInfo &gpu) {
   emitMixOfTokens(host, mix, gpu);
 }
 
-static const char *rejectMixGrad(MixGradOp op) {
+const char *device::rejectMixGradOfTokens(MixGradOp op) {
   if (!isDense(op.getDweights(), 1))
     return "weight gradients of a token are not dense";
   return rejectMixPass(op.getPool(), op.getIdx(), op.getWeights(), {op.getX(), op.getDy(), op.getDx(), op.getCoef()});
@@ -75,7 +75,7 @@ static void sumParts(LoopBuilder &host, Value parts, Value dweights, int64_t row
   });
 }
 
-static void emitMixGrad(MixGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
+void device::emitMixGradOfTokens(LoopBuilder &host, MixGradOp op, const GpuInfo &gpu) {
   Value dweights = op.getDweights(), coef = op.getCoef(), parts;
   int64_t vectors = host.staticDim(op.getPool(), 1), rows = op.getRowsPerExpert();
   MixPass pass{op.getPool(), op.getIdx(), op.getWeights(), rows};
@@ -112,8 +112,10 @@ static void emitMixGrad(MixGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
   host.free(parts);
 }
 
+static void emitMixGrad(MixGradOp op, LoopBuilder &host, const GpuInfo &gpu) { emitMixGradOfTokens(host, op, gpu); }
+
 void device::addMix(Emitters &emitters) {
-  emitters.grid<MixOp>({.emit = emitMix<MixOp>, .reject = rejectMix});
+  emitters.grid<MixOp>({.emit = emitMix<MixOp>, .reject = rejectMixOfTokens});
   emitters.grid<QuantizedMixOp>({.emit = emitMix<QuantizedMixOp>, .reject = rejectQuantizedMix});
-  emitters.grid<MixGradOp>({.emit = emitMixGrad, .reject = rejectMixGrad});
+  emitters.grid<MixGradOp>({.emit = emitMixGrad, .reject = rejectMixGradOfTokens});
 }

@@ -41,10 +41,12 @@ const char *rejectMixPass(mlir::Value pool, mlir::Value idx, mlir::Value weights
 void emitMixPass(LoopBuilder &host, const MixPass &pass, const GpuInfo &gpu);
 
 // Mix.cpp
-/// Why a mix cannot be such a pass, or null.
-const char *rejectMixOfTokens(const MixOperands &op);
-/// A mix as such a pass.
+/// Why an op cannot be such a pass, or null.
+const char *rejectMixOfTokens(MixOp op);
+const char *rejectMixGradOfTokens(MixGradOp op);
+/// A mix or its gradient as such a pass.
 void emitMixOfTokens(LoopBuilder &host, const MixOperands &op, const GpuInfo &gpu);
+void emitMixGradOfTokens(LoopBuilder &host, MixGradOp op, const GpuInfo &gpu);
 
 } // namespace peer::device
 
