@@ -155,6 +155,7 @@ static void dropEntryAttributes(ModuleOp module) {
 LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::SourceMgr &sources) {
   TargetOptions wanted;
   wanted.plainLoops = options.plainLoops;
+  wanted.mix = options.mix;
   wanted.keepIR = options.stage == Stage::LLVM;
   wanted.assembler = options.ptxas;
   wanted.warn = [](const Twine &message) { llvm::WithColor::warning(llvm::errs(), "peer-opt") << message << "\n"; };

@@ -3,6 +3,8 @@
 #ifndef PEER_LOWERING_COMPILER_H
 #define PEER_LOWERING_COMPILER_H
 
+#include "lowering/emit/MixForm.h"
+
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Support/LLVM.h"
 
@@ -25,6 +27,8 @@ struct CompileOptions {
   Stage stage = Stage::Artifact;
   Explain explain = Explain::No;
   bool plainLoops = false;
+  /// How ops that mix walk their pairs: as pays, or as a person wants it.
+  MixForm mix = MixForm::Auto;
   /// Build the training step in two entries, too, so that gradients can be summed over calls.
   bool accumulate = false;
   /// How many of each token's best experts entries of inference go without: a test of robustness.

@@ -55,11 +55,13 @@ public:
     }
     std::vector<Explanation::Op> &ops = explanation.ops[remark.getFunction().str()];
     auto same = llvm::find_if(ops, [&](const Explanation::Op &op) { return op.name == name && op.place == place; });
-    Explanation::Op &op = same == ops.end() ? ops.emplace_back(Explanation::Op{name, place, {}, {}}) : *same;
-    if (remark.getRemarkType() == llvm::remarks::Type::Passed)
-      addOnce(op.emitters, remark.getRemarkName().str());
-    else
-      addOnce(op.passedOver, {remark.getRemarkName().str(), reason});
+    Explanation::Op &op = same == ops.end() ? ops.emplace_back(Explanation::Op{name, place, {}, {}, {}}) : *same;
+    std::pair<std::string, std::string> why(remark.getRemarkName().str(), reason);
+    if (remark.getRemarkType() != llvm::remarks::Type::Passed)
+      return addOnce(op.passedOver, std::move(why));
+    addOnce(op.emitters, why.first);
+    if (!reason.empty())
+      addOnce(op.chosen, std::move(why));
   }
 
 private:
@@ -79,7 +81,7 @@ void Explanation::noteOps(func::FuncOp function) {
   auto [found, isNew] = ops.try_emplace(function.getName().str());
   if (isNew)
     function.walk([&, &list = found->second](GraphOpInterface op) {
-      list.push_back({op->getName().getStringRef().str(), placeOf(op->getLoc()), {}, {}});
+      list.push_back({op->getName().getStringRef().str(), placeOf(op->getLoc()), {}, {}, {}});
     });
 }
 
@@ -181,14 +183,14 @@ static std::string describe(const KernelResources &kernel) {
   return text;
 }
 
-/// Who lowers an op and, where that is the slow way, why no other emitter does.
+/// Who lowers an op, why where there was a choice, and why no faster emitter does.
 static void print(raw_ostream &out, const Explanation::Op &op) {
   out << "    " << op.name << ": " << llvm::join(op.emitters, ", then ") << "\n";
-  if (op.emitters.empty() || op.emitters.back() != remarks::kPlainLoops)
-    return;
+  for (const auto &[emitter, reason] : op.chosen)
+    out << "      " << reason << "\n";
   for (const auto &[emitter, reason] : op.passedOver)
     out << "      not " << emitter << ": " << reason << "\n";
-  if (op.passedOver.empty())
+  if (op.passedOver.empty() && !op.emitters.empty() && op.emitters.back() == remarks::kPlainLoops)
     out << "      there is no faster emitter for it\n";
 }
 
@@ -223,14 +225,19 @@ std::string Explanation::text(StringRef model, const Target &target) const {
   return result;
 }
 
+static json::Array toJSON(ArrayRef<std::pair<std::string, std::string>> reasons) {
+  json::Array list;
+  for (const auto &[emitter, reason] : reasons)
+    list.push_back(json::Object{{"emitter", emitter}, {"reason", reason}});
+  return list;
+}
+
 static json::Object toJSON(const Explanation::Op &op) {
-  json::Array passedOver;
-  for (const auto &[emitter, reason] : op.passedOver)
-    passedOver.push_back(json::Object{{"emitter", emitter}, {"reason", reason}});
   return json::Object{{"op", op.name},
                       {"place", json::fixUTF8(op.place)},
                       {"emitters", json::Array(op.emitters)},
-                      {"passed_over", std::move(passedOver)}};
+                      {"chosen", toJSON(op.chosen)},
+                      {"passed_over", toJSON(op.passedOver)}};
 }
 
 std::string Explanation::json(StringRef model, const Target &target) const {

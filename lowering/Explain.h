@@ -30,6 +30,8 @@ public:
     std::string name, place;
     std::vector<std::string> emitters;
     std::vector<std::pair<std::string, std::string>> passedOver;
+    /// Emitters of which there was a choice, and why it fell on them.
+    std::vector<std::pair<std::string, std::string>> chosen;
   };
   /// An op that became several.
   struct TakenApart {

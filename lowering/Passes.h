@@ -3,6 +3,8 @@
 #ifndef PEER_LOWERING_PASSES_H
 #define PEER_LOWERING_PASSES_H
 
+#include "lowering/emit/MixForm.h"
+
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -66,6 +66,28 @@ def FillConstants : Pass<"peer-fill-constants"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def ChooseMixForms : Pass<"peer-choose-mix-forms", "::mlir::func::FuncOp"> {
+  let summary = "which ops that mix take their pairs by expert, with products of matrices";
+  let description = [{
+    Experts of many rows are matrices: where many tokens chose one, its rows are read once for all of them. By the rule of
+    `emit/MixForm.h`, or as `form` says.
+
+    ```mlir
+    %y = peer.mix %x, %i, %w, %p gelu {rows_per_expert = 64 : i64} : ...
+    ```
+    becomes
+    ```mlir
+    %y = peer.mix %x, %i, %w, %p gelu {peer.group_from = 4 : i64, rows_per_expert = 64 : i64} : ...
+    ```
+  }];
+  let options = [
+    Option<"form", "form", "::peer::MixForm", "::peer::MixForm::Auto", "how ops that mix walk their pairs",
+           [{::llvm::cl::values(clEnumValN(::peer::MixForm::Auto, "auto", "by the rule"),
+                                clEnumValN(::peer::MixForm::Grouped, "grouped", "by expert"),
+                                clEnumValN(::peer::MixForm::Tokens, "tokens", "by token"))}]>
+  ];
+}
+
 def DropUpdatedResults : Pass<"peer-drop-updated-results", "::mlir::ModuleOp"> {
   let summary = "remove results that bufferization turned into their arguments";
   let description = [{

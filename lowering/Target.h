@@ -8,6 +8,7 @@
 #define PEER_LOWERING_TARGET_H
 
 #include "lowering/EntrySignature.h"
+#include "lowering/emit/MixForm.h"
 #include "passes/Tile.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -26,6 +27,8 @@ namespace peer {
 struct TargetOptions {
   /// Plain scalar loops instead of fast code (the differential oracle).
   bool plainLoops = false;
+  /// How ops that mix walk their pairs.
+  MixForm mix = MixForm::Auto;
   /// Code for reading: what would become assembly in the course of the pipelines stays LLVM IR.
   bool keepIR = false;
   /// The program that makes machine code out of a device's assembly: a path; empty: where it usually is, if anywhere; `none`.

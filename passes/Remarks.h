@@ -16,6 +16,8 @@ inline constexpr llvm::StringLiteral kOp = "op", kInto = "into", kReason = "reas
 // Emitters:
 inline constexpr llvm::StringLiteral kPlainLoops = "plain loops";
 inline constexpr llvm::StringLiteral kVectors = "vectors";
+/// The pairs of an expert are taken together.
+inline constexpr llvm::StringLiteral kProducts = "products per expert";
 /// The threads of a block share a tile.
 inline constexpr llvm::StringLiteral kBlock = "a block per tile";
 /// An op that is left whole chooses its launches where sizes are known.
@@ -28,10 +30,12 @@ inline mlir::remark::RemarkOpts options(mlir::Operation *op, llvm::StringRef emi
   return mlir::remark::RemarkOpts::name(emitter).category(kCategory).function(function ? function.getName() : "");
 }
 
-/// The emitter takes the op. To be said while the op is there.
-inline void taken(mlir::Operation *op, llvm::StringRef emitter) {
-  mlir::remark::passed(op->getLoc(), options(op, emitter))
-      << mlir::remark::detail::Remark::Arg(kOp, op->getName().getStringRef());
+/// The emitter takes the op, where there is a choice for this reason. To be said while the op is there.
+inline void taken(mlir::Operation *op, llvm::StringRef emitter, llvm::StringRef reason = "") {
+  auto remark = mlir::remark::passed(op->getLoc(), options(op, emitter));
+  remark << mlir::remark::detail::Remark::Arg(kOp, op->getName().getStringRef());
+  if (!reason.empty())
+    remark << mlir::remark::detail::Remark::Arg(kReason, reason);
 }
 
 /// The emitter does not take the op, for this reason.

@@ -40,6 +40,12 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
                  clEnumValN(peer::Explain::JSON, "json", "the same for programs")));
   cl::opt<bool, true> plain("plain-loops", cl::desc("slow, obvious scalar loops instead of vector code"),
                             cl::location(options.plainLoops));
+  cl::opt<peer::MixForm, true> mix(
+      "mix", cl::desc("how experts of several rows are mixed:"), cl::location(options.mix),
+      cl::init(peer::MixForm::Auto),
+      cl::values(clEnumValN(peer::MixForm::Auto, "auto", "by expert where rows and tokens are many"),
+                 clEnumValN(peer::MixForm::Grouped, "grouped", "by expert, with a product of matrices for each"),
+                 clEnumValN(peer::MixForm::Tokens, "tokens", "token by token")));
   cl::opt<bool, true> accumulate(
       "accumulate", cl::desc("also what 'peer-run train --accumulate' needs: the training step in two parts"),
       cl::location(options.accumulate));

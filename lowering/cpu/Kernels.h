@@ -20,6 +20,7 @@ void addSelect(LoopEmitters &emitters);
 void addGate(LoopEmitters &emitters);
 void addMix(LoopEmitters &emitters);
 void addMixGrad(LoopEmitters &emitters);
+void addGroupedMix(LoopEmitters &emitters);
 void addRouteGrad(LoopEmitters &emitters);
 void addPoolGrad(LoopEmitters &emitters);
 void addUpdate(LoopEmitters &emitters);
@@ -32,6 +33,10 @@ RejectRoute rejectRoutes(const char *never, int64_t width);
 // ExpertChoice.cpp
 /// A select whose experts choose tokens.
 void emitExpertChoice(SelectOp op, LoopBuilder &b, int64_t width);
+// Mix.cpp, MixGrad.cpp
+/// The same token by token, whatever was chosen.
+void emitMixOfTokens(const MixOperands &op, LoopBuilder &b, int64_t width);
+void emitMixGradOfTokens(MixGradOp op, LoopBuilder &b, int64_t width);
 // Gate.cpp
 /// weights = gate(val), both tokens x heads x k.
 void emitGate(GateKind kind, mlir::Value val, mlir::Value weights, LoopBuilder &b, int64_t width);

@@ -9,6 +9,7 @@
 #include "MixRows.h"
 
 #include "lowering/emit/ExpertMath.h"
+#include "lowering/emit/MixForm.h"
 
 using namespace mlir;
 using namespace peer;
@@ -118,16 +119,24 @@ private:
 };
 } // namespace
 
-template <typename OpTy>
-static void emit(OpTy mix, LoopBuilder &b, const VectorOptions &options) {
-  MixOperands op(mix);
-  MixEmitter emitter(op, b, options.width);
+void cpu::emitMixOfTokens(const MixOperands &op, LoopBuilder &b, int64_t width) {
+  MixEmitter emitter(op, b, width);
   b.loop(b.dim(op.x, 0), [&](Value token) { emitter.emitToken(token); });
 }
 
 template <typename OpTy>
+static void emit(OpTy mix, LoopBuilder &b, const VectorOptions &options) {
+  emitMixOfTokens(mix, b, options.width);
+}
+
+template <typename OpTy>
+static std::optional<TileSizes> tiles(OpTy op) {
+  return tile({{"t", getGroupFrom(op) > 0 ? groupedTokens(op) : 16}});
+}
+
+template <typename OpTy>
 static void add(LoopEmitters &emitters) {
-  emitters.vectors<OpTy>({.emit = emit, .reject = reject, .tileSizes = [](OpTy) { return tile({{"t", 16}}); }});
+  emitters.vectors<OpTy>({.emit = emit, .reject = reject, .tileSizes = tiles});
 }
 
 void cpu::addMix(LoopEmitters &emitters) {

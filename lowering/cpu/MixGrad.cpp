@@ -8,6 +8,7 @@
 #include "MixRows.h"
 
 #include "lowering/emit/ExpertMath.h"
+#include "lowering/emit/MixForm.h"
 
 using namespace mlir;
 using namespace peer;
@@ -131,12 +132,19 @@ private:
 };
 } // namespace
 
-static void emitMixGrad(MixGradOp op, LoopBuilder &b, const VectorOptions &options) {
-  MixGradEmitter emitter(op, b, options.width);
+void cpu::emitMixGradOfTokens(MixGradOp op, LoopBuilder &b, int64_t width) {
+  MixGradEmitter emitter(op, b, width);
   b.loop(b.dim(op.getX(), 0), [&](Value token) { emitter.emitToken(token); });
 }
 
+static void emitMixGrad(MixGradOp op, LoopBuilder &b, const VectorOptions &options) {
+  emitMixGradOfTokens(op, b, options.width);
+}
+
+static std::optional<TileSizes> tiles(MixGradOp op) {
+  return tile({{"t", getGroupFrom(op) > 0 ? groupedTokens(op) : 16}});
+}
+
 void cpu::addMixGrad(LoopEmitters &emitters) {
-  emitters.vectors<MixGradOp>(
-      {.emit = emitMixGrad, .reject = rejectMixGrad, .tileSizes = [](MixGradOp) { return tile({{"t", 16}}); }});
+  emitters.vectors<MixGradOp>({.emit = emitMixGrad, .reject = rejectMixGrad, .tileSizes = tiles});
 }

@@ -1,18 +1,22 @@
 //===- PoolGrad.cpp - the pool's row-sparse gradient in vectors ----------===//
 //
 // A segment of the sorted pairs is one expert. Its rows' gradients are summed in registers, in pair order, and used at
-// once; threads take fixed chunks of segments, so results do not depend on how many there are.
+// once; threads take fixed chunks of segments, so results do not depend on how many there are. The gradient of an
+// expert of many rows is a product of matrices, for some of the rows at a time.
 //
 //===----------------------------------------------------------------------===//
 
+#include "ExpertPanels.h"
 #include "Kernels.h"
 #include "Rows.h"
 
+#include "lowering/emit/MixForm.h"
 #include "lowering/emit/OptimizerStep.h"
 
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
+using arith::CmpIPredicate;
 
 static constexpr int64_t kSegmentsPerChunk = 64;
 /// Segments between a prefetch and the use.
@@ -62,16 +66,124 @@ static void emitChunk(LoopBuilder &b, const RowGrad &grad, Value chunk, int64_t 
   });
 }
 
+//===----------------------------------------------------------------------===//
+// Experts of many rows
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// The rows of all segments' experts in panels of so many.
+class Panels {
+public:
+  Panels(LoopBuilder &b, const RowGrad &grad, int64_t width)
+      : b(b), grad(grad), width(width), perExpert(llvm::divideCeil(grad.rowsPerExpert, kRowsAtOnce)) {}
+
+  Value count() const { return b.mul(grad.segments, b.index(perExpert)); }
+  /// For each panel, side by side: its number, its first row in the pool, its rows; `addTo` adds their gradient to a matrix
+  /// `rows x F x D` of zeros.
+  void forEach(
+      llvm::function_ref<void(Value number, Value row, Value rows, llvm::function_ref<void(Value into)> addTo)> body);
+
+private:
+  void emitProduct(const Segment &segment, Value of, Value rows, Value into);
+
+  LoopBuilder &b;
+  const RowGrad &grad;
+  int64_t width, perExpert;
+};
+} // namespace
+
+void Panels::emitProduct(const Segment &segment, Value of, Value rows, Value into) {
+  Type f32 = b.getF32Type();
+  Value coefs = b.heap({kPairsAtOnce, rowsAtOnce(grad.rowsPerExpert)}, f32),
+        source = b.heap({kPairsAtOnce, grad.width}, f32);
+  b.loop(
+      segment.begin, segment.end,
+      [&](Value first) {
+        Value count = b.min(b.sub(segment.end, first), b.index(kPairsAtOnce));
+        Value gathered;
+        for (int64_t f = 0; f < grad.vectors; ++f) {
+          if (gathered != grad.source(f)) {
+            gathered = grad.source(f);
+            gatherRows(b, gathered, source, grad.order, first, count, grad.heads * grad.selected, width);
+          }
+          b.loop(count, [&](Value i) {
+            Value entry = b.add(first, i);
+            b.loop(rows, [&](Value j) { b.store(emitPair(b, grad, entry, b.add(of, j), f).first, coefs, {i, j}); });
+          });
+          b.sgemm(corner(b, coefs, count, rows), true, corner(b, source, count, b.getIndexAttr(grad.width)), false,
+                  vectorsOf(b, into, b.index(0), rows, f), /*beta=*/1);
+        }
+      },
+      kPairsAtOnce);
+  b.free(coefs);
+  b.free(source);
+}
+
+void Panels::forEach(llvm::function_ref<void(Value, Value, Value, llvm::function_ref<void(Value)>)> body) {
+  b.parallel({count()}, [&](ValueRange panel) {
+    Segment segment = emitSegment(b, grad, b.div(panel[0], b.index(perExpert)));
+    Value of = b.mul(b.rem(panel[0], b.index(perExpert)), b.index(kRowsAtOnce));
+    Value rows = b.min(b.sub(b.index(grad.rowsPerExpert), of), b.index(kRowsAtOnce));
+    body(panel[0], b.add(b.mul(segment.expert, b.index(grad.rowsPerExpert)), of), rows,
+         [&](Value into) { emitProduct(segment, of, rows, into); });
+  });
+}
+
+/// A panel's gradient in scratch, while `body` runs.
+static void withGradient(LoopBuilder &b, const RowGrad &grad, int64_t width, llvm::function_ref<void(Value)> addTo,
+                         llvm::function_ref<void(Value gradient)> body) {
+  Value gradient = b.heap({rowsAtOnce(grad.rowsPerExpert), grad.vectors, grad.width}, b.getF32Type());
+  fillZero(b, gradient, width);
+  addTo(gradient);
+  body(gradient);
+  b.free(gradient);
+}
+
+/// The sum of what `term` makes of the gradients of a row.
+static Value sumOfRow(LoopBuilder &b, const RowGrad &grad, Value gradient, Value j, int64_t width,
+                      llvm::function_ref<Value(Value)> term) {
+  Value sum;
+  for (int64_t f = 0; f < grad.vectors; ++f) {
+    Value part = b.sumStrips(b.index(grad.width), width, [&](Value at, int64_t lanes) {
+      return term(b.load(gradient, {j, b.index(f), at}, lanes));
+    });
+    sum = sum ? b.add(sum, part) : part;
+  }
+  return sum;
+}
+
+/// By expert or row by row, as was chosen and as there are pairs.
+static void emitEither(LoopBuilder &b, Operation *op, const RowGrad &grad, llvm::function_ref<void()> byExpert,
+                       llvm::function_ref<void()> byRow) {
+  int64_t from = getGroupFrom(op);
+  if (from == 0)
+    return byRow();
+  b.ifThen(b.cmp(CmpIPredicate::uge, grad.pairs, b.mul(grad.segments, b.index(from))), byExpert, byRow);
+}
+
+//===----------------------------------------------------------------------===//
+// The ops
+//===----------------------------------------------------------------------===//
+
 static void emitPoolGrad(PoolGradOp op, LoopBuilder &b, const VectorOptions &options) {
   Value dpool = op.getDpool();
   b.parallel({b.dim(dpool, 0)}, [&](ValueRange row) { fillZero(b, b.slice(dpool, row), options.width); });
   RowGrad grad = emitRowGrad(b, op);
-  b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
-    emitChunk(b, grad, chunk[0], options.width, [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
-      for (auto [strip, gradient] : llvm::zip(strips, gradients))
-        b.store(gradient, dpool, {row, f, strip.at});
+  auto byExpert = [&] {
+    Panels(b, grad, options.width).forEach([&](Value, Value row, Value rows, auto addTo) {
+      addTo(rowsAt(b, dpool, row, rows));
     });
-  });
+  };
+  auto byRow = [&] {
+    b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
+      emitChunk(b, grad, chunk[0], options.width,
+                [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
+                  for (auto [strip, gradient] : llvm::zip(strips, gradients))
+                    b.store(gradient, dpool, {row, f, strip.at});
+                });
+    });
+  };
+  emitEither(b, op, grad, byExpert, byRow);
 }
 
 /// sums[at] += all lanes of some vectors.
@@ -89,23 +201,62 @@ static void addTo(LoopBuilder &b, Value sums, ValueRange at, ValueRange terms) {
 
 static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b, const VectorOptions &options) {
   RowGrad grad = emitRowGrad(b, op);
-  Value chunks = chunkCount(b, grad), zero = b.f32(0);
-  Value partial = b.heap({ShapedType::kDynamic}, b.getF32Type(), {chunks});
-  b.parallel({chunks}, [&](ValueRange chunk) {
-    b.store(zero, partial, chunk);
-    emitChunk(b, grad, chunk[0], options.width, [&](Value, Value, ArrayRef<Strip>, ValueRange gradients) {
-      addTo(b, partial, chunk,
-            llvm::map_to_vector(gradients, [&](Value gradient) { return b.mul(gradient, gradient); }));
+  Value zero = b.f32(0);
+  auto sumOf = [&](Value count, llvm::function_ref<void(Value partial)> emit) {
+    Value partial = b.heap({ShapedType::kDynamic}, b.getF32Type(), {count});
+    emit(partial);
+    emitOrderedSum(b, partial, count, op.getSquares());
+    b.free(partial);
+  };
+  Panels panels(b, grad, options.width);
+  auto byExpert = [&](Value partial) {
+    panels.forEach([&](Value number, Value, Value rows, auto addTo) {
+      withGradient(b, grad, options.width, addTo, [&](Value gradient) {
+        Value sum = b.loop(b.index(0), rows, {zero}, [&](Value j, ValueRange carried) {
+          auto square = [&](Value value) { return b.mul(value, value); };
+          return Values{b.add(carried[0], sumOfRow(b, grad, gradient, j, options.width, square))};
+        })[0];
+        b.store(sum, partial, {number});
+      });
     });
-  });
-  emitOrderedSum(b, partial, chunks, op.getSquares());
-  b.free(partial);
+  };
+  auto byRow = [&](Value partial) {
+    b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
+      b.store(zero, partial, chunk);
+      emitChunk(b, grad, chunk[0], options.width, [&](Value, Value, ArrayRef<Strip>, ValueRange gradients) {
+        addTo(b, partial, chunk,
+              llvm::map_to_vector(gradients, [&](Value gradient) { return b.mul(gradient, gradient); }));
+      });
+    });
+  };
+  emitEither(b, op, grad, [&] { sumOf(panels.count(), byExpert); }, [&] { sumOf(chunkCount(b, grad), byRow); });
 }
 
-static void emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &options) {
-  OptimizerStep step =
-      emitOptimizerStep(b, op.getOptimizer(), op.getPool(), op.getLearningRate(), op.getStep(), op.getScale());
-  RowGrad grad = emitRowGrad(b, op);
+/// Rows of a pool, each with its gradient at once.
+static void emitRowsOfExperts(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, const OptimizerStep &step,
+                              int64_t width) {
+  Panels(b, grad, width).forEach([&](Value, Value row, Value rows, auto addTo) {
+    withGradient(b, grad, width, addTo, [&](Value gradient) {
+      b.loop(rows, [&](Value j) {
+        Values means;
+        Value at = b.add(row, j);
+        if (step.hasMeans()) {
+          Value squares =
+              sumOfRow(b, grad, gradient, j, width, [&](Value value) { return emitSquare(b, step, value); });
+          means = emitRowStates(b, step, op.getStates(), at, b.div(squares, b.f32(double(grad.vectors * grad.width))));
+        }
+        for (int64_t f = 0; f < grad.vectors; ++f)
+          b.strips(b.index(grad.width), width, [&](Value d, int64_t lanes) {
+            emitUpdateAt(b, step, op.getPool(), op.getStates(), b.load(gradient, {j, b.index(f), d}, lanes),
+                         {at, b.index(f), d}, lanes, means);
+          });
+      });
+    });
+  });
+}
+
+static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, const OptimizerStep &step,
+                           int64_t width) {
   Values tables{op.getPool()};
   for (auto [state, kind] : llvm::zip_equal(op.getStates(), step.states))
     if (kind.kind == StateKind::Whole)
@@ -124,20 +275,18 @@ static void emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &o
       Values means;
       if (squares) {
         b.store(b.f32(0), squares, chunk);
-        emitRowGradients(
-            b, grad, segment, j, row, options.width, [&](Value, Value, ArrayRef<Strip>, ValueRange gradients) {
-              addTo(b, squares, chunk,
-                    llvm::map_to_vector(gradients, [&](Value gradient) { return emitSquare(b, step, gradient); }));
-            });
+        emitRowGradients(b, grad, segment, j, row, width, [&](Value, Value, ArrayRef<Strip>, ValueRange gradients) {
+          addTo(b, squares, chunk,
+                llvm::map_to_vector(gradients, [&](Value gradient) { return emitSquare(b, step, gradient); }));
+        });
         Value mean = b.div(b.load(squares, chunk), b.f32(double(grad.vectors * grad.width)));
         means = emitRowStates(b, step, op.getStates(), row, mean);
       }
-      emitRowGradients(b, grad, segment, j, row, options.width,
-                       [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
-                         for (auto [strip, gradient] : llvm::zip(strips, gradients))
-                           emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, strip.at},
-                                        strip.lanes, means);
-                       });
+      emitRowGradients(
+          b, grad, segment, j, row, width, [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
+            for (auto [strip, gradient] : llvm::zip(strips, gradients))
+              emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, strip.at}, strip.lanes, means);
+          });
     };
     emitChunkRows(b, grad, chunk[0], update, prefetch);
   });
@@ -145,9 +294,28 @@ static void emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &o
     b.free(squares);
 }
 
+static void emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &options) {
+  OptimizerStep step =
+      emitOptimizerStep(b, op.getOptimizer(), op.getPool(), op.getLearningRate(), op.getStep(), op.getScale());
+  RowGrad grad = emitRowGrad(b, op);
+  emitEither(
+      b, op, grad, [&] { emitRowsOfExperts(op, b, grad, step, options.width); },
+      [&] { emitSingleRows(op, b, grad, step, options.width); });
+}
+
+template <typename OpTy>
+static void add(LoopEmitters &emitters, void (*emit)(OpTy, LoopBuilder &, const VectorOptions &)) {
+  emitters.vectors<OpTy>({.emit = emit});
+  emitters.vectors<OpTy>({.emit = emit,
+                          .reject = [](OpTy op) { return rejectGrouping(op); },
+                          .name = remarks::kProducts,
+                          .first = true,
+                          .why = [](OpTy op) { return describeGrouping(op); }});
+}
+
 void cpu::addPoolGrad(LoopEmitters &emitters) {
-  emitters.vectors<PoolGradOp>({.emit = emitPoolGrad});
-  emitters.vectors<PoolGradNormOp>({.emit = emitPoolGradNorm});
-  emitters.vectors<RowUpdateOp>({.emit = emitRowUpdate});
+  add<PoolGradOp>(emitters, emitPoolGrad);
+  add<PoolGradNormOp>(emitters, emitPoolGradNorm);
+  add<RowUpdateOp>(emitters, emitRowUpdate);
   // usage and sort_pairs are chains of dependent scalar steps: their plain loops are all there is.
 }

@@ -17,10 +17,13 @@ class BufferPattern : public mlir::OpRewritePattern<OpTy> {
 public:
   using Reject = std::function<const char *(OpTy)>;
   using Emit = std::function<void(OpTy, LoopBuilder &)>;
+  using Why = std::function<std::string(OpTy)>;
 
-  /// `name` is the emitter's in remarks.
-  BufferPattern(mlir::MLIRContext *context, llvm::StringLiteral name, Emit emit, Reject reject, unsigned benefit)
-      : mlir::OpRewritePattern<OpTy>(context, benefit), name(name), emit(std::move(emit)), reject(std::move(reject)) {}
+  /// `name` is the emitter's in remarks; `why` says there why it takes an op.
+  BufferPattern(mlir::MLIRContext *context, llvm::StringLiteral name, Emit emit, Reject reject, unsigned benefit,
+                Why why = nullptr)
+      : mlir::OpRewritePattern<OpTy>(context, benefit), name(name), emit(std::move(emit)), reject(std::move(reject)),
+        why(std::move(why)) {}
 
   mlir::LogicalResult matchAndRewrite(OpTy op, mlir::PatternRewriter &rewriter) const override {
     if (op->getNumResults() != 0)
@@ -29,7 +32,7 @@ public:
       remarks::left(op, name, reason);
       return rewriter.notifyMatchFailure(op, reason);
     }
-    remarks::taken(op, name);
+    remarks::taken(op, name, why ? why(op) : "");
     LoopBuilder b(rewriter, op.getLoc());
     emit(op, b);
     rewriter.eraseOp(op);
@@ -40,6 +43,7 @@ private:
   llvm::StringLiteral name;
   Emit emit;
   Reject reject;
+  Why why;
 };
 
 } // namespace peer

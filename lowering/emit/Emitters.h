@@ -28,6 +28,10 @@ struct VectorEmitter {
   std::optional<TileSizes> (*tileSizes)(OpTy op) = nullptr;
   /// In remarks.
   llvm::StringLiteral name = remarks::kVectors;
+  /// Asked before the op's other record, which has the tile sizes of both.
+  bool first = false;
+  /// In remarks: why it is this emitter that takes an op, where there are several.
+  std::string (*why)(OpTy op) = nullptr;
 };
 
 /// The loops of an op at every width: scalar ones without library calls at width 1, vectors of so many lanes above.
@@ -54,7 +58,8 @@ public:
   void vectors(VectorEmitter<OpTy> record) {
     vectorPatterns.push_back([record](mlir::RewritePatternSet &patterns, const VectorOptions &options) {
       auto emit = [emit = record.emit, options](OpTy op, LoopBuilder &b) { emit(op, b, options); };
-      patterns.add<BufferPattern<OpTy>>(patterns.getContext(), record.name, emit, record.reject, /*benefit=*/2);
+      patterns.add<BufferPattern<OpTy>>(patterns.getContext(), record.name, emit, record.reject,
+                                        /*benefit=*/record.first ? 3 : 2, record.why);
     });
     tiled<OpTy>(record.tileSizes);
   }

@@ -107,6 +107,35 @@ Value peer::emitPrecedes(LoopBuilder &b, const Candidate &x, const Candidate &y)
 // The row-sparse gradient of a pool
 //===----------------------------------------------------------------------===//
 
+SortedPairs peer::emitPairSort(LoopBuilder &b, Value idx, Value order, Value ends,
+                               llvm::function_ref<void(Value, Value)> opens) {
+  Value experts = b.dim(ends, 0), zero = b.i32(0), one = b.i32(1);
+  b.loop(experts, [&](Value e) { b.store(zero, ends, {e}); });
+  auto forEachPair = [&](llvm::function_ref<void(ArrayRef<Value> at, Value expert)> body) {
+    nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
+      Value expert = b.load(idx, at);
+      b.ifThen(b.cmp(CmpIPredicate::sge, expert, zero), [&] { body(at, b.toIndex(expert)); });
+    });
+  };
+  forEachPair([&](ArrayRef<Value>, Value e) { b.store(b.add(b.load(ends, {e}), one), ends, {e}); });
+  // Counts become the place of each expert's next pair; touched experts open a segment.
+  Values totals = b.loop(b.index(0), experts, {zero, zero}, [&](Value e, ValueRange carried) {
+    Value segments = carried[0], pairs = carried[1], n = b.load(ends, {e});
+    Value touched = b.cmp(CmpIPredicate::sgt, n, zero);
+    if (opens)
+      b.ifThen(touched, [&] { opens(segments, pairs); });
+    b.store(pairs, ends, {e});
+    return Values{b.add(segments, b.select(touched, one, zero)), b.add(pairs, n)};
+  });
+  forEachPair([&](ArrayRef<Value> at, Value e) {
+    Value place = b.load(ends, {e});
+    Value pair = b.add(b.mul(b.add(b.mul(at[0], b.dim(idx, 1)), at[1]), b.dim(idx, 2)), at[2]);
+    b.store(b.toI32(pair), order, {b.toIndex(place)});
+    b.store(b.add(place, one), ends, {e});
+  });
+  return {totals[0], totals[1]};
+}
+
 RowGrad peer::emitRowGrad(LoopBuilder &b, Value idx, Value order, Value starts, Value count, Value coef, Value x,
                           Value dy) {
   RowGrad grad;

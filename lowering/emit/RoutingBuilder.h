@@ -66,6 +66,16 @@ mlir::Value emitPrecedes(LoopBuilder &b, const Candidate &x, const Candidate &y)
 // The row-sparse gradient of a pool
 //===----------------------------------------------------------------------===//
 
+/// How many segments and how many pairs, i32.
+struct SortedPairs {
+  mlir::Value segments, pairs;
+};
+/// The flat numbers of the pairs of idx (`T x H x K`) that select an expert, by expert, in order (i32, one for each pair). ends (i32, one
+/// for each expert): where those of an expert end in it. `opens` gets the number and the first place of the segment of each expert that
+/// has pairs.
+SortedPairs emitPairSort(LoopBuilder &b, mlir::Value idx, mlir::Value order, mlir::Value ends,
+                         llvm::function_ref<void(mlir::Value segment, mlir::Value start)> opens = nullptr);
+
 /// Operands of pool_grad, pool_grad_norm and row_update.
 struct RowGrad {
   mlir::Value idx, order, starts, segments, pairs, coef, x, dy;

@@ -46,6 +46,9 @@ struct Emitter {
   Asked<const char *(OpTy op)> reject = {};
   /// None: the op is left whole. One emitter of an op says it.
   Asked<std::optional<TileSizes>(OpTy op)> tileSizes = {};
+  /// In remarks, of a grid emitter that is one of several: what it is called, and why it takes an op.
+  llvm::StringLiteral name = remarks::kGrid;
+  typename BufferPattern<OpTy>::Why why = nullptr;
 };
 
 /// The emitters for a GPU.
@@ -60,13 +63,13 @@ public:
       BlockBuilder b(at, at.getLoc(), op->template getParentOfType<mlir::gpu::LaunchOp>());
       emit(op, b, gpu);
     };
-    add<OpTy>(blocks, remarks::kBlock, emit, record.reject, record.tileSizes, /*benefit=*/2);
+    add<OpTy>(blocks, remarks::kBlock, emit, record, /*benefit=*/2);
   }
   /// A whole op's launches; of several emitters for an op, the first that takes it.
   template <typename OpTy>
   void grid(Emitter<OpTy, LoopBuilder> record) {
     auto emit = [emit = record.emit, gpu = gpu](OpTy op, LoopBuilder &host) { emit(op, host, gpu); };
-    add<OpTy>(grids, remarks::kGrid, emit, record.reject, record.tileSizes, /*benefit=*/1);
+    add<OpTy>(grids, record.name, emit, record, /*benefit=*/1);
   }
   /// Of elementwise ops: steps of the outermost loop in a tile.
   void elementwiseTiles(int64_t (*rows)(mlir::linalg::LinalgOp op)) { tiles.setElementwise(rows); }
@@ -79,18 +82,19 @@ public:
 private:
   using Patterns = std::vector<std::function<void(mlir::RewritePatternSet &)>>;
 
-  template <typename OpTy>
+  template <typename OpTy, typename Builder>
   void add(Patterns &to, llvm::StringLiteral name, typename BufferPattern<OpTy>::Emit emit,
-           Asked<const char *(OpTy)> reject, Asked<std::optional<TileSizes>(OpTy)> sizes, unsigned benefit) {
+           const Emitter<OpTy, Builder> &record, unsigned benefit) {
     typename BufferPattern<OpTy>::Reject rejected;
-    if (reject)
-      rejected = [reject, gpu = gpu](OpTy op) { return reject(op, gpu); };
-    to.push_back([=](mlir::RewritePatternSet &patterns) {
-      patterns.add<BufferPattern<OpTy>>(patterns.getContext(), name, emit, rejected, benefit);
+    if (record.reject)
+      rejected = [reject = record.reject, gpu = gpu](OpTy op) { return reject(op, gpu); };
+    to.push_back([=, why = record.why](mlir::RewritePatternSet &patterns) {
+      patterns.add<BufferPattern<OpTy>>(patterns.getContext(), name, emit, rejected, benefit, why);
     });
-    if (sizes)
-      tiles.add(OpTy::getOperationName(),
-                [sizes, gpu = gpu](mlir::Operation *op) { return sizes(mlir::cast<OpTy>(op), gpu); });
+    if (record.tileSizes)
+      tiles.add(OpTy::getOperationName(), [sizes = record.tileSizes, gpu = gpu](mlir::Operation *op) {
+        return sizes(mlir::cast<OpTy>(op), gpu);
+      });
   }
 
   GpuInfo gpu;
@@ -114,6 +118,7 @@ void addRoute(Emitters &emitters);
 void addScoreGrad(Emitters &emitters);
 void addRouteGrad(Emitters &emitters);
 void addRouteKeyGrad(Emitters &emitters);
+void addGroupedMix(Emitters &emitters);
 void addMix(Emitters &emitters);
 void addPool(Emitters &emitters);
 void addCapacity(Emitters &emitters);

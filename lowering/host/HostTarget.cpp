@@ -28,7 +28,11 @@ public:
   HostTarget(CpuTarget cpu, const TargetOptions &options) : cpu(std::move(cpu)), options(options) {}
 
   std::string name() const override { return "cpu:" + cpu.cpu; }
-  void prepareTiling(OpPassManager &) const override {}
+  void prepareTiling(OpPassManager &pm) const override {
+    ChooseMixFormsOptions mix;
+    mix.form = options.mix;
+    pm.addNestedPass<func::FuncOp>(createChooseMixForms(mix));
+  }
   void prepareBuffers(OpPassManager &pm) const override {
     // The scores of a tile whose route is taken apart stay in cache, and each part has an emitter.
     const char *never = options.plainLoops ? "plain loops have the parts"

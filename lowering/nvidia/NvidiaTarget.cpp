@@ -30,6 +30,9 @@ public:
 
   std::string name() const override { return gpu.arch; }
   void prepareTiling(OpPassManager &pm) const override {
+    ChooseMixFormsOptions mix;
+    mix.form = options.mix;
+    pm.addNestedPass<func::FuncOp>(createChooseMixForms(mix));
     if (options.plainLoops)
       pm.addNestedPass<func::FuncOp>(createDecomposeRoutesPass([](auto) { return "plain loops have the parts"; }));
     else

@@ -7,37 +7,15 @@
 using namespace mlir;
 using namespace peer;
 using namespace peer::loops;
-using arith::CmpIPredicate;
 
 static void emitSortPairs(SortPairsOp op, LoopBuilder &b) {
-  Value idx = op.getIdx(), order = op.getOrder(), starts = op.getStarts(), count = op.getCount();
-  Value experts = b.index(op.getNumExperts()), zero = b.i32(0), one = b.i32(1);
-  Value next = b.heap({int64_t(op.getNumExperts())}, b.getI32Type());
-  b.loop(experts, [&](Value e) { b.store(zero, next, {e}); });
-  auto forEachPair = [&](llvm::function_ref<void(ArrayRef<Value> at, Value expert)> body) {
-    nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
-      Value expert = b.load(idx, at);
-      b.ifThen(b.cmp(CmpIPredicate::sge, expert, zero), [&] { body(at, b.toIndex(expert)); });
-    });
-  };
-  forEachPair([&](ArrayRef<Value>, Value e) { b.store(b.add(b.load(next, {e}), one), next, {e}); });
-  // Counts become the place of each expert's next pair; touched experts open a segment.
-  Values totals = b.loop(b.index(0), experts, {zero, zero}, [&](Value e, ValueRange carried) {
-    Value segments = carried[0], pairs = carried[1], n = b.load(next, {e});
-    Value touched = b.cmp(CmpIPredicate::sgt, n, zero);
-    b.ifThen(touched, [&] { b.store(pairs, starts, {b.toIndex(segments)}); });
-    b.store(pairs, next, {e});
-    return Values{b.add(segments, b.select(touched, one, zero)), b.add(pairs, n)};
-  });
-  b.store(totals[0], count, {b.index(0)});
-  b.store(totals[1], count, {b.index(1)});
-  forEachPair([&](ArrayRef<Value> at, Value e) {
-    Value place = b.load(next, {e});
-    Value pair = b.add(b.mul(b.add(b.mul(at[0], b.dim(idx, 1)), at[1]), b.dim(idx, 2)), at[2]);
-    b.store(b.toI32(pair), order, {b.toIndex(place)});
-    b.store(b.add(place, one), next, {e});
-  });
-  b.free(next);
+  Value starts = op.getStarts(), count = op.getCount();
+  Value ends = b.heap({int64_t(op.getNumExperts())}, b.getI32Type());
+  SortedPairs sorted = emitPairSort(b, op.getIdx(), op.getOrder(), ends,
+                                    [&](Value segment, Value start) { b.store(start, starts, {b.toIndex(segment)}); });
+  b.store(sorted.segments, count, {b.index(0)});
+  b.store(sorted.pairs, count, {b.index(1)});
+  b.free(ends);
 }
 
 using UseGradient = llvm::function_ref<void(Value row, Value f, Value d, Value gradient)>;

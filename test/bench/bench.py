@@ -54,6 +54,7 @@ def all_cases(bench):
         "forward": functools.partial(cases.forward, bench, 256, TOKENS, layer, ">= 6x, about 50 us"),
         "decode": functools.partial(cases.forward, bench, 256, 1, layer, "<= 60 us"),
         "mix": functools.partial(cases.mix, bench, TOKENS),
+        "mix-experts": functools.partial(cases.mix_of_experts, bench, TOKENS),
         "route": functools.partial(cases.route, bench, TOKENS),
         "select": functools.partial(cases.select, bench, TOKENS),
         "call": functools.partial(cases.call, bench),

@@ -33,15 +33,15 @@ class Bench:
         self.build = root / "build"
         self.repeat = 5 if quick else 11
 
-    def compile(self, description):
+    def compile(self, description, *flags):
         """The artifact of a description."""
-        artifact = self.folder / (description.stem + ".peer")
+        artifact = self.folder / ("".join([description.stem, *flags]) + ".peer")
         if not artifact.exists():
-            subprocess.run([self.build / "bin" / "peer-opt", description, "--target=cpu", "-o", artifact], check=True)
+            subprocess.run([self.build / "bin" / "peer-opt", description, "--target=cpu", *flags, "-o", artifact], check=True)
         return artifact
 
-    def peer(self, description):
-        return Worker("peer_side", "PeerSide", build=str(self.build), artifact=str(self.compile(description)))
+    def peer(self, description, *flags):
+        return Worker("peer_side", "PeerSide", build=str(self.build), artifact=str(self.compile(description, *flags)))
 
     def kernels(self, description, entry, tokens):
         """What peer-run bench prints for an entry."""
@@ -179,6 +179,24 @@ def mix(bench, tokens):
             yield Row(f"mix alone, D = 256, T = {tokens}, {name} experts", ours, tokens, 2048, None, ">= 85 % of a gather",
                       share_of_gather=ratio, gather_gb_per_s=PAIRS * 2048 * tokens / gather * 1e-3,
                       note=f"{100 * ratio:.0f} % of a gather")
+
+
+def mix_of_experts(bench, tokens):
+    """peer.mix of experts of 384 rows and its gradients, by expert beside token by token."""
+    need_memory(1)
+    description = bench.root / "test/bench/mix_experts.mlir"
+    seen = [dict(x=inputs.normal(seed, tokens, 256), idx=inputs.integers(seed + 50, 64, tokens, 1, 8),
+                 w=inputs.normal(seed + 9, tokens, 1, 8), dy=inputs.normal(seed + 7, tokens, 256)) for seed in range(3)]
+    with bench.peer(description, "--mix=grouped") as grouped, bench.peer(description, "--mix=tokens") as walked:
+        for entry, what, names in (("mix", "forward", ("x", "idx", "w")), ("mix_grad", "gradients of x, weights and experts", tuple(seen[0]))):
+            given = [{name: value for name, value in each.items() if name in names} for each in seen]
+            call = lambda peer: lambda i: peer.run(entry, given[i % 3])
+            ours, theirs, ratio = bench.pairs(call(grouped), call(walked), 3)
+            if entry == "mix":
+                share = error_share(grouped.output("y"), walked.output("y"))
+                assert share == 0, f"{100 * share:.1f} % of y differ between the forms"
+            yield Row(f"mix of 8 of 64 experts of 384 rows by expert, {what}, D = 256, T = {tokens}", ours, tokens,
+                      tokens_us_per_token=theirs / tokens, note=f"{ratio:.1f}x of token by token")
 
 
 def select(bench, tokens):

@@ -61,9 +61,9 @@ func.func @update(%p: memref<64x2x8xf32>, %g: memref<64x2x8xf32>, %m: memref<64x
 // CHECK-LABEL: func.func @sort_pairs(
 // CHECK-SAME:    %{{.*}}: memref<?x4x8xi32>, %[[ORDER:.*]]: memref<?xi32>, %[[STARTS:.*]]: memref<?xi32>, %[[COUNT:.*]]: memref<2xi32>
 // CHECK:       memref.alloc() {{.*}}: memref<64xi32>
-// CHECK-DAG:   memref.store %{{.*}}, %[[STARTS]]
-// CHECK-DAG:   memref.store %{{.*}}, %[[COUNT]]
+// CHECK:       memref.store %{{.*}}, %[[STARTS]]
 // CHECK:       memref.store %{{.*}}, %[[ORDER]]
+// CHECK:       memref.store %{{.*}}, %[[COUNT]]
 // CHECK:       memref.dealloc
 func.func @sort_pairs(%i: memref<?x4x8xi32>, %order: memref<?xi32>, %starts: memref<?xi32>, %count: memref<2xi32>) {
   peer.sort_pairs %i experts 64 outs(%order, %starts, %count : memref<?xi32>, memref<?xi32>, memref<2xi32>)

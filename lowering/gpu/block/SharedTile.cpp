@@ -59,7 +59,8 @@ void device::copyAsync(BlockBuilder &b, const Window &from, int64_t rows, int64_
                                          b.cmp(CmpIPredicate::ult, column, from.columnEnd));
     // A copy of no bytes writes zeros, and reads nothing at the address.
     Value zero = b.index(0), bytes = b.select(inside, b.i32(4 * width), b.i32(0));
-    Value source = b.globalAddress(from.buffer, {b.select(inside, row, zero), b.select(inside, column, zero)});
+    row = b.select(inside, row, zero);
+    Value source = b.globalAddress(from.buffer, {from.rowAt ? from.rowAt(row) : row, b.select(inside, column, zero)});
     Value target = to.pointer(b, b.add(offset, b.add(b.mul(r, b.index(stride)), c)));
     auto cache = width == 4 ? NVVM::LoadCacheModifierKind::CG : NVVM::LoadCacheModifierKind::CA;
     NVVM::CpAsyncOp::create(b, target, source, 4 * width, cache, bytes);

@@ -10,6 +10,8 @@
 
 #include "BlockBuilder.h"
 
+#include <functional>
+
 namespace peer::device {
 
 /// f32 of the block, the first at a multiple of 16 bytes.
@@ -33,6 +35,8 @@ struct Window {
   mlir::Value buffer, row, rowEnd, column, columnEnd;
   /// `column` and `columnEnd` are multiples of it.
   int64_t columnUnit = 1;
+  /// Where a row lies in the buffer, if not at its number; asked for row 0, too, where nothing is copied.
+  std::function<mlir::Value(mlir::Value row)> rowAt = nullptr;
 };
 
 /// Elements that one access to `buffer` can cover at columns that are multiples of `columnUnit`: 4 or 1.

@@ -18,6 +18,9 @@ struct Product {
   mlir::Value depth(LoopBuilder &host) const { return host.dim(a, transposeA ? 0 : 1); }
 };
 
+/// Columns of a and rows of b that are multiplied at once: depths begin at its multiples.
+inline constexpr int64_t kProductDepth = 16;
+
 /// How the eight warps of a block share a tile of c.
 struct MatmulTile {
   int64_t warpsM, warpsN;         // 8 in all

@@ -13,7 +13,7 @@ static const char *rejectSelected(const MixOperands &op) {
   return rejectMixPass(op.pool, op.idx, op.weights, {op.x, op.y});
 }
 
-static const char *rejectMix(MixOp op) { return rejectSelected(op); }
+const char *device::rejectMixOfTokens(MixOp op) { return rejectSelected(op); }
 
 static const char *rejectQuantizedMix(QuantizedMixOp op) {
   // Scales are read where nothing is selected, too.
@@ -23,9 +23,7 @@ static const char *rejectQuantizedMix(QuantizedMixOp op) {
 }
 
 /// y = sum of weight * act(first . x) * (second . x) * last.
-template <typename OpTy>
-static void emitMix(OpTy mix, LoopBuilder &host, const GpuInfo &gpu) {
-  MixOperands op(mix);
+void device::emitMixOfTokens(LoopBuilder &host, const MixOperands &op, const GpuInfo &gpu) {
   int64_t vectors = host.staticDim(op.pool, 1);
   MixPass pass{op.pool, op.idx, op.weights, op.rowsPerExpert};
   pass.scales = op.scales;
@@ -42,7 +40,12 @@ static void emitMix(OpTy mix, LoopBuilder &host, const GpuInfo &gpu) {
   emitMixPass(host, pass, gpu);
 }
 
-static const char *rejectMixGrad(MixGradOp op) {
+template <typename OpTy>
+static void emitMix(OpTy mix, LoopBuilder &host, const GpuInfo &gpu) {
+  emitMixOfTokens(host, mix, gpu);
+}
+
+const char *device::rejectMixGradOfTokens(MixGradOp op) {
   if (!isDense(op.getDweights(), 1))
     return "weight gradients of a token are not dense";
   return rejectMixPass(op.getPool(), op.getIdx(), op.getWeights(), {op.getX(), op.getDy(), op.getDx(), op.getCoef()});
@@ -72,7 +75,7 @@ static void sumParts(LoopBuilder &host, Value parts, Value dweights, int64_t row
   });
 }
 
-static void emitMixGrad(MixGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
+void device::emitMixGradOfTokens(LoopBuilder &host, MixGradOp op, const GpuInfo &gpu) {
   Value dweights = op.getDweights(), coef = op.getCoef(), parts;
   int64_t vectors = host.staticDim(op.getPool(), 1), rows = op.getRowsPerExpert();
   MixPass pass{op.getPool(), op.getIdx(), op.getWeights(), rows};
@@ -109,8 +112,10 @@ static void emitMixGrad(MixGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
   host.free(parts);
 }
 
+static void emitMixGrad(MixGradOp op, LoopBuilder &host, const GpuInfo &gpu) { emitMixGradOfTokens(host, op, gpu); }
+
 void device::addMix(Emitters &emitters) {
-  emitters.grid<MixOp>({.emit = emitMix<MixOp>, .reject = rejectMix});
+  emitters.grid<MixOp>({.emit = emitMix<MixOp>, .reject = rejectMixOfTokens});
   emitters.grid<QuantizedMixOp>({.emit = emitMix<QuantizedMixOp>, .reject = rejectQuantizedMix});
-  emitters.grid<MixGradOp>({.emit = emitMixGrad, .reject = rejectMixGrad});
+  emitters.grid<MixGradOp>({.emit = emitMixGrad, .reject = rejectMixGradOfTokens});
 }

@@ -6,6 +6,8 @@
 #include "lowering/gpu/GpuInfo.h"
 #include "lowering/gpu/block/LaneRows.h"
 
+#include "lowering/emit/RoutingBuilder.h"
+
 namespace peer::device {
 
 /// What is computed of each row that a token selects, and summed over them. Rows are numbered by token: number s of a token
@@ -37,6 +39,14 @@ const char *rejectMixPass(mlir::Value pool, mlir::Value idx, mlir::Value weights
 
 /// Launches the pass, spread over warps and blocks by the number of tokens.
 void emitMixPass(LoopBuilder &host, const MixPass &pass, const GpuInfo &gpu);
+
+// Mix.cpp
+/// Why an op cannot be such a pass, or null.
+const char *rejectMixOfTokens(MixOp op);
+const char *rejectMixGradOfTokens(MixGradOp op);
+/// A mix or its gradient as such a pass.
+void emitMixOfTokens(LoopBuilder &host, const MixOperands &op, const GpuInfo &gpu);
+void emitMixGradOfTokens(LoopBuilder &host, MixGradOp op, const GpuInfo &gpu);
 
 } // namespace peer::device
 

@@ -8,6 +8,8 @@ namespace {
 
 using namespace reference;
 
+class GpuMix : public MixOp {};
+
 /// What holds of mix with f32 rows and of quantized_mix.
 class GpuMixOf : public GpuMix, public ::testing::WithParamInterface<const char *> {
 protected:

@@ -28,7 +28,7 @@ double slope(const std::string &activation, double a) {
 }
 } // namespace
 
-void GpuMix::open(const MixLayer &of) {
+void MixOp::open(const MixLayer &of) {
   layer = of;
   int64_t numbers = layer.experts * layer.rows;
   pool = random({numbers, layer.vectors, layer.width}, 4, quantized() ? -128 : -1, quantized() ? 128 : 1);
@@ -56,10 +56,10 @@ void GpuMix::open(const MixLayer &of) {
                                ") {\n  %y = peer.mix %x, %i, %w, %p" + attributes + types +
                                "\n  %dx, %dw, %c = peer.mix_grad %x, %i, %w, %p, %dy" + attributes + types + ", " + x +
                                "\n  return %y, %dx, %dw, %c : " + x + ", " + x + ", " + w + ", " + c + "\n}\n";
-  compiled = Compiled::compile(text, Code::Gpu);
+  compiled = Compiled::compile(text, layer.code, layer.flags);
 }
 
-TensorMap GpuMix::call(const Array &x, const Array &idx, const Array &w, const Array &dy) {
+TensorMap MixOp::call(const Array &x, const Array &idx, const Array &w, const Array &dy) {
   TensorMap inputs;
   inputs.emplace("x", toTensor(x));
   inputs.emplace("i", toTensor(idx, "i32"));
@@ -69,13 +69,13 @@ TensorMap GpuMix::call(const Array &x, const Array &idx, const Array &w, const A
   return compiled ? compiled->call("f", inputs) : TensorMap();
 }
 
-void GpuMix::check(int64_t tokens, double tolerance) {
+void MixOp::check(int64_t tokens, double tolerance) {
   std::vector<int64_t> pairs{tokens, layer.heads, layer.selected};
   check(random({tokens, layer.width}, 1), randomExperts(pairs, layer.experts, 2), random(pairs, 3),
         random({tokens, layer.width}, 5), tolerance);
 }
 
-void GpuMix::check(const Array &x, const Array &idx, const Array &w, const Array &dy, double tolerance) {
+void MixOp::check(const Array &x, const Array &idx, const Array &w, const Array &dy, double tolerance) {
   int64_t tokens = x.shape[0], width = layer.width, vectors = layer.vectors, rows = layer.rows;
   int64_t numbers = layer.heads * layer.selected;
   Array values = pool;
@@ -120,13 +120,13 @@ void GpuMix::check(const Array &x, const Array &idx, const Array &w, const Array
       EXPECT_TRUE(compiled->agrees(results, name, expected->shape, expected->values, tolerance)) << tokens << " tokens";
 }
 
-void GpuMix::checkNothingSelected(int64_t tokens) {
+void MixOp::checkNothingSelected(int64_t tokens) {
   Array idx({tokens, layer.heads, layer.selected});
   std::fill(idx.values.begin(), idx.values.end(), -1);
   check(random({tokens, layer.width}, 1), idx, random(idx.shape, 3), random({tokens, layer.width}, 5), 0);
 }
 
-void GpuMix::checkSameTwice(int64_t tokens) {
+void MixOp::checkSameTwice(int64_t tokens) {
   std::vector<int64_t> pairs{tokens, layer.heads, layer.selected};
   auto once = [&] {
     return call(random({tokens, layer.width}, 1), randomExperts(pairs, layer.experts, 2), random(pairs, 3),

@@ -1,4 +1,4 @@
-// mix on GPUs, with its token pass, and quantized_mix: compiled once for any number of tokens, called for several.
+// mix with its token pass, and quantized_mix: compiled once for any number of tokens, called for several.
 #pragma once
 
 #include "RoutingOpTest.h"
@@ -11,9 +11,12 @@ struct MixLayer {
   /// Of the rows; i8: quantized_mix, which has a scale for each vector and no gradient.
   std::string element = "f32";
   int64_t experts = 9;
+  Code code = Code::Gpu;
+  /// More of peer-opt's.
+  std::string flags = "";
 };
 
-class GpuMix : public ::testing::Test {
+class MixOp : public ::testing::Test {
 protected:
   void open(const MixLayer &of);
   runtime::TensorMap call(const Array &x, const Array &idx, const Array &w, const Array &dy);

@@ -20,6 +20,8 @@ class RoutingOpTest : public ::testing::TestWithParam<std::tuple<Code, bool>> {
 protected:
   Code code() const { return std::get<0>(GetParam()); }
   bool dynamic() const { return std::get<1>(GetParam()); }
+  /// More of peer-opt's.
+  std::string flags;
 
   /// A tensor type; with `tokens` the first dimension is `?` where this test's sizes are dynamic.
   std::string type(std::vector<int64_t> shape, bool tokens = false, const std::string &element = "f32") const;

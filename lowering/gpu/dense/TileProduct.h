@@ -1,0 +1,70 @@
+//===- TileProduct.h - a block's tile of a product on tensor cores --------===//
+
+#ifndef PEER_LOWERING_GPU_DENSE_TILEPRODUCT_H
+#define PEER_LOWERING_GPU_DENSE_TILEPRODUCT_H
+
+#include "Matmul.h"
+
+#include "lowering/gpu/block/Mma.h"
+#include "lowering/gpu/block/SharedTile.h"
+
+namespace peer::device {
+
+/// One operand's tiles: `extent` rows of a or columns of b, some depth at a time. They lie in shared memory as in the buffer, so that they
+/// can be copied by 16 bytes; the strides keep the 32 lanes of a fragment's load in different banks either way.
+class ProductOperand {
+public:
+  /// `depthInner`: the depth is the buffer's last dimension. `rowAt`: where a row lies in the buffer, if not at its number.
+  ProductOperand(BlockBuilder &b, mlir::Value buffer, bool depthInner, int64_t extent,
+                 std::function<mlir::Value(mlir::Value row)> rowAt = nullptr);
+
+  /// Starts the copy of rows or columns [first, end), the part of the tile that there is, at depths from `depth` on.
+  void copy(BlockBuilder &b, mlir::Value first, mlir::Value end, mlir::Value depth, mlir::Value depthEnd,
+            mlir::Value stage) const;
+
+private:
+  friend class TileProduct;
+  int64_t at(int64_t i, int64_t k) const { return depthInner ? i * stride + k : k * stride + i; }
+  mlir::Value at(BlockBuilder &b, mlir::Value i, mlir::Value k) const {
+    return b.add(b.mul(depthInner ? i : k, b.index(stride)), depthInner ? k : i);
+  }
+
+  mlir::Value buffer;
+  bool depthInner;
+  int64_t extent, stride, stageSize;
+  SharedFloats tiles;
+  std::function<mlir::Value(mlir::Value)> rowAt;
+};
+
+/// A tile of c, summed over depths [begin, end).
+struct TileJob {
+  mlir::Value row, rowEnd, column, columnEnd, begin, end;
+};
+
+class TileProduct {
+public:
+  TileProduct(BlockBuilder &b, const MatmulTile &tile, ProductOperand left, ProductOperand right);
+
+  /// The sums that this thread has.
+  llvm::SmallVector<mlir::Value> emit(const TileJob &job);
+  /// What `use` does with two neighbouring columns of a row, the first of an even number; the second may be at the end.
+  using UsePair = llvm::function_ref<void(mlir::Value column, llvm::ArrayRef<mlir::Value> pair)>;
+  /// Each thread for itself: the rows below the job's end of which it has sums; `forEachPair` goes over their columns.
+  void forEachRow(const TileJob &job, llvm::ArrayRef<mlir::Value> sums,
+                  llvm::function_ref<void(mlir::Value row, llvm::function_ref<void(UsePair)> forEachPair)> body);
+
+private:
+  size_t count() const { return tile.fragmentsM * tile.fragmentsN; }
+  void copy(const TileJob &job, mlir::Value step, mlir::Value stage);
+  llvm::SmallVector<FragmentC> multiplyStage(mlir::Value stage);
+
+  BlockBuilder &b;
+  MatmulTile tile;
+  MmaLane lane;
+  ProductOperand left, right;
+  mlir::Value warpRow, warpColumn; // within the tile
+};
+
+} // namespace peer::device
+
+#endif // PEER_LOWERING_GPU_DENSE_TILEPRODUCT_H
