@@ -66,16 +66,8 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
   for (auto &option : cl::getRegisteredOptions())
     if (option.first.starts_with("mlir-") && !llvm::is_contained(kShown, option.first))
       option.second->setHiddenFlag(cl::Hidden);
-  if (!optionsHaveValues(argc, argv))
+  if (!parseOptions(argc, argv, overview))
     return 1;
-  std::string wrong;
-  llvm::raw_string_ostream said(wrong);
-  if (!cl::ParseCommandLineOptions(argc, argv, overview, &said)) {
-    // LLVM names the tool and the mistake on one line, guesses on others; wrong values it has reported itself.
-    if (!wrong.empty())
-      llvm::errs() << "peer-opt: error: " << llvm::StringRef(wrong).split('\n').first.split(": ").second << "\n";
-    return 1;
-  }
   // The linker resets all options of the process, ours too: keep what was parsed.
   const peer::CompileOptions parsed = options;
   return mlir::failed(peer::compileModel(parsed, registry));

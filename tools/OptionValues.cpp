@@ -1,4 +1,4 @@
-//===- OptionValues.cpp - no option takes the next one for its value -----===//
+//===- OptionValues.cpp - options are parsed, and none takes the next for its value ===//
 
 #include "OptionValues.h"
 
@@ -48,4 +48,17 @@ bool optionsHaveValues(int argc, char **argv) {
       return fail("-o is empty, expected the name of a file");
   }
   return true;
+}
+
+bool parseOptions(int argc, char **argv, const char *overview) {
+  if (!optionsHaveValues(argc, argv))
+    return false;
+  std::string wrong;
+  raw_string_ostream said(wrong);
+  if (cl::ParseCommandLineOptions(argc, argv, overview, &said))
+    return true;
+  // LLVM names the tool and the mistake on one line, guesses on others; wrong values it has reported itself.
+  if (!wrong.empty())
+    errs() << "peer-opt: error: " << StringRef(wrong).split('\n').first.split(": ").second << "\n";
+  return false;
 }
