@@ -12,19 +12,26 @@ using namespace reference;
 
 constexpr int64_t kWidth = 64, kHeads = 2, kKeys = 16, kHalf = 16, kSelected = 4;
 
+/// A half of a query, normed where the layer norms its queries.
+std::vector<double> queryHalf(const Parameters &p, const double *q) {
+  std::vector<double> half(q, q + kHalf);
+  auto gain = p.find("query_norm.weight");
+  if (gain == p.end())
+    return half;
+  double square = std::inner_product(q, q + kHalf, q, 0.0) / kHalf, root = std::sqrt(square + 1e-6);
+  for (int64_t d = 0; d < kHalf; ++d)
+    half[d] *= gain->second.values[d] / root;
+  return half;
+}
+
 /// The sum of the values of the best pairs of keys, over all pairs, weighted by the softmax of their scores.
 void addHead(const Parameters &p, const double *query, int64_t head, double *sum) {
   std::vector<double> halves[2];
   for (int64_t side : {0, 1}) {
-    const double *q = query + side * kHalf;
-    double square = std::inner_product(q, q + kHalf, q, 0.0) / kHalf, root = std::sqrt(square + 1e-6);
-    for (int64_t key = 0; key < kKeys; ++key) {
-      double score = 0;
-      for (int64_t d = 0; d < kHalf; ++d)
-        score += q[d] / root * p.at("query_norm.weight").values[d] *
-                 p.at("keys").values[((head * 2 + side) * kKeys + key) * kHalf + d];
-      halves[side].push_back(score);
-    }
+    std::vector<double> q = queryHalf(p, query + side * kHalf);
+    for (int64_t key = 0; key < kKeys; ++key)
+      halves[side].push_back(std::inner_product(
+          q.begin(), q.end(), &p.at("keys").values[((head * 2 + side) * kKeys + key) * kHalf], 0.0));
   }
   auto score = [&](int64_t value) { return halves[0][value / kKeys] + halves[1][value % kKeys]; };
   std::vector<int64_t> order(kKeys * kKeys);
@@ -36,6 +43,14 @@ void addHead(const Parameters &p, const double *query, int64_t head, double *sum
   for (int64_t rank = 0; rank < kSelected; ++rank)
     for (int64_t d = 0; d < kWidth; ++d)
       sum[d] += std::exp(score(order[rank])) / total * p.at("values").values[order[rank] * kWidth + d];
+}
+
+Array pkm(const Parameters &p, const Array &x) {
+  Array query = linear(x, false, p.at("query.weight"), false), y(x.shape);
+  for (int64_t t = 0; t < x.rows(); ++t)
+    for (int64_t head = 0; head < kHeads; ++head)
+      addHead(p, &query.values[t * kWidth + head * 2 * kHalf], head, &y.values[t * kWidth]);
+  return y;
 }
 
 Array layer(const Parameters &p, const Array &x) {
@@ -132,6 +147,12 @@ Array ultramem(const Parameters &p, const Array &x) {
 
 struct MemoryLayer : ::testing::TestWithParam<Code> {};
 
+TEST_P(MemoryLayer, PKM) {
+  checkLayer("pkm", GetParam(), 3, {}, [](const Parameters &p, const Array &x) {
+    EXPECT_EQ(p.size(), 3u);
+    return pkm(p, x);
+  });
+}
 TEST_P(MemoryLayer, MemoryPlus) {
   checkLayer("memory_plus", GetParam(), 3, {}, [](const Parameters &p, const Array &x) {
     EXPECT_EQ(p.size(), 7u);
