@@ -54,7 +54,7 @@ func.func @repeated(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
 // CHECK-SAME:    %[[X:[a-z0-9]+]]: tensor<?x8xf32>
 // CHECK-SAME:    %[[W:[a-z0-9]+]]: tensor<8x8xf32> {{{[^}]*}}#peer.parameter<"w", <zeros>, "tables", true>
 // CHECK-SAME:    %[[R:[a-z0-9]+]]: tensor<8xf32> {{{[^}]*}}#peer.parameter<"r", <constant(2.000000e+00)>, "default", false>, peer.role = "parameter"}
-// CHECK-SAME:    %[[F:[a-z0-9]+]]: tensor<8xf32> {{{[^}]*}}#peer.parameter<"f", <constant(1.000000e+00)>, "default", false, frozen = true>, peer.role = "parameter"}) -> (
+// CHECK-SAME:    %[[F:[a-z0-9]+]]: tensor<8xf32> {{{[^}]*}}#peer.parameter<"f", <ones>, "default", false, frozen = true>, peer.role = "parameter"}) -> (
 // CHECK:         %[[Y:.*]] = peer.linear %[[X]], %[[W]]
 // CHECK:         peer.linear %[[Y]], %[[W]]
 // CHECK:         peer.rms_norm %{{.*}}, %[[R]]
