@@ -128,6 +128,10 @@ struct DisableTopExperts : peer::impl::DisableTopExpertsBase<DisableTopExperts> 
   using DisableTopExpertsBase::DisableTopExpertsBase;
 
   void runOnOperation() override {
+    if (count < 1) {
+      getOperation().emitError() << "count is " << count << ", expected 1 at least";
+      return signalPassFailure();
+    }
     bool any = false;
     Operation *blamed = getOperation();
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>())

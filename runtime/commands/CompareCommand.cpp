@@ -79,8 +79,8 @@ Result<int> runCompare(CompareOptions options, const std::vector<std::string> &m
     if (options.disabledExperts > 0) {
       Result<ModelHandle> handle =
           findModelWithout(options.disabledExperts, model.model, options.common.device, &model.notDisabled);
-      // The description itself is good: what the compiler refuses is to disable experts.
-      if (!handle.ok() && model.notDisabled.empty())
+      // The description itself is good: what the compiler refuses is to disable experts. Then the error has no message.
+      if (!handle.ok() && (model.notDisabled.empty() || !handle.message().empty()))
         return handle.status();
       if (!handle.ok())
         continue;
