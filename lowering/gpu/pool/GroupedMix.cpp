@@ -40,18 +40,16 @@ struct PairTiles {
   int64_t experts;
   Value pairs, most; // of tiles: so many at most
   Value order, starts, count;
-  Value first,
-      end; // of each tile: its first entry of the order, and the end of its segment; both 0 of those that there are not
+  /// Of each tile its first entry of the order, and the end of its segment; both 0 of those that there are not.
+  Value first, end;
 };
 
 /// One product for each expert: of rows for its pairs, by rows of its own.
 struct ExpertProduct {
   Value left;      // rank 2
   bool gathered;   // its rows are those of tokens, else of entries of the order
-  Value right;     // rank 2
-  bool depthInner; // of right
-  /// Where an expert's row is in right.
-  std::function<Value(BlockBuilder &, Value expert, Value row)> rightRow;
+  bool depthInner; // of the pool: its rows are the product's columns
+  int64_t vector;  // of the pool's rows
   int64_t columns, depth;
   /// A thread has a sum.
   std::function<void(BlockBuilder &, Value entry, Value pair, Value column, Value sum)> use;
@@ -84,7 +82,7 @@ private:
   LoopBuilder &host;
   MixOperands op;
   int64_t from, experts, pairsOfToken;
-  Value idx, weights, pool, pairs;
+  Value idx, weights, pool, pairs; // flat, the pool a matrix of vectors
   std::optional<PairTiles> tiles;
 };
 } // namespace
@@ -147,12 +145,15 @@ void GroupedMix::launchProduct(const ExpertProduct &product) {
       auto pairAt = [&](Value entry) { return b.toIndex(b.load(tiles->order, {entry})); };
       Value expert = b.toIndex(b.load(idx, {pairAt(job.row)}));
       auto token = [&](Value entry) { return b.div(pairAt(entry), b.index(pairsOfToken)); };
-      auto ofExpert = [&](Value row) { return product.rightRow(b, expert, row); };
+      auto ofExpert = [&](Value row) {
+        Value number = b.add(b.mul(expert, b.index(rows)), row);
+        return b.add(b.mul(number, b.index(vectors)), b.index(product.vector));
+      };
       std::function<Value(Value)> leftRow;
       if (product.gathered)
         leftRow = token;
       TileProduct kernel(b, kTile, {b, product.left, /*depthInner=*/true, kTile.rows(), leftRow},
-                         {b, product.right, product.depthInner, kTile.columns(), ofExpert});
+                         {b, pool, product.depthInner, kTile.columns(), ofExpert});
       Values sums = kernel.emit(job);
       kernel.forEachRow(job, sums, [&](Value entry, llvm::function_ref<void(TileProduct::UsePair)> forEachPair) {
         Value pair = pairAt(entry);
@@ -206,20 +207,14 @@ void GroupedMix::emit(ArrayRef<int64_t> columns, llvm::function_ref<void(ValueRa
 }
 
 void GroupedMix::launchDots(Value from, int64_t f, Use use) {
-  auto rowAt = [=, this](BlockBuilder &b, Value expert, Value row) {
-    return b.add(b.mul(b.add(b.mul(expert, b.index(rows)), row), b.index(vectors)), b.index(f));
-  };
-  launchProduct({from, /*gathered=*/true, pool, /*depthInner=*/true, rowAt, rows, depth, use});
+  launchProduct({from, /*gathered=*/true, /*depthInner=*/true, f, rows, depth, std::move(use)});
 }
 
 void GroupedMix::launchSums(Value by, int64_t f, Value parts, bool added) {
-  auto rowAt = [=, this](BlockBuilder &b, Value expert, Value row) {
-    return b.add(b.mul(b.add(b.mul(expert, b.index(rows)), row), b.index(vectors)), b.index(f));
-  };
   auto use = [=](BlockBuilder &b, Value, Value pair, Value column, Value sum) {
     b.store(added ? b.add(b.load(parts, {pair, column}), sum) : sum, parts, {pair, column});
   };
-  launchProduct({by, /*gathered=*/false, pool, /*depthInner=*/false, rowAt, depth, rows, use});
+  launchProduct({by, /*gathered=*/false, /*depthInner=*/false, f, depth, rows, use});
 }
 
 /// to[t, :] = the sum of the parts of its pairs.

@@ -101,6 +101,7 @@ TEST_P(RoutingGrad, MixOfValues) { checkMix(4, 21, 1, 1, ""); }
 TEST_P(RoutingGrad, MixOfGatedNeurons) { checkMix(6, 20, 3, 1, "silu"); }
 TEST_P(RoutingGrad, MixOfManyRows) { checkMix(4, 10, 3, 3, "gelu"); }
 TEST_P(RoutingGrad, MixOfManyValues) { checkMix(4, 7, 1, 3, "gelu"); }
+TEST_P(RoutingGrad, MixByExpert) { checkMix(8, 6, 3, 16, "silu", "f32", 2); }
 TEST_P(RoutingGrad, MixOfWideRows) { checkMix(2, 300, 2, 1, "gelu", "f32", 3); }
 TEST_P(RoutingGrad, MixOfSeveralChunks) { checkMix(1, 3, 2, 700, "gelu", "f32", 2); }
 TEST_P(RoutingGrad, MixOfBF16Rows) { checkMix(5, 40, 2, 1, "gelu", "bf16"); }
