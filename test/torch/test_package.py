@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import peer
+from peer import _compile
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2] / "runtime" / "python"
 PROGRAM = """
@@ -29,6 +30,17 @@ def test_installs_from_a_clone(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "here"), "PEER_OPT": str(pathlib.Path(os.environ["PEER_OPT"]).resolve())}
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
     assert done.stdout == f"{tmp_path / 'here/peer/__init__.py'} [[2.0, 4.0], [6.0, 8.0]]\n"
+
+
+def test_artifacts_of_long_ago_are_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setattr(_compile, "KEPT", 1)
+    for age, name in enumerate(("new", "old")):
+        (tmp_path / f"{name}.peer").touch()
+        os.utime(tmp_path / f"{name}.peer", (1e9 - age, 1e9 - age))
+    # One that another process has forgotten between two looks.
+    (tmp_path / "gone.peer").symlink_to(tmp_path / "nowhere")
+    _compile._forget_old(tmp_path)
+    assert [path.name for path in tmp_path.glob("*.peer") if path.exists()] == ["new.peer"]
 
 
 def test_stubs_name_what_there_is():

@@ -1,4 +1,5 @@
 """Descriptions compiled by peer-opt, once each: artifacts are kept by what they depend on."""
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -8,7 +9,7 @@ import tempfile
 from ._artifact import Artifact
 from ._library import Error, compiler_environment, find_compiler
 
-KEPT = 64
+KEPT = 256
 
 
 def _folder():
@@ -35,8 +36,12 @@ def _key(text, name, target, compiler):
 
 
 def _forget_old(folder):
-    artifacts = sorted(folder.glob("*.peer"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in artifacts[KEPT:]:
+    used = []
+    for path in folder.glob("*.peer"):
+        # Other processes forget, too.
+        with contextlib.suppress(FileNotFoundError):
+            used.append((path.stat().st_mtime, path))
+    for _, path in sorted(used, reverse=True)[KEPT:]:
         path.unlink(missing_ok=True)
 
 
@@ -61,7 +66,7 @@ def compile(description, target="cpu", device="", threads=0):
     device       as of `peer.open`: "cpu", "cuda", "sim"
     threads      that calls compute with; 0: as many as OpenMP takes
 
-    Artifacts are kept in $PEER_CACHE_DIR, or ~/.cache/peer/python, the 64 used last. What peer-opt objects to is the message of the Error.
+    Artifacts are kept in $PEER_CACHE_DIR, or ~/.cache/peer/python, the 256 used last. What peer-opt objects to is the message of the Error.
     """
     given = os.fspath(description)
     if "\n" in given:
@@ -75,10 +80,12 @@ def compile(description, target="cpu", device="", threads=0):
     try:
         folder.mkdir(parents=True, exist_ok=True)
         kept = folder / f"{_key(text, name, target, compiler)}.peer"
-        if not kept.exists():
+        try:
+            # First of all, so that no other process takes it for one that nobody uses.
+            os.utime(kept)
+        except FileNotFoundError:
             _compile(text, name, target, compiler, kept)
             _forget_old(folder)
-        os.utime(kept)
     except OSError as error:
         raise Error(f"the artifact of {name} cannot be kept in {folder}: {error.strerror} ($PEER_CACHE_DIR says where)") from None
     return Artifact(kept, device, threads)
