@@ -54,6 +54,25 @@ def MergeExperts : Peer_Conversion<"merge-experts"> {
   let options = common # [Option<"factor", "factor", "int64_t", "2", "experts that become one">];
 }
 
+def PruneExperts : Peer_Conversion<"prune-experts"> {
+  let summary = "keep some experts of each layer, and their rows of the router";
+  let description = [{
+    Which experts are kept is the decision `kept:POOL` of the weights half (UNCURL, arXiv 2409.01483). As many are selected as before, of fewer; policies that
+    select up to a number select at most those that there are. A layer of fewer experts than a `topk` selects is refused, and so is one of product keys.
+
+    ```mlir
+    %s = peer.score %q, %c : tensor<?x1x1x128xf32>, tensor<1x1x8x128xf32>
+    %i, %v = peer.select %s topk<2> : tensor<?x1x1x8xf32>
+    ```
+    becomes, with `experts=6`,
+    ```mlir
+    %s = peer.score %q, %c : tensor<?x1x1x128xf32>, tensor<1x1x6x128xf32>
+    %i, %v = peer.select %s topk<2> : tensor<?x1x1x6xf32>
+    ```
+  }];
+  let options = common # [Option<"experts", "experts", "int64_t", "0", "experts to keep of each layer">];
+}
+
 def Upcycle : Peer_Conversion<"upcycle"> {
   let summary = "make a mixture of experts of a dense layer, or put a PEER layer beside it, the function unchanged";
   let description = [{

@@ -60,6 +60,37 @@ bool ExpertAxis::isGrid() const {
   });
 }
 
+FailureOr<bool> ExpertAxis::isMeant(const ParameterNames &names, ArrayRef<std::string> layers) const {
+  if (mixes.empty() || isGrid())
+    return false;
+  unsigned meant = 0, all = 0;
+  for (MixLikeOpInterface mix : mixes) {
+    auto pool = MixLikeOpInterface(mix).getPool().getDefiningOp<ParamOp>();
+    if (!pool)
+      return MixLikeOpInterface(mix).emitError() << "expected the pool to be a parameter of the block that uses it";
+    for (const std::string &name : names.of(pool)) {
+      ++all;
+      meant += isInLayers(name, layers);
+    }
+  }
+  if (meant && meant != all)
+    return ScoreOp(score).emitError()
+           << "some of the layers that this block describes are to be converted, and others are not: "
+              "expected all of them, or a block of its own for each kind";
+  return meant != 0;
+}
+
+LogicalResult peer::checkReaders(const ParameterNames &names, ArrayRef<ParamOp> params,
+                                 const llvm::DenseSet<Operation *> &readers) {
+  for (ParamOp changed : params)
+    for (const std::string &name : names.of(changed))
+      for (ParamOp param : names.uses(name))
+        for (Operation *user : param->getUsers())
+          if (!readers.contains(user))
+            return user->emitError() << "parameter '" << name << "' of a layer that is converted is used here, too";
+  return success();
+}
+
 LogicalResult ExpertAxis::checkClosed() const {
   for (Value value : values) {
     auto argument = dyn_cast<BlockArgument>(value);

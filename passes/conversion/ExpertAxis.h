@@ -27,6 +27,9 @@ public:
 
   /// Whether experts are the pairs of two halves of keys.
   bool isGrid() const;
+  /// Whether it is a router's own rows that select, and the pool belongs to one of the layers (isInLayers). Fails where a block describes some that are
+  /// meant and others that are not.
+  mlir::FailureOr<bool> isMeant(const ParameterNames &names, llvm::ArrayRef<std::string> layers) const;
   /// Whether all operands that have one element for each expert are among the values; reports the first that is not.
   mlir::LogicalResult checkClosed() const;
 
@@ -37,6 +40,10 @@ private:
   mlir::SymbolTable symbols;
   llvm::DenseMap<mlir::StringAttr, llvm::SmallVector<mlir::Operation *>> calls;
 };
+
+/// Checks that parameters which change are read by these ops alone, wherever they are declared.
+mlir::LogicalResult checkReaders(const ParameterNames &names, llvm::ArrayRef<ParamOp> params,
+                                 const llvm::DenseSet<mlir::Operation *> &readers);
 
 /// Makes the signature of each function that of its arguments and its return.
 void updateSignatures(mlir::ModuleOp module);

@@ -32,7 +32,6 @@ private:
   LogicalResult convertSelect(SelectOp select);
   LogicalResult convertMix(MixLikeOpInterface mix);
   LogicalResult convertRows(Value value, int64_t axis, StringRef what);
-  LogicalResult checkUses() const;
 
   /// A number of experts afterwards; fails, saying what it counts, where none would be whole.
   FailureOr<int64_t> scaled(Operation *op, int64_t count, StringRef what) const;
@@ -222,25 +221,8 @@ LogicalResult Granularity::convertOp(Operation *op) {
 }
 
 FailureOr<bool> Granularity::isMeant(ExpertAxis &axis) {
-  if (axis.mixes.empty() || axis.isGrid())
-    return false;
-  unsigned meant = 0, all = 0;
-  for (MixLikeOpInterface mix : axis.mixes) {
-    if (!merges && mix.getRowsPerExpert() == 1)
-      return false;
-    auto pool = mix.getPool().getDefiningOp<ParamOp>();
-    if (!pool)
-      return mix.emitError() << "expected the pool to be a parameter of the block that uses it";
-    for (const std::string &name : names->of(pool)) {
-      ++all;
-      meant += isInLayers(name, layers);
-    }
-  }
-  if (meant && meant != all)
-    return axis.score.emitError()
-           << "some of the layers that this block describes are to be converted, and others are not: "
-              "expected all of them, or a block of its own for each kind";
-  return meant != 0;
+  auto isRow = [](MixLikeOpInterface mix) { return mix.getRowsPerExpert() == 1; };
+  return !merges && llvm::any_of(axis.mixes, isRow) ? FailureOr<bool>(false) : axis.isMeant(*names, layers);
 }
 
 LogicalResult Granularity::convert(ExpertAxis &axis) {
@@ -268,17 +250,6 @@ LogicalResult Granularity::convert(ExpertAxis &axis) {
   return success();
 }
 
-/// A parameter that changes is one everywhere.
-LogicalResult Granularity::checkUses() const {
-  for (ParamOp changed : params)
-    for (const std::string &name : names->of(changed))
-      for (ParamOp param : names->uses(name))
-        for (Operation *user : param->getUsers())
-          if (!converted.contains(user))
-            return user->emitError() << "parameter '" << name << "' of a layer that is converted is used here, too";
-  return success();
-}
-
 LogicalResult Granularity::run(StringRef planPath) {
   if (factor < 2 || factor > 65536)
     return emitError(module.getLoc()) << "expected factor between 2 and 65536, got " << factor;
@@ -298,7 +269,7 @@ LogicalResult Granularity::run(StringRef planPath) {
     return emitError(module.getLoc()) << "the model has no layer " << (layers.empty() ? "" : "of these names ")
                                       << "in which a router's own rows select among experts"
                                       << (merges ? "" : " of several rows");
-  if (failed(checkUses()))
+  if (failed(checkReaders(*names, params.getArrayRef(), converted)))
     return failure();
   for (auto &[value, type] : types)
     value.setType(type);

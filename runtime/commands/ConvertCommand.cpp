@@ -54,9 +54,9 @@ void print(const ConvertReport &report, const std::string &out) {
   for (const std::string &layer : report.layers)
     text += printableLine(layer) + "\n";
   if (!report.curve.empty()) {
-    Table curve({"groups of a token", "share", "loss", "random groups"});
+    Table curve({"with", "share", "loss", "by chance"});
     for (const CurvePoint &point : report.curve)
-      curve.add({count(point.selected), number("%.1f %%", 100 * point.share), number("%.4f", point.loss),
+      curve.add({count(point.count), number("%.1f %%", 100 * point.share), number("%.4f", point.loss),
                  number("%.4f", point.lossOfRandom)});
     text += curve.text();
   }

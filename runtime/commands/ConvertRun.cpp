@@ -6,6 +6,7 @@
 #include "convert/Moefy.h"
 #include "convert/NewDirectory.h"
 #include "convert/Passes.h"
+#include "convert/Prune.h"
 #include "core/File.h"
 #include "lm/Eval.h"
 #include "lm/training/RunFiles.h"
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -29,13 +31,19 @@ public:
   Result<ConvertReport> run(const Conversion *conversion);
 
 private:
-  Status rewrite(const std::string &description, const std::string &plan, std::optional<int64_t> topK = std::nullopt);
+  /// An option in place of what the user says of it, for what is only measured.
+  using Instead = std::optional<std::pair<std::string_view, int64_t>>;
+  Status rewrite(const std::string &description, const std::string &plan, const Instead &instead = std::nullopt);
   Status compilePasses(const std::string &from, const std::string &passes, const std::string &to);
   Result<Measurement> measure(Session &session, const std::string &model);
   Result<TensorMap> calibrate(const TensorMap &parameters);
-  Result<Decisions> decide(const std::vector<DenseRows> &layers, const TensorMap &inputs, bool randomGroups);
-  Status measureCurve(const std::vector<DenseRows> &layers, const TensorMap &inputs, const TensorMap &before,
-                      const Decisions &decisions);
+  /// What the weights half of a plan finds; by chance where that is what others are compared with.
+  using Decide = std::function<Result<Decisions>(const std::string &plan, bool byChance)>;
+  Decide groups(const TensorMap &before, const TensorMap &inputs);
+  Decide keptExperts(Session &before);
+  Status measureCurve(const TensorMap &before, std::string_view option, int64_t most, const Decide &decide);
+  /// Which of an option's values is given; the first where it is not.
+  size_t choiceOf(const std::string &option) const;
   Status writeReport(const std::string &plan);
 
   const ConvertOptions &options;
@@ -67,13 +75,13 @@ Status ConvertRun::compilePasses(const std::string &from, const std::string &pas
 }
 
 /// The description half: the compiler writes the new description, or what measures it, and the plan of the weights.
-Status ConvertRun::rewrite(const std::string &description, const std::string &plan, std::optional<int64_t> topK) {
+Status ConvertRun::rewrite(const std::string &description, const std::string &plan, const Instead &instead) {
   std::string text = concat("plan=", plan), layers;
   for (const auto &[name, value] : options.settings)
-    if (!findConversionOption(name).forWeights && !(topK && name == "top-k"))
+    if (!findConversionOption(name).forWeights && !(instead && name == instead->first))
       text += concat(" ", name, "=", value);
-  if (topK)
-    text += concat(" top-k=", *topK);
+  if (instead)
+    text += concat(" ", instead->first, "=", instead->second);
   for (const std::string &layer : options.layers)
     layers += (layers.empty() ? "" : ",") + layer;
   if (!layers.empty())
@@ -82,7 +90,7 @@ Status ConvertRun::rewrite(const std::string &description, const std::string &pl
     text += " " + setting;
   PEER_TRY(compilePasses(options.model,
                          concat("peer-verify-level{level=model},", known ? "peer-" : "", options.pass, "{", text, "}",
-                                topK ? ",peer-inline-modules,peer-calibrate{of=loss}" : ""),
+                                instead ? ",peer-inline-modules,peer-calibrate{of=loss}" : ""),
                          description));
   if (std::error_code ignored; !fs::exists(plan, ignored))
     return Status::error("the pass ", options.pass, " wrote no plan of the weights: it is no conversion");
@@ -143,50 +151,80 @@ Result<TensorMap> ConvertRun::calibrate(const TensorMap &parameters) {
   return result;
 }
 
-Result<Decisions> ConvertRun::decide(const std::vector<DenseRows> &layers, const TensorMap &inputs, bool randomGroups) {
-  MoefyChoice choice;
-  auto number = [&](const char *name) {
-    auto given = options.settings.find(name);
-    const auto &values = findConversionOption(name).values;
-    return given == options.settings.end() ? 0 : std::ranges::find(values, given->second) - values.begin();
-  };
-  choice.grouping =
-      std::array{MoefyChoice::Grouping::Coactivation, MoefyChoice::Grouping::Weights,
-                 MoefyChoice::Grouping::Random}[static_cast<size_t>(randomGroups ? 2 : number("grouping"))];
-  choice.router = std::array{MoefyChoice::Router::Linear, MoefyChoice::Router::Similarity,
-                             MoefyChoice::Router::Random}[static_cast<size_t>(number("router"))];
-  Decisions all;
-  for (const DenseRows &layer : layers) {
-    auto seen = inputs.find(layer.name.empty() ? "x" : layer.name + ".x");
-    if (seen == inputs.end())
-      return Status::error("the layer \"", layer.name, "\" of ", options.model, " does nothing for its loss");
-    all.merge(decideGroups(layer, seen->second, choice, options.seed));
-  }
-  return all;
+size_t ConvertRun::choiceOf(const std::string &option) const {
+  auto given = options.settings.find(option);
+  const auto &values = findConversionOption(option).values;
+  return given == options.settings.end()
+             ? 0
+             : static_cast<size_t>(std::ranges::find(values, given->second) - values.begin());
 }
 
-/// The loss with more and fewer groups, and with groups by chance of the same size.
-Status ConvertRun::measureCurve(const std::vector<DenseRows> &layers, const TensorMap &inputs, const TensorMap &before,
-                                const Decisions &decisions) {
-  PEER_TRY_ASSIGN(Decisions random, decide(layers, inputs, /*randomGroups=*/true));
-  int64_t experts = layers.front().experts;
+ConvertRun::Decide ConvertRun::groups(const TensorMap &before, const TensorMap &inputs) {
+  return [this, &before, &inputs](const std::string &plan, bool byChance) -> Result<Decisions> {
+    using Grouping = MoefyChoice::Grouping;
+    using Router = MoefyChoice::Router;
+    MoefyChoice choice;
+    choice.grouping =
+        std::array{Grouping::Coactivation, Grouping::Weights, Grouping::Random}[byChance ? 2 : choiceOf("grouping")];
+    choice.router = std::array{Router::Linear, Router::Similarity, Router::Random}[choiceOf("router")];
+    PEER_TRY_ASSIGN(std::vector<DenseRows> layers, readDenseRows(plan, "the plan", before));
+    Decisions all;
+    for (const DenseRows &layer : layers) {
+      auto seen = inputs.find(layer.name.empty() ? "x" : layer.name + ".x");
+      if (seen == inputs.end())
+        return Status::error("the layer \"", layer.name, "\" of ", options.model, " does nothing for its loss");
+      all.merge(decideGroups(layer, seen->second, choice, options.seed));
+    }
+    return all;
+  };
+}
+
+/// By what the text used when the loss was measured.
+ConvertRun::Decide ConvertRun::keptExperts(Session &before) {
+  return [this, &before](const std::string &plan, bool byChance) -> Result<Decisions> {
+    KeepBy by = std::array{KeepBy::Usage, KeepBy::Similarity, KeepBy::Random}[byChance ? 2 : choiceOf("by")];
+    PEER_TRY_ASSIGN(std::vector<PrunedLayer> layers, readPrunedLayers(plan, "the plan", before.parameters()));
+    PEER_TRY_ASSIGN(LanguageEntry entry, findLanguageEntry(before.manifest(), EntryKind::Loss, options.model));
+    Decisions all;
+    for (const PrunedLayer &layer : layers) {
+      const Argument *usage = nullptr;
+      for (const Argument &argument : entry.entry->arguments)
+        if (argument.role == Role::Usage && argument.name == layer.name)
+          usage = &argument;
+      std::vector<double> mass = usage ? readGateMass(before, *usage) : std::vector<double>();
+      if (static_cast<int64_t>(mass.size()) != layer.before)
+        return Status::error("the loss of ", options.model, " does not count the use of \"", layer.name, "\"");
+      std::vector<int64_t> kept = chooseExperts(layer, mass, by, options.seed);
+      PEER_TRY_ASSIGN(Tensor numbers, Tensor::zeros(DType::F32, {layer.after}, layer.name));
+      std::ranges::copy(kept, numbers.as<float>().begin());
+      all.emplace("kept:" + layer.name, std::move(numbers));
+    }
+    return all;
+  };
+}
+
+/// The loss with more and fewer, eighths of the most that there can be, as they are chosen and by chance.
+Status ConvertRun::measureCurve(const TensorMap &before, std::string_view option, int64_t most, const Decide &decide) {
   std::set<int64_t> counts;
   for (int64_t eighths : {1, 2, 4, 6, 8})
-    counts.insert(std::max<int64_t>(experts * eighths / 8, 1));
+    counts.insert(std::max<int64_t>(most * eighths / 8, 1));
+  // A layer keeps at least what a token takes: fewer cannot be measured.
+  if (option == "experts")
+    std::erase_if(counts, [&](int64_t count) { return count < std::stoll(options.settings.at("experts")); });
   std::string description = out.file("curve.mlir"), plan = out.file("curve.json");
-  for (int64_t selected : counts) {
-    PEER_TRY(rewrite(description, plan, selected));
+  for (int64_t count : counts) {
+    PEER_TRY(rewrite(description, plan, std::pair(option, count)));
     PEER_TRY_ASSIGN(std::string planText, readFile(plan));
     PEER_TRY_ASSIGN(ModelHandle model, findModel(description, device));
-    CurvePoint point{selected, static_cast<double>(selected) / static_cast<double>(experts)};
-    for (auto [found, loss] :
-         {std::pair(&decisions, &point.loss), std::pair<const Decisions *, double *>(&random, &point.lossOfRandom)}) {
+    CurvePoint point{count, static_cast<double>(count) / static_cast<double>(most)};
+    for (bool byChance : {false, true}) {
+      PEER_TRY_ASSIGN(Decisions decisions, decide(planText, byChance));
       PEER_TRY_ASSIGN(auto session, Session::open(model, device));
       PEER_TRY_ASSIGN(TensorMap parameters,
-                      applyPlan(planText, plan, session->manifest(), before, options.seed, *found));
+                      applyPlan(planText, plan, session->manifest(), before, options.seed, decisions));
       PEER_TRY(setParameters(*session, parameters));
       PEER_TRY_ASSIGN(Measurement measured, measure(*session, description));
-      *loss = measured.loss;
+      (byChance ? point.lossOfRandom : point.loss) = measured.loss;
     }
     report.curve.push_back(point);
   }
@@ -209,7 +247,8 @@ Status ConvertRun::writeReport(const std::string &plan) {
                     {"settings", options.settings}, {"before", side(report.before)}, {"after", side(report.after)}};
   ordered_json layers = read.is_object() ? read.value("layers", ordered_json::array()) : ordered_json::array();
   for (ordered_json &layer : layers) {
-    layer.erase("rows");
+    for (const char *expression : {"rows", "router"})
+      layer.erase(expression);
     std::string line;
     for (const auto &[key, value] : layer.items())
       line += key == "name" ? ""
@@ -219,18 +258,16 @@ Status ConvertRun::writeReport(const std::string &plan) {
   }
   json["layers"] = layers;
   for (const CurvePoint &point : report.curve)
-    json["curve"].push_back({{"selected", point.selected},
-                             {"share", point.share},
-                             {"loss", point.loss},
-                             {"loss_random_groups", point.lossOfRandom}});
+    json["curve"].push_back(
+        {{"count", point.count}, {"share", point.share}, {"loss", point.loss}, {"loss_by_chance", point.lossOfRandom}});
   return writeFile(out.file("report.json"), json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");
 }
 
 Result<ConvertReport> ConvertRun::run(const Conversion *conversion) {
   known = conversion;
   PEER_TRY_ASSIGN(text, readText(options.data));
-  PEER_TRY_ASSIGN(ModelHandle old, findModel(options.model, device));
-  PEER_TRY_ASSIGN(auto before, Session::open(old, device));
+  PEER_TRY_ASSIGN(ModelHandle model, findModel(options.model, device));
+  PEER_TRY_ASSIGN(auto before, Session::open(model, device));
   PEER_TRY(loadWeights(*before, options.weights));
   PEER_TRY_ASSIGN(report.before, measure(*before, options.model));
 
@@ -239,16 +276,23 @@ Result<ConvertReport> ConvertRun::run(const Conversion *conversion) {
   PEER_TRY(rewrite(description, plan));
   PEER_TRY_ASSIGN(std::string planText, readFile(plan));
   Decisions decisions;
+  const TensorMap &old = before->parameters();
   if (known && known->name == "moefy") {
-    PEER_TRY_ASSIGN(std::vector<DenseRows> layers, readDenseRows(planText, plan, before->parameters()));
-    PEER_TRY_ASSIGN(TensorMap inputs, calibrate(before->parameters()));
-    PEER_TRY_ASSIGN(decisions, decide(layers, inputs, /*randomGroups=*/false));
-    PEER_TRY(measureCurve(layers, inputs, before->parameters(), decisions));
+    PEER_TRY_ASSIGN(TensorMap inputs, calibrate(old));
+    PEER_TRY_ASSIGN(std::vector<DenseRows> layers, readDenseRows(planText, plan, old));
+    Decide decide = groups(old, inputs);
+    PEER_TRY_ASSIGN(decisions, decide(planText, /*byChance=*/false));
+    PEER_TRY(measureCurve(old, "top-k", layers.front().experts, decide));
+  } else if (known && known->name == "prune-experts") {
+    PEER_TRY_ASSIGN(std::vector<PrunedLayer> layers, readPrunedLayers(planText, plan, old));
+    Decide decide = keptExperts(*before);
+    PEER_TRY_ASSIGN(decisions, decide(planText, /*byChance=*/false));
+    auto fewest = std::ranges::min_element(layers, {}, &PrunedLayer::before);
+    PEER_TRY(measureCurve(old, "experts", fewest->before, decide));
   }
   PEER_TRY_ASSIGN(ModelHandle converted, findModel(description, device));
   PEER_TRY_ASSIGN(auto after, Session::open(converted, device));
-  PEER_TRY_ASSIGN(TensorMap parameters,
-                  applyPlan(planText, plan, after->manifest(), before->parameters(), options.seed, decisions));
+  PEER_TRY_ASSIGN(TensorMap parameters, applyPlan(planText, plan, after->manifest(), old, options.seed, decisions));
   std::string weights = out.file(kWeightsFile);
   PEER_TRY(writeSafetensors(weights, parameters, {{"model", name}, {"converted_by", options.pass}}));
   parameters.clear();

@@ -24,16 +24,16 @@ struct Measurement {
   double loss = 0; // nats per token
 };
 
-/// With how many groups of hidden units.
+/// The loss with so many groups of hidden units, or experts, chosen as they are and by chance.
 struct CurvePoint {
-  int64_t selected = 0;
+  int64_t count = 0;
   double share = 0, loss = 0, lossOfRandom = 0;
 };
 
 struct ConvertReport {
   Measurement before, after;
   std::vector<std::string> layers; // a sentence for each
-  std::vector<CurvePoint> curve;   // of moefy
+  std::vector<CurvePoint> curve;   // of moefy and prune-experts
 };
 
 /// Reads, converts, measures and writes. On an error nothing is left behind.

@@ -2,6 +2,7 @@
 #include "WeightPlan.h"
 
 #include "Moefy.h"
+#include "Prune.h"
 
 #include "model/Random.h"
 
@@ -239,6 +240,27 @@ Result<std::vector<DenseRows>> readDenseRows(std::string_view text, const std::s
                              ", expected hidden x vectors x width");
       layers.push_back({layer.at("name").get<std::string>(), layer.at("activation").get<std::string>(),
                         layer.at("experts").get<int64_t>(), rows.shape, std::move(rows.data)});
+    }
+  } catch (const json::exception &error) {
+    return Status::error(path, " says its layers otherwise than expected: ", error.what());
+  }
+  return layers;
+}
+
+Result<std::vector<PrunedLayer>> readPrunedLayers(std::string_view text, const std::string &path,
+                                                  const TensorMap &before) {
+  std::vector<PrunedLayer> layers;
+  json plan = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  try {
+    for (const json &layer : plan.at("layers")) {
+      Parameter none{};
+      PEER_TRY_ASSIGN(Value router, Evaluator(none, before, 0, {}).evaluate(layer.at("router")));
+      auto count = layer.at("experts_before").get<int64_t>();
+      if (router.shape.size() != 4 || router.shape[2] != count)
+        return Status::error(path, ": the rows of a router are ", shapeText(router.shape), ", expected heads x 1 x ",
+                             count, " x width");
+      layers.push_back({layer.at("name").get<std::string>(), count, layer.at("experts").get<int64_t>(), router.shape,
+                        std::move(router.data)});
     }
   } catch (const json::exception &error) {
     return Status::error(path, " says its layers otherwise than expected: ", error.what());

@@ -26,10 +26,12 @@ EXCEPTIONS = {
     "passes/conversion/DenseLayer.h": ("LinearOp ParamOp", "says what a dense layer is made of"),
     "passes/conversion/ExpertAxis.cpp": ("BalanceBiasOp CallOp CapacityOp ExpertLoadOp GateOp GatherOp ParamOp ProbabilityOp RepeatOp ScoreOp SelectOp SoftmaxOp "
                                          "StraightThroughOp", "which dimensions are of experts is no part of the index notation"),
-    "passes/conversion/ExpertAxis.h": ("ScoreOp", "a router's rows are this op's"),
+    "passes/conversion/ExpertAxis.h": ("ParamOp ScoreOp", "a router's rows are parameters that this op reads"),
     "passes/conversion/LayerBuilder.cpp": ("GateOp LinearOp MixOp ParamOp ReshapeOp ScoreOp SelectOp", "writes these ops"),
     "passes/conversion/ParameterNames.cpp": ("CallOp ParamOp RepeatOp", "is what these ops of a description mean"),
     "passes/conversion/ParameterNames.h": ("ParamOp", "names parameters"),
+    "passes/conversion/PruneExperts.cpp": ("BalanceBiasOp BalanceLossOp CallOp CapacityOp ExpertLoadOp GateOp GatherOp ParamOp ProbabilityOp ScoreOp SelectOp "
+                                           "SoftmaxOp StraightThroughOp ZLossOp", "says of each op what fewer experts make of it"),
     "passes/conversion/SplitExperts.cpp": ("BalanceBiasOp BalanceLossOp CallOp CapacityOp ExpertLoadOp GateOp GatherOp MixOp ParamOp ProbabilityOp QuantizedMixOp "
                                            "ScoreOp SelectOp SoftmaxOp StraightThroughOp", "says of each op what smaller experts make of it"),
     "passes/conversion/Upcycle.cpp": ("ParamOp", "names parameters"),

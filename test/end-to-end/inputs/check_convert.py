@@ -2,6 +2,8 @@
 
 check_convert.py split OLD NEW FACTOR     routers' rows repeated, values of pools times FACTOR, all else bit for bit
 check_convert.py rows OLD NEW LAYER N     a pool has the hidden units of a dense layer, N times each
+check_convert.py kept OLD NEW LAYER       experts that are left have their rows of the router and their rows of the pool
+check_convert.py whole DIR                the end of the curve is the old model
 check_convert.py report DIR               the losses of both models, and what exists in DIR
 """
 import json
@@ -46,13 +48,33 @@ def same_rows(old, new, layer, copies):
     print("others unchanged:", all(new[name] == old[name] for name in old.keys() & new.keys()))
 
 
+def kept(old, new, layer):
+    old, new = tensors.load(old), tensors.load(new)
+
+    def experts(weights):
+        _, shape, router = weights[f"{layer}.router"]
+        pool = weights[f"{layer}.experts"][2]
+        return list(zip(rows(router, shape[3]), rows(pool, len(pool) // shape[2])))
+
+    before, after = experts(old), experts(new)
+    print(f"{len(after)} of {len(before)} kept, router and rows together:", [expert for expert in before if expert in after] == after)
+    print("others unchanged:", all(new[name] == old[name] for name in old if not name.startswith(layer + ".")))
+
+
+def whole(folder):
+    with open(os.path.join(folder, "report.json")) as file:
+        found = json.load(file)
+    before, last = found["before"]["loss"], found["curve"][-1]
+    print("with all as before:", abs(last["loss"] - before) < 2e-6 * before and abs(last["loss_by_chance"] - before) < 2e-6 * before)
+
+
 def report(folder):
     with open(os.path.join(folder, "report.json")) as file:
         found = json.load(file)
     before, after = found["before"]["loss"], found["after"]["loss"]
     print(sorted(os.listdir(folder)), f"same loss: {abs(after - before) < 2e-6 * before}")
     for point in found.get("curve", []):
-        print(f"{point['share']:.3f} of the units: {point['loss'] - before:+.4f}, {point['loss_random_groups'] - before:+.4f} by chance")
+        print(f"{point['share']:.3f}: {point['loss'] - before:+.4f}, {point['loss_by_chance'] - before:+.4f} by chance")
 
 
-{"split": split, "rows": same_rows, "report": report}[sys.argv[1]](*sys.argv[2:])
+{"split": split, "rows": same_rows, "kept": kept, "whole": whole, "report": report}[sys.argv[1]](*sys.argv[2:])
