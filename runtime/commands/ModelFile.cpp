@@ -225,7 +225,7 @@ ModelHandle::~ModelHandle() {
 
 Status callCompiler(const std::string &model, const std::vector<std::string> &arguments) {
   PEER_TRY_ASSIGN(fs::path compiler, findCompiler(model));
-  return runCompiler(compiler, arguments);
+  return runCompiler(compiler, arguments, nullptr);
 }
 
 Result<ModelHandle> findModel(const std::string &model, const std::string &device,
