@@ -30,8 +30,8 @@ void addHead(const Parameters &p, const double *query, int64_t head, double *sum
   for (int64_t side : {0, 1}) {
     std::vector<double> q = queryHalf(p, query + side * kHalf);
     for (int64_t key = 0; key < kKeys; ++key)
-      halves[side].push_back(std::inner_product(
-          q.begin(), q.end(), &p.at("keys").values[((head * 2 + side) * kKeys + key) * kHalf], 0.0));
+      halves[side].push_back(
+          std::inner_product(q.begin(), q.end(), &p.at("keys").values[((head * 2 + side) * kKeys + key) * kHalf], 0.0));
   }
   auto score = [&](int64_t value) { return halves[0][value / kKeys] + halves[1][value % kKeys]; };
   std::vector<int64_t> order(kKeys * kKeys);
