@@ -103,7 +103,7 @@ def to_gpu(tensor):
     tensor = tensor.detach().contiguous()
     size = tensor.numel() * tensor.element_size()
     block = _driver().allocate(size)
-    # numpy is a way to a tensor of given memory that keeps nothing and copies nothing.
+    # The driver keeps the memory; nothing here frees it.
     memory = torch.frombuffer((ctypes.c_char * max(size, 1)).from_address(block[1]), dtype=torch.uint8)
     ctypes.memmove(block[1], tensor.data_ptr(), size)
     return Gpu(memory[:size].view(tensor.dtype).view(tensor.shape), block)
