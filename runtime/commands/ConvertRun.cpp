@@ -244,7 +244,8 @@ Status ConvertRun::writeReport(const std::string &plan) {
   ordered_json read = ordered_json::parse(plan, nullptr, /*allow_exceptions=*/false);
   ordered_json json{{"pass", options.pass},         {"model", options.model},        {"weights", options.weights},
                     {"data", options.data},         {"tokens", report.after.tokens}, {"seed", options.seed},
-                    {"settings", options.settings}, {"before", side(report.before)}, {"after", side(report.after)}};
+                    {"settings", options.settings}, {"set", options.pluginSettings}, {"before", side(report.before)},
+                    {"after", side(report.after)}};
   ordered_json layers = read.is_object() ? read.value("layers", ordered_json::array()) : ordered_json::array();
   for (ordered_json &layer : layers) {
     for (const char *expression : {"rows", "router"})
