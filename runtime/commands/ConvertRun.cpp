@@ -76,7 +76,8 @@ Status ConvertRun::compilePasses(const std::string &from, const std::string &pas
 
 /// The description half: the compiler writes the new description, or what measures it, and the plan of the weights.
 Status ConvertRun::rewrite(const std::string &description, const std::string &plan, const Instead &instead) {
-  std::string text = concat("plan=", plan), layers;
+  // Quoted, since names of directories may hold spaces.
+  std::string text = concat("plan=\"", plan, "\""), layers;
   for (const auto &[name, value] : options.settings)
     if (!findConversionOption(name).forWeights && !(instead && name == instead->first))
       text += concat(" ", name, "=", value);
