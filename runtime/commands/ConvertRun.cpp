@@ -76,7 +76,8 @@ Status ConvertRun::compilePasses(const std::string &from, const std::string &pas
 
 /// The description half: the compiler writes the new description, or what measures it, and the plan of the weights.
 Status ConvertRun::rewrite(const std::string &description, const std::string &plan, const Instead &instead) {
-  std::string text = concat("plan=", plan), layers;
+  // Quoted, since names of directories may hold spaces.
+  std::string text = concat("plan=\"", plan, "\""), layers;
   for (const auto &[name, value] : options.settings)
     if (!findConversionOption(name).forWeights && !(instead && name == instead->first))
       text += concat(" ", name, "=", value);
@@ -244,7 +245,8 @@ Status ConvertRun::writeReport(const std::string &plan) {
   ordered_json read = ordered_json::parse(plan, nullptr, /*allow_exceptions=*/false);
   ordered_json json{{"pass", options.pass},         {"model", options.model},        {"weights", options.weights},
                     {"data", options.data},         {"tokens", report.after.tokens}, {"seed", options.seed},
-                    {"settings", options.settings}, {"before", side(report.before)}, {"after", side(report.after)}};
+                    {"settings", options.settings}, {"set", options.pluginSettings}, {"before", side(report.before)},
+                    {"after", side(report.after)}};
   ordered_json layers = read.is_object() ? read.value("layers", ordered_json::array()) : ordered_json::array();
   for (ordered_json &layer : layers) {
     for (const char *expression : {"rows", "router"})
