@@ -20,7 +20,7 @@ class RoutingOpTest : public ::testing::TestWithParam<std::tuple<Code, bool>> {
 protected:
   Code code() const { return std::get<0>(GetParam()); }
   bool dynamic() const { return std::get<1>(GetParam()); }
-  /// More of peer-opt's.
+  /// More of peer-opt's, when code is compiled.
   std::string flags;
 
   /// A tensor type; with `tokens` the first dimension is `?` where this test's sizes are dynamic.
@@ -31,9 +31,6 @@ protected:
   /// function runs on no tokens.
   runtime::TensorMap check(const std::vector<Input> &inputs, const std::string &body,
                            const std::vector<Result> &results);
-
-  /// More of peer-opt's flags.
-  std::string flags;
 };
 
 /// Values as a bf16 holds them.
