@@ -81,7 +81,8 @@ def test_compile(grad):
                 assert all(torch.equal(a, b) for a, b in zip(one, other))
 
 
-EPSILON = 1e-6
+# A smaller one would multiply what gradients of this size, rounded, differ by.
+EPSILON = 1e-4
 
 
 def train(model, optimizers, steps, clip=None, parts=1):
@@ -118,7 +119,7 @@ def test_optimizer(shared, parts):
     train(ours, [optimizer], 20, parts=parts)
     train(theirs, reference(theirs, 1e-3, 4e-3), 20, parts=parts)
     for (name, mine), (_, other) in zip(ours.named_parameters(), theirs.named_parameters()):
-        near(mine, other, name, within=2e-5)
+        near(mine, other, name, within=1e-6)
 
 
 @pytest.mark.parametrize("row", ["v", "uv", "guv"])
@@ -153,7 +154,7 @@ def test_clipping():
     optimizer = peer.optim.AdamW(ours, lr=1e-3, weight_decay=0.1, table_clip_norm=0.01, eps=EPSILON)
     train(ours, [optimizer], 5)
     train(theirs, reference(theirs, 1e-3, 1e-3), 5, clip=0.01)
-    near(ours.layers[0].experts, theirs.layers[0].experts, within=2e-5)
+    near(ours.layers[0].experts, theirs.layers[0].experts, within=1e-6)
 
 
 def test_optimizer_goes_on_from_its_state():
