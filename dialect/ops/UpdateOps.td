@@ -47,7 +47,7 @@ def Peer_RowUpdateOp : Peer_UpdateOpBase<"row_update",
          Peer_Shaped:$scale, Peer_OptimizerAttr:$optimizer), [Peer_RowGradOpInterface]> {
   let summary = "one lazy optimizer step over the touched rows of a pool";
   let description = [{
-    The row-sparse gradient (see `pool_grad`) summed a row at a time in pair order and applied at once, as `update` does.
+    The row-sparse gradient (see `pool_grad`) summed for each touched row and applied at once, as `update` does.
     Where `scale` is NaN the step is vetoed: nothing changes. Rows that no pair touches keep value and states: weight decay and moment decay skip them too.
     Deterministic: each touched expert belongs to one segment, each segment to one thread.
 
