@@ -123,6 +123,31 @@ FailureOr<SmallVector<DenseLayer>> peer::findDenseLayers(ModuleOp module, const 
   return found;
 }
 
+LogicalResult peer::convertDenseLayers(
+    ModuleOp module, ArrayRef<std::string> layers, StringRef pass, StringRef planPath,
+    llvm::function_ref<LogicalResult(const DenseLayer &, const ParameterNames &, Plan &)> convert) {
+  Plan plan(pass);
+  FailureOr<ParameterNames> names = ParameterNames::find(module);
+  if (failed(names))
+    return failure();
+  FailureOr<SmallVector<DenseLayer>> found = findDenseLayers(module, *names, layers);
+  if (failed(found))
+    return failure();
+  for (const DenseLayer &layer : *found)
+    if (failed(convert(layer, *names, plan)))
+      return failure();
+  return plan.write(planPath, module.getLoc());
+}
+
+LogicalResult peer::planNew(Plan &plan, const ParameterNames &names, const DenseLayer &layer, StringRef parameter,
+                            weights::Expression value) {
+  Operation *down = layer.down;
+  if (!names.uses(parameter).empty())
+    return down->emitError() << "the model has a parameter '" << parameter
+                             << "' already, which the converted layer would add";
+  return plan.set(parameter, std::move(value), down->getLoc());
+}
+
 void peer::eraseLayer(const DenseLayer &layer) {
   SmallVector<Operation *> ops{layer.down};
   for (size_t i = 0; i < ops.size(); ++i) {

@@ -44,6 +44,16 @@ std::optional<DenseLayer> matchDenseLayer(LinearOp down);
 mlir::FailureOr<llvm::SmallVector<DenseLayer>> findDenseLayers(mlir::ModuleOp module, const ParameterNames &names,
                                                                llvm::ArrayRef<std::string> layers);
 
+/// Converts each of the dense layers that are meant, and writes the plan. Fails where one cannot be converted.
+mlir::LogicalResult
+convertDenseLayers(mlir::ModuleOp module, llvm::ArrayRef<std::string> layers, llvm::StringRef pass,
+                   llvm::StringRef planPath,
+                   llvm::function_ref<mlir::LogicalResult(const DenseLayer &, const ParameterNames &, Plan &)> convert);
+
+/// Plans a parameter that a converted layer adds. Fails where the model has one of this name.
+mlir::LogicalResult planNew(Plan &plan, const ParameterNames &names, const DenseLayer &layer, llvm::StringRef parameter,
+                            weights::Expression value);
+
 /// Erases the ops of a layer whose result is no longer used, and its parameters.
 void eraseLayer(const DenseLayer &layer);
 

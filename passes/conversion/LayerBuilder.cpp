@@ -45,6 +45,12 @@ std::pair<Value, Value> LayerBuilder::select(Value scores, Attribute policy) {
   return {op.getIdx(), op.getVal()};
 }
 
+std::pair<Value, Value> LayerBuilder::route(Value x, int64_t experts, int64_t k, double std) {
+  int64_t width = cast<RankedTensorType>(x.getType()).getDimSize(1);
+  Value router = normal("router", {1, 1, experts, width}, std);
+  return select(score(reshape(x, {1, 1, width}), router), TopKPolicyAttr::get(builder.getContext(), k));
+}
+
 Value LayerBuilder::gate(Value val, GateKind kind) {
   return GateOp::create(builder, loc, val, kind, ValueRange()).getWeights();
 }

@@ -23,6 +23,8 @@ public:
   mlir::Value score(mlir::Value query, mlir::Value keys);
   /// Indices and scores.
   std::pair<mlir::Value, mlir::Value> select(mlir::Value scores, mlir::Attribute policy);
+  /// A router with a row for each expert, the parameter "router": indices and scores of the best k.
+  std::pair<mlir::Value, mlir::Value> route(mlir::Value x, int64_t experts, int64_t k, double std);
   mlir::Value gate(mlir::Value val, GateKind kind);
   mlir::Value mix(mlir::Value x, mlir::Value idx, mlir::Value weights, mlir::Value pool, Activation activation,
                   int64_t rows);

@@ -47,19 +47,13 @@ LogicalResult MoefyPass::convert(const DenseLayer &layer, const ParameterNames &
     report["rows"] = layer.rows(instance.params);
     plan.addLayer(std::move(report));
     auto set = [&](StringRef local, weights::Expression value) -> LogicalResult {
-      std::string parameter = joinNames(instance.outer, builder.nameOf(local));
-      if (!names.uses(parameter).empty())
-        return down->emitError() << "the model has a parameter '" << parameter
-                                 << "' already, which the converted layer would add";
-      return plan.set(parameter, std::move(value), down->getLoc());
+      return planNew(plan, names, layer, joinNames(instance.outer, builder.nameOf(local)), std::move(value));
     };
     if (failed(set("router", weights::decided("router:" + name))) ||
         failed(set("experts", weights::gather(layer.rows(instance.params), 0, "order:" + name))))
       return failure();
   }
-  Value router = builder.normal("router", {1, 1, experts, width}, kStd);
-  Value scores = builder.score(builder.reshape(layer.x(), {1, 1, width}), router);
-  auto [idx, val] = builder.select(scores, TopKPolicyAttr::get(&getContext(), topK));
+  auto [idx, val] = builder.route(layer.x(), experts, topK, kStd);
   Value pool = builder.normal("experts", {hidden, layer.vectors(), width}, kStd, "experts");
   Value mixed = builder.mix(layer.x(), idx, builder.gate(val, GateKind::One), pool, layer.activation, hidden / experts);
   layer.y().replaceAllUsesWith(mixed);
@@ -68,18 +62,11 @@ LogicalResult MoefyPass::convert(const DenseLayer &layer, const ParameterNames &
 }
 
 void MoefyPass::runOnOperation() {
-  Plan weights("moefy");
-  FailureOr<ParameterNames> names = ParameterNames::find(getOperation());
-  if (failed(names))
-    return signalPassFailure();
   SmallVector<std::string> chosen(layers.begin(), layers.end());
-  FailureOr<SmallVector<DenseLayer>> found = findDenseLayers(getOperation(), *names, chosen);
-  if (failed(found))
-    return signalPassFailure();
-  for (const DenseLayer &layer : *found)
-    if (failed(convert(layer, *names, weights)))
-      return signalPassFailure();
-  if (failed(weights.write(plan, getOperation().getLoc())))
+  auto each = [&](const DenseLayer &layer, const ParameterNames &names, Plan &weights) {
+    return convert(layer, names, weights);
+  };
+  if (failed(convertDenseLayers(getOperation(), chosen, "moefy", plan, each)))
     signalPassFailure();
 }
 

@@ -54,9 +54,7 @@ LogicalResult UpcyclePass::checkOptions() {
 }
 
 Value UpcyclePass::replace(const DenseLayer &layer, LayerBuilder &builder) {
-  Value router = builder.normal("router", {1, 1, experts, layer.width()}, kRouterStd);
-  Value scores = builder.score(builder.reshape(layer.x(), {1, 1, layer.width()}), router);
-  auto [idx, val] = builder.select(scores, TopKPolicyAttr::get(&getContext(), topK));
+  auto [idx, val] = builder.route(layer.x(), experts, topK, kRouterStd);
   Value pool =
       builder.normal("experts", {experts * layer.hidden(), layer.vectors(), layer.width()}, kRouterStd, "experts");
   return builder.mix(layer.x(), idx, builder.gate(val, GateKind::Softmax), pool, layer.activation, layer.hidden());
@@ -87,11 +85,7 @@ LogicalResult UpcyclePass::convert(const DenseLayer &layer, const ParameterNames
     report["selected"] = int64_t(isPeer() ? heads * topK : topK);
     plan.addLayer(std::move(report));
     auto set = [&](StringRef name, weights::Expression value) -> LogicalResult {
-      std::string parameter = joinNames(instance.outer, builder.nameOf(name));
-      if (!names.uses(parameter).empty())
-        return down->emitError() << "the model has a parameter '" << parameter
-                                 << "' already, which the converted layer would add";
-      return plan.set(parameter, std::move(value), down->getLoc());
+      return planNew(plan, names, layer, joinNames(instance.outer, builder.nameOf(name)), std::move(value));
     };
     if (isPeer()) {
       auto before = weights::slice(weights::initial(), 1, 0, 1);
@@ -117,18 +111,11 @@ LogicalResult UpcyclePass::convert(const DenseLayer &layer, const ParameterNames
 }
 
 void UpcyclePass::runOnOperation() {
-  Plan weights("upcycle");
-  FailureOr<ParameterNames> names = ParameterNames::find(getOperation());
   SmallVector<std::string> chosen(layers.begin(), layers.end());
-  if (failed(checkOptions()) || failed(names))
-    return signalPassFailure();
-  FailureOr<SmallVector<DenseLayer>> found = findDenseLayers(getOperation(), *names, chosen);
-  if (failed(found))
-    return signalPassFailure();
-  for (const DenseLayer &layer : *found)
-    if (failed(convert(layer, *names, weights)))
-      return signalPassFailure();
-  if (failed(weights.write(plan, getOperation().getLoc())))
+  auto each = [&](const DenseLayer &layer, const ParameterNames &names, Plan &weights) {
+    return convert(layer, names, weights);
+  };
+  if (failed(checkOptions()) || failed(convertDenseLayers(getOperation(), chosen, "upcycle", plan, each)))
     signalPassFailure();
 }
 

@@ -226,45 +226,49 @@ Result<Tensor> tensorOf(const Parameter &parameter, const Value &value) {
   return tensor;
 }
 
-} // namespace
-
-Result<std::vector<DenseRows>> readDenseRows(std::string_view text, const std::string &path, const TensorMap &before) {
-  std::vector<DenseRows> layers;
+/// Reads a plan's layers: each of them, and the value of its expression `field`.
+Status readLayers(std::string_view text, const std::string &path, const TensorMap &before, const char *field,
+                  const std::function<Status(const json &layer, Value value)> &read) {
   json plan = json::parse(text, nullptr, /*allow_exceptions=*/false);
   try {
     for (const json &layer : plan.at("layers")) {
       Parameter none{};
-      PEER_TRY_ASSIGN(Value rows, Evaluator(none, before, 0, {}).evaluate(layer.at("rows")));
-      if (rows.shape.size() != 3)
-        return Status::error(path, ": rows of a layer are ", shapeText(rows.shape),
-                             ", expected hidden x vectors x width");
-      layers.push_back({layer.at("name").get<std::string>(), layer.at("activation").get<std::string>(),
-                        layer.at("experts").get<int64_t>(), rows.shape, std::move(rows.data)});
+      PEER_TRY_ASSIGN(Value value, Evaluator(none, before, 0, {}).evaluate(layer.at(field)));
+      PEER_TRY(read(layer, std::move(value)));
     }
   } catch (const json::exception &error) {
     return Status::error(path, " says its layers otherwise than expected: ", error.what());
   }
+  return {};
+}
+
+} // namespace
+
+Result<std::vector<DenseRows>> readDenseRows(std::string_view text, const std::string &path, const TensorMap &before) {
+  std::vector<DenseRows> layers;
+  PEER_TRY(readLayers(text, path, before, "rows", [&](const json &layer, Value rows) -> Status {
+    if (rows.shape.size() != 3)
+      return Status::error(path, ": rows of a layer are ", shapeText(rows.shape),
+                           ", expected hidden x vectors x width");
+    layers.push_back({layer.at("name").get<std::string>(), layer.at("activation").get<std::string>(),
+                      layer.at("experts").get<int64_t>(), rows.shape, std::move(rows.data)});
+    return {};
+  }));
   return layers;
 }
 
 Result<std::vector<PrunedLayer>> readPrunedLayers(std::string_view text, const std::string &path,
                                                   const TensorMap &before) {
   std::vector<PrunedLayer> layers;
-  json plan = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  try {
-    for (const json &layer : plan.at("layers")) {
-      Parameter none{};
-      PEER_TRY_ASSIGN(Value router, Evaluator(none, before, 0, {}).evaluate(layer.at("router")));
-      auto count = layer.at("experts_before").get<int64_t>();
-      if (router.shape.size() != 4 || router.shape[2] != count)
-        return Status::error(path, ": the rows of a router are ", shapeText(router.shape), ", expected heads x 1 x ",
-                             count, " x width");
-      layers.push_back({layer.at("name").get<std::string>(), count, layer.at("experts").get<int64_t>(), router.shape,
-                        std::move(router.data)});
-    }
-  } catch (const json::exception &error) {
-    return Status::error(path, " says its layers otherwise than expected: ", error.what());
-  }
+  PEER_TRY(readLayers(text, path, before, "router", [&](const json &layer, Value router) -> Status {
+    auto count = layer.at("experts_before").get<int64_t>();
+    if (router.shape.size() != 4 || router.shape[2] != count)
+      return Status::error(path, ": the rows of a router are ", shapeText(router.shape), ", expected heads x 1 x ",
+                           count, " x width");
+    layers.push_back({layer.at("name").get<std::string>(), count, layer.at("experts").get<int64_t>(), router.shape,
+                      std::move(router.data)});
+    return {};
+  }));
   return layers;
 }
 

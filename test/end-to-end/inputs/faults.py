@@ -139,10 +139,11 @@ def main():
     model, good, wrong = os.path.abspath(model), set(), 0
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as folder, concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
-        counts = worker(library, model, folder, good).count()
+        workers = [worker(library, model, folder, good) for _ in range(AT_A_TIME)]
+        counts = workers[0].count()
         idle = queue.SimpleQueue()
-        for _ in range(AT_A_TIME):
-            idle.put(worker(library, model, folder, good))
+        for each in workers:
+            idle.put(each)
 
         def attempt(fault):
             faults = idle.get()

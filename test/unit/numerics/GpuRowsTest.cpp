@@ -28,16 +28,7 @@ struct GpuRows : RoutingOpTest {
     if (element == "bf16")
       pool.array = roundToBF16(pool.array);
     Array grad(pool.array.shape), norm = scalar(0), p = pool.array;
-    std::vector<bool> touched(static_cast<size_t>(count * rows));
-    for (int64_t pair = 0; pair < tokens * perToken; ++pair)
-      for (int64_t j = 0; j < rows && experts.values[pair] >= 0; ++j) {
-        int64_t row = static_cast<int64_t>(experts.values[pair]) * rows + j;
-        touched[row] = true;
-        for (int64_t f = 0; f < vectors; ++f)
-          for (int64_t d = 0; d < width; ++d)
-            el(grad, {row, f, d}) += coef.array.values[(pair * rows + j) * vectors + f] *
-                                     (f + 1 < vectors ? x : dy).array.values[pair / perToken * width + d];
-      }
+    std::vector<bool> touched = addRowGradients(experts, coef.array, x.array, dy.array, grad);
     for (double value : grad.values)
       norm.values[0] += value * value;
     double learningRate = static_cast<float>(0.01);

@@ -157,16 +157,7 @@ struct GroupedPool : RoutingOpTest {
     rate.array.values = {0.125};
     one.array.values = {1};
     Array grad(pool.array.shape), norm(std::vector<int64_t>{});
-    std::vector<bool> touched(pool.array.shape[0]);
-    for (int64_t pair = 0; pair < tokens * 6; ++pair)
-      for (int64_t j = 0; j < rows && idx.array.values[pair] >= 0; ++j) {
-        int64_t row = static_cast<int64_t>(idx.array.values[pair]) * rows + j;
-        touched[row] = true;
-        for (int64_t f = 0; f < vectors; ++f)
-          for (int64_t d = 0; d < width; ++d)
-            el(grad, {row, f, d}) += coef.array.values[(pair * rows + j) * vectors + f] *
-                                     el(f + 1 < vectors ? x.array : dy.array, {pair / 6, d});
-      }
+    std::vector<bool> touched = addRowGradients(idx.array, coef.array, x.array, dy.array, grad);
     norm.values = {0};
     for (double value : grad.values)
       norm.values[0] += value * value;

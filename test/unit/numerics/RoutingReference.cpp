@@ -158,4 +158,19 @@ Array randomExperts(std::vector<int64_t> shape, int64_t experts, uint64_t seed, 
   return idx;
 }
 
+std::vector<bool> addRowGradients(const Array &idx, const Array &coef, const Array &x, const Array &dy, Array &grad) {
+  int64_t rows = coef.shape[3], vectors = coef.shape[4], perToken = idx.shape[1] * idx.shape[2];
+  std::vector<bool> touched(grad.shape[0]);
+  for (int64_t pair = 0; pair < idx.shape[0] * perToken; ++pair)
+    for (int64_t j = 0; j < rows && idx.values[pair] >= 0; ++j) {
+      int64_t row = static_cast<int64_t>(idx.values[pair]) * rows + j;
+      touched[row] = true;
+      for (int64_t f = 0; f < vectors; ++f)
+        for (int64_t d = 0; d < x.shape[1]; ++d)
+          el(grad, {row, f, d}) +=
+              coef.values[(pair * rows + j) * vectors + f] * el(f + 1 < vectors ? x : dy, {pair / perToken, d});
+    }
+  return touched;
+}
+
 } // namespace peer::reference

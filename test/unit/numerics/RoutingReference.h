@@ -34,6 +34,10 @@ Array gather(const Array &logits, const Array &idx);
 /// Experts in [-1, experts), or [0, experts) where `none` is false; every second head repeats the head before it.
 Array randomExperts(std::vector<int64_t> shape, int64_t experts, uint64_t seed, bool none = true);
 
+/// The gradient of a pool's rows: grad[row, f] += coef * x, or for the last vector coef * dy, for each pair `T x H x K` of idx with coef
+/// `T x H x K x rows x F`. Returns which rows pairs touch.
+std::vector<bool> addRowGradients(const Array &idx, const Array &coef, const Array &x, const Array &dy, Array &grad);
+
 struct AdamW {
   double rate = 1e-3, beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, decay = 0;
 };

@@ -31,19 +31,7 @@ struct RoutingUpdate : RoutingOpTest {
     if (element == "bf16")
       pool.array = roundToBF16(pool.array);
     Array grad(pool.array.shape);
-    std::vector<bool> touched(pool.array.shape[0]);
-    for (int64_t pair = 0; pair < tokens * 6; ++pair) {
-      if (idx.array.values[pair] < 0)
-        continue;
-      for (int64_t j = 0; j < rows; ++j)
-        for (int64_t f = 0; f < vectors; ++f)
-          for (int64_t d = 0; d < width; ++d) {
-            int64_t row = static_cast<int64_t>(idx.array.values[pair]) * rows + j;
-            touched[row] = true;
-            el(grad, {row, f, d}) += coef.array.values[(pair * rows + j) * vectors + f] *
-                                     el(f + 1 < vectors ? x.array : dy.array, {pair / 6, d});
-          }
-    }
+    std::vector<bool> touched = addRowGradients(idx.array, coef.array, x.array, dy.array, grad);
     checkUpdated(optimizer, step, pool, grad, m, v, touched, {idx, coef, x, dy},
                  "  %o, %s, %c = peer.sort_pairs %idx experts 40 : " + type(idx) + "\n",
                  "row_update %pool, %idx, %o, %s, %c, %coef, %x, %dy",

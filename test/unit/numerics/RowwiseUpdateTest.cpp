@@ -76,16 +76,7 @@ struct RowwiseUpdate : RoutingOpTest {
         dy{"dy", random({tokens, width}, 4), true},
         pool{"p", random({experts * rows, vectors, width}, 5), false, element};
     Array grad(pool.array.shape);
-    std::vector<bool> touched(pool.array.shape[0]);
-    for (int64_t pair = 0; pair < tokens * 6; ++pair)
-      for (int64_t j = 0; j < rows && idx.array.values[pair] >= 0; ++j) {
-        int64_t row = static_cast<int64_t>(idx.array.values[pair]) * rows + j;
-        touched[row] = true;
-        for (int64_t f = 0; f < vectors; ++f)
-          for (int64_t d = 0; d < width; ++d)
-            el(grad, {row, f, d}) += coef.array.values[(pair * rows + j) * vectors + f] *
-                                     el(f + 1 < vectors ? x.array : dy.array, {pair / 6, d});
-      }
+    std::vector<bool> touched = addRowGradients(idx.array, coef.array, x.array, dy.array, grad);
     std::string sorted = type({tokens * 6}, true, "i32");
     checkRowwise(isAdam, step, pool, grad, touched, {idx, coef, x, dy},
                  "  %o, %s, %c = peer.sort_pairs %idx experts 40 : " + type(idx) + "\n",

@@ -121,11 +121,7 @@ TEST_P(StochasticRounding, Rows) {
       x{"x", integers({tokens, width}, 3, -4, 4), true}, dy{"dy", integers({tokens, width}, 4, -4, 4), true},
       pool = table({experts, vectors, width});
   Array grad(pool.array.shape);
-  for (int64_t pair = 0; pair < tokens * 6; ++pair)
-    for (int64_t f = 0; f < vectors && idx.array.values[pair] >= 0; ++f)
-      for (int64_t d = 0; d < width; ++d)
-        el(grad, {static_cast<int64_t>(idx.array.values[pair]), f, d}) +=
-            coef.array.values[pair * vectors + f] * el(f + 1 < vectors ? x.array : dy.array, {pair / 6, d});
+  addRowGradients(idx.array, coef.array, x.array, dy.array, grad);
   std::string sorted = type({tokens * 6}, true, "i32");
   checkStep(pool, grad, {idx, coef, x, dy}, "  %o, %s, %c = peer.sort_pairs %idx experts 40 : " + type(idx) + "\n",
             "row_update %p, %idx, %o, %s, %c, %coef, %x, %dy",
