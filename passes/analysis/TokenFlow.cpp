@@ -43,10 +43,13 @@ std::string TokenFlow::visitSequences(Operation *op) {
     TokenRows found = of(operand);
     if (!found.depends())
       return kAlongTokens;
-    if (found != TokenRows{0, 1})
+    if (found.tokensPerRow > 1)
+      return "takes rows for positions, but its operand has a row for " + std::to_string(found.tokensPerRow) +
+             " tokens";
+    if (found != TokenRows{0})
       return "takes rows for positions, but its operand has " + std::to_string(found.perToken) + " rows per token";
   }
-  setResults(op, {0, 1});
+  setResults(op, {0});
   return "";
 }
 
@@ -61,10 +64,15 @@ std::string TokenFlow::visitView(GraphOpInterface op) {
   TokenRows from = of(source);
   if (!op.getOutsMutable().empty() || from.dim != 0)
     return kMixes;
-  int64_t elements = from.perToken * rowSize(source), row = rowSize(op->getResult(0));
-  if (row == 0 || elements % row != 0)
+  int64_t elements = from.perToken * rowSize(source), row = from.tokensPerRow * rowSize(op->getResult(0));
+  if (elements == 0 || row == 0)
+    return kMixes;
+  if (elements % row == 0)
+    setResults(op, {0, elements / row});
+  else if (joins && row % elements == 0)
+    setResults(op, {0, 1, row / elements});
+  else
     return "joins rows of several tokens";
-  setResults(op, {0, elements / row});
   return "";
 }
 
@@ -100,7 +108,7 @@ std::string TokenFlow::visitGraphOp(GraphOpInterface op) {
       continue;
     IndexDim dim = dims[here.dim];
     if (dim.loop < 0 || dim.scale != 1 || !notation.loops[dim.loop].tileable ||
-        (tokens && (*tokens != dim.loop || found->perToken != here.perToken)))
+        (tokens && (*tokens != dim.loop || !found->walksLike(here))))
       return mixes;
     tokens = dim.loop;
     found = here;
@@ -115,7 +123,7 @@ std::string TokenFlow::visitGraphOp(GraphOpInterface op) {
     auto *walks = llvm::find_if(dims, [&](const IndexDim &dim) { return dim.loop == *tokens; });
     if (walks == dims.end() || walks->scale != 1 || op.getTiedInput(result.getResultNumber()))
       return mixes;
-    rows[result] = {walks - dims.begin(), found->perToken};
+    rows[result] = {walks - dims.begin(), found->perToken, found->tokensPerRow};
   }
   return "";
 }

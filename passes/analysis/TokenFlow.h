@@ -15,9 +15,14 @@ struct TokenRows {
   int64_t dim = -1;
   /// Rows of one token, one after the other.
   int64_t perToken = 1;
+  /// Tokens of one row, one after the other; 1 where a token has several rows.
+  int64_t tokensPerRow = 1;
 
   bool depends() const { return dim >= 0; }
-  bool operator==(const TokenRows &other) const { return dim == other.dim && perToken == other.perToken; }
+  bool walksLike(const TokenRows &other) const {
+    return perToken == other.perToken && tokensPerRow == other.tokensPerRow;
+  }
+  bool operator==(const TokenRows &other) const { return dim == other.dim && walksLike(other); }
 };
 
 /// Follows a function's tokens through straight-line ops that compute each token's rows from this token's rows alone.
@@ -27,6 +32,9 @@ class TokenFlow {
 public:
   TokenFlow() = default;
   explicit TokenFlow(mlir::Value tokens) { addTokens(tokens); }
+
+  /// From here on rows may join several tokens, as those of a sequence. Then a row is computed from its own tokens alone.
+  void allowJoinedRows() { joins = true; }
 
   /// One row of the value is a token.
   void addTokens(mlir::Value tokens) { rows[tokens] = {0, 1}; }
@@ -46,6 +54,7 @@ private:
   std::string visitGraphOp(GraphOpInterface op);
   void setResults(mlir::Operation *op, TokenRows found);
 
+  bool joins = false;
   /// Values that depend on tokens.
   llvm::DenseMap<mlir::Value, TokenRows> rows;
 };

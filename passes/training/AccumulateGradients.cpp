@@ -84,6 +84,8 @@ std::string Splitter::visitMean(Operation *op) {
 /// N parts of a batch, each with a weight of 1/N, are the batch where the loss is a mean of what sequences have each.
 LogicalResult Splitter::followTokens() {
   Block &body = loss.getBody().front();
+  // Parts are made of whole sequences, and all have as many.
+  flow.allowJoinedRows();
   for (BlockArgument argument : body.getArguments())
     if (auto type = dyn_cast<RankedTensorType>(argument.getType()); type && type.getRank() > 0 && type.isDynamicDim(0))
       flow.addTokens(argument);
@@ -138,6 +140,9 @@ LogicalResult Splitter::handRows(Member &member) {
     if (auto user = dyn_cast<MixLikeOpInterface>(use.getOwner()); user && user.getPool() == pool)
       mix = user;
   TokenRows walks = flow.of(mix.getIdx());
+  if (walks.tokensPerRow > 1)
+    return mix->emitOpError() << "has a row for " << walks.tokensPerRow << " tokens: gradients of '" << member.name
+                              << "' cannot be accumulated row by row";
   if (walks.dim != 0)
     return mix->emitOpError() << "selects the same experts for all tokens: gradients of '" << member.name
                               << "' cannot be accumulated row by row";

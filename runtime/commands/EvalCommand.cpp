@@ -82,7 +82,7 @@ Result<int> runEval(const Arguments &arguments, const std::string &device) {
     return Status::error("the loss of ", arguments.model, " with ", arguments.weights, " on ", arguments.data, " is ",
                          record->loss, ": the weights are damaged or diverged");
   if (arguments.json)
-    std::printf("%s\n", evalJson(*record).c_str());
+    std::printf("%s\n", evalJson(*record, arguments.disabled).c_str());
   else
     print(*record, text);
   if (arguments.disabled > 0 && !arguments.json)

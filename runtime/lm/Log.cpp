@@ -90,7 +90,12 @@ EvalRecord readEvaluation(const Json &line, int64_t step) {
 double EvalRecord::perplexity() const { return std::exp(loss); }
 double EvalRecord::bitsPerByte() const { return loss / std::numbers::ln2; }
 
-std::string evalJson(const EvalRecord &record) { return toJson(record).dump(); }
+std::string evalJson(const EvalRecord &record, int64_t disabledTopExperts) {
+  Json json = toJson(record);
+  if (disabledTopExperts > 0)
+    json["disabled_top_experts"] = disabledTopExperts;
+  return json.dump();
+}
 
 Result<RunLog> RunLog::create(const std::string &path, const std::string &settingsJson) {
   int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);

@@ -49,8 +49,9 @@ struct RunHistory {
   std::vector<EvalRecord> evaluations;
 };
 
-/// The evaluation as a JSON object on one line: `loss`, `perplexity`, `bits_per_byte`, `tokens` and `layers`.
-std::string evalJson(const EvalRecord &record);
+/// The evaluation as a JSON object on one line: `loss`, `perplexity`, `bits_per_byte`, `tokens` and `layers`, and
+/// `disabled_top_experts` where the model was measured without the best experts of each token.
+std::string evalJson(const EvalRecord &record, int64_t disabledTopExperts = 0);
 
 /// An open log. Each record reaches the file before append() returns, so a killed run has a log up to its last step.
 class RunLog {

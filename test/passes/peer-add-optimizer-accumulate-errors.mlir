@@ -53,6 +53,39 @@ peer.train @step of @loss {optimizer = #peer.sgd<lazy = true>}
 
 // -----
 
+// Four tokens choose experts together.
+func.func @loss(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>, %t: tensor<?xi32>) -> tensor<f32> {
+  %p = peer.param "pool" zeros : tensor<16x2x8xf32>
+  %x4 = peer.reshape %x to tensor<?x32xf32> : tensor<?x8xf32>
+  %x1 = peer.slice %x4 along 1 from 0 size 8 : tensor<?x32xf32>
+  %i4 = peer.reshape %i to tensor<?x4x2xi32> : tensor<?x1x2xi32>
+  %w4 = peer.reshape %w to tensor<?x4x2xf32> : tensor<?x1x2xf32>
+  // expected-error @+1 {{has a row for 4 tokens: gradients of 'pool' cannot be accumulated row by row}}
+  %y = peer.mix %x1, %i4, %w4, %p relu : tensor<?x8xf32>, tensor<?x4x2xi32>, tensor<?x4x2xf32>, tensor<16x2x8xf32>
+  %s = peer.reduce sum %y along [1] : tensor<?x8xf32>
+  %m = peer.mean %s : tensor<?xf32>
+  return %m : tensor<f32>
+}
+peer.train @step of @loss {optimizer = #peer.sgd<lazy = true>}
+
+// -----
+
+// A row of a token and a half.
+func.func @loss(%x: tensor<?x8xf32>) -> tensor<f32> {
+  %p = peer.param "gain" ones : tensor<f32>
+  %x2 = peer.reshape %x to tensor<?x4xf32> : tensor<?x8xf32>
+  // expected-note @+1 {{op 'peer.reshape' joins rows of several tokens}}
+  %y = peer.reshape %x2 to tensor<?x12xf32> : tensor<?x4xf32>
+  %s = peer.reduce sum %y along [1] : tensor<?x12xf32>
+  %m = peer.mean %s : tensor<?xf32>
+  %r = arith.mulf %m, %p : tensor<f32>
+  return %r : tensor<f32>
+}
+// expected-error @+1 {{cannot have its gradients accumulated: the loss of a batch must be the mean of those of its parts}}
+peer.train @step of @loss {optimizer = #peer.sgd}
+
+// -----
+
 // expected-note @+1 {{this has the same name}}
 func.func @step_update(%x: tensor<?xf32>) -> tensor<?xf32> {
   return %x : tensor<?xf32>
