@@ -43,6 +43,11 @@ if shutil.which("unshare") and subprocess.run(
         ["unshare", "-rm", "sh", "-c", "mount -t tmpfs x /mnt"], stderr=subprocess.DEVNULL).returncode == 0:
     config.available_features.add("unshare")
 
+# What counts instructions, on a CPU that has those of x86-64-v3.
+with open("/proc/cpuinfo", encoding="ascii", errors="replace") as cpuinfo:
+    if " avx2 " in cpuinfo.read() and shutil.which("valgrind"):
+        config.available_features.add("valgrind")
+
 # NVIDIA's assembler of PTX, where peer-opt looks for it.
 toolkits = [os.path.join(os.environ[name], "bin") for name in ("CUDA_PATH", "CUDA_HOME") if name in os.environ]
 for name in ("CUDA_PATH", "CUDA_HOME"):
