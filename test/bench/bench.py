@@ -3,6 +3,9 @@
 
 Pairs of calls are interleaved, medians reported; a ratio is the median of the pairs' ratios. GB/s counts the expert rows
 that must be read. Results are compared with PyTorch or with plain Python before anything is timed.
+
+Studies with options of their own (`./dev bench STUDY --help`): equal-time trains models for the same seconds, sweep trains
+one with many settings, scaling shows what a layer costs.
 """
 import argparse
 import functools
@@ -74,7 +77,13 @@ def named_cases(bench):
     return {"torch-step": functools.partial(step.torch_step, bench)}
 
 
+# Measurements that take long and have options of their own.
+STUDIES = {"equal-time": "equal_time", "sweep": "sweep", "scaling": "scaling"}
+
+
 def main():
+    if len(sys.argv) > 1 and sys.argv[1] in STUDIES:
+        return importlib.import_module(STUDIES[sys.argv[1]]).main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, no large tables")
     parser.add_argument("cases", nargs="*", metavar="CASE", help="measure these only, such as: forward decode train; torch-step, a torch model with its layer replaced, when named")
