@@ -3,6 +3,8 @@
 #include "OptionChecks.h"
 #include "Table.h"
 #include "core/Memory.h"
+#include "core/Printable.h"
+#include "device/cpu/Blas.h"
 #include "lm/Progress.h"
 #include "session/Bench.h"
 
@@ -145,6 +147,8 @@ Result<int> runBench(const BenchOptions &options, const std::string &device) {
     printJson(result);
   else
     printTable(result, options.each);
+  if (std::string advice = blasAdvice(); !advice.empty())
+    std::fprintf(stderr, "peer-run: note: %s\n", printableLine(advice).c_str());
   return 0;
 }
 } // namespace

@@ -54,7 +54,11 @@ void takeBuffers(Sgemm sgemm, int threads) {
   }
 }
 
+/// Set by who opens it: asking for the name of its kernels does not.
+std::atomic<bool> opened{false};
+
 Blas open() {
+  opened = true;
   Blas blas;
   int callers = omp_get_max_threads();
   // Threads first: their stacks and what the C library keeps for each take addresses, too.
@@ -144,7 +148,7 @@ private:
 } // namespace
 
 Status loadBlas() { return blas().status; }
-std::string blasCore() { return blas().core; }
+std::string blasCore() { return opened ? blas().core : std::string(); }
 
 } // namespace peer::runtime
 

@@ -4,6 +4,8 @@
 
 #include "core/Status.h"
 
+#include <string_view>
+
 namespace peer::runtime {
 
 /// Opens OpenBLAS, once; fails where there is none.
@@ -11,5 +13,15 @@ Status loadBlas();
 
 /// The kernels in use ("SkylakeX", "Haswell", ...); empty before loadBlas().
 std::string blasCore();
+
+/// How wide vectors are in OpenBLAS's kernels, or in what a CPU executes.
+enum class BlasVectors { Unknown, Sse, Avx, Avx2, Avx512 };
+
+/// Where OpenBLAS computes with narrower kernels than this CPU has, or with blocks of a size that somebody chose: which ones, and what to do.
+/// Empty where there is nothing to say, and before loadBlas().
+std::string blasAdvice();
+
+/// The same of kernels by name, a CPU, and what OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE say (null: nothing).
+std::string blasAdvice(std::string_view core, BlasVectors cpu, const char *coreType, const char *l2Size);
 
 } // namespace peer::runtime

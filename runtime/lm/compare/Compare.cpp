@@ -4,12 +4,14 @@
 
 #include "CompareRun.h"
 #include "core/File.h"
+#include "device/cpu/Blas.h"
 #include "lm/Eval.h"
 #include "lm/training/RunFiles.h"
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <utility>
 
 namespace peer::runtime {
 
@@ -46,6 +48,9 @@ Result<std::unique_ptr<CompareRun::Open>> CompareRun::open(const BudgetResult &b
   open->control.stop = [this] { return stopped(); };
   open->run = std::make_unique<TrainRun>(open->options, open->silent, open->control);
   Status begun = open->run->begin();
+  // Once: the runs are in one process.
+  if (std::string advice = blasAdvice(); !advice.empty() && !std::exchange(advised, true))
+    progress.say(advice);
   if (begun.ok())
     return open;
   bool memory = begun.message().find("memory") != std::string::npos;

@@ -61,6 +61,7 @@ private:
   std::vector<std::string> fingerprints;
   Comparison comparison;
   bool stopping = false; // an error ends all runs
+  bool advised = false;  // what slows matrix products is said once
   int64_t finishedBefore = 0;
   Clock::time_point start;
 };

@@ -5,6 +5,7 @@
 #include "TrainRun.h"
 #include "artifact/format.h"
 #include "core/Hash.h"
+#include "device/cpu/Blas.h"
 
 #include <cmath>
 
@@ -161,6 +162,8 @@ Status TrainRun::begin() {
                       texts.recorded && !texts.data->files.front().name.empty() ? ", as when the run began" : ""));
   if (!options.evalData.empty())
     progress.say(concat("validating on ", options.evalData, ": ", texts.evalData->summary()));
+  if (std::string advice = blasAdvice(); !advice.empty())
+    progress.say(advice);
   if (accumulation)
     progress.say(concat("each step sums the gradients of ", settings.accumulate, " micro-batches of ", settings.batch,
                         settings.batch == 1 ? " sequence" : " sequences",

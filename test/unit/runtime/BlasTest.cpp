@@ -72,3 +72,22 @@ TEST(Blas, TellsItsKernels) {
   ASSERT_OK(loadBlas());
   EXPECT_FALSE(blasCore().empty());
 }
+
+TEST(Blas, NarrowKernelsAreSaidWithTheCure) {
+  auto advice = [](const char *core, BlasVectors cpu, const char *type = nullptr, const char *l2 = nullptr) {
+    return blasAdvice(core, cpu, type, l2);
+  };
+  EXPECT_EQ(advice("Prescott", BlasVectors::Avx512),
+            "OpenBLAS is older than this CPU and takes its kernels for Prescott, so that matrix products are slow: "
+            "OPENBLAS_CORETYPE=SkylakeX gives faster ones");
+  EXPECT_EQ(advice("Nehalem", BlasVectors::Avx2, "nehalem"),
+            "OPENBLAS_CORETYPE=nehalem holds matrix products to OpenBLAS's kernels for Nehalem, this CPU has wider "
+            "vectors: unset it, or set it to Haswell");
+  EXPECT_EQ(advice("Zen", BlasVectors::Avx2, nullptr, "32"),
+            "OPENBLAS_L2_SIZE=32 sets the sizes of OpenBLAS's blocks, which may make matrix products slow: unset it");
+  EXPECT_EQ(advice("Haswell", BlasVectors::Avx2, "Haswell"), "");
+  EXPECT_EQ(advice("SkylakeX", BlasVectors::Avx512), "");
+  EXPECT_EQ(advice("Prescott", BlasVectors::Unknown), "");
+  EXPECT_EQ(advice("Newer", BlasVectors::Avx512), "");
+  EXPECT_EQ(advice("", BlasVectors::Avx512, nullptr, "32"), "");
+}
