@@ -32,7 +32,7 @@ void LoopEmitters::populateVectors(RewritePatternSet &patterns, const VectorOpti
 static LoopEmitters makeLoopEmitters() {
   LoopEmitters emitters;
   for (auto add : {loops::addForward,  loops::addSelect,       loops::addMix,      loops::addRouteGrad,
-                   loops::addPoolGrad, loops::addUpdate,       nn::addLinear,      nn::addRowNorms,
+                   loops::addPoolGrad, loops::addUpdate,       nn::addLinear, nn::addQuantizedLinear,      nn::addRowNorms,
                    nn::addColumnSums,  nn::addBatchNorm,       nn::addLoss,        nn::addRotary,
                    nn::addAttention,   nn::addCachedAttention, cpu::addRoute,      cpu::addScore,
                    cpu::addSelect,     cpu::addGate,           cpu::addMix,        cpu::addMixGrad,
