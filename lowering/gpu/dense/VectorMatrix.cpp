@@ -92,10 +92,12 @@ static void emitStoredDots(LoopBuilder &host, const Product &product) {
           Value from = half ? b.add(at, b.index(kStoredBlock / 2)) : at, elements = words.half(half);
           for (int64_t e = 0; e < width; e += xWidth) {
             Value x = loadX(b, product, b.add(from, b.index(e)), xWidth), weights = elements;
-            if (width > 1 && xWidth == 1)
-              weights = vector::ExtractOp::create(b, elements, e);
-            else if (width > xWidth)
-              weights = vector::ExtractStridedSliceOp::create(b, elements, e, xWidth, 1);
+            if (width > xWidth) {
+              SmallVector<Value> some;
+              for (int64_t i = e; i < e + xWidth; ++i)
+                some.push_back(vector::ExtractOp::create(b, elements, i));
+              weights = xWidth == 1 ? some[0] : vector::FromElementsOp::create(b, cast<VectorType>(type), some);
+            }
             part = b.fma(x, weights, part);
           }
         }
