@@ -42,8 +42,7 @@ static Value loadNibbles(LoopBuilder &b, const StoredTable &table, ValueRange at
 
 Value StoredTable::load(LoopBuilder &b, ValueRange vector, Value at, int64_t lanes) const {
   SmallVector<Value> position = with(vector, byteOf(b, at));
-  Value elements =
-      packed ? loadNibbles(b, *this, position, shiftOf(b, at), lanes) : b.load(table, position, lanes);
+  Value elements = packed ? loadNibbles(b, *this, position, shiftOf(b, at), lanes) : b.load(table, position, lanes);
   if (!isGrouped)
     return elements;
   return timesScale(b, elements, b.load(scales, with(vector, b.div(at, b.index(elementsOfGroup())))));

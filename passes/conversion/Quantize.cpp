@@ -72,8 +72,7 @@ std::optional<SmallVector<Reader>> QuantizePass::readersOf(ParamOp param) const 
   for (OpOperand &use : param.getResult().getUses()) {
     std::optional<Reader> reader = Reader::of(use);
     if (!reader || !isWanted(*reader) ||
-        (!readers.empty() &&
-         (readers[0].isColumns != reader->isColumns || readers[0].isDense != reader->isDense)))
+        (!readers.empty() && (readers[0].isColumns != reader->isColumns || readers[0].isDense != reader->isDense)))
       return std::nullopt;
     readers.push_back(*reader);
   }
@@ -127,9 +126,9 @@ LogicalResult QuantizePass::convert(ParamOp param, Plan &weights) {
     std::swap(stored[0], stored[1]);
   int64_t width = stored.back(), elements = group ? int64_t(group) : bits == 4 ? kStoredBlock : 0;
   if ((bits == 4 && width % kStoredBlock) || (elements && width % elements))
-    return param.emitError() << "expected vectors that are whole multiples of "
-                             << (elements ? elements : kStoredBlock) << " elements, got those of \"" << param.getName()
-                             << "\" with " << width << "; other layers are named with layers";
+    return param.emitError() << "expected vectors that are whole multiples of " << (elements ? elements : kStoredBlock)
+                             << " elements, got those of \"" << param.getName() << "\" with " << width
+                             << "; other layers are named with layers";
   SmallVector<int64_t> scales(ArrayRef(stored).drop_back());
   if (elements)
     scales.push_back(width / elements);

@@ -159,8 +159,8 @@ Values LaneRow::loadFloats(Value buffer, ValueRange at) const {
   Values floats;
   for (auto [chunk, start] : llvm::enumerate(starts))
     for (int64_t run = 0; run < layout.runs; ++run)
-      floats.push_back(insideOnly(
-          b.loadWide(buffer, with(at, place(start, run)), layout.vector, /*readOnly=*/true), chunk));
+      floats.push_back(
+          insideOnly(b.loadWide(buffer, with(at, place(start, run)), layout.vector, /*readOnly=*/true), chunk));
   return floats;
 }
 

@@ -40,8 +40,8 @@ void ProductOperand::copyStored(BlockBuilder &b, Value first, Value end, Value d
       Value piece = b.add(b.thread(), b.index(round));
       Value r = b.div(piece, b.index(perRow)), c = b.mul(b.rem(piece, b.index(perRow)), b.index(width));
       Value row = b.add(first, r), column = b.add(depth, c), zero = b.index(0);
-      Value inside = arith::AndIOp::create(b, b.cmp(CmpIPredicate::ult, row, end),
-                                           b.cmp(CmpIPredicate::ult, column, depthEnd));
+      Value inside =
+          arith::AndIOp::create(b, b.cmp(CmpIPredicate::ult, row, end), b.cmp(CmpIPredicate::ult, column, depthEnd));
       row = b.select(inside, row, zero);
       column = b.select(inside, column, zero);
       Value values = StoredWords(b, *stored, row, column, width).scaled();

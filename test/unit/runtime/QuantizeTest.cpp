@@ -1,7 +1,7 @@
 // Tables as int8: values, refusals, pieces; vectors in few bits.
 #include "commands/Quantize.h"
-#include "convert/Rounding.h"
 #include "TestSupport.h"
+#include "convert/Rounding.h"
 
 #include <cmath>
 #include <random>
@@ -132,7 +132,8 @@ TEST(Rounding, IsAtMostHalfAStep) {
       if (rounding.bits == 4)
         number = i % 32 < 16 ? static_cast<int8_t>(number << 4) >> 4 : number >> 4;
       float scale = scales[i * scales.size() / vector.size()];
-      EXPECT_LE(std::abs(static_cast<float>(number) * scale - vector[i]), scale * 0.500001f) << rounding.bits << " " << i;
+      EXPECT_LE(std::abs(static_cast<float>(number) * scale - vector[i]), scale * 0.500001f)
+          << rounding.bits << " " << i;
       EXPECT_LE(std::abs(number), rounding.bits == 4 ? 7 : 127);
     }
   }
