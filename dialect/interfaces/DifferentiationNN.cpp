@@ -34,6 +34,12 @@ BUILD_GRADIENT(LinearOp) {
   return success();
 }
 
+LogicalResult QuantizedLinearOp::buildGradient(OpBuilder &, ArrayRef<Value>, const llvm::SmallBitVector &,
+                                               SmallVectorImpl<Value> &) {
+  return emitError() << "op 'peer.quantized_linear' has no gradient: stored weights are for inference; train with "
+                        "peer.linear and quantize what it learned";
+}
+
 BUILD_GRADIENT(ReshapeOp) {
   if (!wanted[0])
     return success();

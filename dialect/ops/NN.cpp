@@ -1,6 +1,6 @@
 //===- NN.cpp - constraints and index notation of the nn ops -------------===//
 
-#include "dialect/ops/Check.h"
+#include "dialect/ops/Stored.h"
 
 using namespace mlir;
 using namespace peer;
@@ -53,6 +53,22 @@ std::string LinearOp::getIndexNotation() {
 }
 
 int64_t LinearOp::getFlopsPerIteration() { return 2; }
+
+PEER_INFER(QuantizedLinearOp) {
+  Check check(loc, "quantized_linear");
+  if (failed(check.shape({1, 2, 1}, "x", a.getX(), "T I", Elements::F32)) ||
+      failed(checkStored(check, {1, 2, 1}, 4, "weight", a.getWeight(), a.getScales(), "O", 'I')) ||
+      (a.getBias() && failed(check.shape(3, "the bias", a.getBias(), "O", Elements::F32))))
+    return failure();
+  FINISH(check.tensor("T O", f32));
+}
+
+std::string QuantizedLinearOp::getIndexNotation() {
+  bool grouped = cast<ShapedType>(getScales().getType()).getRank() == 2;
+  return std::string("t ., j ., j") + (grouped ? " ." : "") + (getBias() ? ", j" : "") + " -> t j";
+}
+
+int64_t QuantizedLinearOp::getFlopsPerIteration() { return productOf({2, dimOf(getX(), 1)}); }
 
 PEER_INFER(ReshapeOp) {
   Check check(loc, "reshape");

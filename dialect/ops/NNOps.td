@@ -37,6 +37,37 @@ def Peer_LinearOp : Peer_DifferentiableOp<"linear",
   }];
 }
 
+def Peer_QuantizedLinearOp : Peer_DifferentiableOp<"quantized_linear",
+    (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$scales, Optional<Peer_Shaped>:$bias),
+    (outs "T x O f32":$y), [AttrSizedOperandSegments]> {
+  let summary = "matrix product with a weight stored as int8 or int4, for inference";
+  let description = [{
+    `y[t,o] = sum over i of x[t,i] * scales[o,i / g] * weight[o,i]`, plus `bias[o]`: the weight has a row for each output, as
+    `peer-run convert quantize` makes it of one that was trained. Few tokens read the stored weight alone. Differentiating through it is refused.
+
+    - C1: x is `T x I`, the weight `O x I`, or `O x I/2` where each byte holds two elements; the scales are `O`, or `O x G`. Only T may be
+      dynamic.
+    - C2: x and scales are f32; the weight is i8.
+    - C3: the bias is `O` f32.
+    - C4: G groups of I / G elements are whole multiples of 32; of two elements a byte I is one.
+
+    ```mlir
+    %w = peer.param "up.weight" zeros : tensor<1024x256xi8>
+    %s = peer.param "up.weight.scale" zeros : tensor<1024xf32>
+    %y = peer.quantized_linear %x, %w, %s : tensor<?x256xf32>, tensor<1024x256xi8>, tensor<1024xf32>
+    ```
+    Two elements a byte are int4, -8 to 7: of the 32 elements from 32 b on, those at j and 16 + j, j below 16, are the lower and the upper
+    four bits of byte 16 b + j.
+  }];
+  let assemblyFormat = [{
+    $x `,` $weight `,` $scales (`,` $bias^)? (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict
+    `:` type($x) `,` type($weight) `,` type($scales) (`,` type($bias)^)?
+  }];
+  let extraClassDeclaration = [{
+    int64_t getFlopsPerIteration();
+  }];
+}
+
 def Peer_ReshapeOp : Peer_DifferentiableOp<"reshape",
     (ins Peer_Shaped:$x, TypeAttrOf<AnyRankedTensor>:$type),
     (outs "of the type that is asked for":$y)> {

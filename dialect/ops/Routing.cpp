@@ -1,7 +1,7 @@
 //===- Routing.cpp - constraints and index notation: score ... usage -----===//
 
 #include "dialect/Policies.h"
-#include "dialect/ops/Check.h"
+#include "dialect/ops/Stored.h"
 
 #include "mlir/IR/TypeUtilities.h"
 
@@ -246,14 +246,15 @@ static int64_t getRowsPerExpert(Adaptor a) {
   return a.getRowsPerExpertAttr() ? int64_t(a.getRowsPerExpert()) : 1;
 }
 
-/// C1 to C5 of mix, mix_grad and, but for the scales, quantized_mix.
+/// C1 to C5 of mix, mix_grad and, with scales, quantized_mix, which has a C6.
 template <typename Adaptor>
-static LogicalResult checkMix(Check &check, Adaptor a, Elements elements = Elements::F32OrBF16) {
+static LogicalResult checkMix(Check &check, Adaptor a, Value scales = {}) {
   int64_t rowsPerExpert = getRowsPerExpert(a);
   if (failed(check.shape({1, 5, 4}, "x", a.getX(), "T D", Elements::F32)) ||
       failed(check.shape({1, 1, 4}, "idx", a.getIdx(), "T H K", Elements::I32)) ||
       failed(check.shape({1, 1, 4}, "weights", a.getWeights(), "T H K", Elements::F32)) ||
-      failed(check.shape({1, 5, 4}, "pool", a.getPool(), "N F D", elements)) ||
+      failed(scales ? checkStored(check, {1, 5, 4}, 6, "pool", a.getPool(), scales, "N F", 'D')
+                    : check.shape({1, 5, 4}, "pool", a.getPool(), "N F D", Elements::F32OrBF16)) ||
       failed(check.require(2, check['F'] >= 1 && check['F'] <= 3,
                            "expected F = 1, 2 or 3 vectors per pool row, got " + Twine(check['F']))) ||
       failed(check.require(2, check['F'] == 1 || a.getActivation(),
@@ -296,21 +297,24 @@ std::optional<int64_t> MixOp::getGatheredElements(unsigned input) {
 
 PEER_INFER(QuantizedMixOp) {
   Check check(loc, "quantized_mix");
-  if (failed(checkMix(check, a, Elements::I8)) ||
-      failed(check.shape({1, 5, 4}, "scales", a.getScales(), "N F", Elements::F32)))
+  if (failed(checkMix(check, a, a.getScales())))
     return failure();
   return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
 }
 
-std::string QuantizedMixOp::getIndexNotation() { return "t ., t . ., t . ., . . ., . . -> t ."; }
+std::string QuantizedMixOp::getIndexNotation() {
+  bool grouped = cast<ShapedType>(getScales().getType()).getRank() == 3;
+  return std::string("t ., t . ., t . ., . . ., . .") + (grouped ? " ." : "") + " -> t .";
+}
 
 int64_t QuantizedMixOp::getFlopsPerIteration() {
-  return productOf({2, gatheredPerToken(getIdx(), getPool(), getRowsPerExpert())});
+  return productOf({2, vectorsPerToken(getIdx(), getPool(), getRowsPerExpert()), dimOf(getX(), 1)});
 }
 
 std::optional<int64_t> QuantizedMixOp::getGatheredElements(unsigned input) {
   if (input == 4)
-    return vectorsPerToken(getIdx(), getPool(), getRowsPerExpert());
+    return productOf({vectorsPerToken(getIdx(), getPool(), getRowsPerExpert()),
+                      StoredRows(getPool(), getScales(), dimOf(getX(), 1)).groups});
   if (input != 3)
     return std::nullopt;
   return gatheredPerToken(getIdx(), getPool(), getRowsPerExpert());

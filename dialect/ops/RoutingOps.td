@@ -268,17 +268,19 @@ def Peer_QuantizedMixOp : Peer_DifferentiableOp<"quantized_mix",
          DefaultValuedAttr<I64Attr, "1">:$rows_per_expert),
     (outs "T x D f32":$y),
     [Peer_MixLikeOpInterface]> {
-  let summary = "mix of rows stored as int8, for inference";
+  let summary = "mix of rows stored as int8 or int4, for inference";
   let description = [{
-    As `mix`, with the vectors `scales[r,f] * pool[r,f,:]`: `peer-run quantize` makes such a pool, a quarter of the bytes of
-    f32, from one that was trained. Differentiating through it is refused.
+    As `mix`, with the vectors `scales[r,f] * pool[r,f,:]`: `peer-run convert quantize` makes such a pool, a quarter of the bytes of
+    f32, from one that was trained. With G scales for a vector each is for D / G elements, and where D is twice the bytes of a vector each byte
+    holds two elements, as in `quantized_linear`. Differentiating through it is refused.
 
-    - C1: x is `T x D`, idx `T x H x K` i32, weights `T x H x K` f32, pool `R x F x D`, scales `R x F`.
+    - C1: x is `T x D`, idx `T x H x K` i32, weights `T x H x K` f32, pool `R x F x D` or `R x F x D/2`, scales `R x F` or `R x F x G`.
     - C2: F is 1, 2 or 3. An activation may be left out where F is 1.
     - C3: `rows_per_expert` is at least 1 and divides R.
-    - C4: D is equal in x and pool; T in x, idx and weights; H and K in idx and weights; R and F in pool and scales. Only T
-      may be dynamic.
+    - C4: D is equal in x and pool, or twice the pool's; T in x, idx and weights; H and K in idx and weights; R and F in pool and scales.
+      Only T may be dynamic.
     - C5: x and scales are f32; the pool is i8.
+    - C6: G groups of D / G elements are whole multiples of 32; of two elements a byte D is one.
 
     ```mlir
     %pool   = peer.param "experts" zeros : tensor<1048576x2x256xi8>

@@ -78,7 +78,7 @@ private:
 
 ExpertWalk::ExpertWalk(LoopBuilder &b, const MixOperands &op, int64_t width, int64_t products, int64_t gathered)
     : b(b), op(op), width(width), pairs(b.staticDim(op.idx, 1) * b.staticDim(op.idx, 2)),
-      vectors(b.staticDim(op.pool, 1)), depth(b.staticDim(op.pool, 2)), idx(flatten(b, op.idx)),
+      vectors(b.staticDim(op.pool, 1)), depth(b.staticDim(op.x, 1)), idx(flatten(b, op.idx)),
       weights(flatten(b, op.weights)), experts(b.staticDim(op.pool, 0) / op.rowsPerExpert) {
   order = b.heap({ShapedType::kDynamic}, b.getI32Type(), {b.mul(b.dim(op.idx, 0), b.index(pairs))});
   ends = b.heap({experts}, b.getI32Type());
@@ -133,12 +133,10 @@ void ExpertWalk::scatter(Value from, Value to, Value first, Value count) {
 Value ExpertWalk::rowsOf(Value row, int64_t count, int64_t f) {
   if (!converted)
     return vectorsOf(b, op.pool, row, b.getIndexAttr(count), f);
+  StoredTable pool = op.table();
   b.loop(count, [&](Value j) {
-    Value at = b.add(row, j), vector = b.index(f);
-    Value scale = op.scales ? b.load(op.scales, {at, vector}) : Value();
     b.strips(b.index(depth), width, [&](Value d, int64_t lanes) {
-      Value values = b.load(op.pool, {at, vector, d}, lanes);
-      b.store(scale ? b.mul(values, b.splat(scale, values.getType())) : values, converted, {j, d});
+      b.store(pool.loadScaled(b, {b.add(row, j), b.index(f)}, d, lanes), converted, {j, d});
     });
   });
   return corner(b, converted, b.getIndexAttr(count), b.getIndexAttr(depth));

@@ -25,7 +25,7 @@ namespace {
 class MixEmitter {
 public:
   MixEmitter(const MixOperands &op, LoopBuilder &b, int64_t width)
-      : op(op), b(b), width(width), pool(op.pool), vectors(b.staticDim(pool, 1)),
+      : op(op), b(b), width(width), pool(op.table()), vectors(b.staticDim(op.pool, 1)),
         rows(b, op.idx, pool, op.rowsPerExpert, width), numbers(rows.indexScratch(b)), scales(rows.scratch(b)) {
     for (int64_t f = 0; f + 1 < vectors; ++f)
       products.push_back(rows.scratch(b));
@@ -39,7 +39,7 @@ public:
     rows.forEachChunk(b, [&](Value first, Value count) {
       Value listed = emitList(idx, weights, first, count);
       emitDots(x, listed);
-      if (op.scales)
+      if (pool.hasVectorScales())
         emitScales(listed);
       emitActivations(listed);
       emitSum(y, listed);
@@ -74,7 +74,7 @@ private:
       Value row = b.load(numbers, {i});
       for (int64_t f = 0; f < vectors; ++f) {
         Value buffer = f + 1 < vectors ? products[f] : scales;
-        b.store(b.mul(b.load(buffer, {i}), b.load(op.scales, {row, b.index(f)})), buffer, {i});
+        b.store(b.mul(b.load(buffer, {i}), pool.scaleOf(b, {row, b.index(f)})), buffer, {i});
       }
     });
   }
@@ -95,13 +95,13 @@ private:
 
   void emitSum(Value y, Value listed) {
     Value last = b.index(vectors - 1);
-    forEachBlock(b, b.staticDim(pool, 2), width, [&](ArrayRef<Strip> strips) {
+    forEachBlock(b, pool.width, width, [&](ArrayRef<Strip> strips) {
       Values init = zeros(b, strips);
       if (!rows.isOneChunk())
         init = llvm::map_to_vector(strips, [&](const Strip &s) { return b.load(y, {s.at}, s.lanes); });
       Values sums = sumRows(b, b.index(0), listed, strips, init, [&](Value i, auto add) {
         Value row = b.load(numbers, {i});
-        add(b.load(scales, {i}), [&](const Strip &s) { return b.load(pool, {row, last, s.at}, s.lanes); });
+        add(b.load(scales, {i}), [&](const Strip &s) { return pool.load(b, {row, last}, s.at, s.lanes); });
       });
       for (auto [sum, strip] : llvm::zip(sums, strips))
         b.store(sum, y, {strip.at});
@@ -111,7 +111,7 @@ private:
   MixOperands op;
   LoopBuilder &b;
   int64_t width;
-  Value pool;
+  StoredTable pool;
   int64_t vectors;
   MixRows rows;
   Value numbers, scales;

@@ -26,7 +26,7 @@ class MixGradEmitter {
 public:
   MixGradEmitter(MixGradOp op, LoopBuilder &b, int64_t width)
       : op(op), b(b), width(width), pool(op.getPool()), vectors(b.staticDim(pool, 1)),
-        rows(b, op.getIdx(), pool, op.getRowsPerExpert(), width), numbers(rows.indexScratch(b)),
+        rows(b, op.getIdx(), MixOperands(op).table(), op.getRowsPerExpert(), width), numbers(rows.indexScratch(b)),
         places(rows.indexScratch(b)), weightOf(rows.scratch(b)), partOfWeight(rows.scratch(b)) {
     for (int64_t f = 0; f < vectors; ++f) {
       products.push_back(rows.scratch(b));

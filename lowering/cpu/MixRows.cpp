@@ -14,10 +14,11 @@ static constexpr int64_t kMostRows = 4096;
 /// Rows between a prefetch and the use: enough to cover a DRAM access, few enough to stay in L2.
 static constexpr int64_t kPrefetchDistance = 4;
 
-MixRows::MixRows(LoopBuilder &b, Value idx, Value pool, int64_t rowsPerExpert, int64_t width)
+MixRows::MixRows(LoopBuilder &b, Value idx, const StoredTable &pool, int64_t rowsPerExpert, int64_t width)
     : pool(pool), pairs(b.staticDim(idx, 1) * b.staticDim(idx, 2)), rowsPerExpert(rowsPerExpert), width(width) {
-  int64_t element = cast<MemRefType>(pool.getType()).getElementTypeBitWidth() / 8;
-  int64_t fitting = kChunkBytes / (b.staticDim(pool, 1) * b.staticDim(pool, 2) * element);
+  Value rows = pool.table;
+  int64_t element = cast<MemRefType>(rows.getType()).getElementTypeBitWidth() / 8;
+  int64_t fitting = kChunkBytes / (b.staticDim(rows, 1) * b.staticDim(rows, 2) * element);
   chunk = std::min(std::clamp<int64_t>(fitting / 16 * 16, 16, kMostRows), total());
   padded = llvm::alignTo(chunk, width);
 }
@@ -58,9 +59,10 @@ Values MixRows::dotsOf(LoopBuilder &b, Value row, Value later, unsigned count, u
   auto terms = [&](const Strip &s) {
     SmallVector<std::pair<Value, Value>> pairs;
     for (unsigned f = firstVector; f < firstVector + count; ++f)
-      pairs.push_back({b.load(pool, {row, b.index(f), s.at}, s.lanes), b.load(factors(f), {s.at}, s.lanes)});
+      pairs.push_back({pool.load(b, {row, b.index(f)}, s.at, s.lanes), b.load(factors(f), {s.at}, s.lanes)});
     return pairs;
   };
-  return dots(b, b.staticDim(pool, 2), width, count, terms,
-              [&](Value at, int64_t elements) { prefetchRow(b, pool, later, at, elements); });
+  return dots(b, pool.width, width, count, terms, [&](Value at, int64_t elements) {
+    prefetchRow(b, pool.table, later, pool.byteOf(b, at), pool.packed ? elements / 2 : elements);
+  });
 }

@@ -11,7 +11,7 @@ namespace peer::cpu {
 /// whose scratch fits on the stack; nearly always there is one chunk.
 class MixRows {
 public:
-  MixRows(LoopBuilder &b, mlir::Value idx, mlir::Value pool, int64_t rowsPerExpert, int64_t width);
+  MixRows(LoopBuilder &b, mlir::Value idx, const StoredTable &pool, int64_t rowsPerExpert, int64_t width);
 
   int64_t total() const { return pairs * rowsPerExpert; }
   bool isOneChunk() const { return total() <= chunk; }
@@ -37,7 +37,7 @@ public:
   mlir::Value laterThan(LoopBuilder &b, mlir::Value i, mlir::Value count) const;
 
 private:
-  mlir::Value pool;
+  StoredTable pool;
   int64_t pairs, rowsPerExpert, width, chunk, padded;
 };
 

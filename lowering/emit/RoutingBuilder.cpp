@@ -78,6 +78,8 @@ MixOperands::MixOperands(MixLikeOpInterface op)
     : x(op.getX()), idx(op.getIdx()), weights(op.getWeights()), pool(op.getPool()), scales(op.getScales()),
       y(getOutputAt(op, 0)), activation(op.getActivation()), rowsPerExpert(op.getRowsPerExpert()) {}
 
+StoredTable MixOperands::table() const { return {pool, scales, cast<MemRefType>(x.getType()).getShape().back()}; }
+
 //===----------------------------------------------------------------------===//
 // The order of selections
 //===----------------------------------------------------------------------===//

@@ -3,7 +3,7 @@
 #ifndef PEER_LOWERING_EMIT_ROUTINGBUILDER_H
 #define PEER_LOWERING_EMIT_ROUTINGBUILDER_H
 
-#include "LoopBuilder.h"
+#include "StoredTable.h"
 
 namespace peer {
 
@@ -35,6 +35,7 @@ struct MixOperands {
   int64_t rowsPerExpert;
 
   MixOperands(MixLikeOpInterface op);
+  StoredTable table() const;
   template <typename Op>
     requires std::is_convertible_v<Op, MixLikeOpInterface>
   MixOperands(Op op) : MixOperands(MixLikeOpInterface(op)) {}

@@ -14,6 +14,7 @@ namespace peer::nn {
 
 // Each file registers the emitters it holds, with the sizes of a CPU's tiles.
 void addLinear(LoopEmitters &emitters);
+void addQuantizedLinear(LoopEmitters &emitters);
 void addRowNorms(LoopEmitters &emitters);
 void addColumnSums(LoopEmitters &emitters);
 void addBatchNorm(LoopEmitters &emitters);

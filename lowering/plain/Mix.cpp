@@ -8,24 +8,26 @@ using namespace peer::loops;
 using arith::CmpIPredicate;
 
 /// pool[row, f, :] . buffer[token, :].
-static Value dot(LoopBuilder &b, Value pool, Value row, int64_t f, Value buffer, Value token) {
-  return sum(b, b.dim(pool, 2),
-             [&](Value d) { return b.mul(b.load(pool, {row, b.index(f), d}), b.load(buffer, {token, d})); });
+static Value dot(LoopBuilder &b, const StoredTable &pool, Value row, int64_t f, Value buffer, Value token) {
+  return sum(b, b.index(pool.width),
+             [&](Value d) { return b.mul(pool.load(b, {row, b.index(f)}, d, 1), b.load(buffer, {token, d})); });
 }
 
 /// buffer[token, :] += scale * pool[row, f, :].
-static void addRow(LoopBuilder &b, Value scale, Value pool, Value row, int64_t f, Value buffer, Value token) {
-  b.loop(b.dim(pool, 2), [&](Value d) {
-    Value term = b.mul(scale, b.load(pool, {row, b.index(f), d}));
+static void addRow(LoopBuilder &b, Value scale, const StoredTable &pool, Value row, int64_t f, Value buffer,
+                   Value token) {
+  b.loop(pool.width, [&](Value d) {
+    Value term = b.mul(scale, pool.load(b, {row, b.index(f)}, d, 1));
     b.store(b.add(b.load(buffer, {token, d}), term), buffer, {token, d});
   });
 }
 
 static void emitSelected(const MixOperands &op, LoopBuilder &b) {
-  Value x = op.x, idx = op.idx, pool = op.pool, y = op.y;
-  int64_t rows = op.rowsPerExpert, vectors = b.staticDim(pool, 1);
+  Value x = op.x, idx = op.idx, y = op.y;
+  StoredTable pool = op.table();
+  int64_t rows = op.rowsPerExpert, vectors = b.staticDim(op.pool, 1);
   auto scaled = [&](Value value, Value row, int64_t f) {
-    return op.scales ? b.mul(value, b.load(op.scales, {row, b.index(f)})) : value;
+    return pool.hasVectorScales() ? b.mul(value, pool.scaleOf(b, {row, b.index(f)})) : value;
   };
   fillZero(b, y);
   nest(b, dims(b, idx, 3), [&](ArrayRef<Value> at) {
@@ -48,9 +50,10 @@ static void emitQuantizedMix(QuantizedMixOp op, LoopBuilder &b) { emitSelected(o
 
 /// One row's part of the gradient: coefficients stored, dx added to; the row's term of dweights is returned.
 static Value emitRowGradient(LoopBuilder &b, MixGradOp op, ArrayRef<Value> at, Value row, Value j) {
-  Value x = op.getX(), pool = op.getPool(), dy = op.getDy(), dx = op.getDx(), coef = op.getCoef();
+  Value x = op.getX(), dy = op.getDy(), dx = op.getDx(), coef = op.getCoef();
+  StoredTable pool = MixOperands(op).table();
   Value token = at[0], weight = b.load(op.getWeights(), at);
-  int64_t vectors = b.staticDim(pool, 1);
+  int64_t vectors = b.staticDim(pool.table, 1);
   Values dots;
   for (int64_t f = 0; f + 1 < vectors; ++f)
     dots.push_back(dot(b, pool, row, f, x, token));

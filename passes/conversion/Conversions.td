@@ -120,6 +120,30 @@ def Moefy : Peer_Conversion<"moefy"> {
                           Option<"topK", "top-k", "int64_t", "4", "groups that a token takes">];
 }
 
+def Quantize : Peer_Conversion<"quantize"> {
+  let summary = "store pools and weights of linear layers as int8 or int4, for inference";
+  let description = [{
+    Each parameter that only `peer.mix` reads, as its pool, or only `peer.linear`, as its weight, becomes an i8 parameter of its name and NAME.scale,
+    read by `peer.quantized_mix` and `peer.quantized_linear`. A weight gets a row for each output. `bits=4` stores two elements a byte. Each vector has a
+    scale, or each `group` elements of it. What these ops have no gradient for is gone: requests of gradients and of training; the loss stays.
+
+    ```mlir
+    %w = peer.param "up.weight" normal(0.02) : tensor<256x1024xf32>
+    %y = peer.linear %x, %w : tensor<?x256xf32>, tensor<256x1024xf32>
+    ```
+    becomes
+    ```mlir
+    %w = peer.param "up.weight" zeros frozen : tensor<1024x256xi8>
+    %s = peer.param "up.weight.scale" zeros frozen : tensor<1024xf32>
+    %y = peer.quantized_linear %x, %w, %s : tensor<?x256xf32>, tensor<1024x256xi8>, tensor<1024xf32>
+    ```
+  }];
+  let options = common # [
+    Option<"bits", "bits", "int64_t", "8", "of an element: 8 or 4">,
+    Option<"group", "group", "int64_t", "0", "elements with a scale of their own; 0: a vector, or with 4 bits 32">,
+    Option<"tables", "tables", "std::string", "\"all\"", "experts: pools; dense: weights of linear layers; all: both">];
+}
+
 def Calibrate : Pass<"peer-calibrate", "::mlir::ModuleOp"> {
   let summary = "a description of nothing but an entry that returns what a conversion wants to see of a model";
   let description = [{

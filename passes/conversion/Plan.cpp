@@ -38,6 +38,12 @@ Expression weights::reshape(Expression of, ArrayRef<int64_t> shape) {
 Expression weights::transpose(Expression of, ArrayRef<int64_t> order) {
   return json::Array{"transpose", std::move(of), listOf(order)};
 }
+Expression weights::quantize(Expression of, int64_t bits, int64_t group) {
+  return json::Array{"quantize", std::move(of), bits, group};
+}
+Expression weights::scales(Expression of, int64_t bits, int64_t group) {
+  return json::Array{"scales", std::move(of), bits, group};
+}
 
 LogicalResult Plan::set(StringRef name, Expression value, mlir::Location loc) {
   auto [it, isNew] = tensors.try_emplace(json::ObjectKey(name.str()), value);

@@ -2,6 +2,8 @@
 
 #include "Quantize.h"
 
+#include "convert/Rounding.h"
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -51,34 +53,29 @@ public:
     return {};
   }
 
-  /// The scales of a piece.
+  /// The scales of a piece, and its bytes.
   std::vector<float> scales(const std::vector<float> &values, int64_t count) const {
     std::vector<float> result(static_cast<size_t>(count));
 #pragma omp parallel for schedule(static)
-    for (int64_t vector = 0; vector < count; ++vector) {
-      float most = 0;
-      for (int64_t i = 0; i < width; ++i)
-        most = std::max(most, std::abs(values[static_cast<size_t>(vector * width + i)]));
-      float scale = most / 127;
-      result[static_cast<size_t>(vector)] = scale > 0 ? scale : 1;
-    }
+    for (int64_t vector = 0; vector < count; ++vector)
+      result[static_cast<size_t>(vector)] = Rounding().scales(of(values, vector)).front();
     return result;
   }
-
-  /// The int8 of a piece. Tiny scales are rounded so much that quotients beyond 127 occur.
   std::vector<int8_t> quantized(const std::vector<float> &values, int64_t count) const {
     std::vector<float> scale = scales(values, count);
     std::vector<int8_t> result(values.size());
 #pragma omp parallel for schedule(static)
     for (int64_t vector = 0; vector < count; ++vector)
-      for (int64_t i = vector * width; i < (vector + 1) * width; ++i) {
-        float quotient = std::nearbyint(values[static_cast<size_t>(i)] / scale[static_cast<size_t>(vector)]);
-        result[static_cast<size_t>(i)] = static_cast<int8_t>(std::clamp(quotient, -127.0f, 127.0f));
-      }
+      std::ranges::copy(Rounding().bytes(of(values, vector), std::span(scale).subspan(static_cast<size_t>(vector), 1)),
+                        result.begin() + vector * width);
     return result;
   }
 
 private:
+  std::span<const float> of(const std::vector<float> &values, int64_t vector) const {
+    return std::span(values).subspan(static_cast<size_t>(vector * width), static_cast<size_t>(width));
+  }
+
   const SafetensorsFile &file;
   std::string name;
   const TensorInfo &info;

@@ -27,6 +27,12 @@ std::span<const ConversionOption> conversionOptions() {
        "prune-experts: what says which experts are kept [usage]",
        {"usage", "similarity", "random"},
        true},
+      {"bits", "N", "quantize: of an element [8]", {"8", "4"}},
+      {"group", "N", "quantize: elements with a scale of their own, a multiple of 32 [a vector; with 4 bits 32]"},
+      {"tables",
+       "WHICH",
+       "quantize: pools of experts, weights of dense linear layers, or both [all]",
+       {"all", "experts", "dense"}},
       {"router", "KIND", "moefy: what scores the groups [linear]", {"linear", "similarity", "random"}, true},
   };
   return options;
@@ -49,6 +55,9 @@ std::span<const Conversion> conversions() {
       {"moefy",
        {"experts", "top-k", "grouping", "router"},
        "groups of a dense layer's hidden units, some of which a token takes; the same with all"},
+      {"quantize",
+       {"bits", "group", "tables"},
+       "pools and weights of linear layers as int8 or int4 with scales, for inference; no training after it"},
   };
   return all;
 }

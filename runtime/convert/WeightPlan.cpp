@@ -3,10 +3,12 @@
 
 #include "Moefy.h"
 #include "Prune.h"
+#include "Rounding.h"
 
 #include "model/Random.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -59,6 +61,8 @@ private:
   Result<Value> pick(const json &e, const std::string &word);
   Result<Value> concatenate(const json &e);
   Result<Value> transpose(const json &e);
+  /// The numbers that are stored, or their scales.
+  Result<Value> quantize(const json &e, bool scales);
   Status wrong(const json &e, const std::string &why) const {
     std::string text = e.dump();
     return Status::error(why, ": ", text.size() > 120 ? text.substr(0, 120) + " ..." : text);
@@ -179,6 +183,29 @@ Result<Value> Evaluator::transpose(const json &e) {
   return result;
 }
 
+Result<Value> Evaluator::quantize(const json &e, bool scales) {
+  PEER_TRY_ASSIGN(Value of, evaluate(e.at(1)));
+  Rounding rounding{e.at(2).get<int>(), e.at(3).get<int64_t>()};
+  if (of.shape.empty() || !rounding.fits(of.shape.back()))
+    return wrong(e, concat("vectors of ", of.shape.empty() ? 0 : of.shape.back(), " elements are not stored so"));
+  for (float element : of.data)
+    if (!std::isfinite(element))
+      return Status::error("it holds a value that is not finite");
+  int64_t width = of.shape.back(), vectors = product(of.shape) / width;
+  Value result{rounding.shapeOf(of.shape, scales), {}};
+  result.data.resize(static_cast<size_t>(product(result.shape)));
+  int64_t each = static_cast<int64_t>(result.data.size()) / vectors;
+#pragma omp parallel for schedule(static)
+  for (int64_t vector = 0; vector < vectors; ++vector) {
+    std::span from(of.data.data() + vector * width, static_cast<size_t>(width));
+    std::vector<float> scale = rounding.scales(from);
+    std::vector<int8_t> bytes = scales ? std::vector<int8_t>() : rounding.bytes(from, scale);
+    float *to = result.data.data() + vector * each;
+    scales ? std::ranges::copy(scale, to).out : std::ranges::copy(bytes, to).out;
+  }
+  return result;
+}
+
 Result<Value> Evaluator::evaluate(const json &e) {
   auto word = e.at(0).get<std::string>();
   if (word == "tensor")
@@ -193,6 +220,8 @@ Result<Value> Evaluator::evaluate(const json &e) {
     return concatenate(e);
   if (word == "transpose")
     return transpose(e);
+  if (word == "quantize" || word == "scales")
+    return quantize(e, word == "scales");
   if (word == "zeros") {
     Value value{e.at(1).get<Shape>(), {}};
     PEER_TRY(byteCount(DType::F32, value.shape).status());
@@ -213,7 +242,8 @@ Result<Value> Evaluator::evaluate(const json &e) {
   return value;
 }
 
-Result<Tensor> tensorOf(const Parameter &parameter, const Value &value) {
+/// `isStored`: the values are those that i8 parameters hold.
+Result<Tensor> tensorOf(const Parameter &parameter, const Value &value, bool isStored) {
   if (value.shape != parameter.shape)
     return Status::error("it is ", shapeText(value.shape), ", expected ", shapeText(parameter.shape));
   PEER_TRY_ASSIGN(Tensor tensor, Tensor::zeros(parameter.dtype, parameter.shape, parameter.name));
@@ -221,6 +251,8 @@ Result<Tensor> tensorOf(const Parameter &parameter, const Value &value) {
     std::ranges::copy(value.data, tensor.as<float>().begin());
   else if (parameter.dtype == DType::BF16)
     std::ranges::transform(value.data, tensor.as<uint16_t>().begin(), floatToBf16);
+  else if (parameter.dtype == DType::I8 && isStored)
+    std::ranges::transform(value.data, tensor.as<int8_t>().begin(), [](float v) { return static_cast<int8_t>(v); });
   else
     return Status::error("it is computed, expected f32 or bf16, got ", dtypeName(parameter.dtype));
   return tensor;
@@ -298,7 +330,7 @@ Result<TensorMap> applyPlan(std::string_view text, const std::string &path, cons
       Result<Value> value = Evaluator(parameter, before, seed, decisions).evaluate(*planned);
       if (!value.ok())
         return fail(value.status());
-      Result<Tensor> tensor = tensorOf(parameter, *value);
+      Result<Tensor> tensor = tensorOf(parameter, *value, planned->at(0) == "quantize");
       if (!tensor.ok())
         return fail(tensor.status());
       result.emplace(parameter.name, std::move(*tensor));

@@ -119,3 +119,15 @@ func.func @buffers(%x: memref<?x32xf32>, %w: memref<32xf32>, %r: memref<?xf32>, 
   peer.reshape %x to tensor<?x2x16xf32> outs(%h : memref<?x2x16xf32>) : memref<?x32xf32>
   return
 }
+
+// CHECK-LABEL: func.func @quantized_linear(
+func.func @quantized_linear(%x: tensor<?x64xf32>, %w: tensor<16x64xi8>, %p: tensor<16x32xi8>, %s: tensor<16xf32>, %g: tensor<16x2xf32>,
+                            %xb: memref<?x64xf32>, %wb: memref<16x64xi8>, %sb: memref<16xf32>, %yb: memref<?x16xf32>) {
+  // CHECK: peer.quantized_linear %{{.*}}, %{{.*}}, %{{.*}} : tensor<?x64xf32>, tensor<16x64xi8>, tensor<16xf32>
+  %a = peer.quantized_linear %x, %w, %s : tensor<?x64xf32>, tensor<16x64xi8>, tensor<16xf32>
+  // CHECK: peer.quantized_linear %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : tensor<?x64xf32>, tensor<16x32xi8>, tensor<16x2xf32>, tensor<16xf32>
+  %b = peer.quantized_linear %x, %p, %g, %s : tensor<?x64xf32>, tensor<16x32xi8>, tensor<16x2xf32>, tensor<16xf32>
+  // CHECK: peer.quantized_linear %{{.*}}, %{{.*}}, %{{.*}} outs(%{{.*}} : memref<?x16xf32>) : memref<?x64xf32>, memref<16x64xi8>, memref<16xf32>
+  peer.quantized_linear %xb, %wb, %sb outs(%yb : memref<?x16xf32>) : memref<?x64xf32>, memref<16x64xi8>, memref<16xf32>
+  return
+}

@@ -83,10 +83,10 @@ func.func @quantized_mix_c3_rows(
 // -----
 
 func.func @quantized_mix_c4_width(
-    %x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x2x16xi8>, %s: tensor<64x2xf32>) {
-  // expected-error @+1 {{'peer.quantized_mix' op C4: expected pool to be N x F x D i8 with D = 32, got tensor<64x2x16xi8>}}
+    %x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x2x24xi8>, %s: tensor<64x2xf32>) {
+  // expected-error @+1 {{'peer.quantized_mix' op C4: expected pool to be N x F x D i8 with D = 32, got tensor<64x2x24xi8>}}
   %r = peer.quantized_mix %x, %i, %w, %p, %s gelu
-     : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x16xi8>, tensor<64x2xf32>
+     : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x24xi8>, tensor<64x2xf32>
   return
 }
 
@@ -177,5 +177,25 @@ func.func @quantized_mix_c5_scales(
   // expected-error @+1 {{'peer.quantized_mix' op C5: expected scales to be N x F f32, got tensor<64x2xbf16>}}
   %r = peer.quantized_mix %x, %i, %w, %p, %s gelu
      : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x32xi8>, tensor<64x2xbf16>
+  return
+}
+
+// -----
+
+func.func @quantized_mix_c6_bytes(
+    %x: tensor<?x48xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x2x24xi8>, %s: tensor<64x2xf32>) {
+  // expected-error @+1 {{'peer.quantized_mix' op C6: expected two elements a byte of vectors whose width is a multiple of 32, got 48}}
+  %r = peer.quantized_mix %x, %i, %w, %p, %s gelu
+     : tensor<?x48xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x24xi8>, tensor<64x2xf32>
+  return
+}
+
+// -----
+
+func.func @quantized_mix_c6_groups(
+    %x: tensor<?x96xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x2x96xi8>, %s: tensor<64x2x2xf32>) {
+  // expected-error @+1 {{'peer.quantized_mix' op C6: expected scales of groups whose sizes are multiples of 32, got 2 groups of the 96 elements}}
+  %r = peer.quantized_mix %x, %i, %w, %p, %s gelu
+     : tensor<?x96xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x96xi8>, tensor<64x2x2xf32>
   return
 }

@@ -78,11 +78,14 @@ func.func @mix(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32
 
 // CHECK-LABEL: func.func @quantized_mix(
 func.func @quantized_mix(%x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x2x32xi8>,
-                         %s: tensor<64x2xf32>, %xb: memref<?x32xf32>, %ib: memref<?x8x4xi32>, %wb: memref<?x8x4xf32>,
+                         %s: tensor<64x2xf32>, %n: tensor<64x2x16xi8>, %g: tensor<64x2x1xf32>, %xb: memref<?x32xf32>, %ib: memref<?x8x4xi32>, %wb: memref<?x8x4xf32>,
                          %pb: memref<64x1x32xi8>, %sb: memref<64x1xf32>) {
   // CHECK: peer.quantized_mix %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} gelu {rows_per_expert = 16 : i64} : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x32xi8>, tensor<64x2xf32>
   %a = peer.quantized_mix %x, %i, %w, %p, %s gelu {rows_per_expert = 16}
      : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x32xi8>, tensor<64x2xf32>
+  // CHECK: peer.quantized_mix {{.*}}, tensor<64x2x16xi8>, tensor<64x2x1xf32>
+  %b = peer.quantized_mix %x, %i, %w, %n, %g gelu
+     : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x16xi8>, tensor<64x2x1xf32>
   // CHECK: peer.quantized_mix %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} relu outs(%{{.*}} : memref<?x32xf32>) : memref<?x32xf32>
   peer.quantized_mix %xb, %ib, %wb, %pb, %sb relu outs(%xb : memref<?x32xf32>)
     : memref<?x32xf32>, memref<?x8x4xi32>, memref<?x8x4xf32>, memref<64x1x32xi8>, memref<64x1xf32>

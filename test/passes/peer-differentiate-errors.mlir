@@ -64,6 +64,17 @@ peer.gradient @g of @f
 
 // -----
 
+func.func @f(%x: tensor<?x8xf32>) -> tensor<?x16xf32> {
+  %w = peer.param "weight" zeros : tensor<16x8xi8>
+  %s = peer.param "weight.scale" zeros : tensor<16xf32>
+  // expected-error @+1 {{op 'peer.quantized_linear' has no gradient: stored weights are for inference; train with peer.linear and quantize what it learned}}
+  %y = peer.quantized_linear %x, %w, %s : tensor<?x8xf32>, tensor<16x8xi8>, tensor<16xf32>
+  return %y : tensor<?x16xf32>
+}
+peer.gradient @g of @f
+
+// -----
+
 // A reduction by a product has no derived gradient.
 func.func @f(%x: tensor<?x4xf32>, %i: tensor<?xf32>) -> tensor<?xf32> {
   // expected-error @+1 {{op 'linalg.generic' reduces by something other than a sum, of which no gradient is derived; peer.reduce has one of max}}

@@ -12,15 +12,15 @@ using namespace peer;
 using namespace peer::device;
 using arith::CmpIPredicate;
 
-RowLayout RowLayout::choose(int64_t width, Type element, int64_t most) {
-  RowLayout layout{width, 1, int64_t(llvm::divideCeil(width, kWarpSize)), 1};
+RowLayout RowLayout::choose(int64_t width, Type element, int64_t most, bool packed) {
+  RowLayout layout{width, 1, int64_t(llvm::divideCeil(width, kWarpSize)), 1, packed ? 2 : 1};
   for (int64_t vector = 2; vector * element.getIntOrFloatBitWidth() <= 128 && width % vector == 0; vector *= 2) {
     // Narrower accesses leave fewer lanes idle where they are not more.
     int64_t chunks = llvm::divideCeil(width, vector * kWarpSize);
     if (chunks < layout.chunks)
       layout.vector = vector, layout.chunks = chunks;
   }
-  layout.warps = llvm::PowerOf2Ceil(llvm::divideCeil(layout.perLane(), std::max(most, layout.vector)));
+  layout.warps = llvm::PowerOf2Ceil(llvm::divideCeil(layout.perLane(), std::max(most, layout.runs * layout.vector)));
   layout.chunks = llvm::divideCeil(layout.chunks, layout.warps);
   return layout;
 }
@@ -42,7 +42,7 @@ LaneRow::LaneRow(BlockBuilder &b, const RowLayout &layout, Value part) : b(b), l
   }
 }
 
-Values LaneRow::zeros() const { return Values(layout.chunks, b.f32(0, b.floats(layout.vector))); }
+Values LaneRow::zeros() const { return Values(layout.runs * layout.chunks, b.f32(0, b.floats(layout.vector))); }
 
 static Values with(ValueRange at, Value last) {
   Values all(at);
@@ -59,36 +59,89 @@ Values LaneRow::load(Value buffer, ValueRange at) const {
   });
 }
 
-/// The four i8 of each word as f32. A conversion takes several instructions, of which some run at a quarter of the rate; here
-/// a byte, offset by 128, becomes the last one of 2^23, whose unit is 1, and what was added is taken away: both exact.
-static Value widenWords(BlockBuilder &b, Value words) {
-  constexpr int64_t kTwoTo23 = 0x4b000000, kOffsets = 0x80808080;
+/// The bytes of words, which are numbers from 0 on, less `offset`, as f32. A conversion takes several instructions, of which some run at a
+/// quarter of the rate; here a byte becomes the last one of 2^23, whose unit is 1, and what was added is taken away: both exact.
+static Value widenBytes(BlockBuilder &b, Value words, int64_t offset, llvm::function_ref<Value(Value)> prepare) {
+  constexpr int64_t kTwoTo23 = 0x4b000000;
   auto type = cast<VectorType>(words.getType());
   Values floats;
   for (int64_t i = 0; i < type.getNumElements(); ++i) {
-    Value word = arith::XOrIOp::create(b, vector::ExtractOp::create(b, words, i), b.i32(int32_t(kOffsets)));
+    Value word = prepare(vector::ExtractOp::create(b, words, i));
     for (int64_t byte = 0; byte < 4; ++byte) {
       // Bytes 4 to 7 are those of the constant.
       Value selector = b.i32(0x7540 + byte);
       Value bits =
           NVVM::PermuteOp::create(b, b.getI32Type(), word, b.i32(kTwoTo23), selector, NVVM::PermuteMode::DEFAULT);
-      floats.push_back(b.sub(arith::BitcastOp::create(b, b.getF32Type(), bits), b.f32((1 << 23) + 128)));
+      floats.push_back(b.sub(arith::BitcastOp::create(b, b.getF32Type(), bits), b.f32(double((1 << 23) + offset))));
     }
   }
   return vector::FromElementsOp::create(b, cast<VectorType>(b.floats(floats.size())), floats);
 }
 
-Values LaneRow::widen(ValueRange row) const {
-  return llvm::map_to_vector(row, [&](Value v) -> Value {
-    Type element = getElementTypeOrSelf(v.getType());
-    if (element.isF32())
-      return v;
-    if (element.isInteger(32))
-      return widenWords(b, v);
-    if (element.isInteger(8))
-      return arith::SIToFPOp::create(b, b.floats(layout.vector), v);
-    return arith::ExtFOp::create(b, b.floats(layout.vector), v);
+static Value flip(BlockBuilder &b, Value word, int64_t bits) {
+  return arith::XOrIOp::create(b, word, b.i32(int32_t(bits)));
+}
+
+Value device::widenWords(BlockBuilder &b, Value words) {
+  return widenBytes(b, words, 128, [&](Value word) { return flip(b, word, 0x80808080); });
+}
+
+Value device::widenNibbles(BlockBuilder &b, Value words, Value shift) {
+  return widenBytes(b, words, 8, [&](Value word) {
+    return flip(b, both(b, arith::ShRUIOp::create(b, word, shift), b.i32(0x0f0f0f0f)), 0x08080808);
   });
+}
+
+Values LaneRow::load(const StoredTable &table, ValueRange at) const {
+  Values row = load(table.table, at);
+  for (Value start : table.isGrouped ? starts : Values()) {
+    Value element = place(start, 0), group = b.div(element, b.index(table.elementsOfGroup()));
+    row.push_back(b.loadWide(table.scales, with(at, group), 1, /*readOnly=*/true));
+  }
+  return row;
+}
+
+Value LaneRow::place(Value column, int64_t run) const {
+  if (layout.runs == 1)
+    return column;
+  Value half = b.index(kStoredBlock / 2), block = b.index(kStoredBlock);
+  Value first = b.add(b.mul(b.div(column, half), block), b.rem(column, half));
+  return run == 0 ? first : b.add(first, half);
+}
+
+Value LaneRow::widenRun(Value loaded, int64_t run) const {
+  Type element = getElementTypeOrSelf(loaded.getType());
+  bool packed = layout.runs > 1;
+  if (element.isF32())
+    return loaded;
+  if (element.isInteger(32))
+    return packed ? widenNibbles(b, loaded, b.i32(4 * run)) : widenWords(b, loaded);
+  if (!element.isInteger(8))
+    return arith::ExtFOp::create(b, b.floats(layout.vector), loaded);
+  if (packed) {
+    // The four bits are moved up, and down again with their sign.
+    auto constant = [&](int64_t bits) {
+      auto attr = b.getI8IntegerAttr(int8_t(bits));
+      auto type = dyn_cast<VectorType>(loaded.getType());
+      return type ? arith::ConstantOp::create(b, DenseElementsAttr::get(type, Attribute(attr)))
+                  : arith::ConstantOp::create(b, attr);
+    };
+    if (run == 0)
+      loaded = arith::ShLIOp::create(b, loaded, constant(4));
+    loaded = arith::ShRSIOp::create(b, loaded, constant(4));
+  }
+  return arith::SIToFPOp::create(b, b.floats(layout.vector), loaded);
+}
+
+Values LaneRow::widen(ValueRange row) const {
+  ValueRange scales = row.drop_front(layout.chunks);
+  Values floats;
+  for (auto [chunk, loaded] : llvm::enumerate(row.take_front(layout.chunks)))
+    for (int64_t run = 0; run < layout.runs; ++run) {
+      Value values = widenRun(loaded, run);
+      floats.push_back(scales.empty() ? values : b.mul(values, b.splat(scales[chunk], values.getType())));
+    }
+  return floats;
 }
 
 // A product with 0 would not do: what lies beyond may be infinite.
@@ -97,17 +150,25 @@ Value LaneRow::insideOnly(Value floats, int64_t chunk) const {
 }
 
 Values LaneRow::loadFloats(Value buffer, ValueRange at) const {
-  Values floats = widen(load(buffer, at));
-  for (auto [chunk, value] : llvm::enumerate(floats))
-    value = insideOnly(value, chunk);
+  if (layout.runs == 1) {
+    Values floats = widen(load(buffer, at));
+    for (auto [chunk, value] : llvm::enumerate(floats))
+      value = insideOnly(value, chunk);
+    return floats;
+  }
+  Values floats;
+  for (auto [chunk, start] : llvm::enumerate(starts))
+    for (int64_t run = 0; run < layout.runs; ++run)
+      floats.push_back(
+          insideOnly(b.loadWide(buffer, with(at, place(start, run)), layout.vector, /*readOnly=*/true), chunk));
   return floats;
 }
 
 Value LaneRow::dot(ValueRange row, ValueRange floats) const {
   Value sum;
-  for (auto [chunk, value] : llvm::enumerate(widen(row))) {
-    Value part = insideOnly(value, chunk);
-    sum = sum ? b.fma(part, floats[chunk], sum) : b.mul(part, floats[chunk]);
+  for (auto [run, value] : llvm::enumerate(widen(row))) {
+    Value part = insideOnly(value, run / layout.runs);
+    sum = sum ? b.fma(part, floats[run], sum) : b.mul(part, floats[run]);
   }
   return b.sumLanes(sum);
 }
@@ -121,8 +182,9 @@ Values LaneRow::addScaled(ValueRange sums, Value scale, ValueRange row) const {
 
 void LaneRow::store(ValueRange floats, Value buffer, ValueRange at) const {
   b.onEachThread([&] {
-    for (auto [chunk, value] : llvm::enumerate(floats)) {
-      auto write = [&, value = value, chunk = chunk] { b.store(value, buffer, with(at, columns[chunk])); };
+    for (auto [number, value] : llvm::enumerate(floats)) {
+      int64_t chunk = number / layout.runs, run = number % layout.runs;
+      auto write = [&, value = value] { b.store(value, buffer, with(at, place(columns[chunk], run))); };
       if (inside[chunk])
         b.ifThen(inside[chunk], write);
       else
@@ -146,26 +208,30 @@ Value LaneRow::sharedForWarps(int64_t warps) const {
 
 void LaneRow::storeSumOfWarps(ValueRange floats, Value shared, Value buffer, ValueRange at) const {
   Value warp = b.warp(), first = b.mul(b.lane(), b.index(layout.vector));
+  // One run of all lanes after the other.
+  int64_t ofRun = layout.perLane() * kWarpSize / layout.runs;
   b.onEachThread([&] {
-    for (auto [chunk, value] : llvm::enumerate(floats))
+    for (auto [number, value] : llvm::enumerate(floats))
       for (int64_t v = 0; v < layout.vector; ++v) {
+        int64_t chunk = number / layout.runs, run = number % layout.runs;
         Value element = layout.vector == 1 ? value : Value(vector::ExtractOp::create(b, value, v));
-        Value column = b.add(first, b.index(int64_t(chunk) * kWarpSize * layout.vector + v));
+        Value column = b.add(first, b.index(run * ofRun + chunk * kWarpSize * layout.vector + v));
         b.store(element, shared, {warp, padded(column)});
       }
   });
   b.barrier();
   Value count = b.index(layout.width);
   if (slice)
-    count = b.min(b.sub(count, slice), b.index(layout.perLane() * kWarpSize));
-  b.forThreads(count, [&](Value column) {
-    Value sum;
-    for (int64_t w = 0; w < b.warps(); ++w) {
-      Value part = b.load(shared, {b.index(w), padded(column)});
-      sum = sum ? b.add(sum, part) : part;
-    }
-    b.store(sum, buffer, with(at, slice ? b.add(slice, column) : column));
-  });
+    count = b.min(b.sub(count, slice), b.index(ofRun));
+  for (int64_t run = 0; run < layout.runs; ++run)
+    b.forThreads(count, [&](Value column) {
+      Value sum, kept = run ? b.add(column, b.index(run * ofRun)) : column;
+      for (int64_t w = 0; w < b.warps(); ++w) {
+        Value part = b.load(shared, {b.index(w), padded(kept)});
+        sum = sum ? b.add(sum, part) : part;
+      }
+      b.store(sum, buffer, with(at, place(slice ? b.add(slice, column) : column, run)));
+    });
 }
 
 //===----------------------------------------------------------------------===//

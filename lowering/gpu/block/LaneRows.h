@@ -15,16 +15,17 @@
 namespace peer::device {
 
 /// How a row lies over the lanes of one warp or several: chunk c of warp s has at lane l the `vector` elements from
-/// ((s * chunks + c) * 32 + l) * vector on.
+/// ((s * chunks + c) * 32 + l) * vector on. Where two elements are a byte, bytes lie so, and each chunk has two runs of elements.
 struct RowLayout {
-  int64_t width;  // elements of a row
+  int64_t width;  // elements of a row, or bytes
   int64_t vector; // neighbouring elements of a lane: one access
   int64_t chunks; // accesses of a lane
   int64_t warps;  // that share a row: a power of two
+  int64_t runs = 1;
 
-  int64_t perLane() const { return chunks * vector; }
+  int64_t perLane() const { return runs * chunks * vector; }
   /// The fewest accesses, of at most 16 bytes; at most about `most` elements per lane.
-  static RowLayout choose(int64_t width, mlir::Type element, int64_t most);
+  static RowLayout choose(int64_t width, mlir::Type element, int64_t most, bool packed = false);
 };
 
 /// One warp's part of rows. All lanes of the warp must reach every method.
@@ -39,7 +40,9 @@ public:
   /// The elements of buffer[at..., :] as they are stored, i8 by fours in words where an access takes so many; nothing writes the
   /// buffer while the kernel runs. Lanes beyond the end of the row have some of its elements.
   Values load(Value buffer, mlir::ValueRange at) const;
-  /// As f32, 0 beyond the end of the row.
+  /// The same of a table's vector, and behind it, where groups have scales of their own, those of the chunks.
+  Values load(const StoredTable &table, mlir::ValueRange at) const;
+  /// Of f32 or bf16, as f32, 0 beyond the end of the row.
   Values loadFloats(Value buffer, mlir::ValueRange at) const;
   /// The lane's part of the dot product of a row as loaded and one from loadFloats.
   Value dot(mlir::ValueRange row, mlir::ValueRange floats) const;
@@ -53,8 +56,12 @@ public:
   void storeSumOfWarps(mlir::ValueRange floats, Value shared, Value buffer, mlir::ValueRange at) const;
 
 private:
+  /// As f32, times the scales that came with it: a value for each run.
   Values widen(mlir::ValueRange row) const;
-  /// Chunk values that are 0 beyond the end of the row.
+  Value widenRun(Value loaded, int64_t run) const;
+  /// Of f32: where run `run` of a chunk begins at a lane whose access begins at `column`.
+  Value place(Value column, int64_t run) const;
+  /// Values of a chunk that are 0 beyond the end of the row.
   Value insideOnly(Value floats, int64_t chunk) const;
   Value padded(Value column) const;
 
@@ -64,6 +71,11 @@ private:
   Values inside;          // of each chunk: whether the lane has elements of the row; null where every lane has
   Value slice;            // the warp's first element, null for 0
 };
+
+/// The four i8 of each word (a vector of i32) as f32.
+mlir::Value widenWords(BlockBuilder &b, mlir::Value words);
+/// The four int4 of each word that are the lower halves of its bytes, or the upper ones where `shift` (i32) is 4 and not 0.
+mlir::Value widenNibbles(BlockBuilder &b, mlir::Value words, mlir::Value shift);
 
 /// Per lane one of the n values (a power of two): the one whose `leaderLane` is the first lane of its group of 32 / n.
 mlir::Value pickOwn(BlockBuilder &b, mlir::ValueRange values);

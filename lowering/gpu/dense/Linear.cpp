@@ -79,9 +79,27 @@ static void emit(LinearOp op, LoopBuilder &host, const GpuInfo &gpu) {
     emitBias(host, product, op.getBias());
 }
 
-static const char *reject(LinearOp op) {
+// The library does not read what is stored.
+static void emitQuantized(QuantizedLinearOp op, LoopBuilder &host, const GpuInfo &gpu) {
+  Product product{op.getX(), op.getWeight(), op.getY(), /*transposeA=*/false, /*transposeB=*/true, op.getScales()};
+  emitLaunches(host, product, gpu);
+  if (op.getBias())
+    emitBias(host, product, op.getBias());
+}
+
+template <typename OpTy>
+static const char *reject(OpTy op) {
   auto type = cast<MemRefType>(op.getY().getType());
   return type.getLayout().isIdentity() ? nullptr : "the result is part of a larger matrix";
 }
 
-void device::addLinear(Emitters &emitters) { emitters.grid<LinearOp>({.emit = emit, .reject = reject}); }
+static const char *rejectQuantized(QuantizedLinearOp op) {
+  if (!cast<MemRefType>(op.getWeight().getType()).getLayout().isIdentity())
+    return "rows of the weight may lie at odd addresses";
+  return reject(op);
+}
+
+void device::addLinear(Emitters &emitters) {
+  emitters.grid<LinearOp>({.emit = emit, .reject = reject<LinearOp>});
+  emitters.grid<QuantizedLinearOp>({.emit = emitQuantized, .reject = rejectQuantized});
+}

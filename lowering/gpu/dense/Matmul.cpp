@@ -17,8 +17,10 @@ static constexpr int64_t kLeastDepth = 128;
 /// Writes to rows from `firstRow` of `to`.
 static void emitTile(BlockBuilder &b, const Product &product, const MatmulTile &tile, const TileJob &job, Value to,
                      Value firstRow) {
-  TileProduct kernel(b, tile, {b, product.a, !product.transposeA, tile.rows()},
-                     {b, product.b, product.transposeB, tile.columns()});
+  ProductOperand right(b, product.b, product.transposeB, tile.columns());
+  if (product.scales)
+    right.readStored(product.stored());
+  TileProduct kernel(b, tile, {b, product.a, !product.transposeA, tile.rows()}, right);
   SmallVector<Value> sums = kernel.emit(job);
   bool pairs = accessWidth(product.c, 4) == 4;
   auto below = [&](Value v, Value end) { return b.cmp(CmpIPredicate::ult, v, end); };

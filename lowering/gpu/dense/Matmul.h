@@ -6,12 +6,19 @@
 #include "lowering/gpu/GpuInfo.h"
 #include "lowering/gpu/block/BlockBuilder.h"
 
+#include "lowering/emit/StoredTable.h"
+
 namespace peer::device {
 
 /// c = op(a) op(b): rank-2 f32 buffers, c is m x n.
 struct Product {
   mlir::Value a, b, c;
   bool transposeA, transposeB;
+  /// b is stored in fewer bits, n x k (transposeB), with these scales. Null: f32.
+  mlir::Value scales = {};
+
+  /// What b is, with scales.
+  StoredTable stored() const { return {b, scales, mlir::cast<mlir::MemRefType>(a.getType()).getShape().back()}; }
 
   mlir::Value rows(LoopBuilder &host) const { return host.dim(c, 0); }
   mlir::Value columns(LoopBuilder &host) const { return host.dim(c, 1); }

@@ -2,6 +2,10 @@
 
 #include "TileProduct.h"
 
+#include "lowering/gpu/block/StoredWords.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::device;
@@ -19,10 +23,37 @@ ProductOperand::ProductOperand(BlockBuilder &b, Value buffer, bool depthInner, i
 
 void ProductOperand::copy(BlockBuilder &b, Value first, Value end, Value depth, Value depthEnd, Value stage) const {
   Value offset = b.mul(stage, b.index(stageSize));
-  if (depthInner)
+  if (stored)
+    copyStored(b, first, end, depth, depthEnd, offset);
+  else if (depthInner)
     copyAsync(b, {buffer, first, end, depth, depthEnd, kDepth, rowAt}, extent, kDepth, tiles, offset, stride);
   else
     copyAsync(b, {buffer, depth, depthEnd, first, end, kDepth, rowAt}, kDepth, extent, tiles, offset, stride);
+}
+
+/// Not asynchronous, as registers lie on the way; the barrier that others' copies want serves these, too.
+void ProductOperand::copyStored(BlockBuilder &b, Value first, Value end, Value depth, Value depthEnd,
+                                Value offset) const {
+  int64_t width = StoredWords::width(*stored, 4), perRow = kDepth / width, pieces = extent * perRow;
+  b.onEachThread([&] {
+    for (int64_t round = 0; round < pieces; round += b.threads()) {
+      Value piece = b.add(b.thread(), b.index(round));
+      Value r = b.div(piece, b.index(perRow)), c = b.mul(b.rem(piece, b.index(perRow)), b.index(width));
+      Value row = b.add(first, r), column = b.add(depth, c), zero = b.index(0);
+      Value inside =
+          arith::AndIOp::create(b, b.cmp(CmpIPredicate::ult, row, end), b.cmp(CmpIPredicate::ult, column, depthEnd));
+      row = b.select(inside, row, zero);
+      column = b.select(inside, column, zero);
+      Value values = StoredWords(b, *stored, row, column, width).scaled();
+      values = b.select(inside, values, b.f32(0, values.getType()));
+      Value target = tiles.pointer(b, b.add(offset, b.add(b.mul(r, b.index(stride)), c)));
+      auto write = [&] { LLVM::StoreOp::create(b, values, target, unsigned(4 * width)); };
+      if (round + b.threads() <= pieces)
+        write();
+      else
+        b.ifThen(b.cmp(CmpIPredicate::ult, piece, b.index(pieces)), write);
+    }
+  });
 }
 
 TileProduct::TileProduct(BlockBuilder &b, const MatmulTile &tile, ProductOperand left, ProductOperand right)

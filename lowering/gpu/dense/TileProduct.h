@@ -18,6 +18,9 @@ public:
   ProductOperand(BlockBuilder &b, mlir::Value buffer, bool depthInner, int64_t extent,
                  std::function<mlir::Value(mlir::Value row)> rowAt = nullptr);
 
+  /// The buffer is a table of fewer bits: its elements become f32 on their way. Only with the depth as its last dimension.
+  void readStored(const StoredTable &table) { stored = table; }
+
   /// Starts the copy of rows or columns [first, end), the part of the tile that there is, at depths from `depth` on.
   void copy(BlockBuilder &b, mlir::Value first, mlir::Value end, mlir::Value depth, mlir::Value depthEnd,
             mlir::Value stage) const;
@@ -29,7 +32,11 @@ private:
     return b.add(b.mul(depthInner ? i : k, b.index(stride)), depthInner ? k : i);
   }
 
+  void copyStored(BlockBuilder &b, mlir::Value first, mlir::Value end, mlir::Value depth, mlir::Value depthEnd,
+                  mlir::Value offset) const;
+
   mlir::Value buffer;
+  std::optional<StoredTable> stored;
   bool depthInner;
   int64_t extent, stride, stageSize;
   SharedFloats tiles;

@@ -8,6 +8,7 @@
 #include "Matmul.h"
 
 #include "lowering/gpu/block/SharedTile.h"
+#include "lowering/gpu/block/StoredWords.h"
 
 using namespace mlir;
 using namespace peer;
@@ -71,6 +72,47 @@ static void emitDots(LoopBuilder &host, const Product &product) {
   });
 }
 
+/// b is stored in fewer bits, n x k: a warp for each of its rows, whose lanes read up to 16 of its bytes at a time.
+static void emitStoredDots(LoopBuilder &host, const Product &product) {
+  StoredTable table = product.stored();
+  int64_t width = StoredWords::width(table, 16), perByte = table.packed ? 2 : 1;
+  int64_t xWidth = std::min(width, accessWidth(product.a, 4));
+  Value columns = product.columns(host);
+  constexpr int64_t warps = kThreads / kWarpSize;
+  emitLaunch(host, host.ceilDiv(columns, warps), kThreads, [&](BlockBuilder &b, Value block) {
+    Value j = b.add(b.mul(block, b.index(warps)), b.warp());
+    b.ifThen(b.cmp(CmpIPredicate::ult, j, columns), [&] {
+      // Elements of the first half of a lane's bytes; those of the other, if there is one, follow.
+      Value first = b.mul(b.lane(), b.index(width * perByte));
+      Type type = b.floats(xWidth);
+      Value sum = emitStridedSum(b, first, b.index(table.width), kWarpSize * width * perByte, type, [&](Value at) {
+        StoredWords words(b, table, j, at, width);
+        Value part = b.f32(0, type);
+        for (int64_t half = 0; half < perByte; ++half) {
+          Value from = half ? b.add(at, b.index(kStoredBlock / 2)) : at, elements = words.half(half);
+          for (int64_t e = 0; e < width; e += xWidth) {
+            Value x = loadX(b, product, b.add(from, b.index(e)), xWidth), weights = elements;
+            if (width > xWidth) {
+              SmallVector<Value> some;
+              for (int64_t i = e; i < e + xWidth; ++i)
+                some.push_back(vector::ExtractOp::create(b, elements, i));
+              weights = xWidth == 1 ? some[0] : vector::FromElementsOp::create(b, cast<VectorType>(type), some);
+            }
+            part = b.fma(x, weights, part);
+          }
+        }
+        return table.isGrouped ? b.mul(part, b.splat(words.scale(), type)) : part;
+      });
+      Value total = b.warpSum(b.sumLanes(sum));
+      if (table.hasVectorScales())
+        total = b.mul(total, b.loadWide(table.scales, {j}, 1, /*readOnly=*/true));
+      b.onEachThread([&] {
+        b.ifThen(b.cmp(CmpIPredicate::eq, b.lane(), b.index(0)), [&] { b.store(total, product.c, {b.index(0), j}); });
+      });
+    });
+  });
+}
+
 /// b is k x n: a block takes a few columns, its threads share the depth.
 static void emitColumns(LoopBuilder &host, const Product &product) {
   Value columns = product.columns(host), depth = product.depth(host);
@@ -112,7 +154,9 @@ static void emitColumns(LoopBuilder &host, const Product &product) {
 }
 
 void device::emitVectorMatrix(LoopBuilder &host, const Product &product) {
-  if (product.transposeB)
+  if (product.scales)
+    emitStoredDots(host, product);
+  else if (product.transposeB)
     emitDots(host, product);
   else
     emitColumns(host, product);

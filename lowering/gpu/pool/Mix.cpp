@@ -25,8 +25,7 @@ static const char *rejectQuantizedMix(QuantizedMixOp op) {
 /// y = sum of weight * act(first . x) * (second . x) * last.
 void device::emitMixOfTokens(LoopBuilder &host, const MixOperands &op, const GpuInfo &gpu) {
   int64_t vectors = host.staticDim(op.pool, 1);
-  MixPass pass{op.pool, op.idx, op.weights, op.rowsPerExpert};
-  pass.scales = op.scales;
+  MixPass pass{op.table(), op.idx, op.weights, op.rowsPerExpert};
   pass.factors.assign(vectors, op.x);
   pass.factors.back() = {};
   pass.added.assign(vectors, false);
@@ -78,7 +77,7 @@ static void sumParts(LoopBuilder &host, Value parts, Value dweights, int64_t row
 void device::emitMixGradOfTokens(LoopBuilder &host, MixGradOp op, const GpuInfo &gpu) {
   Value dweights = op.getDweights(), coef = op.getCoef(), parts;
   int64_t vectors = host.staticDim(op.getPool(), 1), rows = op.getRowsPerExpert();
-  MixPass pass{op.getPool(), op.getIdx(), op.getWeights(), rows};
+  MixPass pass{MixOperands(op).table(), op.getIdx(), op.getWeights(), rows};
   pass.factors.assign(vectors, op.getX());
   pass.factors.back() = op.getDy();
   pass.added.assign(vectors, true);

@@ -66,20 +66,20 @@ struct Spread {
 /// The layout of rows and how many of them are under way at once.
 struct PassShape {
   PassShape(const MixPass &pass, const GpuInfo &gpu) : gpu(gpu) {
-    auto type = cast<MemRefType>(pass.pool.getType());
+    auto type = cast<MemRefType>(pass.pool.table.getType());
     Type element = type.getElementType();
     llvm::SmallPtrSet<Value, 2> standing;
     for (Value factor : pass.factors)
       if (factor)
         standing.insert(factor);
     int64_t most = std::min(kStandingRegisters / int64_t(standing.size() + 1), kMostPerLane);
-    layout = RowLayout::choose(type.getDimSize(2), element, most);
+    layout = RowLayout::choose(type.getDimSize(2), element, most, pass.pool.packed);
     int64_t registers = 0;
     for (size_t f = 0; f < pass.factors.size(); ++f) {
       // What is used twice stays widened in between.
       bool widened = pass.factors[f] && pass.added[f];
       int64_t bits = layout.vector * (widened ? 32 : element.getIntOrFloatBitWidth());
-      registers += layout.chunks * llvm::divideCeil(bits, 32);
+      registers += layout.chunks * (llvm::divideCeil(bits, 32) + (pass.pool.isGrouped ? 1 : 0));
     }
     int64_t forRows = kRowRegisters - kKeptRegisters * pass.keptCount;
     rowsAtOnce = std::clamp<int64_t>(llvm::bit_floor(uint64_t(forRows / registers)), 1, kMostRows);
@@ -147,7 +147,7 @@ Values WarpPass::emit(Value ofToken, Value first, Value end) {
     init.push_back(b.index(0));
   Values sums =
       loop32(b, first, end, init, [&](Value at, ValueRange carried) { return emitList(at, end, carried); }, kWarpSize);
-  sums.resize(shape.layout.chunks);
+  sums.resize(shape.layout.runs * shape.layout.chunks);
   return sums;
 }
 
@@ -183,10 +183,10 @@ Values WarpPass::emitList(Value first, Value end, ValueRange carried) {
 /// Each lane reads the scales of its row: one access for 32 rows, and no wait beside the rows themselves.
 void WarpPass::listScales() {
   listedScales.clear();
-  if (!pass.scales)
+  if (!pass.pool.hasVectorScales())
     return;
   Value some = b.toIndex(b.max(listedRow, b.i32(0)));
-  auto load = [&](int64_t f) { return b.loadWide(pass.scales, {some, b.index(f)}, 1, /*readOnly=*/true); };
+  auto load = [&](int64_t f) { return b.loadWide(pass.pool.scales, {some, b.index(f)}, 1, /*readOnly=*/true); };
   int64_t last = pass.factors.size() - 1;
   for (int64_t f = 0; f < last; ++f)
     listedScales.push_back(load(f));
@@ -194,7 +194,7 @@ void WarpPass::listScales() {
 }
 
 Values WarpPass::emitRows(ArrayRef<Value> positions, ValueRange carried) {
-  int64_t rows = positions.size(), vectors = pass.factors.size(), chunks = shape.layout.chunks;
+  int64_t rows = positions.size(), vectors = pass.factors.size(), chunks = shape.layout.runs * shape.layout.chunks;
   // All loads first: none waits for another.
   SmallVector<SmallVector<Values>> loaded(vectors);
   for (Value position : positions) {
@@ -313,10 +313,10 @@ static void launchPass(LoopBuilder &host, const MixPass &pass, const PassShape &
                       [&](BlockBuilder &b, Value block) { emitBlock(b, pass, shape, spread, block, {}); });
   // Several blocks per token: a second launch adds their sums up, in their order.
   blocks = host.mul(tokens, spread.parts);
-  Value partial = host.heap({ShapedType::kDynamic, shape.layout.width}, host.getF32Type(), blocks);
+  Value partial = host.heap({ShapedType::kDynamic, pass.pool.width}, host.getF32Type(), blocks);
   emitLaunch(host, blocks, warps * kWarpSize,
              [&](BlockBuilder &b, Value block) { emitBlock(b, pass, shape, spread, block, partial); });
-  Value width = host.index(shape.layout.width), elements = host.mul(tokens, width);
+  Value width = host.index(pass.pool.width), elements = host.mul(tokens, width);
   emitLaunch(host, host.ceilDiv(elements, kThreads), kThreads, [&](BlockBuilder &b, Value block) {
     Value flat = b.add(b.mul(block, b.index(kThreads)), b.thread());
     b.onEachThread([&] {

@@ -13,7 +13,9 @@ namespace peer::device {
 /// What is computed of each row that a token selects, and summed over them. Rows are numbered by token: number s of a token
 /// is row s % r of its pair s / r.
 struct MixPass {
-  mlir::Value pool, idx, weights; // R x F x D, T x H x K i32, T x H x K f32
+  /// R x F x D. The last vector's scale is a part of the weight.
+  StoredTable pool;
+  mlir::Value idx, weights; // T x H x K i32, T x H x K f32
   int64_t rowsPerExpert;
   /// Per vector of a row: the T x D f32 buffer whose row of the token it is multiplied with, or null.
   Values factors;
@@ -30,8 +32,6 @@ struct MixPass {
   /// Stores what is kept of one number: 0 where nothing is selected. One thread executes it.
   int64_t keptCount = 0;
   std::function<void(BlockBuilder &, mlir::Value token, mlir::Value number, mlir::ValueRange kept)> keep = {};
-  /// R x F f32: what the vectors of quantized rows are multiplied with, the last one's as a part of the weight. Null: nothing.
-  mlir::Value scales = {};
 };
 
 /// Why the pass cannot be taken, or null.

@@ -4,6 +4,8 @@ check_convert.py split OLD NEW FACTOR     routers' rows repeated, values of pool
 check_convert.py rows OLD NEW LAYER N     a pool has the hidden units of a dense layer, N times each
 check_convert.py kept OLD NEW LAYER       experts that are left have their rows of the router and their rows of the pool
 check_convert.py whole DIR                the end of the curve is the old model
+check_convert.py stored OLD NEW N         N parameters are within half a step of what they were, scales times numbers; all others are as they were
+check_convert.py near DIR SHARE           the loss of the new model differs by less than this share
 check_convert.py report DIR               the losses of both models, and what exists in DIR
 """
 import json
@@ -61,6 +63,42 @@ def kept(old, new, layer):
     print("others unchanged:", all(new[name] == old[name] for name in old if not name.startswith(layer + ".")))
 
 
+def numbers_of(shape, values, width):
+    """What is stored, as one list: two int4 a byte where a row has half as many bytes as elements."""
+    if shape[-1] == width:
+        return list(values)
+    result = []
+    for block in rows([byte & 255 for byte in values], 16):
+        result += [(byte & 15) - 16 * (byte & 15 > 7) for byte in block] + [(byte >> 4) - 16 * (byte >> 4 > 7) for byte in block]
+    return result
+
+
+def stored(old, new, count):
+    old, new = tensors.load(old), tensors.load(new)
+    names = [name for name in old if name + ".scale" in new]
+    within, full = len(names) == int(count), True
+    for name in names:
+        _, before_shape, before = old[name]
+        _, shape, values = new[name]
+        _, _, scales = new[name + ".scale"]
+        before = list(before)
+        width = len(before) // (len(values) // shape[-1])
+        if len(shape) == 2 and shape[0] != before_shape[0] or name.endswith(("query.weight", "key.weight", "value.weight")):
+            before = [value for column in zip(*rows(before, before_shape[-1])) for value in column]
+        numbers, each = numbers_of(shape, values, width), len(before) // len(scales)
+        within &= all(abs(number * scales[i // each] - value) <= scales[i // each] * 0.500001 for i, (number, value) in enumerate(zip(numbers, before, strict=True)))
+        full &= max(map(abs, numbers)) == (127 if shape[-1] == width else 7)
+    others = all(new[name] == old[name] for name in old if name not in names)
+    print(f"all within half a step: {within}, full range: {full}, others unchanged: {others}")
+
+
+def near(folder, share):
+    with open(os.path.join(folder, "report.json")) as file:
+        found = json.load(file)
+    before, after = found["before"], found["after"]
+    print("near:", abs(after["loss"] - before["loss"]) < float(share) * before["loss"] and after["bytes"] < before["bytes"])
+
+
 def whole(folder):
     with open(os.path.join(folder, "report.json")) as file:
         found = json.load(file)
@@ -77,4 +115,4 @@ def report(folder):
         print(f"{point['share']:.3f}: {point['loss'] - before:+.4f}, {point['loss_by_chance'] - before:+.4f} by chance")
 
 
-{"split": split, "rows": same_rows, "kept": kept, "whole": whole, "report": report}[sys.argv[1]](*sys.argv[2:])
+{"split": split, "rows": same_rows, "kept": kept, "whole": whole, "stored": stored, "near": near, "report": report}[sys.argv[1]](*sys.argv[2:])

@@ -1,8 +1,10 @@
-// Tables as int8: values, refusals, pieces.
+// Tables as int8: values, refusals, pieces; vectors in few bits.
 #include "commands/Quantize.h"
 #include "TestSupport.h"
+#include "convert/Rounding.h"
 
 #include <cmath>
+#include <random>
 
 using namespace peer::runtime;
 
@@ -109,4 +111,35 @@ TEST_F(Quantize, Refusals) {
   EXPECT_EQ(error({"t", "infinite"}), concat(file, ": tensor \"infinite\" holds a value that is not finite in row 1"));
   EXPECT_EQ(error({"nan"}), concat(file, ": tensor \"nan\" holds a value that is not finite in row 0"));
   EXPECT_EQ(folder.files(), std::vector<std::string>{"w"});
+}
+
+TEST(Rounding, IsAtMostHalfAStep) {
+  std::minstd_rand random(1);
+  std::normal_distribution<float> normal;
+  for (Rounding rounding : {Rounding{8, 0}, Rounding{8, 32}, Rounding{4, 0}, Rounding{4, 32}, Rounding{4, 96}}) {
+    std::vector<float> vector(96);
+    for (float &value : vector)
+      value = normal(random);
+    // A group of zeros, as of what was never trained.
+    std::fill_n(vector.begin() + 32, 32, 0.0f);
+    std::vector<float> scales = rounding.scales(vector);
+    std::vector<int8_t> bytes = rounding.bytes(vector, scales);
+    ASSERT_EQ(scales.size(), rounding.group ? static_cast<size_t>(96 / rounding.group) : 1u);
+    ASSERT_EQ(bytes.size(), rounding.bits == 4 ? 48u : 96u);
+    EXPECT_EQ(rounding.shapeOf({5, 96}, false), (Shape{5, static_cast<int64_t>(bytes.size())}));
+    for (size_t i = 0; i < vector.size(); ++i) {
+      int number = bytes[rounding.bits == 4 ? i / 32 * 16 + i % 16 : i];
+      if (rounding.bits == 4)
+        number = i % 32 < 16 ? static_cast<int8_t>(number << 4) >> 4 : number >> 4;
+      float scale = scales[i * scales.size() / vector.size()];
+      EXPECT_LE(std::abs(static_cast<float>(number) * scale - vector[i]), scale * 0.500001f)
+          << rounding.bits << " " << i;
+      EXPECT_LE(std::abs(number), rounding.bits == 4 ? 7 : 127);
+    }
+  }
+  EXPECT_TRUE((Rounding{8, 0}.fits(37)));
+  EXPECT_FALSE((Rounding{4, 0}.fits(48)));
+  EXPECT_FALSE((Rounding{8, 64}.fits(96)));
+  EXPECT_FALSE((Rounding{8, 16}.fits(96)));
+  EXPECT_FALSE((Rounding{5, 0}.fits(96)));
 }

@@ -1,0 +1,57 @@
+#include "Rounding.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace peer::runtime {
+
+/// Elements that bytes of two come in whole multiples of.
+static constexpr int64_t kBlock = 32;
+
+bool Rounding::fits(int64_t width) const {
+  return (bits == 8 || (bits == 4 && width % kBlock == 0)) && width > 0 && group >= 0 &&
+         (group == 0 || (group % kBlock == 0 && width % group == 0));
+}
+
+Shape Rounding::shapeOf(Shape shape, bool scales) const {
+  int64_t width = shape.back();
+  shape.pop_back();
+  if (!scales)
+    shape.push_back(bits == 4 ? width / 2 : width);
+  else if (group)
+    shape.push_back(width / group);
+  return shape;
+}
+
+std::vector<float> Rounding::scales(std::span<const float> vector) const {
+  size_t each = group ? static_cast<size_t>(group) : vector.size();
+  std::vector<float> result;
+  for (size_t first = 0; first < vector.size(); first += each) {
+    float most = 0;
+    for (float value : vector.subspan(first, each))
+      most = std::max(most, std::abs(value));
+    float scale = most / (bits == 4 ? 7.0f : 127.0f);
+    result.push_back(scale > 0 ? scale : 1);
+  }
+  return result;
+}
+
+std::vector<int8_t> Rounding::bytes(std::span<const float> vector, std::span<const float> scales) const {
+  size_t each = vector.size() / scales.size();
+  float most = bits == 4 ? 7 : 127;
+  std::vector<int8_t> result(vector.size());
+  // Tiny scales are rounded so much that quotients beyond the most occur.
+  for (size_t i = 0; i < vector.size(); ++i)
+    result[i] = static_cast<int8_t>(std::clamp(std::nearbyint(vector[i] / scales[i / each]), -most, most));
+  if (bits == 8)
+    return result;
+  for (size_t byte = 0; byte < vector.size() / 2; ++byte) {
+    size_t low = byte / 16 * 32 + byte % 16;
+    // Elements of later bytes lie behind this one.
+    result[byte] = static_cast<int8_t>((result[low] & 0xf) | static_cast<int8_t>(result[low + 16] << 4));
+  }
+  result.resize(vector.size() / 2);
+  return result;
+}
+
+} // namespace peer::runtime
