@@ -25,6 +25,13 @@ int64_t peer::getGroupFrom(Operation *op) {
   return from ? from.getInt() : 0;
 }
 
+int64_t peer::getExpertsOf(Operation *op) {
+  if (auto mix = dyn_cast<MixLikeOpInterface>(op))
+    return mix.getNumExperts();
+  auto experts = op->getAttrOfType<IntegerAttr>(attrs::kExperts);
+  return experts ? experts.getInt() : 0;
+}
+
 const char *peer::rejectGrouping(Operation *op) {
   static_assert(kFewestGroupedRows == 16, "the sentence says so");
   if (getGroupFrom(op) > 0)

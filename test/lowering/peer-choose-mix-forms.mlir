@@ -21,11 +21,11 @@ func.func @mixes(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf3
 
 // CHECK-LABEL: @gradients
 // AUTO:    peer.mix_grad {{.*}} {peer.group_from = 4 : i64
-// AUTO:    peer.pool_grad {{.*}} {peer.group_from = 4 : i64
+// AUTO:    peer.pool_grad {{.*}} {peer.experts = 4 : i64, peer.group_from = 4 : i64
 // GROUPED: peer.mix_grad {{.*}} {peer.group_from = 1 : i64
-// GROUPED: peer.pool_grad {{.*}} {peer.group_from = 1 : i64
+// GROUPED: peer.pool_grad {{.*}} {peer.experts = 4 : i64, peer.group_from = 1 : i64
 // TOKENS:  peer.mix_grad {{.*}} {peer.group_from = 0 : i64
-// TOKENS:  peer.pool_grad {{.*}} {peer.group_from = 0 : i64
+// TOKENS:  peer.pool_grad {{.*}} {peer.experts = 4 : i64, peer.group_from = 0 : i64
 func.func @gradients(%x: tensor<5x8xf32>, %i: tensor<5x1x2xi32>, %w: tensor<5x1x2xf32>, %p: tensor<64x2x8xf32>,
                      %dy: tensor<5x8xf32>) -> tensor<64x2x8xf32> {
   %dx, %dw, %c = peer.mix_grad %x, %i, %w, %p, %dy gelu {rows_per_expert = 16 : i64}

@@ -83,3 +83,10 @@ SplitB device::splitB(LoopBuilder &b, const std::array<Value, 2> &f32s) {
 FragmentC device::mmaSplit(LoopBuilder &b, const SplitA &a, const SplitB &v, const FragmentC &c) {
   return mmaTf32(b, a.high, v.high, mmaTf32(b, a.high, v.low, mmaTf32(b, a.low, v.high, c)));
 }
+
+FragmentC device::mmaExact(LoopBuilder &b, const SplitA &a, const std::array<Value, 2> &f32s, const FragmentC &c) {
+  FragmentB v;
+  for (size_t i = 0; i < 2; ++i)
+    v[i] = arith::BitcastOp::create(b, b.getI32Type(), f32s[i]);
+  return mmaTf32(b, a.high, v, mmaTf32(b, a.low, v, c));
+}

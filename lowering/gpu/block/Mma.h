@@ -60,6 +60,8 @@ SplitB splitB(LoopBuilder &b, const std::array<mlir::Value, 2> &f32s);
 /// c + a b in nearly f32: three tf32 products, the small ones first. What is left out, low times low, is at most 2^-22 |a b|.
 /// Tensor cores truncate their sums to f32: chains of many products should start from zero and be added up outside.
 FragmentC mmaSplit(LoopBuilder &b, const SplitA &a, const SplitB &v, const FragmentC &c);
+/// The same by two products, of f32 that a tf32 holds as they are: those that were bf16 or i8.
+FragmentC mmaExact(LoopBuilder &b, const SplitA &a, const std::array<mlir::Value, 2> &f32s, const FragmentC &c);
 
 } // namespace peer::device
 

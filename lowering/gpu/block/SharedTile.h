@@ -1,7 +1,7 @@
-//===- SharedTile.h - f32 matrices in shared memory ----------------------===//
+//===- SharedTile.h - matrices in shared memory --------------------------===//
 //
-// What products and attention keep of their operands in a block. Tiles are copied by cp.async, in 16-byte pieces where
-// the matrix in memory allows it, and padded by zeros, so that what reads them needs no bounds.
+// What products and attention keep of their operands in a block, as they are stored: f32, bf16 or i8. Tiles are copied by cp.async, in
+// 16-byte pieces where the matrix in memory allows it, and padded by zeros, so that what reads them needs no bounds.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,22 +14,24 @@
 
 namespace peer::device {
 
-/// f32 of the block, the first at a multiple of 16 bytes.
-class SharedFloats {
+/// Numbers of the block, the first at a multiple of 16 bytes.
+class SharedNumbers {
 public:
-  SharedFloats(BlockBuilder &b, int64_t count);
+  /// `type`: f32, unless said.
+  SharedNumbers(BlockBuilder &b, int64_t count, mlir::Type type = {});
 
-  /// The element at `offset + constant`; the constant becomes part of the instruction.
+  /// The element at `offset + constant` as f32; the constant becomes part of the instruction.
   mlir::Value load(BlockBuilder &b, mlir::Value offset, int64_t constant = 0) const;
   /// Done by every thread that reaches it.
   void store(BlockBuilder &b, mlir::Value v, mlir::Value offset, int64_t constant = 0) const;
   mlir::Value pointer(BlockBuilder &b, mlir::Value offset, int64_t constant = 0) const;
 
 private:
+  mlir::Type type;
   mlir::Value base;
 };
 
-/// A window of a rank-2 f32 buffer: rows from `row`, columns from `column`; what is not below `rowEnd` and `columnEnd`
+/// A window of a rank-2 buffer of f32, bf16 or i8: rows from `row`, columns from `column`; what is not below `rowEnd` and `columnEnd`
 /// counts as zero.
 struct Window {
   mlir::Value buffer, row, rowEnd, column, columnEnd;
@@ -39,12 +41,12 @@ struct Window {
   std::function<mlir::Value(mlir::Value row)> rowAt = nullptr;
 };
 
-/// Elements that one access to `buffer` can cover at columns that are multiples of `columnUnit`: 4 or 1.
+/// Elements that one access to `buffer` (f32) can cover at columns that are multiples of `columnUnit`: 4 or 1.
 int64_t accessWidth(mlir::Value buffer, int64_t columnUnit);
 
 /// Starts the copy of `rows` x `columns` of the window to `to`, element (r, c) at `offset + r * stride + c`; columns and
-/// stride are multiples of 4. All threads of the block must reach it; the copy belongs to the open group.
-void copyAsync(BlockBuilder &b, const Window &from, int64_t rows, int64_t columns, const SharedFloats &to,
+/// stride are whole pieces of 16 bytes. All threads of the block must reach it; the copy belongs to the open group.
+void copyAsync(BlockBuilder &b, const Window &from, int64_t rows, int64_t columns, const SharedNumbers &to,
                mlir::Value offset, int64_t stride);
 /// Closes the group of the copies that this thread has started.
 void commitCopies(BlockBuilder &b);

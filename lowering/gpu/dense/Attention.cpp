@@ -51,7 +51,7 @@ void device::emitAttend(BlockBuilder &b, HeadWidth head, const AttendJob &job, V
   double scale = 1 / std::sqrt(double(head.width));
   constexpr int64_t stages = 2;
   int64_t tileRows = tileKeys(head), tileSize = tileRows * head.stride();
-  SharedFloats keys(b, stages * tileSize), values(b, stages * tileSize);
+  SharedNumbers keys(b, stages * tileSize), values(b, stages * tileSize);
   Value columnEnd = b.add(job.column, b.index(head.width));
   Value keyColumnEnd = job.keyColumn == job.column ? columnEnd : b.add(job.keyColumn, b.index(head.width));
   auto rowsOf = [&](Value buffer) {

@@ -83,9 +83,9 @@ private:
   FlashBuilder flash;
   /// Its head is one of the query's in the first launch, one of the keys' in the second.
   SequenceBlocks::Place place;
-  int64_t group;                // heads of the query for each head of the keys
-  Value stats;                  // 3 heads x T: per head a row of maxima, of 1 / sum and of d
-  SharedFloats firsts, seconds; // tiles
+  int64_t group;                 // heads of the query for each head of the keys
+  Value stats;                   // 3 heads x T: per head a row of maxima, of 1 / sum and of d
+  SharedNumbers firsts, seconds; // tiles
   Value sequenceEnd;
   Value start; // the block's first row within the sequence
   Value scale;
@@ -95,7 +95,7 @@ private:
 std::pair<RowsOfWarp, RowsOfWarp> GradBlock::takeRows(Value a, Value c) {
   Value row = b.add(place.sequenceRow, start);
   auto share = [&](Value buffer) {
-    SharedFloats rows(b, shape.rows() * head.stride());
+    SharedNumbers rows(b, shape.rows() * head.stride());
     copyAsync(b, window(buffer, row, place.head), shape.rows(), head.padded(), rows, b.index(0), head.stride());
     return flash.sharedRows({rows, b.index(0)});
   };

@@ -38,7 +38,7 @@ using RowsOfWarp = std::function<std::array<mlir::Value, 4>(int64_t step)>;
 
 /// Rows of a tile in shared memory, the first at `offset`.
 struct TileRows {
-  SharedFloats floats;
+  SharedNumbers floats;
   mlir::Value offset;
 };
 

@@ -16,10 +16,22 @@ static constexpr int64_t kDepth = kProductDepth;
 /// Tiles in shared memory: one is computed with, the others are on their way.
 static constexpr int64_t kStages = 3;
 
+static Type elementOf(Value buffer) { return cast<MemRefType>(buffer.getType()).getElementType(); }
+
+/// Elements from one row of a tile to the next: rows are whole pieces of 16 bytes, and the lanes of a fragment load from different banks, or
+/// the same word.
+static int64_t strideOf(Type element, bool depthInner, int64_t extent) {
+  int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+  if (depthInner)
+    return bytes == 4 ? kDepth + 4 : 48 / bytes;
+  return bytes == 4 ? extent + 8 : extent + 16 / bytes;
+}
+
 ProductOperand::ProductOperand(BlockBuilder &b, Value buffer, bool depthInner, int64_t extent,
                                std::function<Value(Value)> rowAt)
-    : buffer(buffer), depthInner(depthInner), extent(extent), stride(depthInner ? kDepth + 4 : extent + 8),
-      stageSize(stride * (depthInner ? extent : kDepth)), tiles(b, kStages * stageSize), rowAt(std::move(rowAt)) {}
+    : buffer(buffer), depthInner(depthInner), extent(extent), stride(strideOf(elementOf(buffer), depthInner, extent)),
+      stageSize(stride * (depthInner ? extent : kDepth)), tiles(b, kStages * stageSize, elementOf(buffer)),
+      rowAt(std::move(rowAt)) {}
 
 void ProductOperand::copy(BlockBuilder &b, Value first, Value end, Value depth, Value depthEnd, Value stage) const {
   Value offset = b.mul(stage, b.index(stageSize));
@@ -86,10 +98,12 @@ SmallVector<FragmentC> TileProduct::multiplyStage(Value stage) {
     }
     for (int64_t n = 0; n < tile.fragmentsN; ++n) {
       auto load = [&](int64_t j) { return right.tiles.load(b, rightLane, right.at(8 * n, k + j)); };
-      SplitB v = splitB(b, {load(0), load(4)});
+      std::array<Value, 2> loaded{load(0), load(4)};
+      bool exact = !elementOf(right.buffer).isF32();
+      SplitB v = exact ? SplitB() : splitB(b, loaded);
       for (int64_t m = 0; m < tile.fragmentsM; ++m) {
         FragmentC &sum = sums[m * tile.fragmentsN + n];
-        sum = mmaSplit(b, as[m], v, sum);
+        sum = exact ? mmaExact(b, as[m], loaded, sum) : mmaSplit(b, as[m], v, sum);
       }
     }
   }
@@ -113,6 +127,20 @@ void TileProduct::forEachRow(const TileJob &job, ArrayRef<Value> sums,
       b.ifThen(below(row, job.rowEnd), [&] { body(row, forEachPair); });
     }
   });
+}
+
+SmallVector<Value> TileProduct::sumRows(ArrayRef<Value> sums, llvm::function_ref<Value(Value)> term) {
+  SmallVector<Value> totals;
+  for (int64_t m = 0; m < 2 * tile.fragmentsM; ++m) {
+    Value total;
+    for (int64_t n = 0; n < tile.fragmentsN; ++n)
+      for (Value sum : sums.slice(4 * (m / 2 * tile.fragmentsN + n) + 2 * (m % 2), 2))
+        total = total ? b.add(total, term(sum)) : term(sum);
+    for (int64_t mask : {1, 2})
+      total = b.add(total, b.shuffleXor(total, mask));
+    totals.push_back(total);
+  }
+  return totals;
 }
 
 SmallVector<Value> TileProduct::emit(const TileJob &job) {

@@ -10,7 +10,7 @@
 
 namespace peer::device {
 
-/// One operand's tiles: `extent` rows of a or columns of b, some depth at a time. They lie in shared memory as in the buffer, so that they
+/// One operand's tiles: `extent` rows of a or columns of b, some depth at a time; a is f32, b that, bf16 or i8. They lie in shared memory as in the buffer, so that they
 /// can be copied by 16 bytes; the strides keep the 32 lanes of a fragment's load in different banks either way.
 class ProductOperand {
 public:
@@ -39,7 +39,7 @@ private:
   std::optional<StoredTable> stored;
   bool depthInner;
   int64_t extent, stride, stageSize;
-  SharedFloats tiles;
+  SharedNumbers tiles;
   std::function<mlir::Value(mlir::Value)> rowAt;
 };
 
@@ -59,6 +59,9 @@ public:
   /// Each thread for itself: the rows below the job's end of which it has sums; `forEachPair` goes over their columns.
   void forEachRow(const TileJob &job, llvm::ArrayRef<mlir::Value> sums,
                   llvm::function_ref<void(mlir::Value row, llvm::function_ref<void(UsePair)> forEachPair)> body);
+  /// Of each of those rows, in that order and in all lanes that have a part of it: the sum of `term` of what its warp has.
+  llvm::SmallVector<mlir::Value> sumRows(llvm::ArrayRef<mlir::Value> sums,
+                                         llvm::function_ref<mlir::Value(mlir::Value sum)> term);
 
 private:
   size_t count() const { return tile.fragmentsM * tile.fragmentsN; }

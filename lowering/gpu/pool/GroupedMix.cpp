@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "MixPass.h"
+#include "PoolProducts.h"
 #include "PoolSort.h"
 
 #include "lowering/emit/ExpertMath.h"
@@ -70,19 +71,22 @@ public:
   int64_t vectors, depth, rows;
 
 private:
-  /// products[entry, row] = from[token, :] . vector f of the row: `use` gets them.
+  /// products[entry, row] = from[token, :] . vector f of the row, as it is stored: `use` gets them.
   using Use = std::function<void(BlockBuilder &, Value entry, Value pair, Value row, Value sum)>;
   void launchDots(Value from, int64_t f, Use use);
   /// parts[pair, :] = the sum over rows of by[entry, row] times their vector f, or is added to.
   void launchSums(Value by, int64_t f, Value parts, bool added);
   void launchProduct(const ExpertProduct &product);
   void launchTokenSums(Value parts, Value to);
+  /// `v` times the scale of vector f of a pair's row, if vectors have one.
+  Value scaled(BlockBuilder &b, Value v, Value pair, Value row, int64_t f) const;
   void launchPairSums(Value ofWeights, Value coef, Value dweights);
 
   LoopBuilder &host;
   MixOperands op;
-  int64_t from, experts, pairsOfToken;
+  int64_t experts, pairsOfToken;
   Value idx, weights, pool, pairs; // flat, the pool a matrix of vectors
+  HostForm form;
   std::optional<PairTiles> tiles;
 };
 } // namespace
@@ -171,24 +175,17 @@ void GroupedMix::launchProduct(const ExpertProduct &product) {
 
 GroupedMix::GroupedMix(LoopBuilder &host, MixLikeOpInterface mix)
     : vectors(host.staticDim(mix.getPool(), 1)), depth(host.staticDim(mix.getPool(), 2)), rows(mix.getRowsPerExpert()),
-      host(host), op(mix), from(getGroupFrom(mix)), experts(mix.getNumExperts()),
+      host(host), op(mix), experts(mix.getNumExperts()),
       pairsOfToken(host.staticDim(op.idx, 1) * host.staticDim(op.idx, 2)), idx(flatten(host, op.idx)),
       weights(flatten(host, op.weights)),
       pool(memref::CollapseShapeOp::create(host, op.pool, ArrayRef<ReassociationIndices>{{0, 1}, {2}})),
-      pairs(sizeOf(host, idx)) {}
+      pairs(sizeOf(host, idx)), form(host, mix, pairs) {}
 
 void GroupedMix::emit(ArrayRef<int64_t> columns, llvm::function_ref<void(ValueRange)> byExpert,
                       llvm::function_ref<void()> byToken) {
-  // How many experts are touched is not known to the host: as many as there are, or one for each pair.
-  std::optional<int64_t> known = getConstantIntValue(pairs);
-  if (known && *known < std::min(*known, experts) * from)
+  if (form.known && !*form.known)
     return byToken();
-  Value enough, used = pairs;
-  if (!known) {
-    Value touched = host.min(pairs, host.index(experts));
-    enough = host.cmp(CmpIPredicate::uge, pairs, host.mul(touched, host.index(from)));
-    used = host.select(enough, pairs, host.index(0));
-  }
+  Value used = form.known ? pairs : host.select(form.condition, pairs, host.index(0));
   tiles.emplace(host, idx, experts, used);
   Values scratch;
   for (int64_t count : columns)
@@ -197,10 +194,7 @@ void GroupedMix::emit(ArrayRef<int64_t> columns, llvm::function_ref<void(ValueRa
     tiles->launch(host);
     byExpert(scratch);
   };
-  if (known)
-    launch();
-  else
-    host.ifThen(enough, launch, byToken);
+  form.emit(host, launch, byToken);
   tiles->free(host);
   for (Value buffer : scratch)
     host.free(buffer);
@@ -215,6 +209,13 @@ void GroupedMix::launchSums(Value by, int64_t f, Value parts, bool added) {
     b.store(added ? b.add(b.load(parts, {pair, column}), sum) : sum, parts, {pair, column});
   };
   launchProduct({by, /*gathered=*/false, /*depthInner=*/false, f, depth, rows, use});
+}
+
+Value GroupedMix::scaled(BlockBuilder &b, Value v, Value pair, Value row, int64_t f) const {
+  if (!op.scales)
+    return v;
+  Value first = b.mul(b.toIndex(b.load(idx, {pair})), b.index(rows));
+  return b.mul(v, b.load(op.scales, {b.add(first, row), b.index(f)}));
 }
 
 /// to[t, :] = the sum of the parts of its pairs.
@@ -266,18 +267,22 @@ void GroupedMix::emitForward(Value y, ValueRange scratch) {
   Value parts = scratch[0], scales = scratch.back();
   for (int64_t f = 0; f + 1 < vectors; ++f)
     launchDots(op.x, f, [&, f](BlockBuilder &b, Value entry, Value pair, Value row, Value sum) {
+      sum = scaled(b, sum, pair, row, f);
       if (f + 2 < vectors)
         return b.store(sum, scales, {entry, row});
       Values dots{sum};
       if (f > 0)
         dots.insert(dots.begin(), b.load(scales, {entry, row}));
-      b.store(emitMixScale(b, op.activation, b.load(weights, {pair}), dots), scales, {entry, row});
+      // The last vector's scale is a part of the weight.
+      Value weight = scaled(b, b.load(weights, {pair}), pair, row, vectors - 1);
+      b.store(emitMixScale(b, op.activation, weight, dots), scales, {entry, row});
     });
   launchSums(scales, vectors - 1, parts, /*added=*/false);
   launchTokenSums(parts, y);
 }
 
-static void emitMix(MixOp op, LoopBuilder &host, const GpuInfo &gpu) {
+template <typename OpTy>
+static void emitMix(OpTy op, LoopBuilder &host, const GpuInfo &gpu) {
   GroupedMix mix(host, op);
   mix.emit(
       {mix.depth, mix.rows}, [&](ValueRange scratch) { mix.emitForward(mix.operands().y, scratch); },
@@ -326,11 +331,8 @@ template <typename OpTy>
 static const char *reject(OpTy op) {
   if (const char *why = rejectGrouping(op))
     return why;
-  auto pool = cast<MemRefType>(op.getPool().getType());
-  if (pool.getDimSize(1) == 1)
+  if (cast<MemRefType>(op.getPool().getType()).getDimSize(1) == 1)
     return "rows of one vector are no product with a token";
-  if (!pool.getElementType().isF32())
-    return "products take rows of f32";
   auto identity = [](Value buffer) { return cast<MemRefType>(buffer.getType()).getLayout().isIdentity(); };
   return llvm::all_of(op->getOperands(), identity) ? nullptr : "an operand is part of a larger buffer";
 }
@@ -349,6 +351,7 @@ static void add(Emitters &emitters, void (*emit)(OpTy, LoopBuilder &, const GpuI
 }
 
 void device::addGroupedMix(Emitters &emitters) {
-  add<MixOp>(emitters, emitMix, rejectMixOfTokens);
+  add<MixOp>(emitters, emitMix<MixOp>, rejectMixOfTokens);
+  add<QuantizedMixOp>(emitters, emitMix<QuantizedMixOp>, rejectQuantizedMixOfTokens);
   add<MixGradOp>(emitters, emitMixGrad, rejectMixGradOfTokens);
 }

@@ -15,7 +15,7 @@ static const char *rejectSelected(const MixOperands &op) {
 
 const char *device::rejectMixOfTokens(MixOp op) { return rejectSelected(op); }
 
-static const char *rejectQuantizedMix(QuantizedMixOp op) {
+const char *device::rejectQuantizedMixOfTokens(QuantizedMixOp op) {
   // Scales are read where nothing is selected, too.
   if (cast<MemRefType>(op.getPool().getType()).getDimSize(0) == 0)
     return "the pool has no rows";
@@ -115,6 +115,6 @@ static void emitMixGrad(MixGradOp op, LoopBuilder &host, const GpuInfo &gpu) { e
 
 void device::addMix(Emitters &emitters) {
   emitters.grid<MixOp>({.emit = emitMix<MixOp>, .reject = rejectMixOfTokens});
-  emitters.grid<QuantizedMixOp>({.emit = emitMix<QuantizedMixOp>, .reject = rejectQuantizedMix});
+  emitters.grid<QuantizedMixOp>({.emit = emitMix<QuantizedMixOp>, .reject = rejectQuantizedMixOfTokens});
   emitters.grid<MixGradOp>({.emit = emitMixGrad, .reject = rejectMixGradOfTokens});
 }

@@ -43,6 +43,7 @@ void emitMixPass(LoopBuilder &host, const MixPass &pass, const GpuInfo &gpu);
 // Mix.cpp
 /// Why an op cannot be such a pass, or null.
 const char *rejectMixOfTokens(MixOp op);
+const char *rejectQuantizedMixOfTokens(QuantizedMixOp op);
 const char *rejectMixGradOfTokens(MixGradOp op);
 /// A mix or its gradient as such a pass.
 void emitMixOfTokens(LoopBuilder &host, const MixOperands &op, const GpuInfo &gpu);

@@ -1,6 +1,6 @@
 //===- Pool.cpp - sorted pairs, the pool's gradient, updates, usage ------===//
 
-#include "PoolRows.h"
+#include "PoolProducts.h"
 #include "PoolSort.h"
 #include "Update.h"
 
@@ -22,10 +22,19 @@ static void storeInside(BlockBuilder &b, const RowPlace &place, Value v, Value t
   ifInside(b, place.inside, [&] { b.store(v, table, {place.row, place.vector, place.at}); });
 }
 
+/// Launches over the touched rows: by expert where that pays, or row by row. `launch` takes either pass.
+template <typename OpTy, typename Launch>
+static void emitByForm(OpTy op, LoopBuilder &host, ValueRange tables, int64_t experts, const GpuInfo &gpu,
+                       Launch launch) {
+  auto byRow = [&] { launch(RowPass(host, op, tables, experts, gpu)); };
+  if (PoolProducts::reject(op))
+    return byRow();
+  PoolProducts products(host, op, tables, gpu);
+  products.emit(host, [&] { launch(products); }, byRow);
+}
+
 static void emitPoolGrad(PoolGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
   Value dpool = op.getDpool();
-  int64_t experts = op.getRows() / host.staticDim(op.getCoef(), 3);
-  RowPass rows(host, op, {dpool}, experts, gpu);
   // Rows that nobody selected are zero.
   Value flat = flatten(host, dpool);
   int64_t total = host.staticDim(flat, 0), wide = isAligned(dpool) && total % 4 == 0 ? 4 : 1;
@@ -35,10 +44,13 @@ static void emitPoolGrad(PoolGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
     Value zero = b.f32(0, b.floats(wide));
     forGrid(b, block, blocks, vectors, [&](Value i) { b.store(zero, flat, {b.mul(i, b.index(wide))}); });
   });
-  rows.launch(host, [&](BlockBuilder &, Value) {
-    return RowUse{nullptr, [&](BlockBuilder &b, const RowPlace &place, ValueRange, Value gradient, ValueRange) {
-                    storeInside(b, place, gradient, dpool);
-                  }};
+  int64_t experts = op.getRows() / host.staticDim(op.getCoef(), 3);
+  emitByForm(op, host, {dpool}, experts, gpu, [&](const auto &rows) {
+    rows.launch(host, [&](BlockBuilder &, Value) {
+      return RowUse{nullptr, [&](BlockBuilder &b, const RowPlace &place, ValueRange, Value gradient, ValueRange) {
+                      storeInside(b, place, gradient, dpool);
+                    }};
+    });
   });
 }
 
@@ -47,19 +59,20 @@ static const char *rejectPoolGrad(PoolGradOp op) {
 }
 
 static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &host, const GpuInfo &gpu) {
-  RowPass rows(host, op, {}, /*experts=*/0, gpu);
-  Value blocks = rows.blocks(host);
-  Value partial = host.heap({ShapedType::kDynamic}, host.getF64Type(), {rows.mostBlocks(host)});
-  std::optional<Sums> sums;
-  auto begin = [&](BlockBuilder &b, Value) {
-    sums.emplace(b);
-    return RowUse{nullptr, [&](BlockBuilder &b, const RowPlace &place, ValueRange, Value gradient, ValueRange) {
-                    ifInside(b, place.inside, [&] { sums->addSquares(b, gradient); });
-                  }};
-  };
-  rows.launch(host, begin, [&](BlockBuilder &b, Value block) { b.store(sums->total(b), partial, {block}); });
-  launchSum(host, partial, blocks, op.getSquares());
-  host.free(partial);
+  emitByForm(op, host, {}, /*experts=*/0, gpu, [&](const auto &rows) {
+    Value blocks = rows.blocks(host);
+    Value partial = host.heap({ShapedType::kDynamic}, host.getF64Type(), {rows.mostBlocks(host)});
+    std::optional<Sums> sums;
+    auto begin = [&](BlockBuilder &b, Value) {
+      sums.emplace(b);
+      return RowUse{nullptr, [&](BlockBuilder &b, const RowPlace &place, ValueRange, Value gradient, ValueRange) {
+                      ifInside(b, place.inside, [&] { sums->addSquares(b, gradient); });
+                    }};
+    };
+    rows.launch(host, begin, [&](BlockBuilder &b, Value block) { b.store(sums->total(b), partial, {block}); });
+    launchSum(host, partial, blocks, op.getSquares());
+    host.free(partial);
+  });
 }
 
 /// The sum of squares of a slice of a row, in every lane.
@@ -78,10 +91,8 @@ static OptimizerStep emitBlockStep(BlockBuilder &b, RowUpdateOp op) {
   return device::emitBlockStep(b, op.getOptimizer(), op.getPool(), op.getLearningRate(), op.getStep(), op.getScale());
 }
 
-/// Updates the states of rows whose slices are warps of their own: a pass for the slices' squares, then a thread for each row.
-static void launchRowStates(RowUpdateOp op, LoopBuilder &host, const RowPass &rows) {
-  int64_t slices = rows.slicesOfRow();
-  Value squares = host.heap({ShapedType::kDynamic, slices}, host.getF32Type(), {rows.touchedRows()});
+/// squares[number of the row, slice] = the slice's sum of squares.
+static void launchSquares(RowUpdateOp op, LoopBuilder &host, const RowPass &rows, Value squares) {
   rows.launch(host, [&](BlockBuilder &b, Value) {
     auto sum = [&, step = emitBlockStep(b, op)](BlockBuilder &b, const RowSlice &slice) {
       Value total = emitSquares(b, step, slice);
@@ -90,7 +101,21 @@ static void launchRowStates(RowUpdateOp op, LoopBuilder &host, const RowPass &ro
     };
     return RowUse{nullptr, nullptr, sum};
   });
-  rows.launchForRows(host, [&](BlockBuilder &b, Value number, Value row) {
+}
+static void launchSquares(RowUpdateOp op, LoopBuilder &host, const PoolProducts &rows, Value squares) {
+  auto begin = [&](BlockBuilder &b) {
+    return [step = emitBlockStep(b, op)](BlockBuilder &b, Value gradient) { return emitSquare(b, step, gradient); };
+  };
+  rows.launchSquares(host, begin, squares);
+}
+
+/// Updates the states of rows whose slices are summed apart: a pass for the slices' squares, then a thread for each row.
+template <typename Pass>
+static void launchRowStates(RowUpdateOp op, LoopBuilder &host, const Pass &rows) {
+  int64_t slices = rows.slicesOfRow();
+  Value squares = host.heap({ShapedType::kDynamic, slices}, host.getF32Type(), {rows.touched().most});
+  launchSquares(op, host, rows, squares);
+  launchForTouchedRows(host, rows.touched(), [&](BlockBuilder &b, Value number, Value row) {
     OptimizerStep step =
         emitOptimizerStep(b, op.getOptimizer(), op.getPool(), op.getLearningRate(), op.getStep(), op.getScale());
     Value total = b.load(squares, {number, b.index(0)});
@@ -102,7 +127,8 @@ static void launchRowStates(RowUpdateOp op, LoopBuilder &host, const RowPass &ro
 }
 
 /// The states of a slice's row: made of its squares where the slice is the row, else made before.
-static Values emitSliceStates(BlockBuilder &b, const OptimizerStep &step, RowUpdateOp op, const RowPass &rows,
+template <typename Pass>
+static Values emitSliceStates(BlockBuilder &b, const OptimizerStep &step, RowUpdateOp op, const Pass &rows,
                               const RowSlice &slice) {
   Values means;
   for (auto [state, kind] : llvm::zip_equal(op.getStates(), step.states))
@@ -119,15 +145,10 @@ static Values emitSliceStates(BlockBuilder &b, const OptimizerStep &step, RowUpd
   return means;
 }
 
-static void emitRowUpdate(RowUpdateOp op, LoopBuilder &host, const GpuInfo &gpu) {
-  Values tables{op.getPool()};
-  auto kinds = op.getOptimizer().getStates(cast<MemRefType>(op.getPool().getType()).getShape());
-  for (auto [state, kind] : llvm::zip_equal(op.getStates(), kinds))
-    if (kind.kind == StateKind::Whole)
-      tables.push_back(state);
-  bool hasMeans = tables.size() <= kinds.size();
-  int64_t experts = host.staticDim(op.getPool(), 0) / host.staticDim(op.getCoef(), 3);
-  RowPass rows(host, op, tables, experts, gpu);
+/// The rows' steps, from their gradients.
+template <typename Pass>
+static void launchUpdates(RowUpdateOp op, LoopBuilder &host, ValueRange tables, const Pass &rows) {
+  bool hasMeans = tables.size() <= op.getStates().size();
   if (hasMeans && rows.slicesOfRow() > 1)
     launchRowStates(op, host, rows);
   rows.launch(host, [&](BlockBuilder &b, Value) {
@@ -159,6 +180,16 @@ static void emitRowUpdate(RowUpdateOp op, LoopBuilder &host, const GpuInfo &gpu)
       };
     return all;
   });
+}
+
+static void emitRowUpdate(RowUpdateOp op, LoopBuilder &host, const GpuInfo &gpu) {
+  Values tables{op.getPool()};
+  auto kinds = op.getOptimizer().getStates(cast<MemRefType>(op.getPool().getType()).getShape());
+  for (auto [state, kind] : llvm::zip_equal(op.getStates(), kinds))
+    if (kind.kind == StateKind::Whole)
+      tables.push_back(state);
+  int64_t experts = host.staticDim(op.getPool(), 0) / host.staticDim(op.getCoef(), 3);
+  emitByForm(op, host, tables, experts, gpu, [&](const auto &rows) { launchUpdates(op, host, tables, rows); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -238,10 +269,25 @@ static const char *rejectUsage(UsageOp op) {
   return dense ? nullptr : "idx or weights do not flatten";
 }
 
+/// `byRow`: why the other form, which few pairs take, cannot be.
+template <typename OpTy>
+static void addRowOp(Emitters &emitters, void (*emit)(OpTy, LoopBuilder &, const GpuInfo &),
+                     const char *(*byRow)(OpTy)) {
+  emitters.grid<OpTy>({.emit = emit,
+                       .reject =
+                           [byRow](OpTy op) {
+                             const char *why = PoolProducts::reject(op);
+                             return why ? why : byRow(op);
+                           },
+                       .name = remarks::kProducts,
+                       .why = [](OpTy op) { return describeGrouping(op); }});
+  emitters.grid<OpTy>({.emit = emit, .reject = byRow});
+}
+
 void device::addPool(Emitters &emitters) {
   emitters.grid<SortPairsOp>({.emit = emitSortPairs, .reject = rejectSortPairs});
-  emitters.grid<PoolGradOp>({.emit = emitPoolGrad, .reject = rejectPoolGrad});
-  emitters.grid<PoolGradNormOp>({.emit = emitPoolGradNorm, .reject = RowPass::reject<PoolGradNormOp>});
-  emitters.grid<RowUpdateOp>({.emit = emitRowUpdate, .reject = RowPass::reject<RowUpdateOp>});
+  addRowOp<PoolGradOp>(emitters, emitPoolGrad, rejectPoolGrad);
+  addRowOp<PoolGradNormOp>(emitters, emitPoolGradNorm, RowPass::reject<PoolGradNormOp>);
+  addRowOp<RowUpdateOp>(emitters, emitRowUpdate, RowPass::reject<RowUpdateOp>);
   emitters.grid<UsageOp>({.emit = emitUsage, .reject = rejectUsage});
 }

@@ -310,12 +310,13 @@ void RowPass::emitRows(BlockBuilder &b, Value unit, Value shares, const RowUse &
   });
 }
 
-void RowPass::launchForRows(LoopBuilder &host, llvm::function_ref<void(BlockBuilder &, Value, Value)> body) const {
-  launchForEach(host, mostRows, [&](BlockBuilder &b, Value number) {
-    Value perExpert = b.index(rowsPerExpert), rows = b.mul(b.toIndex(read(b, in.count, b.index(0))), perExpert);
-    b.ifThen(b.cmp(CmpIPredicate::ult, number, rows), [&] {
-      Value start = read(b, in.starts, b.div(number, perExpert));
-      Value expert = b.toIndex(read(b, in.idx, read(b, in.order, start)));
+void device::launchForTouchedRows(LoopBuilder &host, const SortedRows &rows,
+                                  llvm::function_ref<void(BlockBuilder &, Value, Value)> body) {
+  launchForEach(host, rows.most, [&](BlockBuilder &b, Value number) {
+    Value perExpert = b.index(rows.perExpert), count = b.mul(b.toIndex(read(b, rows.count, b.index(0))), perExpert);
+    b.ifThen(b.cmp(CmpIPredicate::ult, number, count), [&] {
+      Value start = read(b, rows.starts, b.div(number, perExpert));
+      Value expert = b.toIndex(read(b, rows.idx, read(b, rows.order, start)));
       body(b, number, b.add(b.mul(expert, perExpert), b.rem(number, perExpert)));
     });
   });

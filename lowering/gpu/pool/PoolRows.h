@@ -50,6 +50,15 @@ struct RowUse {
   std::function<Values(BlockBuilder &, const RowSlice &)> slice = nullptr;
 };
 
+/// The rows that pairs touch, by the operands of a row-sparse gradient: `idx` is flat, `most` so many at most.
+struct SortedRows {
+  mlir::Value most, idx, order, starts, count;
+  int64_t perExpert;
+};
+/// `body` for each of them, a thread each: its number among them and the row of the pool.
+void launchForTouchedRows(LoopBuilder &host, const SortedRows &rows,
+                          llvm::function_ref<void(BlockBuilder &, mlir::Value number, mlir::Value row)> body);
+
 /// The launches of a pass over all touched rows.
 class RowPass {
 public:
@@ -69,11 +78,7 @@ public:
   /// How many slices and elements a row has.
   int64_t slicesOfRow() const { return slices; }
   int64_t elementsOfRow() const { return vectors * width; }
-  /// Touched rows at most, an index of the host.
-  mlir::Value touchedRows() const { return mostRows; }
-  /// `body` for each touched row, a thread each: its number among them and the row of the pool.
-  void launchForRows(LoopBuilder &host,
-                     llvm::function_ref<void(BlockBuilder &, mlir::Value number, mlir::Value row)> body) const;
+  SortedRows touched() const { return {mostRows, in.idx, in.order, in.starts, in.count, rowsPerExpert}; }
 
   /// The blocks of `launch`, an index of the host, and what they are at most: a size that can be allocated.
   mlir::Value blocks(LoopBuilder &host) const;
