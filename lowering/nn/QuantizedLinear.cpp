@@ -17,10 +17,10 @@ using namespace peer::nn;
 
 /// Tokens up to which reading rows for each of them costs less than writing them out.
 static constexpr int64_t kFewTokens = 4;
-/// Rows that are written out at once, for as long as they stay in L2.
-static constexpr int64_t kRowsAtOnce = 128;
-/// Rows of a tile's weight, and its tokens.
-static constexpr int64_t kTileRows = 1024, kTileTokens = 128;
+/// Bytes of the rows that are written out at once, for as long as they stay in L2.
+static constexpr int64_t kPanelBytes = 1 << 20;
+/// Rows of a tile's weight, and its tokens: rows are written out once for all of them.
+static constexpr int64_t kTileRows = 1024, kTileTokens = 512;
 
 static StoredTable tableOf(QuantizedLinearOp op) { return {op.getWeight(), op.getScales(), dimOf(op.getX(), 1)}; }
 
@@ -43,7 +43,8 @@ static void emitDots(LoopBuilder &b, QuantizedLinearOp op, int64_t width) {
 static void emitPanels(LoopBuilder &b, QuantizedLinearOp op, int64_t width) {
   StoredTable weight = tableOf(op);
   Value x = op.getX(), y = op.getY(), bias = op.getBias();
-  Value panel = b.heap({kRowsAtOnce, weight.width}, b.getF32Type());
+  int64_t rowsAtOnce = std::clamp<int64_t>(kPanelBytes / std::max<int64_t>(4 * weight.width, 1) / 16 * 16, 16, 256);
+  Value panel = b.heap({rowsAtOnce, weight.width}, b.getF32Type());
   OpFoldResult zero = b.getIndexAttr(0), inner = b.getIndexAttr(weight.width);
   if (bias)
     b.loop(b.dim(y, 0), [&](Value t) {
@@ -53,7 +54,7 @@ static void emitPanels(LoopBuilder &b, QuantizedLinearOp op, int64_t width) {
   b.loop(
       b.index(0), rows,
       [&](Value first) {
-        Value count = b.min(b.sub(rows, first), b.index(kRowsAtOnce));
+        Value count = b.min(b.sub(rows, first), b.index(rowsAtOnce));
         b.loop(count, [&](Value o) {
           b.strips(b.index(weight.width), width, [&](Value at, int64_t lanes) {
             b.store(weight.loadScaled(b, {b.add(first, o)}, at, lanes), panel, {o, at});
@@ -62,7 +63,7 @@ static void emitPanels(LoopBuilder &b, QuantizedLinearOp op, int64_t width) {
         b.sgemm(x, false, emitWindow(b, panel, zero, count, zero, inner), true,
                 emitWindow(b, y, zero, tokens, first, count), /*beta=*/bias ? 1 : 0);
       },
-      kRowsAtOnce);
+      rowsAtOnce);
   b.free(panel);
 }
 

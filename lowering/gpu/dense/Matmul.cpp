@@ -17,7 +17,8 @@ static constexpr int64_t kLeastDepth = 128;
 /// Writes to rows from `firstRow` of `to`.
 static void emitTile(BlockBuilder &b, const Product &product, const MatmulTile &tile, const TileJob &job, Value to,
                      Value firstRow) {
-  ProductOperand right(b, product.b, product.transposeB, tile.columns());
+  // What is stored is f32 in shared memory, as a is.
+  ProductOperand right(b, product.scales ? product.a : product.b, product.transposeB, tile.columns());
   if (product.scales)
     right.readStored(product.stored());
   TileProduct kernel(b, tile, {b, product.a, !product.transposeA, tile.rows()}, right);

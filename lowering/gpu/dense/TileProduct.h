@@ -18,7 +18,8 @@ public:
   ProductOperand(BlockBuilder &b, mlir::Value buffer, bool depthInner, int64_t extent,
                  std::function<mlir::Value(mlir::Value row)> rowAt = nullptr);
 
-  /// The buffer is a table of fewer bits: its elements become f32 on their way. Only with the depth as its last dimension.
+  /// Reads a table of fewer bits in place of the buffer, whose type is that of the tiles: elements become f32 on their way. Only with the depth
+  /// as the last dimension.
   void readStored(const StoredTable &table) { stored = table; }
 
   /// Starts the copy of rows or columns [first, end), the part of the tile that there is, at depths from `depth` on.

@@ -329,6 +329,9 @@ static void emitMixGrad(MixGradOp op, LoopBuilder &host, const GpuInfo &gpu) {
 
 template <typename OpTy>
 static const char *reject(OpTy op) {
+  StoredTable stored = MixOperands(op).table();
+  if (stored.packed || stored.isGrouped)
+    return "rows are groups with scales of their own, or two elements a byte";
   if (const char *why = rejectGrouping(op))
     return why;
   if (cast<MemRefType>(op.getPool().getType()).getDimSize(1) == 1)
