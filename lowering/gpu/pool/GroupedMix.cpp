@@ -183,9 +183,7 @@ GroupedMix::GroupedMix(LoopBuilder &host, MixLikeOpInterface mix)
 
 void GroupedMix::emit(ArrayRef<int64_t> columns, llvm::function_ref<void(ValueRange)> byExpert,
                       llvm::function_ref<void()> byToken) {
-  if (form.known && !*form.known)
-    return byToken();
-  Value used = form.known ? pairs : host.select(form.condition, pairs, host.index(0));
+  Value used = form.used(host);
   tiles.emplace(host, idx, experts, used);
   Values scratch;
   for (int64_t count : columns)
@@ -336,6 +334,8 @@ static const char *reject(OpTy op) {
     return why;
   if (cast<MemRefType>(op.getPool().getType()).getDimSize(1) == 1)
     return "rows of one vector are no product with a token";
+  if (const char *why = rejectFewPairs(op, op.getIdx()))
+    return why;
   auto identity = [](Value buffer) { return cast<MemRefType>(buffer.getType()).getLayout().isIdentity(); };
   return llvm::all_of(op->getOperands(), identity) ? nullptr : "an operand is part of a larger buffer";
 }

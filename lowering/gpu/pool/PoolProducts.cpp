@@ -21,23 +21,32 @@ static MatmulTile tileFor(int64_t rows) {
   return rows <= 32 ? MatmulTile{2, 4, 1, 4} : MatmulTile{4, 2, 1, 4};
 }
 
-HostForm::HostForm(LoopBuilder &host, Operation *op, Value pairs) {
-  int64_t from = getGroupFrom(op), experts = getExpertsOf(op);
-  if (std::optional<int64_t> count = getConstantIntValue(pairs)) {
-    known = *count >= (experts ? std::min(*count, experts) : *count) * from;
+const char *device::rejectFewPairs(Operation *op, Value idx) {
+  auto type = cast<ShapedType>(idx.getType());
+  if (!type.hasStaticShape())
+    return nullptr;
+  int64_t pairs = type.getNumElements(), experts = getExpertsOf(op);
+  bool enough = pairs >= (experts ? std::min(pairs, experts) : pairs) * getGroupFrom(op);
+  return enough ? nullptr : "there are too few pairs for each expert that they may touch";
+}
+
+HostForm::HostForm(LoopBuilder &host, Operation *op, Value pairs) : pairs(pairs) {
+  if (getConstantIntValue(pairs))
     return;
-  }
+  int64_t experts = getExpertsOf(op);
   Value touched = experts ? host.min(pairs, host.index(experts)) : pairs;
-  condition = host.cmp(CmpIPredicate::uge, pairs, host.mul(touched, host.index(from)));
+  condition = host.cmp(CmpIPredicate::uge, pairs, host.mul(touched, host.index(getGroupFrom(op))));
 }
 
 void HostForm::emit(LoopBuilder &host, llvm::function_ref<void()> byExpert, llvm::function_ref<void()> byToken) const {
   if (condition)
     host.ifThen(condition, byExpert, byToken);
-  else if (*known)
-    byExpert();
   else
-    byToken();
+    byExpert();
+}
+
+Value HostForm::used(LoopBuilder &host) const {
+  return condition ? host.select(condition, pairs, host.index(0)) : pairs;
 }
 
 /// A tile of sums that a block has.
@@ -71,6 +80,8 @@ const char *PoolProducts::reject(Operation *op) {
     return why;
   if (cast<ShapedType>(cast<RowGradOpInterface>(op).getCoef().getType()).getDimSize(4) == 1)
     return "rows of one vector are summed pair by pair";
+  if (const char *why = rejectFewPairs(op, cast<RowGradOpInterface>(op).getIdxMutable().get()))
+    return why;
   auto identity = [](Value buffer) { return cast<MemRefType>(buffer.getType()).getLayout().isIdentity(); };
   return llvm::all_of(op->getOperands(), identity) ? nullptr : "an operand is part of a larger buffer";
 }

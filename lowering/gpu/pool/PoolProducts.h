@@ -17,14 +17,19 @@
 
 namespace peer::device {
 
-/// Whether pairs are taken by expert: where sizes are static that is known, else the host compares.
-struct HostForm {
-  std::optional<bool> known;
-  mlir::Value condition; // null where known
-
-  /// The host does not know how many experts are touched: as many as there are, or one by each pair.
+/// Null, or why pairs are not taken by expert: that sizes are static, and there are too few of them. How many experts are touched is not known to the
+/// host: as many as there are, or one by each pair.
+const char *rejectFewPairs(mlir::Operation *op, mlir::Value idx);
+/// What that leaves: by expert, or where sizes are not static as the host finds them to be.
+class HostForm {
+public:
   HostForm(LoopBuilder &host, mlir::Operation *op, mlir::Value pairs);
   void emit(LoopBuilder &host, llvm::function_ref<void()> byExpert, llvm::function_ref<void()> byToken) const;
+  /// `pairs` where they are taken by expert, else 0: a size of scratch.
+  mlir::Value used(LoopBuilder &host) const;
+
+private:
+  mlir::Value pairs, condition; // null where it is known
 };
 
 /// The launches of a pass over all touched rows: what RowPass is for experts of few rows.
