@@ -45,8 +45,9 @@ func.func private @peer_block(%x0: !act) -> !act {
   %bv = peer.param "ffw.query_norm.running_var" ones buffer : !qvec
   %q2 = peer.batch_norm %q1, %bw, %bb, %bm, %bv : !query, !qvec, !qvec, !qvec, !qvec
   %q  = peer.reshape %q2 to tensor<?x8x2x64xf32> : !query
-  // 256 keys for each half of a query: expert i * 256 + j scores (first half) . c_i + (second half) . c'_j.
-  %c  = peer.param "ffw.keys" normal(0.02) : !keys        %s  = peer.score %q, %c : tensor<?x8x2x64xf32>, !keys
+  // 256 keys for each half of a query: expert i * 256 + j scores (first half) . c_i + (second half) . c'_j. Keys begin as wide as
+  // those of PKM (1907.05242), whose deviation is 1 / sqrt(3 * 64): beside normed queries smaller ones tell experts hardly apart.
+  %c  = peer.param "ffw.keys" normal(0.07) : !keys        %s  = peer.score %q, %c : tensor<?x8x2x64xf32>, !keys
   %i, %v = peer.select %s product_topk<16> : tensor<?x8x2x256xf32>   %w = peer.gate %v softmax : tensor<?x8x16xf32>
   // Row e holds expert e's vectors u and v: o = sum over the chosen of w * gelu(u . n) * v. The group tells the optimizer
   // the table from the dense weights.
@@ -75,7 +76,7 @@ func.func @loss(%tokens: !ids {peer.name = "tokens"}, %targets: !ids {peer.name 
 }
 
 // Entries that the compiler derives: a training step that updates the dense weights and the rows of the expert table
-// that the batch touched, and decoding with a key-value cache.
+// that the batch touched, and decoding with a key-value cache. A row learns from few tokens of a batch, hence its larger rate.
 peer.train @train_step of @loss {optimizer = #peer.adamw<learning_rate = 2.0e-3, weight_decay = 0.01, clip_norm = 1.0>,
-                                 groups = {experts = #peer.adamw<learning_rate = 4.0e-3, clip_norm = 1.0, lazy = true>}}
+                                 groups = {experts = #peer.adamw<learning_rate = 1.0e-2, clip_norm = 1.0, lazy = true>}}
 peer.decode @decode prefill @prefill of @logits

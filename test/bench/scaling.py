@@ -98,6 +98,13 @@ def picture(by_axis):
     return chart.svg(panels)
 
 
+def write(out, found, by_axis):
+    """All files; after every point, so that an interrupted run keeps what it has measured."""
+    (out / "scaling.json").write_text(json.dumps(list(found), indent=1) + "\n", encoding="utf-8")
+    (out / "scaling.md").write_text(table(found), encoding="utf-8")
+    (out / "scaling.svg").write_text(picture(by_axis), encoding="utf-8")
+
+
 def main(arguments):
     parser = argparse.ArgumentParser(prog="./dev bench scaling", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known = axes(False)
@@ -126,12 +133,10 @@ def main(arguments):
                 continue
             by_axis.setdefault(name, (label, []))[1].append(measured[point])
             print(f"  {name} = {getattr(point, name)}: {measured[point]['us_per_token']:.1f} us/token, floor {measured[point]['floor_us_per_token']:.1f}", flush=True)
+            write(options.out, measured.values(), by_axis)
     if not measured:
         sys.exit("scaling: error: nothing could be measured")
     text = table(measured.values())
-    (options.out / "scaling.json").write_text(json.dumps(list(measured.values()), indent=1) + "\n", encoding="utf-8")
-    (options.out / "scaling.md").write_text(text, encoding="utf-8")
-    (options.out / "scaling.svg").write_text(picture(by_axis), encoding="utf-8")
     print(f"\n{text}\n{options.out / 'scaling.svg'}, {options.out / 'scaling.md'}, {options.out / 'scaling.json'}")
     return 1 if failed else 0
 
