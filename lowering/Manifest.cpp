@@ -181,14 +181,14 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
   bool derives = text(attrs::kKind) == format::kind::kDerive;
   json::Array &list = derives ? derivations : entries;
   list.push_back(json::Object{{key::kName, signature.name},
-                                 {key::kSymbol, signature.symbol},
-                                 {key::kKind, text(attrs::kKind)},
-                                 {key::kOf, text(attrs::kOf)},
-                                 {key::kFingerprint, known.fingerprint},
-                                 {key::kDims, std::move(dims)},
-                                 {key::kArguments, std::move(arguments)},
-                                 {key::kResults, std::move(results)},
-                                 {key::kKernels, std::move(kernels)}});
+                              {key::kSymbol, signature.symbol},
+                              {key::kKind, text(attrs::kKind)},
+                              {key::kOf, text(attrs::kOf)},
+                              {key::kFingerprint, known.fingerprint},
+                              {key::kDims, std::move(dims)},
+                              {key::kArguments, std::move(arguments)},
+                              {key::kResults, std::move(results)},
+                              {key::kKernels, std::move(kernels)}});
   if (known.activeParameters)
     (*list.back().getAsObject())[key::kActiveParameters] = *known.activeParameters;
   if (!pairs.empty())

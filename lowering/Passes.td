@@ -15,21 +15,8 @@ class Peer_LoweringPass<string name> : Pass<name, "::mlir::ModuleOp"> {
 def DerivePackedKeys : Pass<"peer-derive-packed-keys", "::mlir::ModuleOp"> {
   let summary = "keys that are parameters are packed outside of the calls that route by them";
   let description = [{
-    For each route that vectors take, and whose keys are a parameter of the entry: the packed keys become an argument with the role `derived`, named
-    after the parameter, and an entry of kind `derive` makes them. The runtime calls that when the parameter has changed.
-
-    ```mlir
-    func.func @f(%q: tensor<?x1x1x16xf32>, %keys: tensor<1x1x64x16xf32> {peer.name = "keys", peer.role = "parameter", ...}) {
-      %idx, %w = peer.route %q, %keys topk<4> gate softmax : ...
-    ```
-    becomes
-    ```mlir
-    func.func @"derive:1"(%keys: tensor<1x1x64x16xf32> {...}) -> (tensor<1x1x2880xi8> {peer.name = "keys"}) {
-      %packed = peer.pack_keys %keys : tensor<1x1x64x16xf32>
-    func.func @f(%q: tensor<?x1x1x16xf32>, %keys: tensor<1x1x64x16xf32> {...},
-                 %packed: tensor<1x1x2880xi8> {peer.name = "keys", peer.role = "derived"}) {
-      %idx, %w = peer.route %q, %keys packed(%packed : tensor<1x1x2880xi8>) topk<4> gate softmax : ...
-    ```
+    For each route that vectors take, and whose keys are a parameter of the entry, the packed keys become an argument with the role `derived` that has the parameter's name;
+    an entry of kind `derive` makes them of the parameter, and the runtime calls that when it has changed. `peer.route %q, %keys` becomes `peer.route %q, %keys packed(%packed : ...)`.
   }];
   let options = [Option<"width", "width", "int64_t", "16", "Lanes of f32 in one vector.">];
 }

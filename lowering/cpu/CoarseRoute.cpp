@@ -53,8 +53,9 @@ namespace {
 class CoarseRoute {
 public:
   CoarseRoute(RouteOp op, LoopBuilder &b, int64_t width)
-      : b(b), query(op.getQuery()), keys(op.getKeys()), packed(op.getPacked()), n(b.staticDim(keys, 2)), d(b.staticDim(keys, 3)),
-        k(op.getNumSelected()), width(width), lanes(listLanes(k, width)), coarse(b, n, d, k, width) {}
+      : b(b), query(op.getQuery()), keys(op.getKeys()), packed(op.getPacked()), n(b.staticDim(keys, 2)),
+        d(b.staticDim(keys, 3)), k(op.getNumSelected()), width(width), lanes(listLanes(k, width)),
+        coarse(b, n, d, k, width) {}
 
   /// Selects experts and their scores.
   void emit(Value idx, Value val);
@@ -99,9 +100,8 @@ void CoarseRoute::emitHalf(Value h, Value p) {
       [&](Value first) {
         Value left = b.sub(count, first);
         left = b.select(b.cmp(CmpIPredicate::ult, left, block), left, block);
-        b.ifThen(coarse.hasKeys(), [&] {
-          coarse.emitTokens(left, [&](Value t) { return b.slice(query, {b.add(first, t), h, p}); });
-        });
+        b.ifThen(coarse.hasKeys(),
+                 [&] { coarse.emitTokens(left, [&](Value t) { return b.slice(query, {b.add(first, t), h, p}); }); });
         b.loop(left, [&](Value t) {
           Value token = b.add(first, t), own = b.slice(query, {token, h, p});
           auto keep = [&](ValueRange list) {

@@ -24,9 +24,8 @@ static int64_t maximaOf(int64_t n, int64_t k, int64_t width) {
 }
 
 CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width)
-    : b(b), n(n), d(d), k(k), width(width),
-      bits(std::min<int64_t>(30 - llvm::Log2_64_Ceil(d) - PackedKeys::kBits, 14)), chains(maximaOf(n, k, width)),
-      packed(b, n, d, width) {
+    : b(b), n(n), d(d), k(k), width(width), bits(std::min<int64_t>(30 - llvm::Log2_64_Ceil(d) - PackedKeys::kBits, 14)),
+      chains(maximaOf(n, k, width)), packed(b, n, d, width) {
   Type f32 = b.getF32Type(), i32 = b.getI32Type();
   packed.allocate();
   queries = b.heap({tokens(), packed.numPairs()}, i32);
@@ -66,7 +65,8 @@ void CoarseScores::setKeys(Value matrix, Value given, Value pack) {
 //===----------------------------------------------------------------------===//
 
 void CoarseScores::emitQuery(Value query, Value t) {
-  Quantized q = emitQuantized(b, query, d, width, bits, [&](Value at, Value pairs) { b.store(pairs, queries, {t, at}); });
+  Quantized q =
+      emitQuantized(b, query, d, width, bits, [&](Value at, Value pairs) { b.store(pairs, queries, {t, at}); });
   // A sum of d products is off by less than d parts in 2^24 of |q| |c|, whatever its order; the bound itself by a few.
   Value rounding = b.f32(double(d + 32) / (1 << 24));
   auto keep = [&](Value value, QueryBound which) { b.store(value, queryBounds, {t, b.index(which)}); };
@@ -96,8 +96,8 @@ void CoarseScores::emitBlocks(Value first, int64_t blocks, ArrayRef<Value> block
   sums = b.loop(b.index(0), b.index(packed.numPairs()), sums, [&](Value pair, ValueRange carried) {
     Values now(carried), keys;
     for (int64_t v = 0; v < vectors; ++v)
-      keys.push_back(packed.loadPairs(row, b.add(first, b.index(v / PackedKeys::kVectors)), pair,
-                                      v % PackedKeys::kVectors));
+      keys.push_back(
+          packed.loadPairs(row, b.add(first, b.index(v / PackedKeys::kVectors)), pair, v % PackedKeys::kVectors));
     for (auto [i, t] : llvm::enumerate(block)) {
       Value query = b.splat(b.load(queries, {t, pair}), sums[0].getType());
       query = vector::BitCastOp::create(b, halves, query);

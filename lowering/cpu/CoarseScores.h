@@ -50,7 +50,7 @@ private:
   int64_t bits;
   int64_t chains; // vectors of maxima
   PackedKeys packed;
-  mlir::Value row, has; // the keys, and whether there are some
+  mlir::Value row, has;                         // the keys, and whether there are some
   mlir::Value queries, queryBounds, queriesFit; // of a block of tokens
   mlir::Value bounds, maxima;
 };

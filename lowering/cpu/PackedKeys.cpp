@@ -190,8 +190,8 @@ void PackedKeys::emitKeys(Value keys, Value row) {
     b.loop(width, [&](Value lane) {
       Value j = b.add(group, lane), isKey = b.cmp(CmpIPredicate::ult, j, b.index(n));
       Value key = b.slice(keys, {b.select(isKey, j, b.index(n - 1))});
-      Quantized q = emitQuantized(b, key, d, width, kBits,
-                                  [&](Value at, Value both) { b.store(both, square, {lane, at}); });
+      Quantized q =
+          emitQuantized(b, key, d, width, kBits, [&](Value at, Value both) { b.store(both, square, {lane, at}); });
       // What fills the last block has no scores: nothing that is not a number is a candidate or a maximum.
       Value unit = b.select(isKey, q.unit, b.f32(std::numeric_limits<double>::quiet_NaN()));
       b.store(unit, follows, {b.index(Unit), lane});

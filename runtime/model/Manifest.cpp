@@ -9,7 +9,7 @@ namespace peer::runtime {
 
 std::string_view roleName(Role role) {
   static constexpr std::string_view names[] = {format::role::kInput, format::role::kParameter, format::role::kState,
-                                               format::role::kUsage, format::role::kScalar, format::role::kDerived};
+                                               format::role::kUsage, format::role::kScalar,    format::role::kDerived};
   return names[static_cast<size_t>(role)];
 }
 

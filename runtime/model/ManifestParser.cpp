@@ -143,8 +143,7 @@ Enum parseEnum(const Reader &reader, const json &value, const char *key, std::st
 }
 
 Argument parseArgument(const Reader &outer, const json &value, bool dynamic) {
-  static constexpr Role roles[] = {Role::Input, Role::Parameter, Role::State,
-                                   Role::Usage, Role::Scalar,    Role::Derived};
+  static constexpr Role roles[] = {Role::Input, Role::Parameter, Role::State, Role::Usage, Role::Scalar, Role::Derived};
   Argument argument;
   argument.name = outer.text(value, key::kName);
   Reader reader = outer.at(concat("argument \"", argument.name, "\""));

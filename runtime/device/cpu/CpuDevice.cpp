@@ -53,9 +53,9 @@ Status copyResults(const RawCall &call, std::span<const int64_t> words) {
 
 /// What an entry keeps between its calls.
 struct Kept {
-  std::vector<void *> places;                       // of all arguments that lie where they are
+  std::vector<void *> places;                        // of all arguments that lie where they are
   std::vector<std::pair<size_t, Derived *>> derived; // arguments that are made of parameters
-  std::vector<Derived *> changed;                   // by the parameters that it updates
+  std::vector<Derived *> changed;                    // by the parameters that it updates
 };
 
 class CpuSession : public DeviceSession {
@@ -137,8 +137,8 @@ private:
       const Argument &argument = entry.arguments[i];
       if (argument.isGiven())
         continue;
-      Derived *one = argument.role == Role::Derived || argument.role == Role::Parameter ? derived.find(argument.name)
-                                                                                        : nullptr;
+      Derived *one =
+          argument.role == Role::Derived || argument.role == Role::Parameter ? derived.find(argument.name) : nullptr;
       if (argument.role == Role::Derived) {
         kept.derived.emplace_back(i, one);
         continue;
@@ -158,7 +158,8 @@ private:
     const Entry &maker = *one.maker;
     if (one.handedOut) {
       const ResultInfo &info = maker.results[0];
-      PEER_TRY_ASSIGN(one.nothing, Tensor::zeros(info.dtype, info.shape, concat("what follows from \"", info.name, "\"")));
+      PEER_TRY_ASSIGN(one.nothing,
+                      Tensor::zeros(info.dtype, info.shape, concat("what follows from \"", info.name, "\"")));
       return {};
     }
     one.made = Tensor();

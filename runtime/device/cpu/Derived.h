@@ -10,8 +10,8 @@ namespace peer::runtime {
 /// code then does without.
 struct Derived {
   const Entry *maker = nullptr;
-  bool fresh = false;      // made since the parameter last changed
-  bool handedOut = false;  // a caller may write the parameter unseen
+  bool fresh = false;     // made since the parameter last changed
+  bool handedOut = false; // a caller may write the parameter unseen
   Tensor made, nothing;
 
   const std::string &parameter() const { return maker->arguments[0].name; }

@@ -29,8 +29,9 @@ std::string model(int64_t heads, int64_t shared, int64_t halves, int64_t n, int6
               parameter = "  %keys = peer.param \"keys\" normal(1.0) : " + c + "\n";
   return "func.func @kept(%q: " + q + " {peer.name = \"q\"}) -> " + results + " {\n" + parameter + route + end +
          "func.func @given(%q: " + q + " {peer.name = \"q\"}, %keys: " + c + " {peer.name = \"keys\"}) -> " + results +
-         " {\n" + route + end + "func.func @loss(%q: " + q + " {peer.name = \"q\"}) -> (tensor<f32> {peer.name = \"loss\"}) {\n" +
-         parameter + route + "  %flat = peer.reshape %val to tensor<?xf32> : " + some +
+         " {\n" + route + end + "func.func @loss(%q: " + q +
+         " {peer.name = \"q\"}) -> (tensor<f32> {peer.name = \"loss\"}) {\n" + parameter + route +
+         "  %flat = peer.reshape %val to tensor<?xf32> : " + some +
          "xf32>\n  %mean = peer.mean %flat : tensor<?xf32>\n  return %mean : tensor<f32>\n}\n" +
          "peer.train @step of @loss {optimizer = #peer.sgd<learning_rate = 1.0>}\n";
 }
