@@ -126,14 +126,20 @@ static void emit(LoopBuilder &b, EmbeddingGradOp op, int64_t width) {
 }
 
 static std::optional<TileSizes> linearTiles(LinearOp op) {
+  constexpr int64_t kColumns = 1024;
   int64_t rows = dimOf(op.getX(), op.getTransposeX()), columns = dimOf(op.getWeight(), !op.getTransposeWeight());
   // A weight gradient has few, long rows: cut for the threads, not for the cache.
+  if (op.getTransposeX() && (ShapedType::isDynamic(rows) || rows > 64))
+    return tile({{"t", 64}});
+  // Calls of few tokens share out the columns of a wide weight; to many it makes no difference.
+  if (ShapedType::isDynamic(rows) && !ShapedType::isDynamic(columns) && columns >= 2 * kColumns)
+    return tile({{"t", 128}, {"j", kColumns}});
   if (ShapedType::isDynamic(rows) || rows > 64)
-    return tile({{"t", op.getTransposeX() ? 64 : 128}});
+    return tile({{"t", 128}});
   // A product with few rows (decoding) is bound by reading the weight: split its columns.
   if (ShapedType::isDynamic(columns) || rows * columns < kSmallTensor)
     return std::nullopt;
-  return tile({{"j", 1024}});
+  return tile({{"j", kColumns}});
 }
 
 void nn::addLinear(LoopEmitters &emitters) {
