@@ -21,7 +21,8 @@ inline constexpr int64_t kManifestVersion = 1;
 /// Keys of the manifest's objects.
 namespace key {
 inline constexpr char kFormat[] = "format", kCompiler[] = "compiler", kModel[] = "model", kTarget[] = "target",
-                      kParameters[] = "parameters", kGroups[] = "groups", kEntries[] = "entries";
+                      kParameters[] = "parameters", kGroups[] = "groups", kEntries[] = "entries",
+                      kDerivations[] = "derivations";
 // Of the target.
 inline constexpr char kDevice[] = "device", kCpu[] = "cpu", kFeatures[] = "features", kArch[] = "arch";
 // Of tensors and of what has a name.
@@ -60,14 +61,15 @@ inline constexpr char kConstant[] = "constant", kLinear[] = "linear", kCosine[] 
 /// Values of an argument's `role`.
 namespace role {
 inline constexpr char kInput[] = "input", kParameter[] = "parameter", kState[] = "state", kUsage[] = "usage",
-                      kScalar[] = "scalar";
+                      kScalar[] = "scalar", kDerived[] = "derived";
 } // namespace role
 
 /// Values of an entry's `kind`.
 namespace kind {
 inline constexpr char kForward[] = "forward", kGradient[] = "gradient", kLoss[] = "loss", kTrain[] = "train",
                       kAccumulate[] = "accumulate", kUpdate[] = "update", kPrefill[] = "prefill", kDecode[] = "decode",
-                      kBackward[] = "backward", kRowUpdate[] = "row_update", kRowNorm[] = "row_norm";
+                      kBackward[] = "backward", kRowUpdate[] = "row_update", kRowNorm[] = "row_norm",
+                      kDerive[] = "derive";
 } // namespace kind
 
 /// Of what a list of pairs consists: `of` names the pool, the others name tensors of the entry.

@@ -85,7 +85,7 @@ class ManifestBuilder {
 public:
   explicit ManifestBuilder(const GraphFactsMap &facts) : facts(facts) {}
   LogicalResult addEntry(func::FuncOp function);
-  json::Array entries, parameters;
+  json::Array entries, derivations, parameters;
   std::vector<EntrySignature> signatures;
 
 private:
@@ -178,19 +178,21 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
       pairs.push_back(std::move(described));
     }
   GraphFacts known = facts.lookup(signature.name);
-  entries.push_back(json::Object{{key::kName, signature.name},
-                                 {key::kSymbol, signature.symbol},
-                                 {key::kKind, text(attrs::kKind)},
-                                 {key::kOf, text(attrs::kOf)},
-                                 {key::kFingerprint, known.fingerprint},
-                                 {key::kDims, std::move(dims)},
-                                 {key::kArguments, std::move(arguments)},
-                                 {key::kResults, std::move(results)},
-                                 {key::kKernels, std::move(kernels)}});
+  bool derives = text(attrs::kKind) == format::kind::kDerive;
+  json::Array &list = derives ? derivations : entries;
+  list.push_back(json::Object{{key::kName, signature.name},
+                              {key::kSymbol, signature.symbol},
+                              {key::kKind, text(attrs::kKind)},
+                              {key::kOf, text(attrs::kOf)},
+                              {key::kFingerprint, known.fingerprint},
+                              {key::kDims, std::move(dims)},
+                              {key::kArguments, std::move(arguments)},
+                              {key::kResults, std::move(results)},
+                              {key::kKernels, std::move(kernels)}});
   if (known.activeParameters)
-    (*entries.back().getAsObject())[key::kActiveParameters] = *known.activeParameters;
+    (*list.back().getAsObject())[key::kActiveParameters] = *known.activeParameters;
   if (!pairs.empty())
-    (*entries.back().getAsObject())[key::kPairs] = std::move(pairs);
+    (*list.back().getAsObject())[key::kPairs] = std::move(pairs);
   signatures.push_back(std::move(signature));
   return success();
 }
@@ -268,6 +270,8 @@ FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const GraphF
                     {key::kParameters, std::move(builder.parameters)},
                     {key::kGroups, describeGroups(module)},
                     {key::kEntries, std::move(builder.entries)}};
+  if (!builder.derivations.empty())
+    root[key::kDerivations] = std::move(builder.derivations);
   Manifest manifest;
   llvm::raw_string_ostream(manifest.json) << llvm::formatv("{0:2}", json::Value(std::move(root)));
   manifest.entries = std::move(builder.signatures);

@@ -12,6 +12,15 @@ class Peer_LoweringPass<string name> : Pass<name, "::mlir::ModuleOp"> {
     "::mlir::vector::VectorDialect"];
 }
 
+def DerivePackedKeys : Pass<"peer-derive-packed-keys", "::mlir::ModuleOp"> {
+  let summary = "keys that are parameters are packed outside of the calls that route by them";
+  let description = [{
+    For each route that vectors take, and whose keys are a parameter of the entry, the packed keys become an argument with the role `derived` that has the parameter's name;
+    an entry of kind `derive` makes them of the parameter, and the runtime calls that when it has changed. `peer.route %q, %keys` becomes `peer.route %q, %keys packed(%packed : ...)`.
+  }];
+  let options = [Option<"width", "width", "int64_t", "16", "Lanes of f32 in one vector.">];
+}
+
 def LowerReshape : Pass<"peer-lower-reshape"> {
   let summary = "peer.reshape to upstream's collapse and expand";
   let description = [{

@@ -109,9 +109,9 @@ struct FormRoute : OpRewritePattern<SelectOp> {
       return rewriter.notifyMatchFailure(select, "knows more of its tokens than the query tells");
     // All that the three read is there where the score stands.
     rewriter.setInsertionPoint(score);
-    auto route = RouteOp::create(rewriter, select.getLoc(), score.getQuery(), score.getKeys(), select.getPolicy(),
-                                 gate ? GateKindAttr::get(getContext(), gate.getKind()) : GateKindAttr(), keepsVal,
-                                 ValueRange());
+    auto route = RouteOp::create(
+        rewriter, select.getLoc(), score.getQuery(), score.getKeys(), Value(), select.getPolicy(),
+        gate ? GateKindAttr::get(getContext(), gate.getKind()) : GateKindAttr(), keepsVal, ValueRange());
     if (gate)
       rewriter.replaceOp(gate, route.getWeights());
     rewriter.replaceAllUsesWith(select.getIdx(), route.getIdx());

@@ -217,6 +217,11 @@ PEER_INFER(RouteOp) {
                            "expected a policy that selects for each token alone by numbers of its own, got " +
                                a.getPolicy().getPolicyName())))
     return failure();
+  if (Value packed = a.getPacked()) {
+    check.bind('B', PackKeysOp::getRowBytes(check['n'], check['d']));
+    if (failed(check.shape(13, "packed keys", packed, "G P B", Elements::I8)))
+      return failure();
+  }
   RankedTensorType f32 = check.tensor("T H K", Float32Type::get(context));
   SmallVector<Type> computed{check.tensor("T H K", IntegerType::get(context, 32))};
   computed.append(int(gate.has_value()) + int(a.getKeepVal()), f32);
@@ -224,7 +229,11 @@ PEER_INFER(RouteOp) {
 }
 
 std::string RouteOp::getIndexNotation() {
-  std::string notation = dimOf(getKeys(), 0) == 1 ? "t h . ., . . . . -> t h ." : "t h . ., h . . . -> t h .";
+  StringRef head = dimOf(getKeys(), 0) == 1 ? "." : "h";
+  std::string notation = ("t h . ., " + head + " . . .").str();
+  if (getPacked())
+    notation += (", " + head + " . .").str();
+  notation += " -> t h .";
   for (bool has : {getGate().has_value(), getKeepVal()})
     notation += has ? ", t h ." : "";
   return notation;
@@ -234,6 +243,28 @@ int64_t RouteOp::getNumKeys() { return dimOf(getKeys(), 2); }
 
 int64_t RouteOp::getFlopsPerIteration() {
   return productOf({2, dimOf(getQuery(), 2), getNumKeys(), dimOf(getQuery(), 3)});
+}
+
+//===----------------------------------------------------------------------===//
+// pack_keys
+//===----------------------------------------------------------------------===//
+
+PEER_INFER(PackKeysOp) {
+  Check check(loc, "pack_keys");
+  if (failed(check.shape(1, "keys", a.getKeys(), "G P n d", Elements::F32)) ||
+      failed(check.require(1, check['n'] >= 1 && check['d'] >= 1, "expected d and n of at least 1")))
+    return failure();
+  check.bind('B', getRowBytes(check['n'], check['d']));
+  return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("G P B", IntegerType::get(context, 8))},
+                         types);
+}
+
+std::string PackKeysOp::getIndexNotation() { return "h p . . -> h p ."; }
+
+int64_t PackKeysOp::getRowBytes(int64_t n, int64_t d) {
+  // Whole blocks of keys and pairs of vectors, at every width of vectors; of each key three f32; and a header.
+  constexpr int64_t kWhole = 32, kHeader = 64;
+  return kHeader + int64_t(llvm::alignTo(n, kWhole)) * (12 + int64_t(llvm::alignTo(d, kWhole)));
 }
 
 //===----------------------------------------------------------------------===//

@@ -181,10 +181,10 @@ def Peer_ProbabilityOp : Peer_DifferentiableOp<"probability",
 }
 
 def Peer_RouteOp : Peer_GraphOp<"route",
-    (ins Peer_Shaped:$query, Peer_Shaped:$keys, Peer_PolicyAttr:$policy,
+    (ins Peer_Shaped:$query, Peer_Shaped:$keys, Optional<Peer_Shaped>:$packed, Peer_PolicyAttr:$policy,
          OptionalAttr<Peer_GateAttr>:$gate, UnitAttr:$keep_val),
     (outs "T x H x K i32":$idx, "with a gate, T x H x K f32":$weights, "with keep_val, T x H x K f32":$val),
-    [DeclareOpInterfaceMethods<Peer_SelectionOpInterface, ["getNumKeys"]>]> {
+    [AttrSizedOperandSegments, DeclareOpInterfaceMethods<Peer_SelectionOpInterface, ["getNumKeys"]>]> {
   let summary = "score, select and gate as one: which experts each token uses, and how much";
   let description = [{
     `weights = gate(val)` of `idx, val = select(score(query, keys))`; see there for formulas, ties and NaN. A target may sum a
@@ -193,7 +193,8 @@ def Peer_RouteOp : Peer_GraphOp<"route",
 
     `--peer-fuse` makes it where logits are used by a select alone, after differentiation, so that it has no gradient of its
     own: those of the three ops are `gate_grad`, `route_query_grad` and `route_key_grad`.
-    `--peer-decompose-routes` takes it apart again where a target has no kernel for it.
+    `--peer-decompose-routes` takes it apart again where a target has no kernel for it. `packed`, what `pack_keys` makes of these very keys, or
+    zeros, changes no result: it lets a kernel tell at less cost which keys need not be scored. `--peer-derive-packed-keys` adds it.
 
     - C1: query is `T x H x P x d`, keys are `(H or 1) x P x n x d`, all rank 4.
     - C2: P is 1 or 2, and equal in both.
@@ -205,15 +206,18 @@ def Peer_RouteOp : Peer_GraphOp<"route",
     - C10: the gate is softmax, sigmoid, relu or one.
     - C11: it has a gate, keeps val, or both.
     - C12: the policy selects for each token alone, and its number is part of it.
+    - C13: packed keys have the type that `pack_keys` gives those of the keys.
 
     ```mlir
     %idx, %w = peer.route %q, %keys product_topk<16> gate softmax : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>
     %idx, %w, %val = peer.route %q, %keys product_topk<16> gate softmax keep_val
        : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>
+    %idx, %w = peer.route %q, %keys packed(%p : tensor<8x2x143424xi8>) product_topk<16> gate softmax
+       : tensor<?x8x2x128xf32>, tensor<8x2x1024x128xf32>
     ```
   }];
   let assemblyFormat = [{
-    $query `,` $keys custom<Policy>($policy) (`gate` custom<Keyword>($gate)^)? (`keep_val` $keep_val^)?
+    $query `,` $keys (`packed` `(` $packed^ `:` type($packed) `)`)? custom<Policy>($policy) (`gate` custom<Keyword>($gate)^)? (`keep_val` $keep_val^)?
     (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($query) `,` type($keys)
   }];
   let extraClassDeclaration = [{
@@ -221,6 +225,31 @@ def Peer_RouteOp : Peer_GraphOp<"route",
     bool hasOutput(unsigned number) { return number == 0 || (number == 1 ? getGate().has_value() : getKeepVal()); }
     int64_t getFlopsPerIteration();
     bool hasLargeIntermediates() { return true; }
+  }];
+}
+
+def Peer_PackKeysOp : Peer_GraphOp<"pack_keys",
+    (ins Peer_Shaped:$keys),
+    (outs "(H or 1) x P x B i8":$packed)> {
+  let summary = "keys in few bits, and how far scores by them may be off";
+  let description = [{
+    What a route's kernel reads in place of most keys: each key as 8-bit integers, its scale, its norm and the norm of what the integers
+    leave out. The order of bytes is the kernel's that was compiled with it. A row of zeros bounds nothing. It has no gradient:
+    `--peer-derive-packed-keys` makes it after differentiation, of parameters, in an entry of its own.
+
+    - C1: keys are `(H or 1) x P x n x d`, rank 4, f32, static; n and d are at least 1.
+
+    The result's rows have `64 + n' * (12 + d')` bytes, where n' and d' are n and d rounded up to multiples of 32.
+
+    ```mlir
+    %p = peer.pack_keys %keys : tensor<8x2x1024x128xf32>
+    ```
+  }];
+  let assemblyFormat = [{ $keys (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($keys) }];
+  let extraClassDeclaration = [{
+    /// Bytes of the packed keys of one head and half, n of d elements.
+    static int64_t getRowBytes(int64_t n, int64_t d);
+    int64_t getFlopsPerIteration() { return 0; }
   }];
 }
 

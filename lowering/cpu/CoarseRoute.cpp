@@ -1,7 +1,8 @@
 //===- CoarseRoute.cpp - route with coarse scores first ------------------===//
 //
 // Integer products bound all scores of a token; only keys that may be among its k best are scored in f32. So the result is
-// that of scoring all keys, bit by bit, which is what happens where no bound holds or there are few tokens to share the packed keys.
+// that of scoring all keys, bit by bit, which is what happens where no bound holds, or where nobody has packed the keys and there are few tokens to
+// share what that costs.
 //
 //===----------------------------------------------------------------------===//
 
@@ -52,8 +53,9 @@ namespace {
 class CoarseRoute {
 public:
   CoarseRoute(RouteOp op, LoopBuilder &b, int64_t width)
-      : b(b), query(op.getQuery()), keys(op.getKeys()), n(b.staticDim(keys, 2)), d(b.staticDim(keys, 3)),
-        k(op.getNumSelected()), width(width), lanes(listLanes(k, width)), coarse(b, n, d, k, width) {}
+      : b(b), query(op.getQuery()), keys(op.getKeys()), packed(op.getPacked()), n(b.staticDim(keys, 2)),
+        d(b.staticDim(keys, 3)), k(op.getNumSelected()), width(width), lanes(listLanes(k, width)),
+        coarse(b, n, d, k, width) {}
 
   /// Selects experts and their scores.
   void emit(Value idx, Value val);
@@ -65,7 +67,7 @@ private:
   void emitResults(Value h, Value idx, Value val, ValueRange scratch);
 
   LoopBuilder &b;
-  Value query, keys;
+  Value query, keys, packed; // the last may be null
   int64_t n, d, k, width, lanes;
   CoarseScores coarse;
   Value scores, indices; // lists, tokens x halves x lanes
@@ -89,23 +91,18 @@ Values CoarseRoute::emitAllScores(Value row, Value query, Value keys) {
 
 void CoarseRoute::emitHalf(Value h, Value p) {
   Value count = b.dim(query, 0), block = b.index(coarse.tokens());
-  Value matrix = b.slice(keys, {b.staticDim(keys, 0) == 1 ? b.index(0) : h, p});
-  Value many = b.cmp(CmpIPredicate::uge, count, b.index(kFewTokens));
-  b.ifThen(many, [&] { coarse.emitKeys(matrix); });
+  Value head = b.staticDim(keys, 0) == 1 ? b.index(0) : h;
+  Value matrix = b.slice(keys, {head, p});
+  coarse.setKeys(matrix, packed ? b.slice(packed, {head, p}) : Value(),
+                 b.cmp(CmpIPredicate::uge, count, b.index(kFewTokens)));
   b.loop(
       b.index(0), count,
       [&](Value first) {
-        b.ifThen(many, [&] {
-          b.loop(block, [&](Value t) {
-            // The last block repeats its last token.
-            Value token = b.add(first, t), last = b.sub(count, b.index(1));
-            token = b.select(b.cmp(CmpIPredicate::ult, token, last), token, last);
-            coarse.emitQuery(b.slice(query, {token, h, p}), t);
-          });
-          coarse.emitProducts();
-        });
         Value left = b.sub(count, first);
-        b.loop(b.select(b.cmp(CmpIPredicate::ult, left, block), left, block), [&](Value t) {
+        left = b.select(b.cmp(CmpIPredicate::ult, left, block), left, block);
+        b.ifThen(coarse.hasKeys(),
+                 [&] { coarse.emitTokens(left, [&](Value t) { return b.slice(query, {b.add(first, t), h, p}); }); });
+        b.loop(left, [&](Value t) {
           Value token = b.add(first, t), own = b.slice(query, {token, h, p});
           auto keep = [&](ValueRange list) {
             b.store(list[0], scores, {token, p, b.index(0)});
@@ -116,9 +113,7 @@ void CoarseRoute::emitHalf(Value h, Value p) {
                 t, [&](Value j) { return emitScores(b, own, {b.slice(matrix, {j})}, d, width)[0]; }));
           };
           auto byScores = [&] { keep(emitAllScores(coarse.scoreRow(t), own, matrix)); };
-          // Of few tokens nothing has been packed.
-          Value holds = both(b, many, coarse.emitHolds(t));
-          b.ifThen(holds, byBounds, byScores);
+          b.ifThen(coarse.emitHolds(t), byBounds, byScores);
         });
       },
       coarse.tokens());

@@ -3,11 +3,11 @@
 #ifndef PEER_LOWERING_CPU_COARSESCORES_H
 #define PEER_LOWERING_CPU_COARSESCORES_H
 
-#include "RowTopK.h"
+#include "PackedKeys.h"
 
 namespace peer::cpu {
 
-/// Keys and queries of `d` elements in integers of 16 bits, their products, and upper bounds of the scores that follow.
+/// Keys of `d` elements in integers of 8 bits, queries in integers of up to 15, their products, and upper bounds of the scores that follow.
 ///
 /// A vector x is s * x' + rest, s a power of two, so that |q . c - s t q'. c'| <= |q - s q'| |c| + |s q'| |c - t c'| by Cauchy and Schwarz.
 /// A part of |q| |c| covers what rounding does to `emitScore` and to the bound, a constant what underflow does.
@@ -20,12 +20,11 @@ public:
   /// Tokens whose products are formed at once.
   int64_t tokens() const;
 
-  /// Packs the keys, `n x d`.
-  void emitKeys(mlir::Value keys);
-  /// Packs a query, rank 1, as the block's t-th. Keys come first.
-  void emitQuery(mlir::Value query, mlir::Value t);
-  /// Upper bounds of the scores of all of the block's tokens.
-  void emitProducts();
+  /// Whose scores follow: keys, `n x d`, and, unless null, a row of packed ones that may be there. If not, and `pack` says so, they are packed.
+  void setKeys(mlir::Value matrix, mlir::Value given, mlir::Value pack);
+  /// Upper bounds of all scores of the first `count` tokens of a block, `tokens()` at most, if there are packed keys; `hasKeys` says so.
+  void emitTokens(mlir::Value count, llvm::function_ref<mlir::Value(mlir::Value t)> query);
+  mlir::Value hasKeys() const { return has; }
 
   /// Whether the bounds of the block's t-th token hold: all elements of its query and of the keys are numbers, and not huge.
   mlir::Value emitHolds(mlir::Value t);
@@ -35,31 +34,23 @@ public:
   mlir::Value scoreRow(mlir::Value t);
 
 private:
-  struct Quantized {
-    mlir::Value fits, scale, unit, norm, miss;
-  };
-  /// A vector as pairs of integers, `width` pairs at a time; norms in units of the integers.
-  Quantized emitQuantized(mlir::Value vector, llvm::function_ref<void(mlir::Value at, mlir::Value pairs)> keep);
-  mlir::Value integers(int64_t value);
-  mlir::Value emitNorm(mlir::Value squares);
+  /// Packs a query, rank 1, as the block's t-th.
+  void emitQuery(mlir::Value query, mlir::Value t);
+  /// Bounds of some tokens and all keys, or `blocks` blocks of them.
+  void emitProducts(llvm::ArrayRef<mlir::Value> block);
+  void emitBlocks(mlir::Value first, int64_t blocks, llvm::ArrayRef<mlir::Value> block);
   /// A lower bound of the k-th score of the block's t-th token, less what underflow does.
   mlir::Value emitLeast(mlir::Value t);
-  /// One vector per row of a square matrix to one per column.
-  void emitTranspose(llvm::MutableArrayRef<mlir::Value> rows);
   /// sum + the products of pairs, 32 bits each.
   mlir::Value emitPairProducts(mlir::Value x, mlir::Value y, mlir::Value sum);
 
-  /// Vectors of keys at once, beside tokens(): all sums stay in registers.
-  static constexpr int64_t kVectors = 2;
-  int64_t blockKeys() const { return kVectors * width; }
-  int64_t paddedKeys() const { return llvm::alignTo(n, blockKeys()); }
-
   LoopBuilder &b;
   int64_t n, d, k, width;
-  /// Pairs of a vector, and bits of an integer beside its sign: no sum of products overflows.
-  int64_t pairs, bits;
-  int64_t chains;                               // vectors of maxima
-  mlir::Value packed, rows, keyBounds, keysFit; // of the keys
+  /// Bits of a query's integers beside their sign: no sum of products overflows.
+  int64_t bits;
+  int64_t chains; // vectors of maxima
+  PackedKeys packed;
+  mlir::Value row, has;                         // the keys, and whether there are some
   mlir::Value queries, queryBounds, queriesFit; // of a block of tokens
   mlir::Value bounds, maxima;
 };

@@ -15,6 +15,7 @@
 namespace peer::cpu {
 
 void addRoute(LoopEmitters &emitters);
+void addPackKeys(LoopEmitters &emitters);
 void addScore(LoopEmitters &emitters);
 void addSelect(LoopEmitters &emitters);
 void addGate(LoopEmitters &emitters);

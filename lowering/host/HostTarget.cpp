@@ -32,6 +32,11 @@ public:
     ChooseMixFormsOptions mix;
     mix.form = options.mix;
     pm.addNestedPass<func::FuncOp>(createChooseMixForms(mix));
+    if (options.plainLoops || !cpu.sumsPairs())
+      return;
+    DerivePackedKeysOptions keys;
+    keys.width = cpu.vectorWidth();
+    pm.addPass(createDerivePackedKeys(keys));
   }
   void prepareBuffers(OpPassManager &pm) const override {
     // The scores of a tile whose route is taken apart stay in cache, and each part has an emitter.

@@ -60,6 +60,30 @@ void nn::emitProduct(LoopBuilder &builder, int64_t width, Value a, bool transpos
   });
 }
 
+/// So few rows are multiplied one by one: a library would first copy the whole weight to where it wants it.
+static constexpr int64_t kFewRows = 4;
+
+/// y += x w, walking several rows of w at once for each row of x: what bounds it is to read w.
+static void emitFewRows(LoopBuilder &b, Value x, Value w, Value y, int64_t width) {
+  constexpr int64_t kTogether = 8;
+  Value inner = b.dim(x, 1), together = b.index(kTogether), whole = b.mul(b.div(inner, together), together);
+  b.loop(b.dim(x, 0), [&](Value t) {
+    auto add = [&](Value k, int64_t count) {
+      SmallVector<Value> factors;
+      for (int64_t i = 0; i < count; ++i)
+        factors.push_back(b.load(x, {t, b.add(k, b.index(i))}));
+      b.strips(b.dim(y, 1), width, [&](Value at, int64_t lanes) {
+        Value sum = b.load(y, {t, at}, lanes);
+        for (auto [i, factor] : llvm::enumerate(factors))
+          sum = b.fma(b.splat(factor, sum.getType()), b.load(w, {b.add(k, b.index(i)), at}, lanes), sum);
+        b.store(sum, y, {t, at});
+      });
+    };
+    b.loop(b.index(0), whole, [&](Value k) { add(k, kTogether); }, kTogether);
+    b.loop(whole, inner, [&](Value k) { add(k, 1); });
+  });
+}
+
 // The bias is what the product is added to.
 static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
   Value y = op.getY(), bias = op.getBias();
@@ -67,7 +91,18 @@ static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
     b.loop(b.dim(y, 0), [&](Value t) {
       b.strips(b.dim(y, 1), width, [&](Value at, int64_t lanes) { b.store(b.load(bias, at, lanes), y, {t, at}); });
     });
-  emitProduct(b, width, op.getX(), op.getTransposeX(), op.getWeight(), op.getTransposeWeight(), y, bias ? 1 : 0);
+  auto product = [&] {
+    emitProduct(b, width, op.getX(), op.getTransposeX(), op.getWeight(), op.getTransposeWeight(), y, bias ? 1 : 0);
+  };
+  int64_t rows = dimOf(op.getX(), 0);
+  if (width == 1 || op.getTransposeX() || op.getTransposeWeight() || (!ShapedType::isDynamic(rows) && rows > kFewRows))
+    return product();
+  auto fewRows = [&] {
+    if (!bias)
+      emitZero(b, y, width);
+    emitFewRows(b, op.getX(), op.getWeight(), y, width);
+  };
+  b.ifThen(b.cmp(arith::CmpIPredicate::ule, b.dim(y, 0), b.index(kFewRows)), fewRows, product);
 }
 
 void nn::emitOnRows(LoopBuilder &b, EmbeddingOp op, int64_t width) {
@@ -91,14 +126,20 @@ static void emit(LoopBuilder &b, EmbeddingGradOp op, int64_t width) {
 }
 
 static std::optional<TileSizes> linearTiles(LinearOp op) {
+  constexpr int64_t kColumns = 1024;
   int64_t rows = dimOf(op.getX(), op.getTransposeX()), columns = dimOf(op.getWeight(), !op.getTransposeWeight());
   // A weight gradient has few, long rows: cut for the threads, not for the cache.
+  if (op.getTransposeX() && (ShapedType::isDynamic(rows) || rows > 64))
+    return tile({{"t", 64}});
+  // Calls of few tokens share out the columns of a wide weight; to many it makes no difference.
+  if (ShapedType::isDynamic(rows) && !ShapedType::isDynamic(columns) && columns >= 2 * kColumns)
+    return tile({{"t", 128}, {"j", kColumns}});
   if (ShapedType::isDynamic(rows) || rows > 64)
-    return tile({{"t", op.getTransposeX() ? 64 : 128}});
+    return tile({{"t", 128}});
   // A product with few rows (decoding) is bound by reading the weight: split its columns.
   if (ShapedType::isDynamic(columns) || rows * columns < kSmallTensor)
     return std::nullopt;
-  return tile({{"j", 1024}});
+  return tile({{"j", kColumns}});
 }
 
 void nn::addLinear(LoopEmitters &emitters) {

@@ -79,6 +79,8 @@ public:
   virtual Status unbind(Role role, const std::string &name);
   /// Where a bound tensor lies; null for another.
   const Place *boundPlace(Role role, std::string_view name) const;
+  /// Whether a caller has memory of the session's own, of an unbound tensor, to write it whenever nothing is called.
+  virtual void handOut(Role, std::string_view, bool) {}
   /// What the host wrote to tensors of a role since hostMayChange() is in the memory that they were bound to.
   virtual Status flush(Role) { return {}; }
 

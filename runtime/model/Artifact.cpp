@@ -133,13 +133,17 @@ Status Artifact::load() {
     bool noexec = fstatvfs(source->descriptorNumber(), &mount) == 0 && (mount.f_flag & ST_NOEXEC);
     PEER_TRY(noexec ? loadCopy(why) : Status::error("cannot load the code of ", file, ": ", why));
   }
-  for (const Entry &entry : description.entries) {
+  auto find = [&](const Entry &entry) -> Status {
     void *address = dlsym(handle, entry.symbol.c_str());
     if (!address)
       return Status::error(file, " is damaged: the code of entry \"", entry.name, "\" (symbol ", entry.symbol,
                            ") is missing");
     functions[entry.name] = reinterpret_cast<EntryFunction>(address);
-  }
+    return {};
+  };
+  for (const auto *entries : {&description.entries, &description.derivations})
+    for (const Entry &entry : *entries)
+      PEER_TRY(find(entry));
   return {};
 }
 

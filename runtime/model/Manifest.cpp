@@ -9,7 +9,7 @@ namespace peer::runtime {
 
 std::string_view roleName(Role role) {
   static constexpr std::string_view names[] = {format::role::kInput, format::role::kParameter, format::role::kState,
-                                               format::role::kUsage, format::role::kScalar};
+                                               format::role::kUsage, format::role::kScalar,    format::role::kDerived};
   return names[static_cast<size_t>(role)];
 }
 
@@ -17,7 +17,7 @@ std::string_view entryKindName(EntryKind kind) {
   static constexpr std::string_view names[] = {
       format::kind::kForward,    format::kind::kGradient,  format::kind::kLoss,    format::kind::kTrain,
       format::kind::kAccumulate, format::kind::kUpdate,    format::kind::kPrefill, format::kind::kDecode,
-      format::kind::kBackward,   format::kind::kRowUpdate, format::kind::kRowNorm};
+      format::kind::kBackward,   format::kind::kRowUpdate, format::kind::kRowNorm, format::kind::kDerive};
   return names[static_cast<size_t>(kind)];
 }
 

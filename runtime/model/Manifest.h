@@ -37,7 +37,8 @@ struct Group {
   std::string schedule = ""; // a name of format::schedule; empty: that of the run
 };
 
-enum class Role { Input, Parameter, State, Usage, Scalar };
+/// What is derived follows from the parameter that it is named after.
+enum class Role { Input, Parameter, State, Usage, Scalar, Derived };
 std::string_view roleName(Role role);
 
 struct Argument {
@@ -84,7 +85,8 @@ enum class EntryKind {
   Decode,
   Backward,
   RowUpdate,
-  RowNorm
+  RowNorm,
+  Derive
 };
 std::string_view entryKindName(EntryKind kind);
 
@@ -112,6 +114,8 @@ struct Manifest {
   std::vector<Parameter> parameters;
   std::vector<Group> groups;
   std::vector<Entry> entries;
+  /// Each makes of one parameter the tensor that entries take with the role `derived` and its name.
+  std::vector<Entry> derivations;
 
   const Parameter *findParameter(std::string_view name) const;
   const Group *findGroup(std::string_view name) const;

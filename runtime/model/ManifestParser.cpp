@@ -143,7 +143,7 @@ Enum parseEnum(const Reader &reader, const json &value, const char *key, std::st
 }
 
 Argument parseArgument(const Reader &outer, const json &value, bool dynamic) {
-  static constexpr Role roles[] = {Role::Input, Role::Parameter, Role::State, Role::Usage, Role::Scalar};
+  static constexpr Role roles[] = {Role::Input, Role::Parameter, Role::State, Role::Usage, Role::Scalar, Role::Derived};
   Argument argument;
   argument.name = outer.text(value, key::kName);
   Reader reader = outer.at(concat("argument \"", argument.name, "\""));
@@ -175,7 +175,7 @@ Entry parseEntry(const Reader &outer, const json &value) {
   static constexpr EntryKind kinds[] = {EntryKind::Forward,   EntryKind::Gradient,   EntryKind::Loss,
                                         EntryKind::Train,     EntryKind::Accumulate, EntryKind::Update,
                                         EntryKind::Prefill,   EntryKind::Decode,     EntryKind::Backward,
-                                        EntryKind::RowUpdate, EntryKind::RowNorm};
+                                        EntryKind::RowUpdate, EntryKind::RowNorm,    EntryKind::Derive};
   Entry entry;
   entry.name = outer.text(value, key::kName);
   Reader reader = outer.at(concat("entry \"", entry.name, "\""));
@@ -203,8 +203,9 @@ Entry parseEntry(const Reader &outer, const json &value) {
   for (const json &item : reader.array(value, key::kArguments)) {
     entry.arguments.push_back(parseArgument(reader, item, entry.dynamic));
     const Argument &argument = entry.arguments.back();
-    // A usage tensor is named after the parameter it counts, so the two may share a name.
-    if (!names.insert(concat(argument.role == Role::Usage ? "usage " : "", argument.name)).second)
+    // A usage tensor is named after the parameter it counts, so the two may share a name; so is what is derived of one.
+    bool shares = argument.role == Role::Usage || argument.role == Role::Derived;
+    if (!names.insert(concat(shares ? roleName(argument.role) : "", " ", argument.name)).second)
       reader.fail("argument \"", argument.name, "\" appears twice");
     hasT |= std::find(argument.shape.begin(), argument.shape.end(), kDynamic) != argument.shape.end();
   }
@@ -231,6 +232,13 @@ Entry parseEntry(const Reader &outer, const json &value) {
   return entry;
 }
 
+/// A derivation makes one tensor of one parameter, which is named as that.
+void checkDerivation(const Reader &reader, const Entry &entry) {
+  if (entry.kind != EntryKind::Derive || entry.arguments.size() != 1 || entry.results.size() != 1 ||
+      entry.arguments[0].role != Role::Parameter || entry.results[0].name != entry.arguments[0].name)
+    reader.fail("derivation \"", entry.name, "\" must make one tensor of one parameter, named as that");
+}
+
 /// What must hold between the parts: every parameter argument is declared with the same type, states agree between entries, names differ.
 void checkTogether(const Reader &reader, const Manifest &manifest) {
   std::set<std::string> parameters, entries;
@@ -238,7 +246,17 @@ void checkTogether(const Reader &reader, const Manifest &manifest) {
     if (!parameters.insert(parameter.name).second)
       reader.fail("parameter \"", parameter.name, "\" appears twice");
   std::map<std::pair<Role, std::string>, const Argument *> kept;
-  for (const Entry &entry : manifest.entries) {
+  std::map<std::string, const ResultInfo *> derived;
+  for (const Entry &entry : manifest.derivations) {
+    checkDerivation(reader, entry);
+    derived.emplace(entry.results[0].name, &entry.results[0]);
+  }
+  std::vector<const Entry *> all;
+  for (const auto *list : {&manifest.derivations, &manifest.entries})
+    for (const Entry &entry : *list)
+      all.push_back(&entry);
+  for (const Entry *each : all) {
+    const Entry &entry = *each;
     if (!entries.insert(entry.name).second)
       reader.fail("entry \"", entry.name, "\" appears twice");
     for (const Argument &argument : entry.arguments) {
@@ -255,6 +273,12 @@ void checkTogether(const Reader &reader, const Manifest &manifest) {
       } else if (argument.role == Role::State || argument.role == Role::Usage) {
         const Argument *first = kept.emplace(std::pair(argument.role, argument.name), &argument).first->second;
         disagrees(first->dtype, first->shape);
+      } else if (argument.role == Role::Derived) {
+        auto maker = derived.find(argument.name);
+        if (maker == derived.end())
+          reader.fail("entry \"", entry.name, "\" takes what is derived of the parameter \"", argument.name,
+                      "\", and nothing makes that");
+        disagrees(maker->second->dtype, maker->second->shape);
       }
     }
   }
@@ -287,6 +311,9 @@ Manifest parseAll(const Reader &reader, const json &root) {
                                  item.contains(key::kSchedule) ? reader.text(item, key::kSchedule) : ""});
   for (const json &item : reader.array(root, key::kEntries))
     manifest.entries.push_back(parseEntry(reader, item));
+  if (root.contains(key::kDerivations))
+    for (const json &item : reader.array(root, key::kDerivations))
+      manifest.derivations.push_back(parseEntry(reader, item));
   checkTogether(reader, manifest);
   return manifest;
 }

@@ -45,7 +45,10 @@ Status Session::bind(std::string_view name, const peer_view &given) {
 
 Status Session::unbind(std::string_view name) {
   PEER_TRY_ASSIGN(Kept kept, findKept(manifest(), name, path()));
-  return side->boundPlace(kept.role, *kept.name) ? side->unbind(kept.role, *kept.name) : Status();
+  if (side->boundPlace(kept.role, *kept.name))
+    return side->unbind(kept.role, *kept.name);
+  side->handOut(kept.role, *kept.name, false);
+  return {};
 }
 
 Status Session::view(std::string_view name, peer_view &view) {
@@ -66,6 +69,7 @@ Status Session::view(std::string_view name, peer_view &view) {
                            kept.role == Role::Parameter ? " was neither loaded nor initialised"
                                                         : " is there from the first call that uses it on");
     found.data = tensor->second.data();
+    side->handOut(kept.role, *kept.name, true);
   }
   view = found;
   return {};

@@ -71,8 +71,9 @@ public:
   /// Writes all parameters, atomically.
   Status saveParameters(const std::string &path, const Metadata &metadata = {}) const;
 
-  /// Parameters by name; empty until initParameters or loadParameters. What is written to a tensor counts from the next call on; on a device, ask
-  /// for it again after every call, since a reference from before shows old values and writes to it may be lost.
+  /// Parameters by name; empty until initParameters or loadParameters. What is written to a tensor counts from the next call on. Ask for it again
+  /// after every call: on a device a reference from before shows old values, and what is written to it may be lost; on the CPU what was derived from a
+  /// parameter does not follow.
   TensorMap &parameters() { return hostTensors(Role::Parameter); }
   const TensorMap &parameters() const { return hostTensors(Role::Parameter); }
 
@@ -113,7 +114,7 @@ public:
 
   /// Makes memory of the caller's a parameter, or a state or usage tensor by its name with "state:" or "usage:" in front, as peer_bind says.
   Status bind(std::string_view name, const peer_view &view);
-  /// Gives it memory of the session's own with the values that it has; nothing happens where it has that.
+  /// Gives it memory of the session's own with the values that it has. Where it has that, nobody writes there by a view() of before any more.
   Status unbind(std::string_view name);
   /// Where it lies.
   Status view(std::string_view name, peer_view &view);

@@ -154,6 +154,38 @@ func.func @route_c11_nothing(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32>
 
 // -----
 
+func.func @route_c13_rows(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32>, %p: tensor<8x2x64xi8>) {
+  // expected-error @+1 {{'peer.route' op C13: expected packed keys to be G x P x B i8 with B = 2880, got tensor<8x2x64xi8>}}
+  %r:2 = peer.route %q, %k packed(%p : tensor<8x2x64xi8>) product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
+  return
+}
+
+// -----
+
+func.func @route_c13_heads(%q: tensor<?x8x2x16xf32>, %k: tensor<1x2x64x16xf32>, %p: tensor<8x2x2880xi8>) {
+  // expected-error @+1 {{'peer.route' op C13: }}
+  %r:2 = peer.route %q, %k packed(%p : tensor<8x2x2880xi8>) product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<1x2x64x16xf32>
+  return
+}
+
+// -----
+
+func.func @pack_keys_c1_bf16(%k: tensor<8x2x64x16xbf16>) {
+  // expected-error @+1 {{'peer.pack_keys' op C1: expected keys to be G x P x n x d f32, got tensor<8x2x64x16xbf16>}}
+  %p = peer.pack_keys %k : tensor<8x2x64x16xbf16>
+  return
+}
+
+// -----
+
+func.func @pack_keys_c1_no_keys(%k: tensor<8x2x0x16xf32>) {
+  // expected-error @+1 {{'peer.pack_keys' op C1: expected d and n of at least 1}}
+  %p = peer.pack_keys %k : tensor<8x2x0x16xf32>
+  return
+}
+
+// -----
+
 func.func @route_unknown_gate(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32>) {
   // expected-error @+1 {{unknown keyword 'hard'; known are softmax, sigmoid, relu and one}}
   %r:2 = peer.route %q, %k product_topk<4> gate hard : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>

@@ -2,6 +2,7 @@
 
 #include "Bandwidth.h"
 #include "Blas.h"
+#include "Derived.h"
 #include "core/Allocator.h"
 #include "core/Memory.h"
 #include "device/CallFrame.h"
@@ -50,45 +51,60 @@ Status copyResults(const RawCall &call, std::span<const int64_t> words) {
   return status;
 }
 
+/// What an entry keeps between its calls.
+struct Kept {
+  std::vector<void *> places;                        // of all arguments that lie where they are
+  std::vector<std::pair<size_t, Derived *>> derived; // arguments that are made of parameters
+  std::vector<Derived *> changed;                    // by the parameters that it updates
+};
+
 class CpuSession : public DeviceSession {
 public:
-  using DeviceSession::DeviceSession;
+  explicit CpuSession(std::shared_ptr<Artifact> artifact)
+      : DeviceSession(std::move(artifact)), derived(this->artifact->manifest()) {}
 
-  void hostMayChange(Role) override { resolved.clear(); }
-  bool isReady(const Entry &entry) const override { return resolved.contains(&entry); }
+  void hostMayChange(Role role) override {
+    resolved.clear();
+    if (role == Role::Parameter)
+      derived.invalidate();
+  }
+  bool isReady(const Entry &entry) const override {
+    auto found = resolved.find(&entry);
+    return found != resolved.end() &&
+           std::ranges::all_of(found->second.derived, [](const auto &each) { return each.second->isReady(); });
+  }
   bool runsAtOnce() const override { return true; }
 
   Status prepare(const Entry &entry) override {
-    if (isReady(entry))
+    if (!resolved.contains(&entry) && !resolve(entry))
       return {};
-    std::vector<void *> places(entry.arguments.size());
-    for (size_t i = 0; i < places.size(); ++i) {
-      const Argument &argument = entry.arguments[i];
-      if (argument.isGiven())
-        continue;
-      auto found = host(argument.role).find(argument.name);
-      if (found == host(argument.role).end())
-        return {};
-      places[i] = found->second.data();
-    }
-    resolved.emplace(&entry, std::move(places));
+    for (auto [index, one] : resolved.find(&entry)->second.derived)
+      if (!one->isReady())
+        PEER_TRY(make(*one));
     return {};
   }
 
   Status bind(Role role, const std::string &name, DType dtype, const Shape &shape, Place place) override {
     resolved.clear();
+    handOut(role, name, true);
     return DeviceSession::bind(role, name, dtype, shape, place);
   }
   Status unbind(Role role, const std::string &name) override {
     resolved.clear();
+    handOut(role, name, false);
     return DeviceSession::unbind(role, name);
+  }
+  void handOut(Role role, std::string_view name, bool writable) override {
+    if (role == Role::Parameter)
+      derived.handOut(name, writable);
   }
 
   Status run(const RawCall &call) override {
     CallFrame frame(call.entry, call.tokens);
-    const std::vector<void *> &kept = resolved.find(&call.entry)->second;
-    for (size_t i = 0; i < kept.size(); ++i)
-      frame.set(i, call.entry.arguments[i].isGiven() ? call.arguments[i].data : kept[i]);
+    const Kept &kept = begin(call.entry, frame);
+    for (size_t i = 0; i < kept.places.size(); ++i)
+      if (call.entry.arguments[i].isGiven())
+        frame.set(i, call.arguments[i].data);
     PEER_TRY(execute(call.entry, frame));
     return copyResults(call, frame.results());
   }
@@ -96,16 +112,14 @@ public:
   Result<TensorMap> call(const Entry &entry, int64_t tokens, const TensorMap &inputs,
                          std::span<const ScalarValue> values) override {
     CallFrame frame(entry, tokens);
-    const std::vector<void *> &kept = resolved.find(&entry)->second;
-    for (size_t i = 0; i < kept.size(); ++i) {
+    const Kept &kept = begin(entry, frame);
+    for (size_t i = 0; i < kept.places.size(); ++i) {
       const Argument &argument = entry.arguments[i];
       // Descriptors are not const, but only arguments marked `updated` are written, and inputs and scalars are not.
       if (argument.role == Role::Input)
         frame.set(i, const_cast<void *>(inputs.find(argument.name)->second.data()));
       else if (argument.role == Role::Scalar)
         frame.set(i, const_cast<ScalarValue *>(&values[i]));
-      else
-        frame.set(i, kept[i]);
     }
     PEER_TRY(execute(entry, frame));
     return takeResults(entry, readResults(entry, frame.results()), tokens);
@@ -115,6 +129,62 @@ public:
   void resetPeak() override { resetAllocatorPeak(); }
 
 private:
+  /// Finds what an entry keeps; false where something is not there yet.
+  bool resolve(const Entry &entry) {
+    Kept kept;
+    kept.places.resize(entry.arguments.size());
+    for (size_t i = 0; i < kept.places.size(); ++i) {
+      const Argument &argument = entry.arguments[i];
+      if (argument.isGiven())
+        continue;
+      Derived *one =
+          argument.role == Role::Derived || argument.role == Role::Parameter ? derived.find(argument.name) : nullptr;
+      if (argument.role == Role::Derived) {
+        kept.derived.emplace_back(i, one);
+        continue;
+      }
+      auto found = host(argument.role).find(argument.name);
+      if (found == host(argument.role).end())
+        return false;
+      kept.places[i] = found->second.data();
+      if (one && argument.updated)
+        kept.changed.push_back(one);
+    }
+    resolved.emplace(&entry, std::move(kept));
+    return true;
+  }
+
+  Status make(Derived &one) {
+    const Entry &maker = *one.maker;
+    if (one.handedOut) {
+      const ResultInfo &info = maker.results[0];
+      PEER_TRY_ASSIGN(one.nothing,
+                      Tensor::zeros(info.dtype, info.shape, concat("what follows from \"", info.name, "\"")));
+      return {};
+    }
+    one.made = Tensor();
+    CallFrame frame(maker, 0);
+    frame.set(0, host(Role::Parameter).find(one.parameter())->second.data());
+    PEER_TRY(execute(maker, frame));
+    PEER_TRY_ASSIGN(TensorMap results, takeResults(maker, readResults(maker, frame.results()), 0));
+    one.made = std::move(results.begin()->second);
+    one.fresh = true;
+    return {};
+  }
+
+  /// Puts what an entry keeps in the frame of a call, which begins.
+  const Kept &begin(const Entry &entry, CallFrame &frame) {
+    const Kept &kept = resolved.find(&entry)->second;
+    for (size_t i = 0; i < kept.places.size(); ++i)
+      if (kept.places[i])
+        frame.set(i, kept.places[i]);
+    for (auto [index, one] : kept.derived)
+      frame.set(index, one->place());
+    for (Derived *one : kept.changed)
+      one->fresh = false;
+    return kept;
+  }
+
   Status execute(const Entry &entry, CallFrame &frame) const {
     std::string message;
     if (runGuarded(artifact->function(entry), frame.arguments(), message))
@@ -122,7 +192,8 @@ private:
     return Status::error("entry \"", entry.name, "\" of ", artifact->path(), ": ", message);
   }
 
-  std::map<const Entry *, std::vector<void *>> resolved; // where the arguments lie that entries keep
+  std::map<const Entry *, Kept> resolved;
+  DerivedTensors derived;
 };
 
 class CpuDevice : public Device {

@@ -192,7 +192,8 @@ class Artifact:
 
     def bind(self, name, array):
         """Makes an array the parameter `name`, "state:NAME" or "usage:NAME": read and updated in place, with the values that it has. None: memory of
-        the library's again, with the values of the moment. The artifact keeps the array."""
+        the library's again, with the values of the moment; calls of few tokens are faster then than with an array, here or of `tensor`, that may
+        change at any time. The artifact keeps the array."""
         borrowed = None if array is None else Borrowed(array, name, writes=True)
         check(library().peer_bind(self._opened(), name.encode(), ctypes.byref(borrowed.view) if borrowed else None))
         self._bound.pop(name, None)

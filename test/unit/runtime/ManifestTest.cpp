@@ -45,6 +45,8 @@ const Damage kDamages[] = {
     {"ScalarShape", "/entries/1/arguments/1/shape", "[1]", "a scalar must have the shape []"},
     {"RangeOfFloat", "/entries/0/arguments/0/range", "[0, 1]", "only integers have a range"},
     {"ActiveParameters", "/entries/0/active_parameters", "-1", "\"active_parameters\" must be a non-negative integer"},
+    {"Underived", "/entries/0/arguments/1/role", "\"derived\"",
+     "entry \"scale\" takes what is derived of the parameter \"factor\", and nothing makes that"},
     {"Kernels", "/entries/0/kernels/0/bytes", "[1]", "\"bytes\" must be two numbers"},
 };
 class ManifestDamage : public testing::TestWithParam<Damage> {};
@@ -67,6 +69,31 @@ INSTANTIATE_TEST_SUITE_P(All, ManifestDamage, testing::ValuesIn(kDamages),
 
 TEST(Manifest, NotJson) {
   EXPECT_EQ(errorOf(parseManifest("{", "M")), "M: the manifest is damaged: it is not valid JSON");
+}
+
+TEST(Manifest, DerivationsMakeOneTensorOfOneParameter) {
+  json manifest = testManifest(), derivation = manifest["entries"][0], factor = derivation["arguments"][1];
+  derivation["name"] = "derive:1";
+  derivation["kind"] = "derive";
+  derivation["dims"] = json::object();
+  derivation["arguments"] = {factor};
+  derivation["results"] = {{{"name", "factor"}, {"dtype", "i8"}, {"shape", {3}}}};
+  json packed = {{"name", "factor"}, {"role", "derived"}, {"dtype", "i8"}, {"shape", {3}}, {"updated", false}};
+  manifest["entries"][0]["arguments"].push_back(packed);
+  manifest["derivations"] = {derivation};
+  Result<Manifest> good = parseManifest(manifest.dump(), "M");
+  ASSERT_OK(good);
+  ASSERT_EQ(good->derivations.size(), 1u);
+  EXPECT_EQ(good->entries.size(), 4u);
+  EXPECT_EQ(good->entries[0].arguments.back().role, Role::Derived);
+  json other = manifest;
+  other["entries"][0]["arguments"].back()["shape"] = {4};
+  EXPECT_NE(errorOf(parseManifest(other.dump(), "M")).find("argument \"factor\" is i8 [4], but elsewhere i8 [3]"),
+            std::string::npos);
+  manifest["derivations"][0]["results"][0]["name"] = "fact";
+  EXPECT_NE(errorOf(parseManifest(manifest.dump(), "M"))
+                .find("derivation \"derive:1\" must make one tensor of one parameter, named as that"),
+            std::string::npos);
 }
 
 TEST(Manifest, StatesAgreeBetweenEntries) {

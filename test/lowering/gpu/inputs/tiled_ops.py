@@ -3,19 +3,21 @@
 usage: tiled_ops.py FILE, which `peer-opt --emit=tiled --mlir-print-op-generic` wrote.
 
 For each function its type, the ops in it in order, at whatever depth, and how many operations its marks count in all. Tile
-sizes, loops, slices, index arithmetic and which ops share a loop are left out.
+sizes, loops, slices, index arithmetic and which ops share a loop are left out, and so are keys that a CPU has packed and what packs them.
 """
 import re
 import sys
 
 OP = re.compile(r'^ *(?:%[\w:, %]+ = )?"([a-z]\w*\.[\w.]+)"')
 COMPUTES = re.compile(r"(peer|linalg|math)\.|arith\.\w+f$")
-FUNCTION = re.compile(r'function_type = (.*), sym_name = ("\w+")')
+FUNCTION = re.compile(r'function_type = (.*), sym_name = ("[\w:]+")')
+PACKED = re.compile(r", tensor<\w+xi8>")
 FLOPS = re.compile(r"flops = array<i64: ([\d, ]+)>")
 
 
 def main():
     flops = [0, 0]  # in all, and per token
+    packs = False
 
     def end():
         if any(flops):
@@ -27,12 +29,14 @@ def main():
         if name == "func.func":
             end()
             kind, symbol = FUNCTION.search(line).groups()
-            print("func", symbol, re.sub(r"arg_attrs.*", "", kind))
+            packs = symbol.startswith('"derive:')
+            if not packs:
+                print("func", symbol, PACKED.sub("", re.sub(r"arg_attrs.*", "", kind)))
         elif name == "peer.mark":
             fixed, per_token = FLOPS.search(line).group(1).split(", ")
             flops[0] += int(fixed)
             flops[1] += int(per_token)
-        elif COMPUTES.match(name) and name != "linalg.yield":
+        elif not packs and COMPUTES.match(name) and name != "linalg.yield":
             print("  " + name)
     end()
 

@@ -1,0 +1,73 @@
+//===- PackedKeys.h - keys as integers of 8 bits -------------------------===//
+
+#ifndef PEER_LOWERING_CPU_PACKEDKEYS_H
+#define PEER_LOWERING_CPU_PACKEDKEYS_H
+
+#include "RowTopK.h"
+
+namespace peer::cpu {
+
+/// A vector in integers: x is unit * x' + rest, a power of two times whole numbers and what rounding left.
+struct Quantized {
+  mlir::Value fits;        // all elements are numbers, and not huge
+  mlir::Value scale, unit; // 1 / unit, and unit
+  mlir::Value norm, miss;  // upper bounds of |x| and |rest|, divided by unit
+};
+
+/// Writes the integers of `vector`, d elements of at most `bits` bits beside their sign, as pairs of 16 bits, `width` pairs at a time: those of
+/// elements at .. at + width in the low halves, of the next `width` in the high ones.
+Quantized emitQuantized(LoopBuilder &b, mlir::Value vector, int64_t d, int64_t width, int64_t bits,
+                        llvm::function_ref<void(mlir::Value at, mlir::Value pairs)> keep);
+
+/// The bytes of `pack_keys`: a header, of which the first says whether there are keys and bounds of their scores; then for all keys what follows a
+/// key, f32; then blocks of keys, of each its first pair of elements, its second and so on, 8 bits each.
+class PackedKeys {
+public:
+  PackedKeys(LoopBuilder &b, int64_t n, int64_t d, int64_t width)
+      : b(b), n(n), d(d), width(width), pairs(llvm::alignTo(d, 2 * width) / 2) {}
+
+  /// Bits of an integer beside its sign.
+  static constexpr int64_t kBits = 7;
+  /// What follows a key: its unit, and its norms times that. What fills the last block has no number for a unit.
+  enum Bound { Unit, Norm, Miss, kBounds };
+  /// Vectors of keys in a block.
+  static constexpr int64_t kVectors = 2;
+  int64_t blockKeys() const { return kVectors * width; }
+  int64_t paddedKeys() const { return llvm::alignTo(n, blockKeys()); }
+  int64_t numPairs() const { return pairs; }
+
+  /// Memory for packing, and for one head and half. Outside of loops.
+  void allocate();
+  void free();
+  mlir::Value memory() const { return row; }
+
+  /// Packs keys, `n x d`, into a row of bytes.
+  void emitKeys(mlir::Value keys, mlir::Value row);
+
+  /// Whether a row has been written, and whether it bounds scores: all elements of its keys are numbers, and not huge.
+  mlir::Value emitIsMade(mlir::Value row);
+  mlir::Value emitFits(mlir::Value row);
+  /// Of the keys from j on.
+  mlir::Value loadBounds(mlir::Value row, Bound which, mlir::Value j);
+  /// A pair of elements of a block's v-th vector of keys, widened to 16 bits.
+  mlir::Value loadPairs(mlir::Value row, mlir::Value block, mlir::Value pair, int64_t v);
+
+private:
+  mlir::Value load(mlir::Value row, mlir::Value at, int64_t bytes);
+  void store(mlir::Value vector, mlir::Value row, mlir::Value at);
+  mlir::Value boundsAt(Bound which, mlir::Value j);
+  mlir::Value pairsAt(mlir::Value block, mlir::Value pair, mlir::Value key);
+  /// One vector per row of a square matrix to one per column.
+  void emitTranspose(llvm::MutableArrayRef<mlir::Value> rows);
+
+  LoopBuilder &b;
+  int64_t n, d, width, pairs;
+  mlir::Value row, square, follows, fit;
+};
+
+/// A constant vector of i32.
+mlir::Value emitIntegers(LoopBuilder &b, int64_t value, int64_t width);
+
+} // namespace peer::cpu
+
+#endif // PEER_LOWERING_CPU_PACKEDKEYS_H
