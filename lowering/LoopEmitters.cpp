@@ -37,7 +37,8 @@ static LoopEmitters makeLoopEmitters() {
                    nn::addAttention,   nn::addCachedAttention, cpu::addRoute,      cpu::addScore,
                    cpu::addSelect,     cpu::addGate,           cpu::addMix,        cpu::addMixGrad,
                    cpu::addGroupedMix, cpu::addRouteGrad,      cpu::addPoolGrad,   cpu::addUpdate,
-                   nn::addProbability, nn::addBalance,         loops::addCapacity, cpu::addCapacity})
+                   nn::addProbability, nn::addBalance,         loops::addCapacity, cpu::addCapacity,
+                   nn::addCausalConv,  nn::addSelectiveScan})
     add(emitters);
   // Loops of upstream (convert-linalg-to-loops).
   emitters.elementwiseTiles([](linalg::LinalgOp op) -> int64_t { return op.getNumLoops() == 1 ? 4096 : 64; });
