@@ -67,10 +67,11 @@ private:
 
 /// States that a strip has at most.
 inline constexpr int64_t kStripStates = 16;
-/// Calls `body` with the parts of `states` states.
-inline void forStateParts(int64_t states, llvm::function_ref<void(int64_t from, int64_t count)> body) {
-  for (int64_t from = 0; from < states; from += kStripStates)
-    body(from, std::min(kStripStates, states - from));
+/// Calls `body` with the parts of `states` states, which have `most` at most.
+inline void forStateParts(int64_t states, llvm::function_ref<void(int64_t from, int64_t count)> body,
+                          int64_t most = kStripStates) {
+  for (int64_t from = 0; from < states; from += most)
+    body(from, std::min(most, states - from));
 }
 /// Rows of a chunk, of whose states one is kept: about as many as there are chunks.
 int64_t chunkOf(int64_t context);

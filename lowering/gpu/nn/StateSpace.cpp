@@ -108,12 +108,15 @@ static void launchCachedScan(CachedSelectiveScanOp op, LoopBuilder &host) {
   });
 }
 
+/// States that a lane has in registers on the way back: each has a gradient and a sum for a beside it.
+static constexpr int64_t kGradStates = 8;
+
 /// A warp per sequence and group: lane i has channel i of the group, and those beyond it the last one's numbers, which count
 /// nowhere. Its states are in scratch memory that only it sees.
 static void launchScanGrad(SelectiveScanGradOp op, LoopBuilder &host) {
   Value x = op.getX(), a = op.getA();
   int64_t context = op.getContextLength(), chunk = nn::chunkOf(context), channels = op.getChannels();
-  int64_t states = host.staticDim(a, 0), held = std::min(states, nn::kStripStates);
+  int64_t states = host.staticDim(a, 0), held = std::min(states, kGradStates);
   int64_t groups = host.staticDim(op.getDb(), 1), chunks = llvm::divideCeil(context, chunk);
   Value blocks = host.mul(countSequences(host, x, context), host.index(groups));
   auto typeOf = [&](int64_t steps) { return MemRefType::get({steps, held, kWarpSize}, host.getF32Type()); };
@@ -129,16 +132,20 @@ static void launchScanGrad(SelectiveScanGradOp op, LoopBuilder &host) {
     nn::ScanOutputs out{op.getDx(), op.getDdelta(), op.getDa(), op.getDb(), op.getDc(), sequence, group};
     nn::ScanStates held{kept.of(b, block, typeOf(chunks)), ofChunk.of(b, block, typeOf(chunk)), lane};
     b.onEachThread([&] {
-      nn::forStateParts(states, [&](int64_t from, int64_t count) {
-        nn::ScanStrip(b, in, at, 1, from, count)
-            .emitGrad(
-                op.getDy(), out, held, context, chunk,
-                [&](Value share, Value buffer, ValueRange where) {
-                  Value total = b.warpSum(has ? b.select(has, share, b.f32(0)) : share);
-                  b.ifThen(b.cmp(arith::CmpIPredicate::eq, lane, b.index(0)), [&] { b.store(total, buffer, where); });
-                },
-                [&](llvm::function_ref<void()> body) { has ? b.ifThen(has, body) : body(); });
-      });
+      nn::forStateParts(
+          states,
+          [&](int64_t from, int64_t count) {
+            nn::ScanStrip(b, in, at, 1, from, count)
+                .emitGrad(
+                    op.getDy(), out, held, context, chunk,
+                    [&](Value share, Value buffer, ValueRange where) {
+                      Value total = b.warpSum(has ? b.select(has, share, b.f32(0)) : share);
+                      b.ifThen(b.cmp(arith::CmpIPredicate::eq, lane, b.index(0)),
+                               [&] { b.store(total, buffer, where); });
+                    },
+                    [&](llvm::function_ref<void()> body) { has ? b.ifThen(has, body) : body(); });
+          },
+          kGradStates);
     });
   });
   host.free(ofChunk.buffer);
