@@ -38,7 +38,7 @@ static LoopEmitters makeLoopEmitters() {
         cpu::addRoute,      cpu::addScore,      cpu::addSelect,         cpu::addGate,        cpu::addMix,
         cpu::addMixGrad,    cpu::addGroupedMix, cpu::addRouteGrad,      cpu::addPoolGrad,    cpu::addUpdate,
         nn::addProbability, nn::addBalance,     loops::addCapacity,     cpu::addCapacity,
-        cpu::addPackKeys})
+        cpu::addPackKeys,   nn::addCausalConv,  nn::addSelectiveScan})
     add(emitters);
   // Loops of upstream (convert-linalg-to-loops).
   emitters.elementwiseTiles([](linalg::LinalgOp op) -> int64_t { return op.getNumLoops() == 1 ? 4096 : 64; });

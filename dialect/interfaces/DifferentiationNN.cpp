@@ -132,6 +132,59 @@ BUILD_GRADIENT(AttentionOp) {
 }
 
 //===----------------------------------------------------------------------===//
+// State spaces
+//===----------------------------------------------------------------------===//
+
+/// The sum over sequences of what each has, `S x K x D`.
+static Value sumSequences(OpBuilder &builder, Location loc, Value each) {
+  auto type = cast<RankedTensorType>(each.getType());
+  int64_t rows = type.getDimSize(1), width = type.getDimSize(2);
+  auto flat = type.clone({type.getDimSize(0), rows * width});
+  Value sums =
+      ColumnSumsOp::create(builder, loc, ReshapeOp::create(builder, loc, each, flat, ValueRange()).getY(), ValueRange())
+          .getSums();
+  return ReshapeOp::create(builder, loc, sums, type.clone({rows, width}), ValueRange()).getY();
+}
+
+BUILD_GRADIENT(CausalConvOp) {
+  auto grad = CausalConvGradOp::create(builder, getLoc(), getX(), getWeight(), resultGrads[0], getContextLengthAttr(),
+                                       ValueRange());
+  if (wanted[0])
+    operandGrads[0] = grad.getDx();
+  if (wanted[1])
+    operandGrads[1] = sumSequences(builder, getLoc(), grad.getDweight());
+  return success();
+}
+
+/// Channels of a group, whose sums one owner has: as many as a warp has lanes, or a vector or a few of them.
+static int64_t channelsOfGroup(int64_t width) {
+  int64_t channels = std::min<int64_t>(width, 32);
+  while (width % channels != 0)
+    --channels;
+  return channels;
+}
+
+BUILD_GRADIENT(SelectiveScanOp) {
+  int64_t channels = channelsOfGroup(cast<RankedTensorType>(getX().getType()).getDimSize(1));
+  auto grad = SelectiveScanGradOp::create(builder, getLoc(), getX(), getDelta(), getA(), getB(), getC(), resultGrads[0],
+                                          getContextLengthAttr(), builder.getI64IntegerAttr(channels), ValueRange());
+  auto sumGroups = [&](Value each) {
+    return ReduceOp::create(builder, getLoc(), ReduceKind::Sum, each, ArrayRef<int64_t>{1}, ValueRange()).getY();
+  };
+  if (wanted[0])
+    operandGrads[0] = grad.getDx();
+  if (wanted[1])
+    operandGrads[1] = grad.getDdelta();
+  if (wanted[2])
+    operandGrads[2] = sumSequences(builder, getLoc(), grad.getDa());
+  if (wanted[3])
+    operandGrads[3] = sumGroups(grad.getDb());
+  if (wanted[4])
+    operandGrads[4] = sumGroups(grad.getDc());
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // Activation and loss
 //===----------------------------------------------------------------------===//
 

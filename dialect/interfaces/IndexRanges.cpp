@@ -60,6 +60,13 @@ static std::pair<Value, IndexRange> rule(CachedAttentionOp op) {
   return {op.getPosition(),
           {0, several ? std::max<int64_t>(capacity - tokens + 1, 0) : std::numeric_limits<int32_t>::max()}};
 }
+// Rows and states of earlier tokens are found whatever the position is, but there is none before 0.
+static std::pair<Value, IndexRange> rule(CachedCausalConvOp op) {
+  return {op.getPosition(), {0, std::numeric_limits<int32_t>::max()}};
+}
+static std::pair<Value, IndexRange> rule(CachedSelectiveScanOp op) {
+  return {op.getPosition(), {0, std::numeric_limits<int32_t>::max()}};
+}
 
 namespace {
 template <typename Op>

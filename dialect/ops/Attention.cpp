@@ -23,15 +23,6 @@ static LogicalResult checkBase(Check &check, int c, const APFloat &base) {
                        "expected a finite base of at least 1, got " + got);
 }
 
-/// C3 of ops that work sequence by sequence.
-static LogicalResult checkContext(Check &check, int64_t context) {
-  int64_t tokens = check['T'];
-  if (failed(check.require(3, context >= 1, "expected a context of at least 1, got " + Twine(context))))
-    return failure();
-  return check.require(3, ShapedType::isDynamic(tokens) || tokens % context == 0,
-                       "expected T to be a multiple of the context " + Twine(context) + ", got " + Twine(tokens));
-}
-
 /// The part of C2 on keys and values, whose width is E.
 static LogicalResult checkKeyHeads(Check &check, int64_t heads) {
   int64_t head = check['D'] / heads, width = check['E'];
@@ -66,7 +57,7 @@ static int64_t countFlops(Op op, int64_t each) {
 PEER_INFER(RotaryOp) {
   Check check(loc, "rotary");
   if (failed(check.shape(1, "x", a.getX(), "T D", Elements::F32)) || failed(checkHeads(check, a.getHeads(), true)) ||
-      failed(checkContext(check, a.getContextLength())) || failed(checkBase(check, 4, a.getBase())))
+      failed(check.context(3, a.getContextLength())) || failed(checkBase(check, 4, a.getBase())))
     return failure();
   return finishInference(check, a.getOperands(), a.getOuts(), {check.tensor("T D", Float32Type::get(context))}, types);
 }
@@ -101,7 +92,7 @@ static LogicalResult checkAttention(Check &check, Adaptor a) {
       failed(check.shape(1, "value", a.getValue(), "T E", Elements::F32)))
     return failure();
   if (failed(checkHeads(check, a.getHeads(), false)) || failed(checkKeyHeads(check, a.getHeads())) ||
-      failed(checkContext(check, a.getContextLength())))
+      failed(check.context(3, a.getContextLength())))
     return failure();
   return checkWindow(check, 4, a.getWindow(), a.getContextLength(), "context");
 }

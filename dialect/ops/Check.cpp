@@ -74,6 +74,14 @@ LogicalResult Check::shape(ConstraintNumbers c, StringRef name, Value value, Str
   return success();
 }
 
+LogicalResult Check::context(int c, int64_t context) {
+  int64_t tokens = (*this)['T'];
+  if (failed(require(c, context >= 1, "expected a context of at least 1, got " + Twine(context))))
+    return failure();
+  return require(c, ShapedType::isDynamic(tokens) || tokens % context == 0,
+                 "expected T to be a multiple of the context " + Twine(context) + ", got " + Twine(tokens));
+}
+
 RankedTensorType Check::tensor(StringRef pattern, Type element) const {
   SmallVector<StringRef> dims;
   pattern.split(dims, ' ', -1, /*KeepEmpty=*/false);

@@ -33,6 +33,8 @@ public:
   mlir::LogicalResult require(int c, bool condition, const llvm::Twine &message) {
     return condition ? mlir::success() : fail(c, message);
   }
+  /// C<c> of ops that work sequence by sequence: `context` is at least 1 and divides T.
+  mlir::LogicalResult context(int c, int64_t context);
   /// What is added before a division or a root must not be 0 there, on targets that flush subnormal numbers either.
   mlir::LogicalResult epsilon(int c, const llvm::APFloat &value);
   /// Size bound to a letter.

@@ -7,10 +7,10 @@ using namespace peer;
 using namespace peer::device;
 
 Emitters::Emitters(const GpuInfo &gpu) : gpu(gpu) {
-  for (auto add : {addRows,        addLosses, addColumns,   addEmbeddingGrad, addRotary,
-                   addElementwise, addLinear, addAttention, addAttentionGrad, addCachedAttention,
-                   addScore,       addRoute,  addScoreGrad, addRouteGrad,     addRouteKeyGrad,
-                   addGroupedMix,  addMix,    addPool,      addUpdate,        addCapacity})
+  for (auto add : {addRows,      addLosses,    addColumns,       addEmbeddingGrad,   addRotary, addElementwise,
+                   addLinear,    addAttention, addAttentionGrad, addCachedAttention, addScore,  addRoute,
+                   addScoreGrad, addRouteGrad, addRouteKeyGrad,  addGroupedMix,      addMix,    addPool,
+                   addUpdate,    addCapacity,  addStateSpace})
     add(*this);
 }
 

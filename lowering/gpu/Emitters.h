@@ -113,6 +113,7 @@ void addLinear(Emitters &emitters);
 void addAttention(Emitters &emitters);
 void addAttentionGrad(Emitters &emitters);
 void addCachedAttention(Emitters &emitters);
+void addStateSpace(Emitters &emitters);
 void addScore(Emitters &emitters);
 void addRoute(Emitters &emitters);
 void addScoreGrad(Emitters &emitters);

@@ -24,6 +24,8 @@ void addBalance(LoopEmitters &emitters);
 void addRotary(LoopEmitters &emitters);
 void addAttention(LoopEmitters &emitters);
 void addCachedAttention(LoopEmitters &emitters);
+void addCausalConv(LoopEmitters &emitters);
+void addSelectiveScan(LoopEmitters &emitters);
 
 // Those that serve the rows of a GPU's warps, too.
 void emitOnRows(LoopBuilder &b, EmbeddingOp op, int64_t width);

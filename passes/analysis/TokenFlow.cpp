@@ -37,12 +37,17 @@ std::string TokenFlow::visit(Operation *op) {
   return kMixes;
 }
 
-/// Positions are those of rows: there must be one per token, in all operands.
+/// Positions are those of rows: there must be one per token, in all operands that have rows for them.
 std::string TokenFlow::visitSequences(Operation *op) {
-  for (Value operand : op->getOperands()) {
+  IndexNotation notation = IndexNotation::of(cast<GraphOpInterface>(op));
+  int sequences = notation.outputs.front().front().loop;
+  for (auto [dims, operand] : llvm::zip(notation.inputs, op->getOperands())) {
     TokenRows found = of(operand);
-    if (!found.depends())
-      return kAlongTokens;
+    bool isAlong = llvm::any_of(dims, [&](const IndexDim &dim) { return dim.loop == sequences; });
+    if (!isAlong && !found.depends())
+      continue;
+    if (isAlong != found.depends())
+      return isAlong ? kAlongTokens : kMixes;
     if (found.tokensPerRow > 1)
       return "takes rows for positions, but its operand has a row for " + std::to_string(found.tokensPerRow) +
              " tokens";

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 
-WRITTEN_BY_PASSES = re.compile(r"route|\w+_(grad|norm_grad)|\w+_grad_norm|batch_stats|cached_attention|rotary_at|mark|row_update|update|usage|"
+WRITTEN_BY_PASSES = re.compile(r"route|\w+_(grad|norm_grad)|\w+_grad_norm|batch_stats|cached_\w+|rotary_at|mark|row_update|update|usage|"
                                r"sort_pairs|sum_squares|column_sums")
 
 
