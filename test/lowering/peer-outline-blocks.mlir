@@ -29,7 +29,7 @@
 // CHECK-NEXT:    %[[Z:.*]] = peer.activation %[[H]] gelu
 // CHECK-NEXT:    return %[[H]], %[[Z]]
 
-// A view of what a place reads is made in the function.
+// A gradient reads what its block saved, and nothing that is its own is handed back.
 // CHECK:       func.func private @[[GRAD]](%{{.*}}: i64, %[[H:.*]]: tensor<?x8xf32>, %[[DY:.*]]: tensor<?x8xf32>)
 // CHECK-NEXT:    peer.mark 0 "grad"
 // CHECK-NEXT:    peer.activation_grad
