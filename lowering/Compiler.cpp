@@ -9,6 +9,7 @@
 #include "Manifest.h"
 #include "Passes.h"
 #include "Pipelines.h"
+#include "blocks/Blocks.h"
 #include "dialect/interfaces/Bufferization.h"
 #include "dialect/interfaces/Differentiation.h"
 #include "dialect/interfaces/Tiling.h"
@@ -130,7 +131,7 @@ LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &targ
   return write(options.output, packArtifact(*shared, manifest.json));
 }
 
-/// Names, roles and the like are in the manifest by now, and LLVM has no place for them.
+/// Names, roles and the like are in the manifest by now, and LLVM has no place for them but for what it should know of blocks.
 static void dropEntryAttributes(ModuleOp module) {
   auto isOurs = [](NamedAttribute attribute) {
     StringRef dialect = attribute.getName().getValue().split('.').first;
@@ -141,6 +142,8 @@ static void dropEntryAttributes(ModuleOp module) {
     return llvm::to_vector(llvm::make_filter_range(dictionary.getValue(), std::not_fn(isOurs)));
   };
   for (func::FuncOp function : module.getOps<func::FuncOp>()) {
+    if (isSharedBlock(function))
+      function->setAttr("passthrough", Builder(module).getStrArrayAttr({kBlockCodeAttr}));
     function->setDiscardableAttrs(kept(function->getDiscardableAttrDictionary()));
     for (unsigned i = 0; i < function.getNumArguments(); ++i)
       if (DictionaryAttr dictionary = function.getArgAttrDict(i))
@@ -193,7 +196,8 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   for (func::FuncOp function : module->getOps<func::FuncOp>())
     if (function.isPublic())
       function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(), UnitAttr::get(&context));
-  if (failed(runPipeline("to buffers", [&](OpPassManager &pm) { buildBufferPipeline(pm, **target); })))
+  if (failed(runPipeline("to buffers",
+                         [&](OpPassManager &pm) { buildBufferPipeline(pm, **target, options.separateBlocks); })))
     return failure();
   if (options.explain != Explain::No)
     explanation.noteKernels(*module, manifest->entries);

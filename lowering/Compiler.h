@@ -35,6 +35,8 @@ struct CompileOptions {
   int64_t disabledExperts = 0;
   /// Accept ops that passes make, which no description may hold: for tests of them.
   bool internalOps = false;
+  /// Compile each block of a model by itself, for tests of what blocks share.
+  bool separateBlocks = false;
   /// The assembler that makes machine code out of PTX, beside which that is put: a path; empty: where it usually is, if
   /// anywhere; `none`: no machine code.
   std::string ptxas;

@@ -2,6 +2,7 @@
 
 #include "Explain.h"
 
+#include "blocks/Blocks.h"
 #include "dialect/PeerOps.h"
 #include "passes/Remarks.h"
 #include "passes/Tile.h"
@@ -96,27 +97,38 @@ void Explanation::noteTakenApart(Kernel &kernel, StringRef entry, StringRef func
         addOnce(kernel.takenApart, whole);
 }
 
+/// The kernels that an entry, or a block that it calls, calls.
+void Explanation::noteKernels(Entry &entry, ModuleOp module, const EntrySignature &signature, func::FuncOp caller) {
+  for (Operation &op : caller.front()) {
+    if (auto mark = dyn_cast<MarkOp>(op)) {
+      Kernel kernel{mark.getKernel().str(), placeOf(mark.getLoc()), {}, {}, {}, {}};
+      llvm::copy(mark.getBytes(), kernel.bytes);
+      llvm::copy(mark.getFlops(), kernel.flops);
+      if (auto tiles = mark->getAttrOfType<DictionaryAttr>(attrs::kTiles))
+        for (NamedAttribute tile : tiles)
+          kernel.tiles.emplace_back(tile.getName().str(), cast<IntegerAttr>(tile.getValue()).getInt());
+      entry.kernels.push_back(std::move(kernel));
+      continue;
+    }
+    auto call = dyn_cast<func::CallOp>(op);
+    auto callee = call ? module.lookupSymbol<func::FuncOp>(call.getCallee()) : func::FuncOp();
+    if (callee && isSharedBlock(callee)) {
+      noteKernels(entry, module, signature, callee);
+    } else if (callee && !entry.kernels.empty()) {
+      addOnce(entry.kernels.back().functions, call.getCallee().str());
+      noteOps(callee);
+      // Before tiling an entry's function has the entry's name.
+      for (StringRef where : {StringRef(signature.name), StringRef(signature.function), caller.getName()})
+        noteTakenApart(entry.kernels.back(), where, call.getCallee());
+    }
+  }
+}
+
 void Explanation::noteKernels(ModuleOp module, ArrayRef<EntrySignature> signatures) {
   for (const EntrySignature &signature : signatures) {
     auto function = module.lookupSymbol<func::FuncOp>(signature.function);
     Entry entry{signature.name, {}};
-    for (Operation &op : function.front()) {
-      if (auto mark = dyn_cast<MarkOp>(op)) {
-        Kernel kernel{mark.getKernel().str(), placeOf(mark.getLoc()), {}, {}, {}, {}};
-        llvm::copy(mark.getBytes(), kernel.bytes);
-        llvm::copy(mark.getFlops(), kernel.flops);
-        if (auto tiles = mark->getAttrOfType<DictionaryAttr>(attrs::kTiles))
-          for (NamedAttribute tile : tiles)
-            kernel.tiles.emplace_back(tile.getName().str(), cast<IntegerAttr>(tile.getValue()).getInt());
-        entry.kernels.push_back(std::move(kernel));
-      } else if (auto call = dyn_cast<func::CallOp>(op); call && !entry.kernels.empty()) {
-        addOnce(entry.kernels.back().functions, call.getCallee().str());
-        noteOps(module.lookupSymbol<func::FuncOp>(call.getCallee()));
-        // Before tiling an entry's function has the entry's name.
-        noteTakenApart(entry.kernels.back(), signature.name, call.getCallee());
-        noteTakenApart(entry.kernels.back(), signature.function, call.getCallee());
-      }
-    }
+    noteKernels(entry, module, signature, function);
     llvm::erase_if(entry.kernels, [](const Kernel &kernel) { return kernel.functions.empty(); });
     // Equal kernels, those of repeated blocks, are told once.
     std::vector<Kernel> distinct;

@@ -57,6 +57,7 @@ public:
 private:
   friend class RemarkCollector;
   void noteOps(mlir::func::FuncOp function);
+  void noteKernels(Entry &entry, mlir::ModuleOp module, const EntrySignature &signature, mlir::func::FuncOp caller);
   void noteTakenApart(Kernel &kernel, llvm::StringRef entry, llvm::StringRef function);
   const std::vector<Op> &opsOf(llvm::StringRef function) const;
   std::vector<KernelResources> resourcesOf(llvm::StringRef function) const;

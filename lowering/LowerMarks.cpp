@@ -2,6 +2,7 @@
 
 #include "Passes.h"
 #include "artifact/format.h"
+#include "blocks/Blocks.h"
 #include "dialect/PeerOps.h"
 #include "lowering/emit/Calls.h"
 
@@ -27,6 +28,9 @@ struct LowerMarks : peer::impl::LowerMarksBase<LowerMarks> {
     for (MarkOp mark : marks) {
       b.setInsertionPoint(mark);
       Value index = arith::ConstantOp::create(b, mark.getLoc(), b.getI64IntegerAttr(int64_t(mark.getIndex())));
+      // A block has kernels of several numbers: it counts from the one that it is called with.
+      if (auto function = mark->getParentOfType<func::FuncOp>(); isSharedBlock(function))
+        index = arith::AddIOp::create(b, mark.getLoc(), function.getArgument(0), index);
       func::CallOp::create(b, mark.getLoc(), hook, TypeRange{}, ValueRange{index});
       mark.erase();
     }

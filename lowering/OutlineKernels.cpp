@@ -1,6 +1,7 @@
 //===- OutlineKernels.cpp - one function per kernel ----------------------===//
 
 #include "Passes.h"
+#include "blocks/Blocks.h"
 #include "dialect/PeerOps.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -124,7 +125,7 @@ struct OutlineKernels : peer::impl::OutlineKernelsBase<OutlineKernels> {
     llvm::DenseSet<Operation *> copies = makeStridedCopiesLoops(getOperation());
     SymbolTable symbols(getOperation());
     for (func::FuncOp function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
-      if (function.isExternal() || function.isPrivate())
+      if (function.isExternal() || (function.isPrivate() && !isSharedBlock(function)))
         continue;
       std::string name = "op";
       for (Operation &op : llvm::make_early_inc_range(function.front())) {

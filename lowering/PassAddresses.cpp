@@ -77,7 +77,7 @@ static SmallVector<Passed> changeParameters(FunctionOpInterface kernel) {
     old.replaceAllUsesWith(emitBuffer(b, loc, buffer, address, size));
     body.eraseArgument(types.size());
   }
-  kernel.setType(b.getFunctionType(types, {}));
+  kernel.setType(b.getFunctionType(types, kernel.getResultTypes()));
   return forms;
 }
 
@@ -106,7 +106,7 @@ struct PassAddresses : peer::impl::PassAddressesBase<PassAddresses> {
     // A kernel's name within the module, and how it is called.
     llvm::DenseMap<Attribute, SmallVector<Passed>> forms;
     for (func::FuncOp kernel : getOperation().getOps<func::FuncOp>())
-      if (kernel.isPrivate() && !kernel.isExternal() && kernel.getNumResults() == 0)
+      if (kernel.isPrivate() && !kernel.isExternal())
         forms[FlatSymbolRefAttr::get(kernel.getSymNameAttr())] = changeParameters(kernel);
     for (gpu::GPUModuleOp module : getOperation().getOps<gpu::GPUModuleOp>())
       for (gpu::GPUFuncOp kernel : module.getOps<gpu::GPUFuncOp>())

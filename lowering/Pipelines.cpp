@@ -3,11 +3,10 @@
 #include "Pipelines.h"
 
 #include "Passes.h"
+#include "blocks/Blocks.h"
 #include "passes/DisableTopExperts.h"
 #include "passes/Passes.h"
 
-#include "mlir/Conversion/BufferizationToMemRef/BufferizationToMemRef.h"
-#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/Transforms/Passes.h"
@@ -73,7 +72,10 @@ void buildTiledPipeline(OpPassManager &pm, const Target &target) {
   verifyLevel(pm, "tiled");
 }
 
-void buildBufferPipeline(OpPassManager &pm, const Target &target) {
+void buildBufferPipeline(OpPassManager &pm, const Target &target, bool separateBlocks) {
+  // From here on what repeats is one function. Entries were described before, with a kernel for each block.
+  if (!separateBlocks)
+    pm.addPass(createOutlineBlocks());
   target.prepareBuffers(pm);
   pm.addNestedPass<func::FuncOp>(createToDestinations());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
@@ -81,16 +83,15 @@ void buildBufferPipeline(OpPassManager &pm, const Target &target) {
   bufferize.bufferizeFunctionBoundaries = true;
   bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
-  // Results that were updated in place are their arguments.
+  // Results that were updated in place are their arguments: those of shared blocks first, which entries pass on.
+  pm.addPass(bufferization::createDropEquivalentBufferResultsPass());
   pm.addPass(createDropUpdatedResults());
   // A tile written in place ends as a copy onto itself: CSE shows that, the second round folds it.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createCanonicalizerPass());
-  bufferization::buildBufferDeallocationPipeline(pm);
-  // Free each buffer after its last use: peak memory is what a step needs at once.
-  pm.addNestedPass<func::FuncOp>(bufferization::createOptimizeAllocationLivenessPass());
-  pm.addPass(createConvertBufferizationToMemRefPass());
+  // Peak memory is what a step needs at once.
+  pm.addPass(createFreeBuffers());
   // One function per kernel, one copy of equal ones: blocks of a model repeat, and so do forward passes of entries.
   pm.addPass(createOutlineKernels());
   pm.addPass(func::createDuplicateFunctionEliminationPass());

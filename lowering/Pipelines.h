@@ -20,8 +20,8 @@ struct GraphOptions {
 void buildGraphPipeline(mlir::OpPassManager &pm, const GraphOptions &options);
 /// Graph level to tiled level.
 void buildTiledPipeline(mlir::OpPassManager &pm, const Target &target);
-/// Tiled level to one function per kernel, its op in buffer form.
-void buildBufferPipeline(mlir::OpPassManager &pm, const Target &target);
+/// Tiled level to one function per kernel, its op in buffer form. Blocks that repeat become one function, unless they are to stay apart.
+void buildBufferPipeline(mlir::OpPassManager &pm, const Target &target, bool separateBlocks = false);
 /// From there to kernel level.
 void buildKernelPipeline(mlir::OpPassManager &pm, const Target &target);
 

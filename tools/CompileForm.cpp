@@ -55,6 +55,9 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
       cl::value_desc("N"), cl::location(options.disabledExperts));
   cl::opt<bool, true> internal("internal-ops", cl::desc("accept ops that passes make, for tests of them"), cl::Hidden,
                                cl::location(options.internalOps));
+  cl::opt<bool, true> separate("separate-blocks",
+                               cl::desc("compile each block by itself, for tests of what they share"), cl::Hidden,
+                               cl::location(options.separateBlocks));
   cl::opt<std::string, true> ptxas("ptxas",
                                    cl::desc("what makes machine code of PTX (default: if this machine has it)"),
                                    cl::value_desc("PATH|none"), cl::location(options.ptxas));

@@ -9,6 +9,7 @@
 #include "lowering/Compiler.h"
 #include "lowering/Passes.h"
 #include "lowering/Pipelines.h"
+#include "lowering/blocks/Blocks.h"
 #include "passes/DisableTopExperts.h"
 #include "passes/conversion/Conversions.h"
 
@@ -67,6 +68,7 @@ int main(int argc, char **argv) {
   peer::registerPeerConversionPasses();
   peer::registerDisableTopExperts();
   peer::registerPeerLoweringPasses();
+  peer::registerPeerBlocksPasses();
   if (compiles(llvm::ArrayRef(argv, argc).drop_front()))
     return compile(argc, argv, kOverview, registry);
   if (!optionsHaveValues(argc, argv))

@@ -37,13 +37,14 @@ void buildGpuKernelPipeline(OpPassManager &pm, SharedEmitters emitters) {
   pm.addPass(createGpuLaunchSinkIndexComputationsPass());
   pm.addPass(createOutlineLaunches());
   pm.addPass(createMergeKernels());
+  // Before blocks are inlined, which know where their kernels' numbers begin.
+  pm.addPass(createLowerMarks());
   // One arena for an entry and the kernels it calls.
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
   pm.addPass(createStructuredCanonicalizer());
   pm.addPass(createPlanMemory());
   pm.addPass(createFinishKernels());
-  pm.addPass(createLowerMarks());
   pm.addPass(createStructuredCanonicalizer());
 }
 

@@ -72,11 +72,14 @@ static void optimize(Module &module, TargetMachine &machine, Effort effort) {
 
 /// A kernel that is inlined is optimized again at each of its calls: a third of a compilation's time, and nothing runs faster.
 static void keepKernelsApart(Module &module, ArrayRef<EntrySignature> entries) {
-  for (const EntrySignature &entry : entries)
-    if (Function *function = module.getFunction(entry.function))
-      for (Instruction &instruction : instructions(*function))
-        if (auto *call = dyn_cast<CallInst>(&instruction); call && !isa<IntrinsicInst>(call))
-          call->setIsNoInline();
+  auto callsKernels = [&](const Function &function) {
+    return function.hasFnAttribute(kBlockCodeAttr) ||
+           any_of(entries, [&](const EntrySignature &entry) { return function.getName() == entry.function; });
+  };
+  for (Function &function : make_filter_range(module, callsKernels))
+    for (Instruction &instruction : instructions(function))
+      if (auto *call = dyn_cast<CallInst>(&instruction); call && !isa<IntrinsicInst>(call))
+        call->setIsNoInline();
 }
 
 /// LLVM's time grows with the square of a function's length. An entry of a deep model is long, and it calls kernels and computes

@@ -11,6 +11,9 @@
 
 namespace peer {
 
+/// On a function of LLVM's: it calls kernels, as an entry does, for blocks of a model.
+inline constexpr llvm::StringLiteral kBlockCodeAttr = "peer-block";
+
 /// How long to work on code: kernels deserve all that LLVM can do; host code that launches a GPU's kernels is a straight
 /// line, thousands of calls long, which the full pipelines take many seconds over and gain nothing.
 enum class Effort { Full, Quick };

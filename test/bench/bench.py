@@ -18,6 +18,7 @@ import sys
 import tempfile
 
 import cases
+import compiling
 import step
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -61,7 +62,7 @@ def all_cases(bench):
         "route": functools.partial(cases.route, bench, TOKENS),
         "select": functools.partial(cases.select, bench, TOKENS),
         "call": functools.partial(cases.call, bench),
-        "compile": functools.partial(cases.compile_time, bench),
+        "compile": functools.partial(compiling.compile_time, bench),
         "train": functools.partial(cases.train, bench, TOKENS, "SparseAdam", ">= 9x, about 160 us"),
     }
     dear = {

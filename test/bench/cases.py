@@ -3,11 +3,9 @@ import array
 import json
 import math
 import os
-import resource
 import statistics
 import subprocess
 import tempfile
-import time
 
 import inputs
 from workers import Worker, timed
@@ -217,21 +215,6 @@ def route(bench, tokens):
                                           lambda i: peer.run("score", {"queries": queries}))
     yield Row(f"route alone, 16 of 1024 and of the pairs, T = {tokens}", us, tokens, target="<= 1.0 of its f32 products",
               products_us_per_token=products / tokens, note=f"{1 / ratio:.2f} of its f32 products")
-
-
-def compile_time(bench):
-    """From a description of 12 blocks to an artifact."""
-    seconds, processor = [], []
-    for _ in range(3 if bench.quick else 7):
-        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([bench.build / "bin" / "peer-opt", bench.root / "examples/million_peer_lm.mlir", "--target=cpu", "-o",
-                        bench.folder / "million.peer"], check=True)
-        seconds.append(time.perf_counter() - start)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        processor.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    middle, used = statistics.median(seconds), statistics.median(processor)
-    yield Row("compile a model of 12 blocks", 0, target="<= 5 s", seconds=middle, processor_seconds=used,
-              note=f"{middle:.2f} s, {used:.2f} s of them computing")
 
 
 def call(bench):

@@ -5,7 +5,7 @@ import re
 OP = re.compile(r'^def \w+ : \w*Op\w*<\s*"([a-z]\w*)"', re.M)
 PASS = re.compile(r'^def \w+ : \w*Pass<"([\w-]+)"', re.M)
 PIPELINE = re.compile(r'PassPipelineRegistration<[^>]*>\(\s*"([\w-]+)"')
-PASS_TESTS = {"passes": "test/passes/", "lowering": "test/lowering/"}
+PASS_TESTS = {"passes": "test/passes/", "lowering": "test/lowering/", "lowering/blocks": "test/lowering/"}
 
 
 def _line(text, offset):

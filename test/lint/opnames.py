@@ -58,6 +58,8 @@ EXCEPTIONS = {
     "lowering/LowerReshape.cpp": ("ReshapeOp", "is the one lowering of this op"),
     "lowering/Manifest.cpp": ("MarkOp", "lists the marks"),
     "lowering/OutlineKernels.cpp": ("MarkOp", "reads the marks"),
+    "lowering/blocks/OutlineBlocks.cpp": ("MarkOp", "numbers the marks of a block from where it is called"),
+    "lowering/blocks/RepeatedOps.cpp": ("MarkOp", "the number in a mark tells no blocks apart"),
     "lowering/emit/Capacity.h": ("CapacityOp", "what emitters of all widths share"),
     "lowering/emit/Capacity.cpp": ("CapacityOp", "what emitters of all widths share"),
     "lowering/emit/ExpertChoice.h": ("SelectOp", "what emitters of all widths share"),

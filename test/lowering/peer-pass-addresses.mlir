@@ -51,7 +51,7 @@ gpu.module @kernels {
   }
 }
 
-// Kernels of CPUs are functions, and their parameters take the same forms. What has results is no kernel.
+// Kernels of CPUs are functions, and their parameters take the same forms. So do those of blocks, which have results.
 // CHECK-LABEL: func.func private @kernel(
 // CHECK-SAME:    %[[N:.*]]: index, %[[X:.*]]: !llvm.ptr, %[[SIZE:.*]]: i64, %{{.*}}: !llvm.ptr)
 // CHECK:       llvm.insertvalue %[[SIZE]], %{{.*}}[3, 0]
@@ -64,7 +64,7 @@ func.func private @kernel(%n: index, %x: memref<?xf32>, %to: memref<f32>) {
   memref.store %v, %to[] : memref<f32>
   return
 }
-// CHECK-LABEL: func.func private @first(%{{.*}}: memref<?xf32>) -> f32
+// CHECK-LABEL: func.func private @first(%{{.*}}: !llvm.ptr) -> f32
 func.func private @first(%x: memref<?xf32>) -> f32 {
   %c0 = arith.constant 0 : index
   %v = memref.load %x[%c0] : memref<?xf32>
@@ -76,7 +76,7 @@ func.func private @first(%x: memref<?xf32>) -> f32 {
 // CHECK:       %[[P:.*]] = llvm.inttoptr
 // CHECK:       %[[SIZE:.*]] = memref.dim %[[X]], %{{.*}}
 // CHECK:       call @kernel(%[[N]], %[[P]], %{{.*}}, %{{.*}}) : (index, !llvm.ptr, i64, !llvm.ptr) -> ()
-// CHECK:       call @first(%[[X]])
+// CHECK:       call @first(%{{.*}}) : (!llvm.ptr) -> f32
 func.func @calls(%n: index, %x: memref<?xf32>, %to: memref<f32>) -> f32 {
   call @kernel(%n, %x, %to) : (index, memref<?xf32>, memref<f32>) -> ()
   %v = call @first(%x) : (memref<?xf32>) -> f32

@@ -9,6 +9,7 @@
 #include "lowering/gpu/block/DeviceOp.h"
 
 #include "lowering/Passes.h"
+#include "lowering/blocks/Blocks.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -26,6 +27,9 @@ namespace peer {
 using namespace mlir;
 using namespace peer;
 using namespace peer::device;
+
+/// Whether a function holds one kernel; others call kernels.
+static bool isKernel(func::FuncOp function) { return function.isPrivate() && !isSharedBlock(function); }
 
 /// Work on a tile: what must see all of what the op before it wrote.
 static bool isWork(Operation *op) {
@@ -211,7 +215,7 @@ struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {
       if (function.isExternal())
         continue;
-      if (!function.isPrivate()) {
+      if (!isKernel(function)) {
         launchCopies(function);
         nameLaunches(function, "constant", constants);
       }
@@ -228,7 +232,7 @@ struct LaunchKernels : peer::impl::LaunchKernelsBase<LaunchKernels> {
     if (failed(applyOpPatternsGreedily(whole, std::move(patterns), config)))
       return signalPassFailure();
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {
-      if (function.isExternal() || !function.isPrivate())
+      if (function.isExternal() || !isKernel(function))
         continue;
       for (Operation &op : llvm::make_early_inc_range(function.front())) {
         bool tiles = isa<scf::ForallOp>(op);
