@@ -141,6 +141,28 @@ def DropBlocks : Peer_Conversion<"drop-blocks"> {
                           Option<"marks", "marks", "bool", "false", "mark what blocks take and return">];
 }
 
+def Dsmoe : Peer_Conversion<"dsmoe"> {
+  let summary = "cut dense layers into blocks of hidden units behind sigmoid gates";
+  let description = [{
+    The hidden units of a layer, in their order, are `experts` blocks; a token has those whose gate, a sigmoid of a new router's score, is above 0.5, and what they give is divided by
+    the share of blocks that it has: with all of them the function is the old one (DSMoE, arXiv 2502.12455). It is to be trained on, which goes by copies of the functions
+    that `peer.train` asks for: all blocks are computed there, behind gates of 0 or 1 whose gradient is the sigmoid's (`peer.straight_through`), and the loss has the
+    mean share of blocks that are on, times `sparsity`, beside it.
+
+    ```mlir
+    %i, %v = peer.select %s threshold<0.5, of = sigmoid, max = 8> : tensor<?x1x1x8xf32>
+    %w = peer.gate %v one : tensor<?x1x8xf32>
+    ```
+    is in training
+    ```mlir
+    %i, %v = peer.select %s all : tensor<?x1x1x8xf32>
+    %w = peer.straight_through %v : tensor<?x1x8xf32>
+    ```
+  }];
+  let options = common # [Option<"experts", "experts", "int64_t", "8", "blocks; a divisor of the hidden units">,
+                          Option<"sparsity", "sparsity", "double", "0.01", "what the share of blocks that are on weighs in the training loss">];
+}
+
 def Matformer : Peer_Conversion<"matformer"> {
   let summary = "the model of each dense layer's first hidden units";
   let description = [{

@@ -14,7 +14,7 @@ std::span<const ConversionOption> conversionOptions() {
        {"moe", "peer"}},
       {"experts", "N",
        "upcycle: experts, of a PEER layer a square [8]; moefy: groups of hidden units [16]; prune-experts: what a "
-       "layer keeps; pesc: adapters [8]"},
+       "layer keeps; pesc: adapters [8]; dsmoe: blocks of hidden units [8]"},
       {"top-k", "K", "Experts that a token takes, or a head of it [upcycle, pesc: 2; moefy: 4]"},
       {"adapter", "N", "pesc: hidden units of an adapter [64]"},
       {"widths",
@@ -63,6 +63,9 @@ std::span<const Conversion> conversions() {
       {"moefy",
        {"experts", "top-k", "grouping", "router"},
        "groups of a dense layer's hidden units, some of which a token takes; the same with all"},
+      {"dsmoe",
+       {"experts"},
+       "blocks of a dense layer's hidden units, each behind a gate that is on or off; to be trained on"},
       {"pesc",
        {"experts", "top-k", "adapter"},
        "adapters as experts on dense layers, which are frozen; the function stays the same, to be trained on"},

@@ -5,6 +5,7 @@ check_parts.py rename OLD REPORT NEW writes the parameters that are left, blocks
 check_parts.py same DIR EVAL         the loss of a report is that of an evaluation, bit for bit
 check_parts.py exact DIR             both losses of a report
 check_parts.py trained DIR RUN       what training moved, and whether it helped
+check_parts.py learnt DIR RUN        whether training helped
 """
 import json
 import sys
@@ -45,15 +46,23 @@ def exact(folder):
     print("same loss:", abs(report["after"]["loss"] - report["before"]["loss"]) < 2e-6)
 
 
+def has_learnt(folder, run):
+    with open(f"{run}/log.jsonl") as file:
+        loss = [json.loads(line).get("eval_loss") for line in file][-1]
+    return loss < read(f"{folder}/report.json")["after"]["loss"]
+
+
 def trained(folder, run):
     before, after = tensors.load(f"{folder}/weights.safetensors"), tensors.load(f"{run}/weights.safetensors")
     dense = [name for name in before if name.endswith(("ffw.up.weight", "ffw.down.weight"))]
     new = [name for name in before if name.endswith(("ffw.experts", "ffw.router"))]
-    with open(f"{run}/log.jsonl") as file:
-        loss = [json.loads(line).get("eval_loss") for line in file][-1]
     print(f"frozen: {sum(before[name] == after[name] for name in dense)} of {len(dense)}, moved: "
           f"{sum(before[name] != after[name] for name in new)} of {len(new)} adapters and routers, "
-          f"learnt on: {loss < read(f'{folder}/report.json')['after']['loss']}")
+          f"learnt on: {has_learnt(folder, run)}")
 
 
-{"greedy": greedy, "rename": rename, "same": same, "exact": exact, "trained": trained}[sys.argv[1]](*sys.argv[2:])
+def learnt(folder, run):
+    print("learnt on:", has_learnt(folder, run))
+
+
+{"greedy": greedy, "rename": rename, "same": same, "exact": exact, "trained": trained, "learnt": learnt}[sys.argv[1]](*sys.argv[2:])

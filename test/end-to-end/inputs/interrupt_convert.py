@@ -9,6 +9,6 @@ name = sys.argv[-1]
 process = subprocess.Popen(sys.argv[1:], stderr=subprocess.PIPE, text=True)
 while not glob.glob(name + ".*/*") and process.poll() is None:
     time.sleep(0.01)
-process.send_signal(signal.SIGINT)
+process.send_signal(signal.SIGTERM)
 error = process.communicate()[1]
 print("exit code", process.returncode, error.splitlines()[-1], "left:", glob.glob(name + "*"))
