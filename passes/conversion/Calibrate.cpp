@@ -6,6 +6,7 @@
 #include "passes/Entries.h"
 
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace peer;
@@ -63,11 +64,11 @@ func::FuncOp CalibratePass::copy(func::FuncOp entry) {
 void CalibratePass::runOnOperation() {
   ModuleOp module = getOperation();
   auto fail = [&](const Twine &why) {
-    emitError(module.getLoc()) << why;
+    emitError(locationOf(module)) << why;
     signalPassFailure();
   };
-  if (of != "loss" && of != "dense")
-    return fail("expected of to be loss or dense, got " + of);
+  if (of != "loss" && of != "dense" && of != "marks")
+    return fail("expected of to be loss, dense or marks, got " + of);
   func::FuncOp loss;
   for (func::FuncOp function : module.getOps<func::FuncOp>())
     if (auto written = function->getAttrOfType<StringAttr>(attrs::kKind); written && written.getValue() == kind::kLoss)
@@ -91,14 +92,24 @@ void CalibratePass::runOnOperation() {
   function.setName("calibrate");
   SmallVector<Value> results;
   SmallVector<Attribute> resultNames;
-  for (LinearOp op : function.getOps<LinearOp>())
-    if (std::optional<DenseLayer> layer = matchDenseLayer(op)) {
-      results.push_back(layer->x());
-      resultNames.push_back(builder.getDictionaryAttr(
-          builder.getNamedAttr(attrs::kName, builder.getStringAttr(joinNames(layer->localName(), "x")))));
+  llvm::StringSet<> shown;
+  auto show = [&](Value value, StringRef name) {
+    if (!shown.insert(name).second)
+      return; // a loss may be computed of a model more than once
+    results.push_back(value);
+    resultNames.push_back(builder.getDictionaryAttr(builder.getNamedAttr(attrs::kName, builder.getStringAttr(name))));
+  };
+  for (Operation &op : function.getOps()) {
+    if (auto mark = op.getAttrOfType<StringAttr>("seen"); mark && of == "marks") {
+      show(op.getResult(0), mark.getValue());
+      op.removeAttr("seen");
+    } else if (auto linear = dyn_cast<LinearOp>(op); linear && of == "dense") {
+      if (std::optional<DenseLayer> layer = matchDenseLayer(linear))
+        show(layer->x(), joinNames(layer->localName(), "x"));
     }
+  }
   if (results.empty())
-    return fail("the model has no dense feed-forward layer");
+    return fail(of == "dense" ? "the model has no dense feed-forward layer" : "the loss has no marks");
   end->setOperands(results);
   eraseDeadOps(function.getBody().front(), results);
   for (ParamOp param : llvm::make_early_inc_range(function.getOps<ParamOp>()))

@@ -144,13 +144,103 @@ def Quantize : Peer_Conversion<"quantize"> {
     Option<"tables", "tables", "std::string", "\"all\"", "experts: pools; dense: weights of linear layers; all: both">];
 }
 
+def DropBlocks : Peer_Conversion<"drop-blocks"> {
+  let summary = "leave out blocks that return what they take";
+  let description = [{
+    A block is an iteration of `peer.repeat`, or a `peer.call` of the types of its inputs under a name that ends with a number; it takes all parameters below its name with it. Which ones
+    `drop` names is the decision of the weights half (ShortGPT, arXiv 2403.03853; Mamba-Shedder, arXiv 2501.17088). Those that are left count on without gaps, where no parameter beside
+    them has such a name. `layers` are blocks, by their full names. With `marks`, what each block takes and returns first goes through a `peer.reshape` that says so, for `--peer-calibrate`.
+
+    ```mlir
+    %1 = peer.call "blocks.0" @first(%0) : (tensor<?x128xf32>) -> tensor<?x128xf32>
+    %2 = peer.repeat "blocks" 3 from 1 @block(%1) : tensor<?x128xf32>
+    ```
+    becomes, with `drop=blocks.0,blocks.2`,
+    ```mlir
+    %2 = peer.repeat "blocks" 2 @block(%0) : tensor<?x128xf32>
+    ```
+    and the parameters of `blocks.1` and `blocks.3` are those of `blocks.0` and `blocks.1`.
+  }];
+  let options = common # [ListOption<"drop", "drop", "std::string", "full names of the blocks to leave out">,
+                          Option<"marks", "marks", "bool", "false", "mark what blocks take and return">];
+}
+
+def Dsmoe : Peer_Conversion<"dsmoe"> {
+  let summary = "cut dense layers into blocks of hidden units behind sigmoid gates";
+  let description = [{
+    The hidden units of a layer, in their order, are `experts` blocks; a token has those whose gate, a sigmoid of a new router's score, is above 0.5, and what they give is divided by
+    the share of blocks that it has: with all of them the function is the old one (DSMoE, arXiv 2502.12455). It is to be trained on, which goes by copies of the functions
+    that `peer.train` asks for: all blocks are computed there, behind gates of 0 or 1 whose gradient is the sigmoid's (`peer.straight_through`), and the loss has the
+    mean share of blocks that are on, times `sparsity`, beside it.
+
+    ```mlir
+    %i, %v = peer.select %s threshold<0.5, of = sigmoid, max = 8> : tensor<?x1x1x8xf32>
+    %w = peer.gate %v one : tensor<?x1x8xf32>
+    ```
+    is in training
+    ```mlir
+    %i, %v = peer.select %s all : tensor<?x1x1x8xf32>
+    %w = peer.straight_through %v : tensor<?x1x8xf32>
+    ```
+  }];
+  let options = common # [Option<"experts", "experts", "int64_t", "8", "blocks; a divisor of the hidden units">,
+                          Option<"sparsity", "sparsity", "double", "0.01", "what the share of blocks that are on weighs in the training loss">];
+}
+
+def Matformer : Peer_Conversion<"matformer"> {
+  let summary = "the model of each dense layer's first hidden units";
+  let description = [{
+    `widths` are the hidden units that dense layers keep, in the order in which an entry comes to them, or one number for all (MatFormer, arXiv 2310.07707). Blocks that keep as many
+    stay one block; a `peer.repeat` of others becomes several. Where the description has the smaller model, too, as `peer.slice` of the same parameters, that stays what it is, or
+    becomes the extracted one where it has more.
+
+    ```mlir
+    %3 = peer.repeat "blocks" 3 @block(%0) : tensor<?x128xf32>
+    ```
+    becomes, with `widths=64,64,512`,
+    ```mlir
+    %2 = peer.repeat "blocks" 2 @block(%0) : tensor<?x128xf32>
+    %3 = peer.repeat "blocks" 1 from 2 @block_2(%2) : tensor<?x128xf32>
+    ```
+  }];
+  let options = common # [ListOption<"widths", "widths", "int64_t", "hidden units that each layer keeps">];
+}
+
+def Pesc : Peer_Conversion<"pesc"> {
+  let summary = "put adapters as experts on dense layers, which are frozen; the function unchanged";
+  let description = [{
+    On the output `f` of a layer, whose parameters no training changes any more, there are `experts` adapters of `adapter` hidden units; a router that reads what the layer reads
+    takes `top-k` of them, weighted by the softmax over those: `f + sum w_i adapter_i(f)` (PESC, arXiv 2401.02731). What adapters return begins with zeros.
+
+    ```mlir
+    %f = peer.linear %a, %d : tensor<?x512xf32>, tensor<512x128xf32>
+    ```
+    becomes
+    ```mlir
+    %f = peer.linear %a, %d : tensor<?x512xf32>, tensor<512x128xf32>
+    %c = peer.param "ffw.router" normal(0.02) : tensor<1x1x8x128xf32>
+    %q = peer.reshape %x to tensor<?x1x1x128xf32> : tensor<?x128xf32>
+    %s = peer.score %q, %c : tensor<?x1x1x128xf32>, tensor<1x1x8x128xf32>
+    %i, %v = peer.select %s topk<2> : tensor<?x1x1x8xf32>
+    %p = peer.param "ffw.experts" normal(0.09) group("experts") : tensor<512x2x128xf32>
+    %w = peer.gate %v softmax : tensor<?x1x2xf32>
+    %m = peer.mix %f, %i, %w, %p gelu {rows_per_expert = 64} : ...
+    %y = arith.addf %f, %m : tensor<?x128xf32>
+    ```
+  }];
+  let options = common # [Option<"experts", "experts", "int64_t", "8", "adapters">,
+                          Option<"topK", "top-k", "int64_t", "2", "adapters that a token takes">,
+                          Option<"adapter", "adapter", "int64_t", "64", "hidden units of an adapter">];
+}
+
 def Calibrate : Pass<"peer-calibrate", "::mlir::ModuleOp"> {
   let summary = "a description of nothing but an entry that returns what a conversion wants to see of a model";
   let description = [{
     Takes what `--peer-inline-modules` makes, and leaves one function, made of the loss: its parameters are `peer.param` again, under their full names.
-    `of=loss`: the loss alone. `of=dense`: an entry `calibrate` that takes what the loss takes and returns the input of each dense layer, `LAYER.x` (`T x D`).
+    `of=loss`: the loss alone. `of=dense`: an entry `calibrate` that takes what the loss takes and returns the input of each dense layer, `LAYER.x` (`T x D`). `of=marks`: the same of what
+    `--peer-drop-blocks` marked, `BLOCK.in` and `BLOCK.out`.
   }];
-  let options = [Option<"of", "of", "std::string", "\"loss\"", "loss or dense">];
+  let options = [Option<"of", "of", "std::string", "\"loss\"", "loss, dense or marks">];
   let dependentDialects = ["::peer::PeerDialect", "::mlir::func::FuncDialect"];
 }
 

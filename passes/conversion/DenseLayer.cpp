@@ -64,14 +64,24 @@ std::string DenseLayer::localName() const {
   return common.empty() ? "" : common.drop_back().str();
 }
 
+int64_t DenseLayer::hiddenAxis(ParamOp param) const {
+  auto linear = cast<LinearOp>(*param->user_begin());
+  return (linear != down) != bool(linear.getTransposeWeight());
+}
+
+SmallVector<Value> DenseLayer::hiddenValues() const {
+  SmallVector<Value> values{LinearOp(down).getX()};
+  for (size_t i = 0; i < values.size(); ++i)
+    if (Operation *op = values[i].getDefiningOp(); !isa<LinearOp>(op))
+      llvm::append_range(values, op->getOperands());
+  return values;
+}
+
 weights::Expression DenseLayer::rows(ArrayRef<std::string> full) const {
   SmallVector<weights::Expression> vectors;
   for (auto [param, name] : llvm::zip_equal(params(), full)) {
-    auto linear = cast<LinearOp>(*param->user_begin());
-    // A vector for each hidden unit: columns of what leads to them, rows of what leads away.
-    bool isColumn = (linear != down) != bool(linear.getTransposeWeight());
     weights::Expression matrix = weights::tensor(name);
-    if (isColumn)
+    if (hiddenAxis(param) == 1)
       matrix = weights::transpose(std::move(matrix), {1, 0});
     vectors.push_back(weights::reshape(std::move(matrix), {hidden(), 1, width()}));
   }
@@ -116,7 +126,7 @@ FailureOr<SmallVector<DenseLayer>> peer::findDenseLayers(ModuleOp module, const 
   if (failed(result))
     return failure();
   if (found.empty())
-    return emitError(module.getLoc())
+    return emitError(locationOf(module))
            << "the model has no dense feed-forward layer" << (layers.empty() ? "" : " of these names")
            << ": expected peer.linear, peer.activation (times a second peer.linear) and peer.linear, "
               "without biases, with parameters of their own";

@@ -22,6 +22,10 @@ struct DenseLayer {
   int64_t vectors() const { return gate ? 3 : 2; }
   /// The parameters, in the order of a row's vectors.
   llvm::SmallVector<ParamOp> params() const;
+  /// The dimension of a parameter that is of hidden units: columns of what leads to them, rows of what leads away.
+  int64_t hiddenAxis(ParamOp param) const;
+  /// All values between, tokens x hidden.
+  llvm::SmallVector<mlir::Value> hiddenValues() const;
   /// What the names of all of them begin with, as "ffw" of "ffw.up.weight"; empty where there is no such thing.
   std::string localName() const;
 

@@ -14,6 +14,8 @@ LogicalResult ParameterNames::visit(func::FuncOp function, StringRef prefix, Sym
   if (llvm::is_contained(stack, function))
     return function.emitError() << "@" << function.getName() << " calls itself; a model description cannot recurse";
   stack.push_back(function);
+  if (SmallVector<std::string> &known = prefixes[function]; !llvm::is_contained(known, prefix))
+    known.push_back(prefix.str());
   auto call = [&](Operation &op, StringRef callee, StringRef inner) -> LogicalResult {
     auto called = symbols.lookup<func::FuncOp>(callee);
     if (!called || called.isExternal())
@@ -36,6 +38,8 @@ LogicalResult ParameterNames::visit(func::FuncOp function, StringRef prefix, Sym
       if (failed(call(op, inner.getCallee(), "")))
         return failure();
     } else if (auto repeat = dyn_cast<RepeatOp>(op)) {
+      if (repeat.getCount() > kMostNames)
+        return repeat.emitError() << "there are more than " << kMostNames << " blocks";
       for (int64_t i = 0; i < int64_t(repeat.getCount()); ++i)
         if (failed(call(op, repeat.getCallee(),
                         joinNames(repeat.getPrefix(), std::to_string(int64_t(repeat.getFrom()) + i)))))
@@ -60,6 +64,24 @@ FailureOr<ParameterNames> ParameterNames::find(ModuleOp module) {
   return found;
 }
 
+FailureOr<ParameterNames> ParameterNames::find(func::FuncOp function, StringRef prefix, SymbolTable &symbols) {
+  ParameterNames found;
+  if (failed(found.visit(function, prefix, symbols)))
+    return failure();
+  return found;
+}
+
+SmallVector<StringRef> ParameterNames::all() const {
+  SmallVector<StringRef> names(usesOf.keys());
+  llvm::sort(names);
+  return names;
+}
+
+ArrayRef<std::string> ParameterNames::prefixesOf(func::FuncOp function) const {
+  auto found = prefixes.find(function);
+  return found == prefixes.end() ? ArrayRef<std::string>() : ArrayRef<std::string>(found->second);
+}
+
 ArrayRef<std::string> ParameterNames::of(ParamOp param) const {
   auto found = namesOf.find(param);
   return found == namesOf.end() ? ArrayRef<std::string>() : ArrayRef<std::string>(found->second);
@@ -68,6 +90,13 @@ ArrayRef<std::string> ParameterNames::of(ParamOp param) const {
 ArrayRef<ParamOp> ParameterNames::uses(StringRef name) const {
   auto found = usesOf.find(name);
   return found == usesOf.end() ? ArrayRef<ParamOp>() : ArrayRef<ParamOp>(found->second);
+}
+
+Location peer::locationOf(ModuleOp module) {
+  for (func::FuncOp function : module.getOps<func::FuncOp>())
+    if (function.isPublic() && !function.isExternal())
+      return function.getLoc();
+  return module.getLoc();
 }
 
 bool peer::isInLayers(StringRef parameter, ArrayRef<std::string> layers) {

@@ -17,19 +17,29 @@ class ParameterNames {
 public:
   /// Fails on calls of nothing, on recursion, and where there are more names than a model has.
   static mlir::FailureOr<ParameterNames> find(mlir::ModuleOp module);
+  /// Those of one function, whose names are behind a prefix.
+  static mlir::FailureOr<ParameterNames> find(mlir::func::FuncOp function, llvm::StringRef prefix,
+                                              mlir::SymbolTable &symbols);
 
   /// None where no entry uses it.
   llvm::ArrayRef<std::string> of(ParamOp param) const;
   /// All declarations of a parameter.
   llvm::ArrayRef<ParamOp> uses(llvm::StringRef name) const;
+  /// All of them, in alphabetical order.
+  llvm::SmallVector<llvm::StringRef> all() const;
+  /// What calls put before the names of a function, a prefix for each way that leads to other names.
+  llvm::ArrayRef<std::string> prefixesOf(mlir::func::FuncOp function) const;
 
 private:
   mlir::LogicalResult visit(mlir::func::FuncOp function, llvm::StringRef prefix, mlir::SymbolTable &symbols);
 
-  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<std::string>> namesOf;
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<std::string>> namesOf, prefixes;
   llvm::StringMap<llvm::SmallVector<ParamOp>> usesOf;
   llvm::SmallVector<mlir::func::FuncOp> stack;
 };
+
+/// Where messages about a model as a whole point to: its first entry.
+mlir::Location locationOf(mlir::ModuleOp module);
 
 /// Whether a parameter belongs to one of the layers that are named by prefixes; to all of none.
 bool isInLayers(llvm::StringRef parameter, llvm::ArrayRef<std::string> layers);

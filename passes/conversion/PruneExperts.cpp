@@ -168,8 +168,8 @@ LogicalResult PruneExpertsPass::run() {
       return failure();
   }
   if (!weights.hasLayers())
-    return emitError(module.getLoc()) << "the model has no layer " << (chosen.empty() ? "" : "of these names ")
-                                      << "in which a router's own rows select among experts";
+    return emitError(locationOf(module)) << "the model has no layer " << (chosen.empty() ? "" : "of these names ")
+                                         << "in which a router's own rows select among experts";
   if (failed(checkReaders(*names, params.getArrayRef(), converted)))
     return failure();
   updateSignatures(module);

@@ -252,7 +252,7 @@ LogicalResult Granularity::convert(ExpertAxis &axis) {
 
 LogicalResult Granularity::run(StringRef planPath) {
   if (factor < 2 || factor > 65536)
-    return emitError(module.getLoc()) << "expected factor between 2 and 65536, got " << factor;
+    return emitError(locationOf(module)) << "expected factor between 2 and 65536, got " << factor;
   FailureOr<ParameterNames> found = ParameterNames::find(module);
   if (failed(found))
     return failure();
@@ -266,9 +266,9 @@ LogicalResult Granularity::run(StringRef planPath) {
       return failure();
   }
   if (!plan.hasLayers())
-    return emitError(module.getLoc()) << "the model has no layer " << (layers.empty() ? "" : "of these names ")
-                                      << "in which a router's own rows select among experts"
-                                      << (merges ? "" : " of several rows");
+    return emitError(locationOf(module)) << "the model has no layer " << (layers.empty() ? "" : "of these names ")
+                                         << "in which a router's own rows select among experts"
+                                         << (merges ? "" : " of several rows");
   if (failed(checkReaders(*names, params.getArrayRef(), converted)))
     return failure();
   for (auto &[value, type] : types)

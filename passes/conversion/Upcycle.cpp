@@ -38,7 +38,7 @@ private:
 };
 
 LogicalResult UpcyclePass::checkOptions() {
-  auto fail = [&](const Twine &what) { return emitError(getOperation().getLoc()) << "expected " << what; };
+  auto fail = [&](const Twine &what) { return emitError(locationOf(getOperation())) << "expected " << what; };
   if (form != "moe" && form != "peer")
     return fail("form to be moe or peer, got " + form);
   if (experts < 1 || experts > (int64_t(1) << 24))

@@ -9,9 +9,11 @@
 #include "core/Memory.h"
 #include "core/Printable.h"
 #include "lm/Progress.h"
+#include "lm/training/TrainInterrupt.h"
 
 #include <algorithm>
 #include <cstdio>
+#include <ranges>
 
 namespace peer::runtime {
 namespace {
@@ -54,10 +56,22 @@ void print(const ConvertReport &report, const std::string &out) {
   for (const std::string &layer : report.layers)
     text += printableLine(layer) + "\n";
   if (!report.curve.empty()) {
-    Table curve({"with", "share", "loss", "by chance"});
-    for (const CurvePoint &point : report.curve)
-      curve.add({count(point.count), number("%.1f %%", 100 * point.share), number("%.4f", point.loss),
-                 number("%.4f", point.lossOfRandom)});
+    std::vector<std::string> heading{"with", "share"};
+    if (!report.curveOf.empty())
+      heading.push_back(report.curveOf);
+    for (std::string name : std::views::keys(report.curve.front().losses)) {
+      std::ranges::replace(name, '_', ' ');
+      heading.push_back(name == "loss" ? name : name.substr(name.find(' ') + 1));
+    }
+    Table curve(heading);
+    for (const CurvePoint &point : report.curve) {
+      std::vector<std::string> row{count(point.count), number("%.1f %%", 100 * point.share)};
+      if (!report.curveOf.empty())
+        row.push_back(point.what);
+      for (double loss : std::views::values(point.losses))
+        row.push_back(number("%.4f", loss));
+      curve.add(row);
+    }
     text += curve.text();
   }
   text += concat("written to ", printableLine(out), "\n");
@@ -65,8 +79,15 @@ void print(const ConvertReport &report, const std::string &out) {
 }
 
 Result<int> runConvert(const ConvertOptions &options, const std::string &device) {
-  PEER_TRY_ASSIGN(ConvertReport report, convert(options, device));
-  print(report, options.out);
+  // Asked to stop, it does so between two calls, and takes away what it had written.
+  TrainInterrupt interrupt;
+  Result<ConvertReport> report = convert(options, device);
+  if (int signal = TrainInterrupt::received(); signal && !report.ok()) {
+    std::fprintf(stderr, "interrupted; %s was not written\n", printableLine(options.out).c_str());
+    return 128 + signal;
+  }
+  PEER_TRY(report.status());
+  print(*report, options.out);
   return 0;
 }
 
@@ -92,7 +113,7 @@ void addConvertCommand(CLI::App &app, CommandContext &context) {
         [options, name = std::string(option.name)](const std::string &value) { options->settings[name] = value; },
         std::string(option.help));
     added->type_name(std::string(option.type));
-    if (option.values.empty())
+    if (option.values.empty() && !option.isText)
       added->check(checkInteger(1, INT32_MAX, "a whole number from 1 to 2^31 - 1"));
   }
   command

@@ -24,16 +24,20 @@ struct Measurement {
   double loss = 0; // nats per token
 };
 
-/// The loss with so many groups of hidden units, or experts, chosen as they are and by chance.
+/// The loss with so many groups of hidden units, experts, blocks or, of `matformer`, parameters, and of what they are compared with.
 struct CurvePoint {
   int64_t count = 0;
-  double share = 0, loss = 0, lossOfRandom = 0;
+  double share = 0;
+  std::string what = {};                                   // as curveOf says
+  std::vector<std::pair<std::string, double>> losses = {}; // by their names in report.json
 };
 
 struct ConvertReport {
   Measurement before, after;
-  std::vector<std::string> layers; // a sentence for each
-  std::vector<CurvePoint> curve;   // of moefy and prune-experts
+  std::vector<std::string> layers;                                          // a sentence for each
+  std::map<std::string, std::vector<std::pair<std::string, double>>> notes; // of layers, by their names
+  std::string curveOf;
+  std::vector<CurvePoint> curve;
 };
 
 /// Reads, converts, measures and writes. On an error nothing is left behind.

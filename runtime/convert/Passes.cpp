@@ -14,8 +14,15 @@ std::span<const ConversionOption> conversionOptions() {
        {"moe", "peer"}},
       {"experts", "N",
        "upcycle: experts, of a PEER layer a square [8]; moefy: groups of hidden units [16]; prune-experts: what a "
-       "layer keeps"},
-      {"top-k", "K", "Experts that a token takes, or a head of it [upcycle: 2; moefy: 4]"},
+       "layer keeps; pesc: adapters [8]; dsmoe: blocks of hidden units [8]"},
+      {"top-k", "K", "Experts that a token takes, or a head of it [upcycle, pesc: 2; moefy: 4]"},
+      {"adapter", "N", "pesc: hidden units of an adapter [64]"},
+      {"widths",
+       "N,...",
+       "matformer: hidden units that dense layers keep, a number for each or one for all",
+       {},
+       true,
+       true},
       {"heads", "H", "upcycle: heads of a PEER layer [4]"},
       {"grouping",
        "KIND",
@@ -33,6 +40,13 @@ std::span<const ConversionOption> conversionOptions() {
        "WHICH",
        "quantize: pools of experts, weights of dense linear layers, or both [all]",
        {"all", "experts", "dense"}},
+      {"blocks", "N", "drop-blocks: blocks that are kept, or with a % their share", {}, true, true},
+      {"importance",
+       "KIND",
+       "drop-blocks: what says which are: the loss without them, how like what they take is what they return, chance "
+       "[loss]",
+       {"loss", "similarity", "random"},
+       true},
       {"router", "KIND", "moefy: what scores the groups [linear]", {"linear", "similarity", "random"}, true},
   };
   return options;
@@ -58,6 +72,16 @@ std::span<const Conversion> conversions() {
       {"quantize",
        {"bits", "group", "tables"},
        "pools and weights of linear layers as int8 or int4 with scales, for inference; no training after it"},
+      {"dsmoe",
+       {"experts"},
+       "blocks of a dense layer's hidden units, each behind a gate that is on or off; to be trained on"},
+      {"pesc",
+       {"experts", "top-k", "adapter"},
+       "adapters as experts on dense layers, which are frozen; the function stays the same, to be trained on"},
+      {"matformer", {"widths"}, "the model of dense layers' first hidden units; wants --widths"},
+      {"drop-blocks",
+       {"blocks", "importance"},
+       "fewer blocks of those that return what they take; wants --blocks, which are kept"},
   };
   return all;
 }

@@ -9,12 +9,12 @@
 
 namespace peer::runtime {
 
-/// An option of conversions: one of `values`, or where there are none a whole number. The pass of the compiler gets it, and checks it with the model
+/// An option of conversions: one of `values`, or where there are none a whole number, or a text. The pass of the compiler gets it, and checks it with the model
 /// before it, unless it is for the weights half.
 struct ConversionOption {
   std::string_view name, type, help;
   std::vector<std::string_view> values = {};
-  bool forWeights = false;
+  bool forWeights = false, isText = false;
 };
 
 /// A conversion: its description half is peer-opt's --peer-NAME.

@@ -24,12 +24,16 @@ EXCEPTIONS = {
     "passes/conversion/Calibrate.cpp": ("LinearOp ParamOp", "parameters are written as in descriptions; dense layers end with this op"),
     "passes/conversion/DenseLayer.cpp": ("ActivationOp LinearOp ParamOp", "says what a dense layer is made of"),
     "passes/conversion/DenseLayer.h": ("LinearOp ParamOp", "says what a dense layer is made of"),
+    "passes/conversion/DropBlocks.cpp": ("CallOp ParamOp RepeatOp ReshapeOp", "blocks are what these ops of a description repeat; a mark is the last"),
+    "passes/conversion/Dsmoe.cpp": ("BroadcastOp LinearOp MeanOp ReduceOp StraightThroughOp TrainOp", "writes these ops; answers the request by another function"),
     "passes/conversion/ExpertAxis.cpp": ("BalanceBiasOp CallOp CapacityOp ExpertLoadOp GateOp GatherOp ParamOp ProbabilityOp RepeatOp ScoreOp SelectOp SoftmaxOp "
                                          "StraightThroughOp", "which dimensions are of experts is no part of the index notation"),
     "passes/conversion/ExpertAxis.h": ("ParamOp ScoreOp", "a router's rows are parameters that this op reads"),
     "passes/conversion/LayerBuilder.cpp": ("GateOp LinearOp MixOp ParamOp ReshapeOp ScoreOp SelectOp", "writes these ops"),
+    "passes/conversion/Matformer.cpp": ("CallOp LinearOp ParamOp RepeatOp SliceOp", "parameters of these layers and of what is nested in them, by way of these calls"),
     "passes/conversion/ParameterNames.cpp": ("CallOp ParamOp RepeatOp", "is what these ops of a description mean"),
     "passes/conversion/ParameterNames.h": ("ParamOp", "names parameters"),
+    "passes/conversion/Pesc.cpp": ("LinearOp ParamOp", "freezes the parameters of what ends with this op"),
     "passes/conversion/PruneExperts.cpp": ("BalanceBiasOp BalanceLossOp CallOp CapacityOp ExpertLoadOp GateOp GatherOp ParamOp ProbabilityOp ScoreOp SelectOp "
                                            "SoftmaxOp StraightThroughOp ZLossOp", "says of each op what fewer experts make of it"),
     "passes/conversion/Quantize.cpp": ("GradientOp LinearOp MixOp ParamOp QuantizedLinearOp QuantizedMixOp TrainOp UpdateRowsOp",

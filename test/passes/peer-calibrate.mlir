@@ -1,7 +1,7 @@
 // RUN: %peer-pass %s --peer-inline-modules --peer-calibrate=of=dense | FileCheck %s
 // RUN: %peer-pass %s --peer-inline-modules --peer-calibrate=of=loss | FileCheck %s --check-prefix=LOSS
 // RUN: not %peer-pass %s --peer-inline-modules --peer-calibrate=of=all -o /dev/null 2>&1 | FileCheck %s --check-prefix=WHAT
-// WHAT: error: expected of to be loss or dense, got all
+// WHAT: error: expected of to be loss, dense or marks, got all
 // RUN: not %peer-pass %s --peer-calibrate -o /dev/null 2>&1 | FileCheck %s --check-prefix=NONE
 // NONE: error: the model has no loss
 

@@ -16,8 +16,8 @@ func.func @model(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
 
 // -----
 
-// expected-error@+1 {{the model has no dense feed-forward layer: expected peer.linear, peer.activation (times a second peer.linear) and peer.linear, without biases, with parameters of their own}}
 module {
+  // expected-error@+1 {{the model has no dense feed-forward layer: expected peer.linear, peer.activation (times a second peer.linear) and peer.linear, without biases, with parameters of their own}}
   func.func @model(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
     %w = peer.param "w" normal(0.2) : tensor<8x8xf32>
     %y = peer.linear %x, %w : tensor<?x8xf32>, tensor<8x8xf32>
