@@ -77,5 +77,10 @@ LogicalResult DerivePackedKeysPass::makeDerivation(func::FuncOp entry, BlockArgu
   EntryBuilder derivation(entry, symbol, kind::kDerive, "");
   Value argument = derivation.addArgumentLike(entry, keys.getArgNumber());
   derivation.addResult(PackKeysOp::create(derivation.builder, keys.getLoc(), argument, ValueRange()).getPacked(), name);
-  return failure(failed(derivation.finish()));
+  FailureOr<func::FuncOp> function = derivation.finish();
+  if (failed(function))
+    return failure();
+  // Behind the entries: they say in which order parameters are listed.
+  (*function)->moveBefore(getOperation().getBody(), getOperation().getBody()->end());
+  return success();
 }

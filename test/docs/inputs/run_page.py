@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 WRITTEN_BY_PASSES = re.compile(r"route|\w+_(grad|norm_grad)|\w+_grad_norm|batch_stats|cached_\w+|rotary_at|mark|row_update|update|usage|"
-                               r"sort_pairs|sum_squares|column_sums")
+                               r"sort_pairs|sum_squares|column_sums|pack_keys")
 
 
 def blocks(page):
