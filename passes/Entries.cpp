@@ -298,3 +298,12 @@ bool peer::eraseIfUnused(func::FuncOp function) {
   function.erase();
   return true;
 }
+
+void peer::eraseUnused(ModuleOp module, llvm::function_ref<bool(func::FuncOp)> mayErase) {
+  // Erasing one function can free those it calls.
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (func::FuncOp function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+      changed |= (!mayErase || mayErase(function)) && eraseIfUnused(function);
+  }
+}

@@ -87,6 +87,8 @@ mlir::FailureOr<mlir::func::FuncOp> findRequestedFunction(mlir::Operation *reque
 /// Erases a private function that nothing uses, such as one that only a request
 /// named; says whether it did.
 bool eraseIfUnused(mlir::func::FuncOp function);
+/// Erases all such functions, those that only erased ones used, too; of these alone, where `mayErase` is there.
+void eraseUnused(mlir::ModuleOp module, llvm::function_ref<bool(mlir::func::FuncOp)> mayErase = nullptr);
 
 } // namespace peer
 

@@ -314,13 +314,7 @@ void InlineModulesPass::runOnOperation() {
   for (func::FuncOp source : sources)
     source.erase();
 
-  // Erasing one function can free those it calls.
-  bool changed = true;
-  while (changed) {
-    changed = false;
-    for (func::FuncOp function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
-      changed |= eraseIfUnused(function);
-  }
+  eraseUnused(module);
 }
 
 } // namespace

@@ -24,10 +24,11 @@ Value StoredTable::byteOf(LoopBuilder &b, Value at) const {
   return b.add(b.mul(b.div(at, b.index(kStoredBlock)), b.index(kHalf)), b.rem(at, b.index(kHalf)));
 }
 
-Value StoredTable::shiftOf(LoopBuilder &b, Value at) const {
-  Value isUpper = b.cmp(CmpIPredicate::uge, b.rem(at, b.index(kStoredBlock)), b.index(kHalf));
-  return b.select(isUpper, b.i32(24), b.i32(28));
+Value StoredTable::isUpper(LoopBuilder &b, Value at) const {
+  return b.cmp(CmpIPredicate::uge, b.rem(at, b.index(kStoredBlock)), b.index(kHalf));
 }
+
+Value StoredTable::shiftOf(LoopBuilder &b, Value at) const { return b.select(isUpper(b, at), b.i32(24), b.i32(28)); }
 
 /// Two elements a byte: those of one half, which the shifts bring down with their sign.
 static Value loadNibbles(LoopBuilder &b, const StoredTable &table, ValueRange at, Value shift, int64_t lanes) {

@@ -23,6 +23,8 @@ struct StoredTable : StoredRows {
   bool hasVectorScales() const { return scales && !isGrouped; }
   mlir::Value scaleOf(LoopBuilder &b, mlir::ValueRange vector) const { return b.load(scales, vector); }
 
+  /// Whether an element, of two in a byte, is that in the upper four bits.
+  mlir::Value isUpper(LoopBuilder &b, mlir::Value at) const;
   /// Where the byte of an element is in its vector, and by how many bits it is moved up, in i32, for the element's to be the uppermost four.
   mlir::Value byteOf(LoopBuilder &b, mlir::Value at) const;
   mlir::Value shiftOf(LoopBuilder &b, mlir::Value at) const;

@@ -68,9 +68,8 @@ void ConvStrip::emitCached(Value x, Value cache, Value start, Value t, Value y) 
   b.store(sum, y, {t, at});
 }
 
-/// Calls `body` with the first row of each sequence and its number.
-static void forSequences(LoopBuilder &b, Value x, int64_t context,
-                         llvm::function_ref<void(Value first, Value number)> body) {
+void nn::forSequences(LoopBuilder &b, Value x, int64_t context,
+                      llvm::function_ref<void(Value first, Value number)> body) {
   Value size = b.index(context);
   b.loop(b.div(b.dim(x, 0), size), [&](Value number) { body(b.mul(number, size), number); });
 }

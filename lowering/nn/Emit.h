@@ -52,6 +52,11 @@ mlir::Value emitPosition(LoopBuilder &b, mlir::Value position);
 std::pair<mlir::Value, mlir::Value> emitRotation(LoopBuilder &b, mlir::Value perPosition, mlir::Value position);
 /// Sets a rank-1 or rank-2 buffer to zero.
 void emitZero(LoopBuilder &b, mlir::Value buffer, int64_t width);
+/// Each row of y is the bias.
+void emitBiasRows(LoopBuilder &b, mlir::Value bias, mlir::Value y, int64_t width);
+/// Calls `body` with the first row of each sequence of `context` rows of x, and its number.
+void forSequences(LoopBuilder &b, mlir::Value x, int64_t context,
+                  llvm::function_ref<void(mlir::Value first, mlir::Value number)> body);
 /// c = alpha * op(a) op(b) + beta * c: the runtime's BLAS, or scalar loops for width 1.
 void emitProduct(LoopBuilder &builder, int64_t width, mlir::Value a, bool transposeA, mlir::Value b, bool transposeB,
                  mlir::Value c, double beta = 0.0, double alpha = 1.0);

@@ -60,6 +60,12 @@ void nn::emitProduct(LoopBuilder &builder, int64_t width, Value a, bool transpos
   });
 }
 
+void nn::emitBiasRows(LoopBuilder &b, Value bias, Value y, int64_t width) {
+  b.loop(b.dim(y, 0), [&](Value t) {
+    b.strips(b.dim(y, 1), width, [&](Value at, int64_t lanes) { b.store(b.load(bias, at, lanes), y, {t, at}); });
+  });
+}
+
 /// So few rows are multiplied one by one: a library would first copy the whole weight to where it wants it.
 static constexpr int64_t kFewRows = 4;
 
@@ -88,9 +94,7 @@ static void emitFewRows(LoopBuilder &b, Value x, Value w, Value y, int64_t width
 static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
   Value y = op.getY(), bias = op.getBias();
   if (bias)
-    b.loop(b.dim(y, 0), [&](Value t) {
-      b.strips(b.dim(y, 1), width, [&](Value at, int64_t lanes) { b.store(b.load(bias, at, lanes), y, {t, at}); });
-    });
+    emitBiasRows(b, bias, y, width);
   auto product = [&] {
     emitProduct(b, width, op.getX(), op.getTransposeX(), op.getWeight(), op.getTransposeWeight(), y, bias ? 1 : 0);
   };

@@ -47,9 +47,7 @@ static void emitPanels(LoopBuilder &b, QuantizedLinearOp op, int64_t width) {
   Value panel = b.heap({rowsAtOnce, weight.width}, b.getF32Type());
   OpFoldResult zero = b.getIndexAttr(0), inner = b.getIndexAttr(weight.width);
   if (bias)
-    b.loop(b.dim(y, 0), [&](Value t) {
-      b.strips(b.dim(y, 1), width, [&](Value at, int64_t lanes) { b.store(b.load(bias, {at}, lanes), y, {t, at}); });
-    });
+    emitBiasRows(b, bias, y, width);
   Value rows = b.dim(y, 1), tokens = b.dim(y, 0);
   b.loop(
       b.index(0), rows,

@@ -60,6 +60,20 @@ void ScanStrip::put(Value value, Value buffer, ValueRange where) {
   builder.store(value, buffer, where);
 }
 
+SmallVector<Value> ScanStrip::emitRows(Value count, ValueRange states, Value y) {
+  return walk(builder.index(0), count, states, [&](Value t, ValueRange, Value part) { put(part, y, {rowOf(t), at}); });
+}
+
+void ScanStrip::emitCached(Value start, Value count, Value state, Value y) {
+  LoopBuilder &b = builder;
+  Value begins = b.cmp(arith::CmpIPredicate::eq, start, b.index(0));
+  SmallVector<Value> states = zeros();
+  for (auto [i, value] : llvm::enumerate(states))
+    value = b.select(begins, value, b.load(state, {b.index(from + i), at}, lanes));
+  for (auto [i, value] : llvm::enumerate(emitRows(count, states, y)))
+    b.store(value, state, {b.index(from + i), at});
+}
+
 /// One chunk from its last row to its first. Carried are the gradients of the states behind it and the sums for a.
 SmallVector<Value> ScanStrip::walkBack(Value dy, const ScanOutputs &out, const ScanStates &states, Value low,
                                        Value high, ValueRange carried, Sum sum, Guard guard) {
@@ -128,18 +142,12 @@ void ScanStrip::emitGrad(Value dy, const ScanOutputs &out, const ScanStates &sta
 //===----------------------------------------------------------------------===//
 
 static void emit(LoopBuilder &b, SelectiveScanOp op, int64_t width) {
-  int64_t context = op.getContextLength();
-  Value size = b.index(context), y = op.getY();
-  b.loop(b.div(b.dim(op.getX(), 0), size), [&](Value sequence) {
-    Value first = b.mul(sequence, size);
+  Value size = b.index(op.getContextLength());
+  forSequences(b, op.getX(), op.getContextLength(), [&](Value first, Value) {
     ScanInputs in{op.getX(), op.getDelta(), op.getA(), op.getB(), op.getC(), first};
     b.strips(b.dim(op.getX(), 1), width, [&](Value at, int64_t lanes) {
       forStateParts(b.staticDim(op.getA(), 0), [&](int64_t from, int64_t count) {
-        ScanStrip strip(b, in, at, lanes, from, count);
-        strip.walk(b.index(0), size, strip.zeros(), [&](Value t, ValueRange, Value part) {
-          SmallVector<Value> where = {b.add(first, t), at};
-          b.store(from > 0 ? b.add(part, b.load(y, where, lanes)) : part, y, where);
-        });
+        ScanStrip(b, in, at, lanes, from, count).emitSequence(size, op.getY());
       });
     });
   });
@@ -151,8 +159,8 @@ static void emit(LoopBuilder &b, SelectiveScanGradOp op, int64_t width) {
   Value kept = b.heap({int64_t(llvm::divideCeil(context, chunk)), states, width}, b.getF32Type());
   Value ofChunk = b.heap({chunk, states, width}, b.getF32Type());
   Value size = b.index(context), zero = b.index(0);
-  b.loop(b.div(b.dim(op.getX(), 0), size), [&](Value sequence) {
-    ScanInputs in{op.getX(), op.getDelta(), op.getA(), op.getB(), op.getC(), b.mul(sequence, size)};
+  forSequences(b, op.getX(), context, [&](Value first, Value sequence) {
+    ScanInputs in{op.getX(), op.getDelta(), op.getA(), op.getB(), op.getC(), first};
     b.loop(b.dim(op.getDb(), 1), [&](Value group) {
       for (Value buffer : {op.getDb(), op.getDc()})
         b.loop(size, [&](Value t) {
@@ -180,20 +188,11 @@ static void emit(LoopBuilder &b, SelectiveScanGradOp op, int64_t width) {
 }
 
 static void emit(LoopBuilder &b, CachedSelectiveScanOp op, int64_t width) {
-  Value start = b.toIndex(b.load(op.getPosition(), {})), zero = b.index(0), y = op.getY();
-  Value begins = b.cmp(arith::CmpIPredicate::eq, start, zero);
-  ScanInputs in{op.getX(), op.getDelta(), op.getA(), op.getB(), op.getC(), zero};
+  Value start = b.toIndex(b.load(op.getPosition(), {})), tokens = b.dim(op.getX(), 0);
+  ScanInputs in{op.getX(), op.getDelta(), op.getA(), op.getB(), op.getC(), b.index(0)};
   b.strips(b.dim(op.getX(), 1), width, [&](Value at, int64_t lanes) {
     forStateParts(b.staticDim(op.getA(), 0), [&](int64_t from, int64_t count) {
-      ScanStrip strip(b, in, at, lanes, from, count);
-      SmallVector<Value> states = strip.zeros();
-      for (auto [i, state] : llvm::enumerate(states))
-        state = b.select(begins, state, b.load(op.getState(), {b.index(from + i), at}, lanes));
-      states = strip.walk(zero, b.dim(op.getX(), 0), states, [&](Value t, ValueRange, Value part) {
-        b.store(from > 0 ? b.add(part, b.load(y, {t, at}, lanes)) : part, y, {t, at});
-      });
-      for (auto [i, state] : llvm::enumerate(states))
-        b.store(state, op.getState(), {b.index(from + i), at});
+      ScanStrip(b, in, at, lanes, from, count).emitCached(start, tokens, op.getState(), op.getY());
     });
   });
 }

@@ -31,10 +31,10 @@ class ScanStrip {
 public:
   ScanStrip(LoopBuilder &b, ScanInputs in, mlir::Value at, int64_t lanes, int64_t from, int64_t count);
 
-  /// Walks rows [low, high), and calls `visit` with each row, the states before it and y's part of these states.
-  using Visit = llvm::function_ref<void(mlir::Value t, mlir::ValueRange before, mlir::Value y)>;
-  llvm::SmallVector<mlir::Value> walk(mlir::Value low, mlir::Value high, mlir::ValueRange states, Visit visit);
-  llvm::SmallVector<mlir::Value> zeros();
+  /// The rows of y that these states make of a sequence of `count` (index) rows, beside what other states make of them.
+  void emitSequence(mlir::Value count, mlir::Value y) { emitRows(count, zeros(), y); }
+  /// The same of `count` rows that go on at position `start`, from the states in `state`, which are updated.
+  void emitCached(mlir::Value start, mlir::Value count, mlir::Value state, mlir::Value y);
 
   /// Gradients of a sequence of `context` rows, of which `states` holds a chunk of `chunk`. `sum` adds what all channels of
   /// the group have of an element up and puts it where it belongs; `guard` runs what stores of channels do.
@@ -44,6 +44,11 @@ public:
                 Sum sum, Guard guard);
 
 private:
+  /// Walks rows [low, high), and calls `visit` with each row, the states before it and y's part of these states.
+  using Visit = llvm::function_ref<void(mlir::Value t, mlir::ValueRange before, mlir::Value y)>;
+  llvm::SmallVector<mlir::Value> walk(mlir::Value low, mlir::Value high, mlir::ValueRange states, Visit visit);
+  llvm::SmallVector<mlir::Value> emitRows(mlir::Value count, mlir::ValueRange states, mlir::Value y);
+  llvm::SmallVector<mlir::Value> zeros();
   struct Row {
     mlir::Value x, delta, u;
   };

@@ -126,11 +126,15 @@ FailureOr<SmallVector<DenseLayer>> peer::findDenseLayers(ModuleOp module, const 
   if (failed(result))
     return failure();
   if (found.empty())
-    return emitError(locationOf(module))
-           << "the model has no dense feed-forward layer" << (layers.empty() ? "" : " of these names")
-           << ": expected peer.linear, peer.activation (times a second peer.linear) and peer.linear, "
-              "without biases, with parameters of their own";
+    return failWithoutDenseLayer(module, layers);
   return found;
+}
+
+LogicalResult peer::failWithoutDenseLayer(ModuleOp module, ArrayRef<std::string> layers) {
+  return emitError(locationOf(module))
+         << "the model has no dense feed-forward layer" << (layers.empty() ? "" : " of these names")
+         << ": expected peer.linear, peer.activation (times a second peer.linear) and peer.linear, "
+            "without biases, with parameters of their own";
 }
 
 LogicalResult peer::convertDenseLayers(

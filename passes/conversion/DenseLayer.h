@@ -48,6 +48,9 @@ std::optional<DenseLayer> matchDenseLayer(LinearOp down);
 mlir::FailureOr<llvm::SmallVector<DenseLayer>> findDenseLayers(mlir::ModuleOp module, const ParameterNames &names,
                                                                llvm::ArrayRef<std::string> layers);
 
+/// Says that a model has no dense layer, of these names.
+mlir::LogicalResult failWithoutDenseLayer(mlir::ModuleOp module, llvm::ArrayRef<std::string> layers);
+
 /// Converts each of the dense layers that are meant, and writes the plan. Fails where one cannot be converted.
 mlir::LogicalResult
 convertDenseLayers(mlir::ModuleOp module, llvm::ArrayRef<std::string> layers, llvm::StringRef pass,

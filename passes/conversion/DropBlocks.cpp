@@ -3,6 +3,7 @@
 #include "Conversions.h"
 #include "ParameterNames.h"
 #include "Plan.h"
+#include "RepeatRuns.h"
 
 #include "passes/Entries.h"
 
@@ -72,7 +73,7 @@ FailureOr<bool> DropBlocksPass::isWhole(const Block &block, const ParameterNames
   llvm::DenseSet<ParamOp> reached;
   SymbolTable symbols(getOperation());
   for (Operation *place : block.places) {
-    auto callee = symbols.lookup<func::FuncOp>(place->getAttrOfType<FlatSymbolRefAttr>("callee").getValue());
+    auto callee = symbols.lookup<func::FuncOp>(calleeOf(place).getValue());
     FailureOr<ParameterNames> inner = ParameterNames::find(callee, block.name(), symbols);
     if (failed(inner))
       return failure();
@@ -186,37 +187,25 @@ void DropBlocksPass::rewrite(peer::CallOp call, StringRef outer) {
 
 void DropBlocksPass::rewrite(RepeatOp repeat, StringRef outer) {
   std::string family = joinNames(outer, repeat.getPrefix());
-  SmallVector<Value> values(repeat.getInputs());
-  OpBuilder builder(repeat);
-  RepeatOp last;
-  auto append = [&](int64_t number, const Block *block) {
-    bool marks = this->marks && block;
-    if (last && !marks && int64_t(last.getFrom() + last.getCount()) == number) {
-      last.setCount(last.getCount() + 1);
-      return;
-    }
-    if (marks)
-      values[0] = marked(builder, values[0], block->name() + ".in");
-    last = cast<RepeatOp>(builder.clone(*repeat));
-    last->setOperands(values);
-    last.setCount(1);
-    last.setFrom(number);
-    values.assign(last->result_begin(), last->result_end());
-    if (marks) {
-      values[0] = marked(builder, values[0], block->name() + ".out");
-      last = {};
-    }
+  RepeatRuns runs(repeat);
+  auto mark = [&](const Block &block, StringRef where) {
+    runs.values[0] = marked(runs.builder, runs.values[0], (block.name() + where).str());
+    runs.cut();
   };
   for (int64_t i = 0; i < int64_t(repeat.getCount()); ++i) {
     int64_t number = int64_t(repeat.getFrom()) + i;
     Block *block = find(joinNames(family, std::to_string(number)));
-    if (!block || !block->places.contains(repeat))
-      append(number, nullptr);
-    else if (!block->isDropped)
-      append(block->newNumber, block);
+    if (!block || !block->places.contains(repeat)) {
+      runs.append(number, repeat.getCallee());
+    } else if (!block->isDropped) {
+      if (marks)
+        mark(*block, ".in");
+      runs.append(block->newNumber, repeat.getCallee());
+      if (marks)
+        mark(*block, ".out");
+    }
   }
-  repeat->replaceAllUsesWith(values);
-  repeat->erase();
+  runs.finish();
 }
 
 LogicalResult DropBlocksPass::writePlan(const ParameterNames &names) {
@@ -261,11 +250,7 @@ LogicalResult DropBlocksPass::run() {
         else if (auto call = dyn_cast<peer::CallOp>(op))
           rewrite(call, outer);
       }
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (func::FuncOp function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
-      changed |= !unused.contains(function) && eraseIfUnused(function);
-  }
+  eraseUnused(module, [&](func::FuncOp function) { return !unused.contains(function); });
   return success();
 }
 

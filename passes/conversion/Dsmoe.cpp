@@ -119,7 +119,7 @@ bool Dsmoe::isConcerned(func::FuncOp function) {
     return LinearOp(layer.down)->getParentOfType<func::FuncOp>() == function;
   });
   for (Operation &op : function.getOps())
-    if (auto callee = op.getAttrOfType<FlatSymbolRefAttr>("callee"))
+    if (FlatSymbolRefAttr callee = calleeOf(&op))
       result |= isConcerned(module.lookupSymbol<func::FuncOp>(callee.getValue()));
   return concerned[function] = result;
 }
@@ -136,7 +136,7 @@ Value Dsmoe::copyOps(func::FuncOp copy, const IRMapping &mapping, Value sum) {
     }
   SmallVector<Operation *> ops;
   for (Operation &op : copy.getOps())
-    if (layers.contains(&op) || op.hasAttr("callee"))
+    if (layers.contains(&op) || calleeOf(&op))
       ops.push_back(&op);
   for (Operation *op : ops) {
     if (auto layer = layers.find(op); layer != layers.end()) {
@@ -146,7 +146,7 @@ Value Dsmoe::copyOps(func::FuncOp copy, const IRMapping &mapping, Value sum) {
       sum = arith::AddFOp::create(builder, share.getLoc(), sum, share);
       continue;
     }
-    auto callee = module.lookupSymbol<func::FuncOp>(op->getAttrOfType<FlatSymbolRefAttr>("callee").getValue());
+    auto callee = module.lookupSymbol<func::FuncOp>(calleeOf(op).getValue());
     if (!isConcerned(callee))
       continue;
     func::FuncOp inner = copyForTraining(callee, /*isLoss=*/false);
@@ -232,11 +232,7 @@ LogicalResult Dsmoe::run(ArrayRef<std::string> layers, StringRef planPath) {
     train(request);
   for (const DenseLayer &layer : found)
     convert(layer, /*training=*/false);
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (func::FuncOp function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
-      changed |= copies.contains(function) && eraseIfUnused(function);
-  }
+  eraseUnused(module, [&](func::FuncOp function) { return copies.contains(function); });
   return plan.write(planPath, module.getLoc());
 }
 

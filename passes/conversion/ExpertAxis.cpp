@@ -11,12 +11,6 @@ static bool keepsAxis(Operation *op) {
              SoftmaxOp>(op);
 }
 
-static FlatSymbolRefAttr calleeOf(Operation *op) {
-  if (isa<peer::CallOp, func::CallOp, RepeatOp>(op))
-    return op->getAttrOfType<FlatSymbolRefAttr>("callee");
-  return {};
-}
-
 ExpertAxis::ExpertAxis(ModuleOp module, ScoreOp score) : score(score), symbols(module) {
   module.walk([&](Operation *op) {
     if (auto callee = calleeOf(op))

@@ -4,6 +4,7 @@
 #include "DenseLayer.h"
 #include "ParameterNames.h"
 #include "Plan.h"
+#include "RepeatRuns.h"
 
 #include "passes/Entries.h"
 
@@ -59,8 +60,8 @@ private:
   Plan weights{"matformer"};
 };
 
-func::FuncOp calleeOf(Operation &op, SymbolTableCollection &tables) {
-  auto callee = op.getAttrOfType<FlatSymbolRefAttr>("callee");
+func::FuncOp functionOf(Operation &op, SymbolTableCollection &tables) {
+  FlatSymbolRefAttr callee = calleeOf(&op);
   return callee ? tables.lookupNearestSymbolFrom<func::FuncOp>(&op, callee) : func::FuncOp();
 }
 
@@ -77,9 +78,9 @@ void Extraction::findInstances(func::FuncOp function, StringRef prefix) {
       }
     } else if (auto repeat = dyn_cast<RepeatOp>(op)) {
       for (int64_t i = 0; i < int64_t(repeat.getCount()); ++i)
-        findInstances(calleeOf(op, tables),
+        findInstances(functionOf(op, tables),
                       joinNames(joinNames(prefix, repeat.getPrefix()), std::to_string(int64_t(repeat.getFrom()) + i)));
-    } else if (func::FuncOp callee = calleeOf(op, tables)) {
+    } else if (func::FuncOp callee = functionOf(op, tables)) {
       auto call = dyn_cast<peer::CallOp>(op);
       findInstances(callee, call ? joinNames(prefix, call.getPrefix()) : prefix.str());
     }
@@ -91,10 +92,7 @@ LogicalResult Extraction::chooseWidths(const ParameterNames &names) {
     if (llvm::is_contained(names.prefixesOf(function), ""))
       findInstances(function, "");
   if (instances.empty())
-    return emitError(locationOf(module)) << "the model has no dense feed-forward layer"
-                                         << (layers.empty() ? "" : " of these names")
-                                         << ": expected peer.linear, peer.activation (times a second peer.linear) and "
-                                            "peer.linear, without biases, with parameters of their own";
+    return failWithoutDenseLayer(module, layers);
   if (widths.size() != 1 && widths.size() != instances.size()) {
     InFlightDiagnostic diag = emitError(locationOf(module));
     diag << "expected a width for all " << instances.size() << " dense layers (";
@@ -193,7 +191,7 @@ LogicalResult Extraction::narrow(func::FuncOp copy, StringRef prefix) {
 
 LogicalResult Extraction::redirectCalls(func::FuncOp copy, StringRef prefix) {
   for (Operation &op : llvm::make_early_inc_range(copy.getOps())) {
-    auto callee = op.getAttrOfType<FlatSymbolRefAttr>("callee");
+    FlatSymbolRefAttr callee = calleeOf(&op);
     if (!callee)
       continue;
     auto called = tables.lookupSymbolIn<func::FuncOp>(module, callee);
@@ -207,28 +205,16 @@ LogicalResult Extraction::redirectCalls(func::FuncOp copy, StringRef prefix) {
       continue;
     }
     // Blocks of the same widths that follow each other stay one repeat.
-    OpBuilder builder(repeat);
-    SmallVector<Value> values(repeat.getInputs());
-    RepeatOp last;
+    RepeatRuns runs(repeat);
     for (int64_t i = 0; i < int64_t(repeat.getCount()); ++i) {
       int64_t number = int64_t(repeat.getFrom()) + i;
       FailureOr<StringRef> name =
           specialize(called, joinNames(joinNames(prefix, repeat.getPrefix()), std::to_string(number)));
       if (failed(name))
         return failure();
-      if (last && last.getCallee() == *name) {
-        last.setCount(last.getCount() + 1);
-        continue;
-      }
-      last = cast<RepeatOp>(builder.clone(*repeat));
-      last->setOperands(values);
-      last.setCount(1);
-      last.setFrom(number);
-      last.setCallee(*name);
-      values.assign(last->result_begin(), last->result_end());
+      runs.append(number, *name);
     }
-    repeat->replaceAllUsesWith(values);
-    repeat->erase();
+    runs.finish();
   }
   return success();
 }

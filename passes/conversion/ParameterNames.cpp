@@ -92,6 +92,12 @@ ArrayRef<ParamOp> ParameterNames::uses(StringRef name) const {
   return found == usesOf.end() ? ArrayRef<ParamOp>() : ArrayRef<ParamOp>(found->second);
 }
 
+FlatSymbolRefAttr peer::calleeOf(Operation *op) {
+  if (isa<peer::CallOp, func::CallOp, RepeatOp>(op))
+    return op->getAttrOfType<FlatSymbolRefAttr>("callee");
+  return {};
+}
+
 Location peer::locationOf(ModuleOp module) {
   for (func::FuncOp function : module.getOps<func::FuncOp>())
     if (function.isPublic() && !function.isExternal())

@@ -38,6 +38,9 @@ private:
   llvm::SmallVector<mlir::func::FuncOp> stack;
 };
 
+/// The function that an op of a description calls, once or several times; null where it calls none.
+mlir::FlatSymbolRefAttr calleeOf(mlir::Operation *op);
+
 /// Where messages about a model as a whole point to: its first entry.
 mlir::Location locationOf(mlir::ModuleOp module);
 

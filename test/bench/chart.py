@@ -1,4 +1,4 @@
-"""Line charts as SVG, with the standard library alone."""
+"""Line charts as SVG, and tables as Markdown, with the standard library alone."""
 import html
 import math
 
@@ -73,3 +73,9 @@ def svg(panels, columns=2):
     placed = "\n".join(f'<g transform="translate({i % columns * WIDTH} {i // columns * HEIGHT})">{each}</g>' for i, each in enumerate(panels))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {columns * WIDTH} {rows * HEIGHT}" width="{columns * WIDTH}" font-family="sans-serif" '
             f'font-size="11" fill="#333"><rect width="100%" height="100%" fill="#fff"/>\n{placed}\n</svg>\n')
+
+
+def markdown(lines):
+    """A table of texts; the first line is its head."""
+    head, *lines = lines
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *lines]) + "\n"

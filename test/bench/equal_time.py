@@ -90,11 +90,6 @@ def picture(compared, seconds):
     return chart.svg([chart.panel(f"Validation loss, {seconds:g} seconds for each model", "seconds of training", "nats per byte", series)], 1)
 
 
-def markdown(lines):
-    lines = list(lines)
-    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], ["---"] * len(lines[0]), *lines[1:]]) + "\n"
-
-
 def consecutive(text):
     """Seeds as `1,2,3`."""
     try:
@@ -128,7 +123,7 @@ def main(arguments):
     if status := subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
         return status
     found = json.loads((compared / "compare.json").read_text(encoding="utf-8"))
-    table = markdown(rows(found)) + "\n" + verdict(found) + "\n"
+    table = chart.markdown(rows(found)) + "\n" + verdict(found) + "\n"
     (options.out / "equal-time.md").write_text(table, encoding="utf-8")
     (options.out / "equal-time.svg").write_text(picture(found, options.seconds), encoding="utf-8")
     print(f"{table}\n{options.out / 'equal-time.md'}, {options.out / 'equal-time.svg'}, {compared / 'compare.html'}")

@@ -86,7 +86,7 @@ def table(found):
     head = ["N", "k", "D", "T", "threads", "us/token", "floor us/token", "stream GB/s"]
     lines = [[chart.short(each["experts"]), *(str(each[name]) for name in ("k", "width", "tokens", "threads")), f"{each['us_per_token']:.1f}", f"{each['floor_us_per_token']:.1f}",
               f"{each['profile']['stream_gb_per_s']:.1f}"] for each in found]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *lines]) + "\n"
+    return chart.markdown([head, *lines])
 
 
 def picture(by_axis):

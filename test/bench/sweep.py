@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 
+import chart
 import corpus
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -161,8 +162,7 @@ def table(found, varying):
             f"{statistics.fmean(each['tokens_per_s'] for each in ends):.0f}" if ends else "", str(len(results))]))
     first = found[0][0]
     head = [" ".join(filter(None, first[i][:2])) for i in varying] + ["loss", "spread", "experts used", "unevenness", "tokens/s", "runs"]
-    rows = [head, ["---"] * len(head)] + [line for _, line in sorted(lines, key=lambda each: each[0])]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+    return chart.markdown([head, *(line for _, line in sorted(lines, key=lambda each: each[0]))])
 
 
 def main(arguments):

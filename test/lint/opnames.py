@@ -26,7 +26,7 @@ EXCEPTIONS = {
     "passes/conversion/DenseLayer.h": ("LinearOp ParamOp", "says what a dense layer is made of"),
     "passes/conversion/DropBlocks.cpp": ("CallOp ParamOp RepeatOp ReshapeOp", "blocks are what these ops of a description repeat; a mark is the last"),
     "passes/conversion/Dsmoe.cpp": ("BroadcastOp LinearOp MeanOp ReduceOp StraightThroughOp TrainOp", "writes these ops; answers the request by another function"),
-    "passes/conversion/ExpertAxis.cpp": ("BalanceBiasOp CallOp CapacityOp ExpertLoadOp GateOp GatherOp ParamOp ProbabilityOp RepeatOp ScoreOp SelectOp SoftmaxOp "
+    "passes/conversion/ExpertAxis.cpp": ("BalanceBiasOp CapacityOp ExpertLoadOp GateOp GatherOp ParamOp ProbabilityOp RepeatOp ScoreOp SelectOp SoftmaxOp "
                                          "StraightThroughOp", "which dimensions are of experts is no part of the index notation"),
     "passes/conversion/ExpertAxis.h": ("ParamOp ScoreOp", "a router's rows are parameters that this op reads"),
     "passes/conversion/LayerBuilder.cpp": ("GateOp LinearOp MixOp ParamOp ReshapeOp ScoreOp SelectOp", "writes these ops"),
@@ -38,6 +38,8 @@ EXCEPTIONS = {
                                            "SoftmaxOp StraightThroughOp ZLossOp", "says of each op what fewer experts make of it"),
     "passes/conversion/Quantize.cpp": ("GradientOp LinearOp MixOp ParamOp QuantizedLinearOp QuantizedMixOp TrainOp UpdateRowsOp",
                                        "says which ops read stored weights, and takes away what asks for gradients"),
+    "passes/conversion/RepeatRuns.cpp": ("RepeatOp", "builds these ops"),
+    "passes/conversion/RepeatRuns.h": ("RepeatOp", "builds these ops"),
     "passes/conversion/SplitExperts.cpp": ("BalanceBiasOp BalanceLossOp CallOp CapacityOp ExpertLoadOp GateOp GatherOp MixOp ParamOp ProbabilityOp QuantizedMixOp "
                                            "ScoreOp SelectOp SoftmaxOp StraightThroughOp", "says of each op what smaller experts make of it"),
     "passes/conversion/Upcycle.cpp": ("ParamOp", "names parameters"),

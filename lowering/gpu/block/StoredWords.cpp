@@ -8,7 +8,6 @@
 using namespace mlir;
 using namespace peer;
 using namespace peer::device;
-using arith::CmpIPredicate;
 
 int64_t StoredWords::width(const StoredTable &table, int64_t most) {
   int64_t bytes = table.packed ? table.width / 2 : table.width;
@@ -33,11 +32,7 @@ Value StoredWords::widen(Value shift) const {
 
 Value StoredWords::half(int64_t upper) const { return widen(b.i32(4 * upper)); }
 
-Value StoredWords::halfOfAt() const {
-  Value inBlock = b.rem(at, b.index(kStoredBlock));
-  Value isUpper = b.cmp(CmpIPredicate::uge, inBlock, b.index(kStoredBlock / 2));
-  return widen(b.select(isUpper, b.i32(4), b.i32(0)));
-}
+Value StoredWords::halfOfAt() const { return widen(b.select(table.isUpper(b, at), b.i32(4), b.i32(0))); }
 
 Value StoredWords::scale() const {
   SmallVector<Value> position{row};

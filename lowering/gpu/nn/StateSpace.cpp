@@ -69,41 +69,26 @@ static void launchCachedConv(CachedCausalConvOp op, LoopBuilder &host) {
 // Scans
 //===----------------------------------------------------------------------===//
 
-/// Puts the part of y that `from` states on have beside that of those before.
-static void addTo(BlockBuilder &b, Value y, int64_t from, Value part, ValueRange at) {
-  b.store(from > 0 ? b.add(part, b.load(y, at)) : part, y, at);
-}
-
 static void launchScan(SelectiveScanOp op, LoopBuilder &host) {
   Value x = op.getX(), a = op.getA();
   int64_t context = op.getContextLength(), states = host.staticDim(a, 0);
   launchChannels(host, x, countSequences(host, x, context), [&](BlockBuilder &b, Value sequence, Value channel) {
-    Value size = b.index(context), first = b.mul(sequence, size);
-    nn::ScanInputs in{x, op.getDelta(), a, op.getB(), op.getC(), first};
+    Value size = b.index(context);
+    nn::ScanInputs in{x, op.getDelta(), a, op.getB(), op.getC(), b.mul(sequence, size)};
     nn::forStateParts(states, [&](int64_t from, int64_t count) {
-      nn::ScanStrip strip(b, in, channel, 1, from, count);
-      strip.walk(b.index(0), size, strip.zeros(),
-                 [&](Value t, ValueRange, Value part) { addTo(b, op.getY(), from, part, {b.add(first, t), channel}); });
+      nn::ScanStrip(b, in, channel, 1, from, count).emitSequence(size, op.getY());
     });
   });
 }
 
 static void launchCachedScan(CachedSelectiveScanOp op, LoopBuilder &host) {
-  Value x = op.getX(), a = op.getA(), state = op.getState();
+  Value x = op.getX(), a = op.getA();
   int64_t states = host.staticDim(a, 0);
   launchChannels(host, x, host.index(1), [&](BlockBuilder &b, Value, Value channel) {
-    Value zero = b.index(0), start = b.toIndex(b.load(op.getPosition(), {}));
-    Value begins = b.cmp(arith::CmpIPredicate::eq, start, zero);
-    nn::ScanInputs in{x, op.getDelta(), a, op.getB(), op.getC(), zero};
+    Value start = b.toIndex(b.load(op.getPosition(), {}));
+    nn::ScanInputs in{x, op.getDelta(), a, op.getB(), op.getC(), b.index(0)};
     nn::forStateParts(states, [&](int64_t from, int64_t count) {
-      nn::ScanStrip strip(b, in, channel, 1, from, count);
-      SmallVector<Value> now = strip.zeros();
-      for (int64_t i = 0; i < count; ++i)
-        now[i] = b.select(begins, now[i], b.load(state, {b.index(from + i), channel}));
-      now = strip.walk(zero, b.dim(x, 0), now,
-                       [&](Value t, ValueRange, Value part) { addTo(b, op.getY(), from, part, {t, channel}); });
-      for (int64_t i = 0; i < count; ++i)
-        b.store(now[i], state, {b.index(from + i), channel});
+      nn::ScanStrip(b, in, channel, 1, from, count).emitCached(start, b.dim(x, 0), op.getState(), op.getY());
     });
   });
 }

@@ -340,21 +340,8 @@ static const char *reject(OpTy op) {
   return llvm::all_of(op->getOperands(), identity) ? nullptr : "an operand is part of a larger buffer";
 }
 
-/// `byToken`: why the other form, which few tokens take, cannot be.
-template <typename OpTy>
-static void add(Emitters &emitters, void (*emit)(OpTy, LoopBuilder &, const GpuInfo &), const char *(*byToken)(OpTy)) {
-  emitters.grid<OpTy>({.emit = emit,
-                       .reject =
-                           [byToken](OpTy op) {
-                             const char *why = reject(op);
-                             return why ? why : byToken(op);
-                           },
-                       .name = remarks::kProducts,
-                       .why = [](OpTy op) { return describeGrouping(op); }});
-}
-
 void device::addGroupedMix(Emitters &emitters) {
-  add<MixOp>(emitters, emitMix<MixOp>, rejectMixOfTokens);
-  add<QuantizedMixOp>(emitters, emitMix<QuantizedMixOp>, rejectQuantizedMixOfTokens);
-  add<MixGradOp>(emitters, emitMixGrad, rejectMixGradOfTokens);
+  addByExpert<MixOp>(emitters, emitMix<MixOp>, reject<MixOp>, rejectMixOfTokens);
+  addByExpert<QuantizedMixOp>(emitters, emitMix<QuantizedMixOp>, reject<QuantizedMixOp>, rejectQuantizedMixOfTokens);
+  addByExpert<MixGradOp>(emitters, emitMixGrad, reject<MixGradOp>, rejectMixGradOfTokens);
 }

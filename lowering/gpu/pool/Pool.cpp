@@ -273,14 +273,7 @@ static const char *rejectUsage(UsageOp op) {
 template <typename OpTy>
 static void addRowOp(Emitters &emitters, void (*emit)(OpTy, LoopBuilder &, const GpuInfo &),
                      const char *(*byRow)(OpTy)) {
-  emitters.grid<OpTy>({.emit = emit,
-                       .reject =
-                           [byRow](OpTy op) {
-                             const char *why = PoolProducts::reject(op);
-                             return why ? why : byRow(op);
-                           },
-                       .name = remarks::kProducts,
-                       .why = [](OpTy op) { return describeGrouping(op); }});
+  addByExpert<OpTy>(emitters, emit, PoolProducts::reject, byRow);
   emitters.grid<OpTy>({.emit = emit, .reject = byRow});
 }
 

@@ -13,6 +13,7 @@
 #include "PoolRows.h"
 
 #include "lowering/emit/MixForm.h"
+#include "lowering/gpu/Emitters.h"
 #include "lowering/gpu/dense/Matmul.h"
 
 namespace peer::device {
@@ -20,6 +21,18 @@ namespace peer::device {
 /// Null, or why pairs are not taken by expert: that sizes are static, and there are too few of them. How many experts are touched is not known to the
 /// host: as many as there are, or one by each pair.
 const char *rejectFewPairs(mlir::Operation *op, mlir::Value idx);
+/// An emitter that takes an op's pairs by expert, and few of them otherwise: it takes neither what `byExpert` nor what `otherwise` rejects.
+template <typename OpTy>
+void addByExpert(Emitters &emitters, void (*emit)(OpTy, LoopBuilder &, const GpuInfo &),
+                 std::function<const char *(OpTy)> byExpert, std::function<const char *(OpTy)> otherwise) {
+  auto reject = [byExpert, otherwise](OpTy op) {
+    const char *why = byExpert(op);
+    return why ? why : otherwise(op);
+  };
+  emitters.grid<OpTy>({.emit = emit, .reject = reject, .name = remarks::kProducts, .why = [](OpTy op) {
+                         return describeGrouping(op);
+                       }});
+}
 /// What that leaves: by expert, or where sizes are not static as the host finds them to be.
 class HostForm {
 public:

@@ -16,7 +16,7 @@ pool = [{"name": "experts", "experts": 65536, "usage": 0.5, "unevenness": 1.25}]
 compared = {"models": [{"name": "peer", "parameters": 17.7e6, "active_parameters": 952000}, {"name": "dense", "parameters": 7e5, "active_parameters": 7e5},
                        {"name": "dense_wide", "parameters": 2e6, "active_parameters": None}],
             "budgets": [{"results": [result("peer", [1.19, 1.21], 1000, 90, pool), result("dense", [1.3], 2000, 100, []), result("dense_wide", [], 0, 0, [])]}]}
-print(equal_time.markdown(equal_time.rows(compared)))
+print(equal_time.chart.markdown(equal_time.rows(compared)))
 print(equal_time.verdict(compared))
 print(equal_time.picture(compared, 60).partition(" ")[0])
 print(*(file.stem for file in equal_time.descriptions(pathlib.Path(sys.argv[2]))))
