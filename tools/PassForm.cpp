@@ -5,7 +5,9 @@
 #include "lowering/host/InputFile.h"
 #include "lowering/host/OutputFile.h"
 
+#include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Support/WithColor.h"
 
 static int fail(llvm::Error error) {
@@ -17,11 +19,24 @@ int runPasses(int argc, char **argv, const char *overview, mlir::DialectRegistry
   auto [input, output] = mlir::registerAndParseCLIOptions(argc, argv, overview, registry);
   if (llvm::Error error = peer::checkOutput(output, input))
     return fail(std::move(error));
-  if (llvm::Error error = peer::checkInput(input))
-    return fail(std::move(error));
-  auto run = [&](llvm::StringRef out) { return mlir::MlirOptMain(argc, argv, input, out, registry); };
   mlir::MlirOptMainConfig config = mlir::MlirOptMainConfig::createFromCLOptions();
-  if (config.shouldListPasses() || config.shouldShowDialects() || peer::isStream(output))
+  if (config.shouldListPasses() || config.shouldShowDialects())
+    return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, input, output, registry));
+  // mlir-opt would read a pipe that never ends to the end of memory.
+  auto text = peer::readInput(input);
+  if (!text)
+    return fail(text.takeError());
+  auto run = [&](llvm::StringRef path) -> llvm::LogicalResult {
+    std::string error;
+    auto file = mlir::openOutputFile(path, &error);
+    if (!file)
+      return fail(llvm::createStringError(error)), mlir::failure();
+    if (mlir::failed(mlir::MlirOptMain(file->os(), std::move(*text), registry, config)))
+      return mlir::failure();
+    file->keep();
+    return mlir::success();
+  };
+  if (peer::isStream(output))
     return mlir::asMainReturnCode(run(output));
   // mlir-opt truncates its output before it reads, and removes it where a pass fails.
   bool said = false;
