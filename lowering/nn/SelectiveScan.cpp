@@ -50,6 +50,8 @@ SmallVector<Value> ScanStrip::walk(Value low, Value high, ValueRange states, Vis
       y = builder.fma(takeShared(in.c, t, i), after.back(), y);
     }
     visit(t, before, y);
+    if (before.size() > after.size())
+      after.push_back(builder.add(before.back(), row.delta));
     return after;
   });
 }
@@ -72,6 +74,24 @@ void ScanStrip::emitCached(Value start, Value count, Value state, Value y) {
     value = b.select(begins, value, b.load(state, {b.index(from + i), at}, lanes));
   for (auto [i, value] : llvm::enumerate(emitRows(count, states, y)))
     b.store(value, state, {b.index(from + i), at});
+}
+
+SmallVector<Value> ScanStrip::emitEnd(Value count) {
+  SmallVector<Value> begin = zeros();
+  begin.push_back(builder.f32(0, builder.floats(lanes)));
+  return walk(builder.index(0), count, begin, [](Value, ValueRange, Value) {});
+}
+
+SmallVector<Value> ScanStrip::emitGradEnd(Value dy, Value rows) {
+  LoopBuilder &b = builder;
+  return b.loop(b.index(0), rows, zeros(), [&](Value step, ValueRange before) {
+    Value t = b.sub(b.sub(rows, step), b.index(1)), gradient = b.load(dy, {rowOf(t), at}, lanes);
+    Row row = takeRow(t);
+    SmallVector<Value> after;
+    for (int64_t i = 0; i < count; ++i)
+      after.push_back(b.mul(b.fma(takeShared(in.c, t, i), gradient, before[i]), decay(row, i)));
+    return after;
+  });
 }
 
 /// One chunk from its last row to its first. Carried are the gradients of the states behind it and the sums for a.
@@ -105,19 +125,32 @@ SmallVector<Value> ScanStrip::walkBack(Value dy, const ScanOutputs &out, const S
   });
 }
 
+static void keep(LoopBuilder &b, Value buffer, Value step, Value slot, ValueRange values) {
+  for (auto [i, value] : llvm::enumerate(values))
+    b.store(value, buffer, {step, b.index(i), slot});
+}
+
+SmallVector<Value> ScanStrip::emitChunkGrad(Value dy, const ScanOutputs &out, const ScanStates &states, Value low,
+                                            Value high, ValueRange first, ValueRange carried, Sum sum, Guard guard) {
+  walk(low, high, first,
+       [&](Value t, ValueRange now, Value) { keep(builder, states.chunk, builder.sub(t, low), states.slot, now); });
+  return walkBack(dy, out, states, low, high, carried, sum, guard);
+}
+
+void ScanStrip::putGradOfA(ValueRange sums, const ScanOutputs &out) {
+  for (auto [i, value] : llvm::enumerate(sums))
+    builder.store(value, out.da, {out.sequence, builder.index(from + i), at});
+}
+
 void ScanStrip::emitGrad(Value dy, const ScanOutputs &out, const ScanStates &states, int64_t context, int64_t chunk,
                          Sum sum, Guard guard) {
   LoopBuilder &b = builder;
-  auto keep = [&](Value buffer, Value step, ValueRange values) {
-    for (int64_t i = 0; i < count; ++i)
-      b.store(values[i], buffer, {step, b.index(i), states.slot});
-  };
   Value size = b.index(chunk), end = b.index(context), zero = b.index(0);
   int64_t chunks = llvm::divideCeil(context, chunk);
   auto endOf = [&](Value low) { return context % chunk == 0 ? b.add(low, size) : b.min(b.add(low, size), end); };
   auto nothing = [](Value, ValueRange, Value) {};
   b.loop(zero, b.index(chunks), zeros(), [&](Value number, ValueRange before) {
-    keep(states.kept, number, before);
+    keep(b, states.kept, number, states.slot, before);
     Value low = b.mul(number, size);
     return walk(low, endOf(low), before, nothing);
   });
@@ -128,13 +161,9 @@ void ScanStrip::emitGrad(Value dy, const ScanOutputs &out, const ScanStates &sta
     SmallVector<Value> first;
     for (int64_t i = 0; i < count; ++i)
       first.push_back(b.load(states.kept, {number, b.index(i), states.slot}, lanes));
-    walk(low, high, first, [&](Value t, ValueRange now, Value) { keep(states.chunk, b.sub(t, low), now); });
-    return walkBack(dy, out, states, low, high, before, sum, guard);
+    return emitChunkGrad(dy, out, states, low, high, first, before, sum, guard);
   });
-  guard([&] {
-    for (int64_t i = 0; i < count; ++i)
-      b.store(last[count + i], out.da, {out.sequence, b.index(from + i), at});
-  });
+  guard([&] { putGradOfA(ArrayRef(last).drop_front(count), out); });
 }
 
 //===----------------------------------------------------------------------===//

@@ -33,8 +33,15 @@ public:
 
   /// The rows of y that these states make of a sequence of `count` (index) rows, beside what other states make of them.
   void emitSequence(mlir::Value count, mlir::Value y) { emitRows(count, zeros(), y); }
+  /// The same of `count` rows that go on from `states`; the states after them.
+  llvm::SmallVector<mlir::Value> emitRows(mlir::Value count, mlir::ValueRange states, mlir::Value y);
   /// The same of `count` rows that go on at position `start`, from the states in `state`, which are updated.
   void emitCached(mlir::Value start, mlir::Value count, mlir::Value state, mlir::Value y);
+
+  /// The states after `count` rows that begin with zeros, and the sum of their delta, of which the decay of what was before is made.
+  llvm::SmallVector<mlir::Value> emitEnd(mlir::Value count);
+  /// The gradients of the states before `count` rows, if none comes from behind them.
+  llvm::SmallVector<mlir::Value> emitGradEnd(mlir::Value dy, mlir::Value count);
 
   /// Gradients of a sequence of `context` rows, of which `states` holds a chunk of `chunk`. `sum` adds what all channels of
   /// the group have of an element up and puts it where it belongs; `guard` runs what stores of channels do.
@@ -42,13 +49,20 @@ public:
   using Guard = llvm::function_ref<void(llvm::function_ref<void()> body)>;
   void emitGrad(mlir::Value dy, const ScanOutputs &out, const ScanStates &states, int64_t context, int64_t chunk,
                 Sum sum, Guard guard);
+  /// Of its rows [low, high), which `states.chunk` has room for, from the states `first` on. `carried` and what is returned: the
+  /// gradients of the states behind the rows and before them, and the sums for a that have come together.
+  llvm::SmallVector<mlir::Value> emitChunkGrad(mlir::Value dy, const ScanOutputs &out, const ScanStates &states,
+                                               mlir::Value low, mlir::Value high, mlir::ValueRange first,
+                                               mlir::ValueRange carried, Sum sum, Guard guard);
+  /// The sums for a, `count` of them, where they belong.
+  void putGradOfA(mlir::ValueRange sums, const ScanOutputs &out);
+  llvm::SmallVector<mlir::Value> zeros();
 
 private:
-  /// Walks rows [low, high), and calls `visit` with each row, the states before it and y's part of these states.
+  /// Walks rows [low, high), and calls `visit` with each row, the states before it and y's part of these states. Behind `states`
+  /// there may be a number that each row's delta is added to.
   using Visit = llvm::function_ref<void(mlir::Value t, mlir::ValueRange before, mlir::Value y)>;
   llvm::SmallVector<mlir::Value> walk(mlir::Value low, mlir::Value high, mlir::ValueRange states, Visit visit);
-  llvm::SmallVector<mlir::Value> emitRows(mlir::Value count, mlir::ValueRange states, mlir::Value y);
-  llvm::SmallVector<mlir::Value> zeros();
   struct Row {
     mlir::Value x, delta, u;
   };

@@ -75,3 +75,28 @@ func.func @sum(%x: tensor<?x256xf32> {peer.name = "x"}, %z: tensor<?x256xf32> {p
   %y = arith.addf %x, %z : tensor<?x256xf32>
   return %y : tensor<?x256xf32>
 }
+
+// Few channels: chunks of rows have threads of their own. Up to 132 * 4 * 32 of them, the host says; short sequences never do.
+// CHECK-LABEL: func.func @entry_scan(
+// CHECK:         %[[FEW:.*]] = arith.cmpi ule, %{{.*}}, %c66 : index
+// CHECK:         scf.if %[[FEW]] {
+// CHECK:           gpu.launch_func @kernels::@selective_scan blocks
+// CHECK:           gpu.launch_func @kernels::@selective_scan_part1 blocks
+// CHECK:           gpu.launch_func @kernels::@selective_scan_part2 blocks
+// CHECK:         } else {
+// CHECK:           gpu.launch_func @kernels::@selective_scan_part3 blocks
+func.func @scan(%x: tensor<?x256xf32> {peer.name = "x"}, %a: tensor<4x256xf32> {peer.name = "a"}, %b: tensor<?x4xf32> {peer.name = "b"})
+    -> (tensor<?x256xf32> {peer.name = "y"}) {
+  %y = peer.selective_scan %x, %x, %a, %b, %b context 256 : tensor<?x256xf32>, tensor<?x256xf32>, tensor<4x256xf32>, tensor<?x4xf32>, tensor<?x4xf32>
+  return %y : tensor<?x256xf32>
+}
+
+// CHECK-LABEL: func.func @entry_short_scan(
+// CHECK:         gpu.launch_func {{.*}}selective_scan
+// CHECK-NOT:     gpu.launch_func
+// CHECK:         return
+func.func @short_scan(%x: tensor<?x256xf32> {peer.name = "x"}, %a: tensor<4x256xf32> {peer.name = "a"}, %b: tensor<?x4xf32> {peer.name = "b"})
+    -> (tensor<?x256xf32> {peer.name = "y"}) {
+  %y = peer.selective_scan %x, %x, %a, %b, %b context 64 : tensor<?x256xf32>, tensor<?x256xf32>, tensor<4x256xf32>, tensor<?x4xf32>, tensor<?x4xf32>
+  return %y : tensor<?x256xf32>
+}

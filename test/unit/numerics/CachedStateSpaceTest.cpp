@@ -63,6 +63,11 @@ TEST_P(NNCachedStateSpace, ScanPrompt) {
   checkScan(7, 0, 5, 20);
   checkScan(7, 3, 19, 3);
 }
+// Chunks of a GPU's threads.
+TEST_P(NNCachedStateSpace, ScanLongPrompt) {
+  checkScan(131, 0, 3, 3);
+  checkScan(160, 9, 2, 18);
+}
 
 INSTANTIATE_NN_OPS(NNCachedStateSpace);
 

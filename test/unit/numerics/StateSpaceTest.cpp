@@ -97,11 +97,19 @@ TEST_P(NNStateSpace, ScanOfOddSizes) {
   checkScan({4, 1, 3, 1});
   checkScan({1, 33, 19, 5});
 }
+// Four chunks of a GPU's threads, and a row of a fifth.
+TEST_P(NNStateSpace, ScanOfChunks) {
+  checkScan({2, 128, 2, 17});
+  checkScan({1, 129, 3, 2});
+}
 // More states than registers are for.
 TEST_P(NNStateSpace, ScanOfManyStates) { checkScan({2, 6, 5, 37}); }
 TEST_P(NNStateSpaceGrad, ScanGrad) { checkScanGrad({2, 5, 8, 4}, 4); }
 // Chunks: two whole ones and a part.
 TEST_P(NNStateSpaceGrad, ScanGradOfChunks) { checkScanGrad({1, 37, 3, 2}, 3); }
+// Chunks of a GPU's warps, the last one of 27 rows.
+TEST_P(NNStateSpaceGrad, ScanGradOfManyChunks) { checkScanGrad({2, 155, 2, 2}, 2); }
+TEST_P(NNStateSpaceGrad, ScanGradOfManyChunksAndStates) { checkScanGrad({1, 128, 2, 9}, 1); }
 TEST_P(NNStateSpaceGrad, ScanGradOfManyStates) { checkScanGrad({1, 3, 3, 18}, 1); }
 TEST_P(NNStateSpaceGrad, ScanGradOfWideGroups) { checkScanGrad({1, 2, 36, 2}, 36); }
 
