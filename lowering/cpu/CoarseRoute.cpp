@@ -9,7 +9,9 @@
 #include "CoarseScores.h"
 #include "Kernels.h"
 
+#include "artifact/hooks.h"
 #include "dialect/ops/Check.h"
+#include "lowering/emit/Calls.h"
 
 using namespace mlir;
 using namespace peer;
@@ -65,12 +67,17 @@ private:
   void emitHalf(Value h, Value p);
   Values emitAllScores(Value row, Value query, Value keys);
   void emitResults(Value h, Value idx, Value val, ValueRange scratch);
+  enum Count { Scored, Unbounded, kCounts };
+  void emitCount(Count which, int64_t by);
+  /// Tells the runtime what was counted in this tile.
+  void emitReport();
 
   LoopBuilder &b;
   Value query, keys, packed; // the last may be null
   int64_t n, d, k, width, lanes;
   CoarseScores coarse;
   Value scores, indices; // lists, tokens x halves x lanes
+  Value counts;
 };
 } // namespace
 
@@ -109,10 +116,16 @@ void CoarseRoute::emitHalf(Value h, Value p) {
             b.store(list[1], indices, {token, p, b.index(0)});
           };
           auto byBounds = [&] {
-            keep(coarse.emitSelection(
-                t, [&](Value j) { return emitScores(b, own, {b.slice(matrix, {j})}, d, width)[0]; }));
+            keep(coarse.emitSelection(t, [&](Value j) {
+              emitCount(Scored, 1);
+              return emitScores(b, own, {b.slice(matrix, {j})}, d, width)[0];
+            }));
           };
-          auto byScores = [&] { keep(emitAllScores(coarse.scoreRow(t), own, matrix)); };
+          auto byScores = [&] {
+            emitCount(Scored, n);
+            emitCount(Unbounded, 1);
+            keep(emitAllScores(coarse.scoreRow(t), own, matrix));
+          };
           b.ifThen(coarse.emitHolds(t), byBounds, byScores);
         });
       },
@@ -129,7 +142,27 @@ void CoarseRoute::emitResults(Value h, Value idx, Value val, ValueRange scratch)
   });
 }
 
+static Value emitI64(LoopBuilder &b, int64_t value) { return arith::ConstantOp::create(b, b.getI64IntegerAttr(value)); }
+
+void CoarseRoute::emitCount(Count which, int64_t by) {
+  Value at = b.index(which);
+  b.store(b.add(b.load(counts, {at}), emitI64(b, by)), counts, {at});
+}
+
+void CoarseRoute::emitReport() {
+  int64_t halves = b.staticDim(query, 2), different = b.staticDim(keys, 0) * halves * n;
+  Value scored = b.load(counts, {b.index(Scored)}), most = emitI64(b, different);
+  Value read = b.select(b.cmp(CmpIPredicate::slt, scored, most), scored, most);
+  Value rows = b.mul(toI64(b, b.dim(query, 0)), emitI64(b, b.staticDim(query, 1) * halves));
+  callHook(b, format::symbol::kScored,
+           {rows, b.load(counts, {b.index(Unbounded)}), b.mul(rows, emitI64(b, n)), scored,
+            b.mul(read, emitI64(b, d * int64_t(sizeof(float))))});
+}
+
 void CoarseRoute::emit(Value idx, Value val) {
+  counts = b.stack({kCounts}, b.getI64Type());
+  for (int64_t which = 0; which < kCounts; ++which)
+    b.store(emitI64(b, 0), counts, {b.index(which)});
   int64_t halves = b.staticDim(query, 2);
   auto list = [&](Type element) { return b.heap({ShapedType::kDynamic, halves, lanes}, element, {b.dim(query, 0)}); };
   scores = list(b.getF32Type());
@@ -139,6 +172,7 @@ void CoarseRoute::emit(Value idx, Value val) {
     b.loop(halves, [&](Value p) { emitHalf(h, p); });
     emitResults(h, idx, val, scratch);
   });
+  emitReport();
   b.free(scores);
   b.free(indices);
   coarse.free();

@@ -130,7 +130,7 @@ static void emit(LoopBuilder &b, EmbeddingGradOp op, int64_t width) {
 }
 
 static std::optional<TileSizes> linearTiles(LinearOp op) {
-  constexpr int64_t kColumns = 1024;
+  constexpr int64_t kColumns = 512;
   int64_t rows = dimOf(op.getX(), op.getTransposeX()), columns = dimOf(op.getWeight(), !op.getTransposeWeight());
   // A weight gradient has few, long rows: cut for the threads, not for the cache.
   if (op.getTransposeX() && (ShapedType::isDynamic(rows) || rows > 64))

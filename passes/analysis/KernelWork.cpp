@@ -2,10 +2,12 @@
 
 #include "KernelWork.h"
 
+#include "artifact/format.h"
 #include "dialect/interfaces/IndexNotation.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/ADT/StringMap.h"
 
 #include <cmath>
 
@@ -36,7 +38,34 @@ static std::optional<unsigned> getDynamicDim(Value value) {
   return std::nullopt;
 }
 
-WorkMeter::WorkMeter(Block &block) {
+/// An argument's attribute of this name; null where it has none.
+static StringAttr getText(func::FuncOp function, BlockArgument argument, StringRef name) {
+  return function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), name);
+}
+
+/// Arguments of an entry that are derived from parameters, which bear their names.
+static llvm::DenseMap<Value, Value> findDerived(Block &block) {
+  llvm::DenseMap<Value, Value> found;
+  auto function = dyn_cast<func::FuncOp>(block.getParentOp());
+  if (!function)
+    return found;
+  llvm::StringMap<Value> parameters;
+  auto forEach = [&](StringRef wanted, llvm::function_ref<void(BlockArgument, StringRef)> body) {
+    for (BlockArgument argument : block.getArguments()) {
+      StringAttr role = getText(function, argument, attrs::kRole), name = getText(function, argument, attrs::kName);
+      if (role && name && role.getValue() == wanted)
+        body(argument, name.getValue());
+    }
+  };
+  forEach(format::role::kParameter, [&](BlockArgument argument, StringRef name) { parameters[name] = argument; });
+  forEach(format::role::kDerived, [&](BlockArgument argument, StringRef name) {
+    if (Value parameter = parameters.lookup(name))
+      found[argument] = parameter;
+  });
+  return found;
+}
+
+WorkMeter::WorkMeter(Block &block) : derivedFrom(findDerived(block)) {
   for (BlockArgument argument : block.getArguments())
     multiples[argument] = 1;
   for (Operation &op : block)
@@ -161,6 +190,10 @@ double WorkMeter::elementsPerToken(Value parameter) const {
   return std::min(all, gathered);
 }
 
+bool WorkMeter::readsDerived(Operation *op, Value parameter) const {
+  return llvm::any_of(op->getOperands(), [&](Value operand) { return derivedFrom.lookup(operand) == parameter; });
+}
+
 KernelWork WorkMeter::measure(ArrayRef<Operation *> ops) const {
   KernelWork work;
   llvm::SmallPtrSet<Operation *, 4> inside(ops.begin(), ops.end());
@@ -173,6 +206,8 @@ KernelWork WorkMeter::measure(ArrayRef<Operation *> ops) const {
       if (inside.contains(value.getDefiningOp()))
         continue;
       if (linalgOp && !linalgOp.payloadUsesValueFromOperand(&operand))
+        continue;
+      if (readsDerived(op, value))
         continue;
       if (std::optional<TokenLinear> gathered = gatheredBytes(graphOp, operand.getOperandNumber()))
         work.bytes += *gathered;

@@ -34,6 +34,8 @@ public:
 
   /// Work of `ops` as one kernel: what they read from outside, once, and what others use of their results.
   /// Values that never leave the kernel are not counted.
+  /// A parameter that an op reads beside what was derived from it does not count: how much of it is read depends on values, and kernels
+  /// count that where they run.
   KernelWork measure(llvm::ArrayRef<mlir::Operation *> ops) const;
 
   /// Elements of a parameter that one token uses, at most: all of them, or what ops gather for it where they read nothing else of it.
@@ -48,9 +50,12 @@ private:
   std::optional<TokenLinear> gatheredBytes(GraphOpInterface op, unsigned input) const;
   TokenLinear flops(mlir::Operation *op) const;
   double deriveMultiple(mlir::OpResult result) const;
+  bool readsDerived(mlir::Operation *op, mlir::Value parameter) const;
 
   /// Of the dynamic dimension of a tensor: how many times T.
   llvm::DenseMap<mlir::Value, double> multiples;
+  /// Of an entry's argument that is derived from a parameter: the parameter.
+  llvm::DenseMap<mlir::Value, mlir::Value> derivedFrom;
 };
 
 } // namespace peer

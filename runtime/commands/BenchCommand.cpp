@@ -1,6 +1,7 @@
 #include "Commands.h"
 #include "ModelFile.h"
 #include "OptionChecks.h"
+#include "ProfileOutput.h"
 #include "Table.h"
 #include "core/Memory.h"
 #include "core/Printable.h"
@@ -28,9 +29,14 @@ constexpr int64_t kDefaultTokens = 1024;
 
 constexpr const char *kHelp =
     R"(One call warms up, --repeat calls are timed. Times are microseconds per call, bytes and FLOPs what the kernel moves and
-computes at this token count (rows gathered from a table count once per selection, though some may be in a cache), GB/s and GFLOP/s these divided by the median time, stream_gb_per_s what all threads together
+computes at this token count (rows gathered from a table count once per selection, though some may be in a cache; of keys that are packed,
+those, and what is scored in f32 as well), GB/s and GFLOP/s these divided by the median time, stream_gb_per_s what all threads together
 can read from memory, or a GPU copies within its own, bytes read and written together (GB = 1e9 bytes). The simulator's times say nothing about a GPU's. Without --in the inputs are random (fixed seed, integers within their range);
 without --weights parameters are initialised as "peer-run init --seed 1" does.
+
+A route on a CPU bounds scores by integers and scores in f32 what may still be selected. Below the table stands which share of the keys that was, and how many
+rows (a token's scores of one head and half) had no bounds, so that all their keys were scored: keys or query have what is no number or huge, or
+few tokens meet keys that nobody packed, as a caller's memory may change.
 
 Example:
   peer-run bench peer_layer.peer layer --dim T=1024 --threads 2 --json)";
@@ -57,12 +63,18 @@ Result<int64_t> tokensOf(const BenchOptions &options, const Entry &entry) {
 
 void printJson(const BenchResult &result) {
   nlohmann::ordered_json kernels = nlohmann::ordered_json::array();
-  for (const KernelTiming &kernel : result.kernels)
+  for (const KernelTiming &kernel : result.kernels) {
     kernels.push_back({{"name", kernel.name},
                        {"median_us", kernel.medianUs},
                        {"bytes", kernel.bytes},
                        {"gb_per_s", kernel.gbPerSecond()},
                        {"gflop_per_s", kernel.gflopPerSecond()}});
+    if (kernel.scored.rows > 0)
+      kernels.back()["keys"] = {{"rows", kernel.scored.rows},
+                                {"rows_without_bounds", kernel.scored.unbounded},
+                                {"keys", kernel.scored.keys},
+                                {"scored", kernel.scored.scored}};
+  }
   nlohmann::ordered_json root = {{"entry", result.entry},
                                  {"tokens", result.tokens},
                                  {"median_us", result.medianUs},
@@ -92,6 +104,7 @@ std::vector<KernelTiming> grouped(const std::vector<KernelTiming> &kernels) {
     group->minUs += kernel.minUs;
     group->bytes += kernel.bytes;
     group->flops += kernel.flops;
+    group->scored += kernel.scored;
   }
   for (size_t i = 0; i < groups.size(); ++i)
     if (counts[i] > 1)
@@ -103,7 +116,8 @@ void printTable(const BenchResult &result, bool each) {
   std::printf("%s: T = %lld, %lld calls, %d threads\n", result.entry.c_str(), static_cast<long long>(result.tokens),
               static_cast<long long>(result.repeats), omp_get_max_threads());
   Table table({"kernel", "median us", "min us", "MB", "GB/s", "of stream", "MFLOP", "GFLOP/s"});
-  for (const KernelTiming &kernel : each ? result.kernels : grouped(result.kernels)) {
+  std::vector<KernelTiming> shown = each ? result.kernels : grouped(result.kernels);
+  for (const KernelTiming &kernel : shown) {
     bool known = result.streamGbPerSecond > 0;
     std::string share = known ? fixed(100 * kernel.gbPerSecond() / result.streamGbPerSecond, 0) + " %" : "";
     table.add({kernel.name, fixed(kernel.medianUs, 1), fixed(kernel.minUs, 1), fixed(kernel.bytes * 1e-6, 3),
@@ -113,6 +127,8 @@ void printTable(const BenchResult &result, bool each) {
   std::printf("device: %s\n", result.device.c_str());
   if (!result.kernels.empty())
     std::printf("%s", table.text("  ").c_str());
+  for (const KernelTiming &kernel : shown)
+    std::printf("%s", scoredText(kernel.name, kernel.scored).c_str());
   std::printf("total: median %.1f us, minimum %.1f us", result.medianUs, result.minUs);
   if (result.tokens > 0)
     std::printf(", %.2f us per token", result.medianUs / static_cast<double>(result.tokens));

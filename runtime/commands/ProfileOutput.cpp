@@ -1,4 +1,4 @@
-// What --profile says at the end of a run.
+// What --profile says at the end of a run, and what bench says of routes as well.
 
 #include "ProfileOutput.h"
 
@@ -6,6 +6,16 @@
 #include "lm/Progress.h"
 
 namespace peer::runtime {
+
+std::string scoredText(const std::string &kernel, const ScoredKeys &keys) {
+  if (keys.rows == 0)
+    return {};
+  auto percent = [](int64_t part, int64_t all) {
+    return fixed(100 * static_cast<double>(part) / static_cast<double>(all), 1);
+  };
+  return concat(kernel, ": ", percent(keys.scored, keys.keys), " % of the keys scored in f32, ",
+                percent(keys.unbounded, keys.rows), " % of the rows without bounds\n");
+}
 
 std::string profileText(const StepProfile &profile) {
   double steps = static_cast<double>(profile.steps()), inKernels = 0;
@@ -22,8 +32,11 @@ std::string profileText(const StepProfile &profile) {
   double outside = profile.seconds() - inKernels;
   table.add({"outside kernels", "-", fixed(outside / steps * 1e3, 3), share(outside), "-", "-"});
   table.add({"a step", "-", fixed(profile.seconds() / steps * 1e3, 3), share(profile.seconds()), "-", "-"});
+  std::string keys;
+  for (const StepProfile::Kernel &kernel : profile.kernels())
+    keys += scoredText(kernel.name, kernel.scored);
   return concat("kernels          mean of ", formatCount(steps), profile.steps() == 1 ? " step" : " steps",
-                "; bytes and operations by the compiler's counts\n", table.text("  "));
+                "; bytes and operations by the compiler's counts\n", table.text("  "), keys);
 }
 
 } // namespace peer::runtime

@@ -42,6 +42,7 @@ Result<BenchResult> benchEntry(Session &session, const Entry &entry, const Tenso
   size_t kernels = entry.kernels.size();
   std::vector<double> totals;
   std::vector<std::vector<double>> perKernel(kernels);
+  std::vector<ScoredKeys> scored(kernels);
   auto timed = [&](std::vector<double> *us) -> Status {
     int64_t start = nowNanoseconds();
     Result<TensorMap> outputs = session.call(entry, inputs, scalars);
@@ -61,8 +62,10 @@ Result<BenchResult> benchEntry(Session &session, const Entry &entry, const Tenso
     ProfileRecording recording;
     PEER_TRY(timed(replays ? nullptr : &totals));
     std::vector<double> times = kernelTimes(recording.marks, nowNanoseconds(), kernels);
-    for (size_t kernel = 0; kernel < kernels; ++kernel)
+    for (size_t kernel = 0; kernel < kernels; ++kernel) {
       perKernel[kernel].push_back(times[kernel]);
+      scored[kernel] = scoredKeysOf(static_cast<int64_t>(kernel));
+    }
   }
   result.peakBytes = session.peakBytes();
   DeviceActivity activity = device.activity();
@@ -74,7 +77,8 @@ Result<BenchResult> benchEntry(Session &session, const Entry &entry, const Tenso
   for (size_t kernel = 0; kernel < kernels; ++kernel) {
     const KernelInfo &info = entry.kernels[kernel];
     result.kernels.push_back({info.name, medianOf(perKernel[kernel]), minimumOf(perKernel[kernel]),
-                              info.bytesAt(result.tokens), info.flopsAt(result.tokens)});
+                              info.bytesAt(result.tokens) + static_cast<double>(scored[kernel].bytes),
+                              info.flopsAt(result.tokens), scored[kernel]});
   }
   if (result.laneOperationsPerSecond == 0) {
     PEER_TRY_ASSIGN(result.streamGbPerSecond, device.measureBandwidth());

@@ -2,13 +2,15 @@
 #pragma once
 
 #include "Session.h"
+#include "device/ScoredKeys.h"
 
 namespace peer::runtime {
 
 struct KernelTiming {
   std::string name;
   double medianUs = 0, minUs = 0; // per call
-  double bytes = 0, flops = 0;    // per call, from the manifest
+  double bytes = 0, flops = 0;    // per call, from the manifest, and bytes of the keys that a route scored in f32
+  ScoredKeys scored;              // per call; the inputs are the same in each
   double gbPerSecond() const { return medianUs > 0 ? bytes / medianUs * 1e-3 : 0; }
   double gflopPerSecond() const { return medianUs > 0 ? flops / medianUs * 1e-3 : 0; }
 };

@@ -40,6 +40,22 @@ func.func @rows_per_token(%x: tensor<?x32xf32>, %g: tensor<8xf32>, %w: tensor<64
 
 // -----
 
+// Of keys that were packed a route reads those; which others it reads depends on values, and a second reader of the keys reads them all.
+// CHECK-LABEL: func.func @route(
+// CHECK:       peer.mark 0 "route" bytes [2880, 80]
+// CHECK:       peer.mark 1 "score" bytes [4096, 320]
+func.func @route(%q: tensor<?x1x1x16xf32> {peer.name = "q", peer.role = "input"},
+                 %keys: tensor<1x1x64x16xf32> {peer.name = "keys", peer.role = "parameter"},
+                 %packed: tensor<1x1x2880xi8> {peer.name = "keys", peer.role = "derived"})
+    -> (tensor<?x1x4xf32>, tensor<?x1x1x64xf32>) {
+  %i, %w = peer.route %q, %keys packed(%packed : tensor<1x1x2880xi8>) topk<4> gate softmax
+     : tensor<?x1x1x16xf32>, tensor<1x1x64x16xf32>
+  %s = peer.score %q, %keys : tensor<?x1x1x16xf32>, tensor<1x1x64x16xf32>
+  return %w, %s : tensor<?x1x4xf32>, tensor<?x1x1x64xf32>
+}
+
+// -----
+
 // A mix reads the rows it gathers, 2 heads times 2 experts of 2 vectors, not the pool. Static sizes are constants.
 // CHECK-LABEL: func.func @mix(
 // CHECK:       peer.mark 0 "mix" bytes [0, 352] flops [0, 128]

@@ -52,6 +52,12 @@ void StepProfile::add(const CallTimes &call) {
     if (traces)
       events.push_back({*names.insert(info.name).first, step, start, end, bytes, flops});
   }
+  for (size_t index = 0; index < call.entry.kernels.size(); ++index)
+    if (ScoredKeys scored = scoredKeysOf(static_cast<int64_t>(index)); scored.rows > 0) {
+      Kernel &kernel = byName[call.entry.kernels[index].name];
+      kernel.scored += scored;
+      kernel.bytes += static_cast<double>(scored.bytes);
+    }
 }
 
 void StepProfile::endStep() {

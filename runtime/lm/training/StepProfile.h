@@ -1,6 +1,7 @@
 // What the kernels of training steps take: sums over a run, and a trace to look at.
 #pragma once
 
+#include "device/ScoredKeys.h"
 #include "session/Session.h"
 
 #include <set>
@@ -17,7 +18,8 @@ public:
   struct Kernel {
     std::string name;
     int64_t calls = 0;
-    double seconds = 0, bytes = 0, flops = 0;
+    double seconds = 0, bytes = 0, flops = 0; // bytes with those of keys that routes scored in f32
+    ScoredKeys scored;
   };
 
   void beginStep(int64_t step);

@@ -13,7 +13,10 @@ def main():
     assert 0 < result["min_us"] <= result["median_us"] and result["stream_gb_per_s"] > 0, result
     assert result["kernels"], "no kernels"
     for kernel in result["kernels"]:
-        assert list(kernel) == KERNEL, list(kernel)
+        assert list(kernel) == KERNEL + ["keys"] * ("keys" in kernel), list(kernel)
+        if "keys" in kernel:
+            keys = kernel["keys"]
+            assert 0 <= keys["rows_without_bounds"] <= keys["rows"] and 0 < keys["scored"] <= keys["keys"], keys
         assert kernel["name"] and kernel["median_us"] >= 0 and kernel["bytes"] >= 0, kernel
         # A kernel's rate is its bytes over its time (GB = 1e9 bytes).
         expected = kernel["bytes"] / kernel["median_us"] * 1e-3 if kernel["median_us"] > 0 else 0

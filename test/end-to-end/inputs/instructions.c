@@ -1,6 +1,6 @@
 /* One call of an entry between two others' work: what valgrind counts is below `counted`. The parameters are numbers of a fixed sequence, and the
  * experts zeros that no page holds until they are read, so that a layer of a million of them starts at once.
- * Usage: instructions MODEL.peer layer|train_step TOKENS */
+ * With `kept` the keys are the library's own, which packs them in a call before. Usage: instructions MODEL.peer layer|train_step TOKENS bound|kept */
 #include "session/peer_runtime.h"
 
 #include <stdio.h>
@@ -40,8 +40,8 @@ __attribute__((noinline)) void counted(peer_artifact *artifact, const char *entr
 }
 
 int main(int count, char **arguments) {
-  if (count != 4) {
-    fprintf(stderr, "instructions: error: expected MODEL.peer ENTRY TOKENS\n");
+  if (count != 5) {
+    fprintf(stderr, "instructions: error: expected MODEL.peer ENTRY TOKENS KEYS\n");
     return 1;
   }
   const char *entry = arguments[2];
@@ -70,6 +70,11 @@ int main(int count, char **arguments) {
   peer_view learnt[] = {{sizeof *learnt, PEER_CPU, 0, "f32", 0, NULL, NULL, &loss},
                         {sizeof *learnt, PEER_CPU, 0, "f32", 0, NULL, NULL, &norm},
                         {sizeof *learnt, PEER_CPU, 0, "f32", 0, NULL, NULL, &fault}};
+  if (strcmp(arguments[4], "kept") == 0) {
+    peer_options options = {sizeof options, 0, 1, NULL};
+    check(peer_bind(artifact, "keys", NULL));
+    check(peer_run(artifact, entry, given, 1, layer, 1, &options));
+  }
   counted(artifact, entry, given, train ? 5 : 1, train ? learnt : layer, train ? 3 : 1);
   peer_close(artifact);
   return 0;

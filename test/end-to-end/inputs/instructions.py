@@ -2,7 +2,7 @@
 
 usage: instructions.py SOURCE BUILD FIGURES
 
-A line of the file is a model below SOURCE, an entry, T and the instructions of one call. What OpenBLAS, libm and OpenMP execute is not counted: it depends on
+A line of the file is a model below SOURCE, an entry, T, whether its keys are in memory of the caller's (`bound`: nothing is kept of them between calls) or `kept` packed, and the instructions of one call. What OpenBLAS, libm and OpenMP execute is not counted: it depends on
 the machine, where code for x86-64-v3 does not. More than 5 % above a figure fails; more than 5 % below it asks for a new one.
 """
 import collections
@@ -49,17 +49,17 @@ def main():
     for line in figures.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             continue
-        model, entry, tokens, figure = line.split()
+        model, entry, tokens, keys, figure = line.split()
         artifact, profile = pathlib.Path(model).with_suffix(".peer").name, pathlib.Path("profile")
         if not pathlib.Path(artifact).exists():
             subprocess.run([build / "bin/peer-opt", source / model, "--target=cpu:x86-64-v3", "-o", artifact], check=True)
-        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", "--toggle-collect=counted", f"./{program}", artifact, entry, tokens],
+        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", "--toggle-collect=counted", f"./{program}", artifact, entry, tokens, keys],
                               capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"instructions.py: error: valgrind ended with {done.returncode}: {done.stderr[-2000:]}")
         costs = by_function(profile)
         now, before = sum(costs.values()), int(figure)
-        what = f"{model} {entry} {tokens}"
+        what = f"{model} {entry} {tokens} {keys}"
         if now > (1 + TOLERANCE) * before:
             failed = True
             print(f"{what}: {now} instructions, {100 * (now / before - 1):.1f} % more than the {before} of {figures.name}; the most of them in:")
