@@ -66,28 +66,37 @@ void nn::emitBiasRows(LoopBuilder &b, Value bias, Value y, int64_t width) {
   });
 }
 
-/// So few rows are multiplied one by one: a library would first copy the whole weight to where it wants it.
-static constexpr int64_t kFewRows = 4;
+/// So few rows are multiplied here: a library would first copy the whole weight to where it wants it.
+static constexpr int64_t kFewRows = 8;
 
-/// y += x w, walking several rows of w at once for each row of x: what bounds it is to read w.
-static void emitFewRows(LoopBuilder &b, Value x, Value w, Value y, int64_t width) {
+/// y += x w, walking several rows of w at once, for all rows of x: what bounds it is to read w. Of one row the factors stay in registers.
+static void emitFewRows(LoopBuilder &b, Value x, Value w, Value y, int64_t width, bool one) {
   constexpr int64_t kTogether = 8;
   Value inner = b.dim(x, 1), together = b.index(kTogether), whole = b.mul(b.div(inner, together), together);
-  b.loop(b.dim(x, 0), [&](Value t) {
-    auto add = [&](Value k, int64_t count) {
+  auto add = [&](Value k, int64_t count) {
+    auto factorsOf = [&](Value t) {
       SmallVector<Value> factors;
       for (int64_t i = 0; i < count; ++i)
         factors.push_back(b.load(x, {t, b.add(k, b.index(i))}));
-      b.strips(b.dim(y, 1), width, [&](Value at, int64_t lanes) {
+      return factors;
+    };
+    SmallVector<Value> only;
+    if (one)
+      only = factorsOf(b.index(0));
+    b.strips(b.dim(y, 1), width, [&](Value at, int64_t lanes) {
+      SmallVector<Value> rows;
+      for (int64_t i = 0; i < count; ++i)
+        rows.push_back(b.load(w, {b.add(k, b.index(i)), at}, lanes));
+      b.loop(one ? b.index(1) : b.dim(x, 0), [&](Value t) {
         Value sum = b.load(y, {t, at}, lanes);
-        for (auto [i, factor] : llvm::enumerate(factors))
-          sum = b.fma(b.splat(factor, sum.getType()), b.load(w, {b.add(k, b.index(i)), at}, lanes), sum);
+        for (auto [row, factor] : llvm::zip(rows, one ? only : factorsOf(t)))
+          sum = b.fma(b.splat(factor, sum.getType()), row, sum);
         b.store(sum, y, {t, at});
       });
-    };
-    b.loop(b.index(0), whole, [&](Value k) { add(k, kTogether); }, kTogether);
-    b.loop(whole, inner, [&](Value k) { add(k, 1); });
-  });
+    });
+  };
+  b.loop(b.index(0), whole, [&](Value k) { add(k, kTogether); }, kTogether);
+  b.loop(whole, inner, [&](Value k) { add(k, 1); });
 }
 
 // The bias is what the product is added to.
@@ -104,7 +113,8 @@ static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
   auto fewRows = [&] {
     if (!bias)
       emitZero(b, y, width);
-    emitFewRows(b, op.getX(), op.getWeight(), y, width);
+    auto rowsOf = [&](bool one) { emitFewRows(b, op.getX(), op.getWeight(), y, width, one); };
+    b.ifThen(b.cmp(arith::CmpIPredicate::eq, b.dim(y, 0), b.index(1)), [&] { rowsOf(true); }, [&] { rowsOf(false); });
   };
   b.ifThen(b.cmp(arith::CmpIPredicate::ule, b.dim(y, 0), b.index(kFewRows)), fewRows, product);
 }

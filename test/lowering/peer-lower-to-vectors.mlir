@@ -32,14 +32,28 @@ func.func @update(%p: memref<64x20xf32>, %g: memref<64x20xf32>, %c: memref<f32>)
 
 // -----
 
-// Products go to the runtime's BLAS, declared once.
+// Products of more than 8 rows go to the runtime's BLAS, declared once.
 // CHECK-COUNT-1: func.func private @peer_rt_sgemm
 // CHECK-LABEL: func.func @products(
 // CHECK-COUNT-2: call @peer_rt_sgemm
 // CHECK-NOT:   peer.
-func.func @products(%x: memref<8x16xf32>, %w: memref<16x16xf32>, %y: memref<8x16xf32>) {
+func.func @products(%x: memref<9x16xf32>, %w: memref<16x16xf32>, %y: memref<9x16xf32>) {
+  peer.linear %x, %w outs(%y : memref<9x16xf32>) : memref<9x16xf32>, memref<16x16xf32>
+  peer.linear %y, %w outs(%x : memref<9x16xf32>) : memref<9x16xf32>, memref<16x16xf32>
+  return
+}
+
+// -----
+
+// The others read the weight here, once for all rows.
+// CHECK-LABEL: func.func @few(
+// CHECK-NOT:   peer_rt_sgemm
+// CHECK-COUNT-8: vector.load {{.*}} : memref<16x16xf32>
+// CHECK:       scf.for {{.*}} to %c8 step
+// CHECK-COUNT-8: vector.fma
+// CHECK-NOT:   peer
+func.func @few(%x: memref<8x16xf32>, %w: memref<16x16xf32>, %y: memref<8x16xf32>) {
   peer.linear %x, %w outs(%y : memref<8x16xf32>) : memref<8x16xf32>, memref<16x16xf32>
-  peer.linear %y, %w outs(%x : memref<8x16xf32>) : memref<8x16xf32>, memref<16x16xf32>
   return
 }
 

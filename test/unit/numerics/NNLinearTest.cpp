@@ -65,6 +65,13 @@ TEST_P(NNLinear, ColumnSums) {
   }
 }
 
+TEST_P(NNLinear, FewRows) {
+  for (int64_t rows : {2, 8, 9}) {
+    Array x = random({rows, 43}, 1), w = random({43, 37}, 2);
+    check("linear", "", {{"x", x, true}, {"w", w}}, {{linear(x, false, w, false), true}});
+  }
+}
+
 TEST_P(NNLinear, OneRow) {
   Array x = random({1, 40}, 1), w = random({40, 1100}, 2);
   check("linear", "", {{"x", x, true}, {"w", w}}, {{linear(x, false, w, false), true}});
