@@ -72,6 +72,13 @@ static LogicalResult write(StringRef path, StringRef bytes) {
 }
 
 namespace {
+/// What an artifact is made of.
+struct Parts {
+  SmallVector<SmallString<0>> objects;
+  /// Of all versions of the code there are so far.
+  std::optional<Manifest> manifest;
+};
+
 /// One compilation: a module on its way down.
 class Compilation {
 public:
@@ -83,7 +90,10 @@ private:
   LogicalResult runPipeline(StringRef name, llvm::function_ref<void(OpPassManager &)> build);
   LogicalResult printModule();
   LogicalResult emitText(llvm::Expected<std::string> text);
-  LogicalResult emitCode(const Manifest &manifest, const Target &target);
+  LogicalResult lower(const Target &target, unsigned version, StringRef model, const GraphFactsMap &facts,
+                      Explanation &explanation, Parts &parts);
+  LogicalResult emitCode(Manifest manifest, const Target &target, Parts &parts);
+  LogicalResult writeArtifact(const Parts &parts);
 
   const CompileOptions &options;
   MLIRContext &context;
@@ -116,7 +126,7 @@ LogicalResult Compilation::emitText(llvm::Expected<std::string> text) {
   return text ? write(options.output, *text) : fail(text.takeError());
 }
 
-LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &target) {
+LogicalResult Compilation::emitCode(Manifest manifest, const Target &target, Parts &parts) {
   TimingScope stage = timing.nest("to machine code");
   if (options.stage == Stage::LLVM)
     return emitText(target.printIR(*module, manifest.entries));
@@ -125,10 +135,20 @@ LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &targ
   auto objects = target.generateObjects(*module, manifest.entries);
   if (!objects)
     return fail(objects.takeError());
-  auto shared = linkSharedObject(SmallVector<StringRef>(objects->begin(), objects->end()));
+  llvm::move(*objects, std::back_inserter(parts.objects));
+  if (!parts.manifest)
+    parts.manifest = std::move(manifest);
+  else if (llvm::Error error = parts.manifest->addVersion(std::move(manifest)))
+    return fail(std::move(error));
+  return success();
+}
+
+LogicalResult Compilation::writeArtifact(const Parts &parts) {
+  TimingScope stage = timing.nest("to machine code");
+  auto shared = linkSharedObject(SmallVector<StringRef>(parts.objects.begin(), parts.objects.end()));
   if (!shared)
     return fail(shared.takeError());
-  return write(options.output, packArtifact(*shared, manifest.json));
+  return write(options.output, packArtifact(*shared, parts.manifest->text()));
 }
 
 /// Names, roles and the like are in the manifest by now, and LLVM has no place for them but for what it should know of blocks.
@@ -162,9 +182,13 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   wanted.keepIR = options.stage == Stage::LLVM;
   wanted.assembler = options.ptxas;
   wanted.warn = [](const Twine &message) { llvm::WithColor::warning(llvm::errs(), "peer-opt") << message << "\n"; };
-  auto target = createTarget(options.target, wanted);
-  if (!target)
-    return fail(target.takeError());
+  auto targets = createTargets(options.target, wanted);
+  if (!targets)
+    return fail(targets.takeError());
+  if (targets->size() > 1 && (options.explain != Explain::No || options.stage != Stage::Artifact))
+    return fail((options.explain != Explain::No ? "--explain" : "--emit") +
+                Twine(" tells of one version of the code, and ") + options.target + " are " + Twine(targets->size()) +
+                ": name one CPU");
   std::string model = llvm::sys::path::filename(input->getBufferIdentifier()).str();
   StringRef text = input->getBuffer(), file = input->getBufferIdentifier();
   sources.AddNewSourceBuffer(std::move(input), llvm::SMLoc());
@@ -184,11 +208,24 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   if (options.stage == Stage::Graph)
     return printModule();
   GraphFactsMap facts = collectGraphFacts(*module);
-  if (failed(runPipeline("to tiled level", [&](OpPassManager &pm) { buildTiledPipeline(pm, **target); })))
+  Parts parts;
+  OwningOpRef<ModuleOp> graphLevel = std::move(module);
+  for (auto [version, target] : llvm::enumerate(*targets)) {
+    module = version + 1 < targets->size() ? graphLevel->clone() : std::move(graphLevel);
+    if (failed(lower(*target, version, model, facts, explanation, parts)))
+      return failure();
+  }
+  return parts.manifest ? writeArtifact(parts) : success();
+}
+
+/// From the graph level to the text that is wanted, or to the parts of the artifact.
+LogicalResult Compilation::lower(const Target &target, unsigned version, StringRef model, const GraphFactsMap &facts,
+                                 Explanation &explanation, Parts &parts) {
+  if (failed(runPipeline("to tiled level", [&](OpPassManager &pm) { buildTiledPipeline(pm, target); })))
     return failure();
   if (options.stage == Stage::Tiled)
     return printModule();
-  FailureOr<Manifest> manifest = buildManifest(*module, model, facts, **target);
+  FailureOr<Manifest> manifest = buildManifest(*module, model, facts, target, version);
   if (failed(manifest))
     return failure();
   renameEntries(*module, manifest->entries);
@@ -197,25 +234,25 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
     if (function.isPublic())
       function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(), UnitAttr::get(&context));
   if (failed(runPipeline("to buffers",
-                         [&](OpPassManager &pm) { buildBufferPipeline(pm, **target, options.separateBlocks); })))
+                         [&](OpPassManager &pm) { buildBufferPipeline(pm, target, options.separateBlocks); })))
     return failure();
   if (options.explain != Explain::No)
     explanation.noteKernels(*module, manifest->entries);
-  if (failed(runPipeline("to kernel level", [&](OpPassManager &pm) { buildKernelPipeline(pm, **target); })))
+  if (failed(runPipeline("to kernel level", [&](OpPassManager &pm) { buildKernelPipeline(pm, target); })))
     return failure();
   if (options.stage == Stage::Kernel)
     return printModule();
   dropEntryAttributes(*module);
-  if (failed(runPipeline("to the LLVM dialect", [&](OpPassManager &pm) { (*target)->buildLLVMPipeline(pm); })))
+  if (failed(runPipeline("to the LLVM dialect", [&](OpPassManager &pm) { target.buildLLVMPipeline(pm); })))
     return failure();
   if (options.explain == Explain::No)
-    return emitCode(*manifest, **target);
-  auto resources = (*target)->measure(*module);
+    return emitCode(std::move(*manifest), target, parts);
+  auto resources = target.measure(*module);
   if (!resources)
     return fail(resources.takeError());
   explanation.noteResources(std::move(*resources));
-  return write(options.output, options.explain == Explain::JSON ? explanation.json(model, **target)
-                                                                : explanation.text(model, **target));
+  return write(options.output,
+               options.explain == Explain::JSON ? explanation.json(model, target) : explanation.text(model, target));
 }
 
 LogicalResult compileModel(const CompileOptions &options, DialectRegistry &registry) {

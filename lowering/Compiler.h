@@ -22,7 +22,7 @@ struct CompileOptions {
   std::string input = "-";
   /// Empty: standard output for text; an artifact needs a path.
   std::string output;
-  /// `cpu`, `cpu:NAME` or a GPU architecture, such as `sm_90`.
+  /// `cpu`, `cpu:NAME`, `cpu:NAME+NAME+...` for an artifact with several versions of the code, or a GPU architecture, such as `sm_90`.
   std::string target = "cpu";
   Stage stage = Stage::Artifact;
   Explain explain = Explain::No;

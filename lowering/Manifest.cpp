@@ -83,7 +83,8 @@ namespace {
 /// Collects entries and, across them, parameters.
 class ManifestBuilder {
 public:
-  explicit ManifestBuilder(const GraphFactsMap &facts) : facts(facts) {}
+  ManifestBuilder(const GraphFactsMap &facts, unsigned version)
+      : facts(facts), prefix(version ? ("peer_v" + llvm::Twine(version) + "_entry_").str() : "peer_entry_") {}
   LogicalResult addEntry(func::FuncOp function);
   json::Array entries, derivations, parameters;
   std::vector<EntrySignature> signatures;
@@ -92,6 +93,7 @@ private:
   FailureOr<json::Object> describeArgument(func::FuncOp function, unsigned i,
                                            const llvm::SmallDenseSet<int64_t> &updated);
   const GraphFactsMap &facts;
+  std::string prefix; // of symbols
   llvm::StringMap<bool> seen;
 };
 } // namespace
@@ -167,8 +169,8 @@ LogicalResult ManifestBuilder::addEntry(func::FuncOp function) {
     return attribute ? attribute.str() : "";
   };
   std::string symbol = toSymbol(function.getName());
-  EntrySignature signature{function.getName().str(), "entry_" + symbol, "peer_entry_" + symbol,
-                           function.getNumArguments(), unsigned(results.size())};
+  EntrySignature signature{function.getName().str(), "entry_" + symbol, prefix + symbol, function.getNumArguments(),
+                           unsigned(results.size())};
   json::Array pairs;
   if (auto list = function->getAttrOfType<ArrayAttr>(attrs::kPairs))
     for (auto parts : list.getAsRange<DictionaryAttr>()) {
@@ -255,8 +257,23 @@ GraphFactsMap collectGraphFacts(ModuleOp module) {
   return facts;
 }
 
-FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const GraphFactsMap &facts, const Target &target) {
-  ManifestBuilder builder(facts);
+llvm::Error Manifest::addVersion(Manifest other) {
+  for (StringRef shared : {key::kParameters, key::kGroups})
+    if (*root.get(shared) != *other.root.get(shared))
+      return llvm::createStringError("two versions of the code differ in the manifest's %s", shared.data());
+  json::Object version;
+  for (StringRef own : {key::kTarget, key::kEntries, key::kDerivations})
+    if (json::Value *value = other.root.get(own))
+      version[own] = std::move(*value);
+  root.try_emplace(key::kVersions, json::Array()).first->second.getAsArray()->push_back(std::move(version));
+  return llvm::Error::success();
+}
+
+std::string Manifest::text() const { return llvm::formatv("{0:2}", json::Value(json::Object(root))); }
+
+FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const GraphFactsMap &facts, const Target &target,
+                                  unsigned version) {
+  ManifestBuilder builder(facts, version);
   for (func::FuncOp function : module.getOps<func::FuncOp>())
     if (function.isPublic() && !function.isExternal() && failed(builder.addEntry(function)))
       return failure();
@@ -272,10 +289,7 @@ FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const GraphF
                     {key::kEntries, std::move(builder.entries)}};
   if (!builder.derivations.empty())
     root[key::kDerivations] = std::move(builder.derivations);
-  Manifest manifest;
-  llvm::raw_string_ostream(manifest.json) << llvm::formatv("{0:2}", json::Value(std::move(root)));
-  manifest.entries = std::move(builder.signatures);
-  return manifest;
+  return Manifest{std::move(root), std::move(builder.signatures)};
 }
 
 void renameEntries(ModuleOp module, ArrayRef<EntrySignature> entries) {

@@ -9,11 +9,14 @@
 
 namespace peer {
 
-/// The manifest (runtime/README.md) of a module at the tiled level, as JSON, and
-/// the signatures of its entries.
+/// The manifest (runtime/README.md) of a module at the tiled level, and the signatures of its entries.
 struct Manifest {
-  std::string json;
+  llvm::json::Object root;
   std::vector<EntrySignature> entries;
+
+  /// Adds what is its own in that of another version of the same model, whose parameters must be the same.
+  llvm::Error addVersion(Manifest other);
+  std::string text() const;
 };
 
 /// What is known of a public function at the graph level alone.
@@ -27,9 +30,10 @@ struct GraphFacts {
 using GraphFactsMap = llvm::StringMap<GraphFacts>;
 GraphFactsMap collectGraphFacts(mlir::ModuleOp module);
 
-/// Fails with a diagnostic at a function that lacks what the manifest needs.
+/// Fails with a diagnostic at a function that lacks what the manifest needs. An artifact may have several versions of its code, whose symbols
+/// differ by their number.
 mlir::FailureOr<Manifest> buildManifest(mlir::ModuleOp module, llvm::StringRef model, const GraphFactsMap &facts,
-                                        const Target &target);
+                                        const Target &target, unsigned version);
 
 /// Gives the functions of entries the names that signatures say. From there on code makes functions of its own and calls the
 /// runtime's, OpenMP's and the C library's by name, so that no name of a person's may be left.

@@ -27,7 +27,7 @@ static constexpr const char *kOverview =
     "  peer-opt MODEL.mlir --emit=graph|tiled|kernel|llvm|asm       stop earlier and print\n"
     "  peer-opt MODEL.mlir --target=TARGET --explain                why it is as fast as it is, op by op\n"
     "  peer-opt MODEL.mlir --peer-inline-modules ...                any pass, as mlir-opt does\n\n"
-    "--target=cpu means this machine; --target=cpu:x86-64-v3 runs on any machine with AVX2.\n"
+    "--target=cpu means this machine, cpu:x86-64-v3 any with AVX2; cpu:x86-64-v3+x86-64-v4 compiles for each in turn.\n"
     "--target=sm_90 (or any from sm_80 on: sm_90a, sm_100, ...) is a GPU. llvm and asm print its kernels, asm as PTX;\n"
     "the artifact holds the PTX, and machine code beside it where this machine has ptxas.\n"
     "--help-list lists all passes and options of mlir-opt, --help-hidden LLVM's own too.\n";

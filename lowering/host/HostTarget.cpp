@@ -141,7 +141,7 @@ llvm::Expected<SmallVector<SmallString<0>>> HostTarget::generateObjects(ModuleOp
 }
 
 TargetFamily getHostFamily() {
-  return {"cpu (this machine), cpu:NAME, such as cpu:x86-64-v3",
+  return {"cpu (this machine), cpu:NAME, such as cpu:x86-64-v3, cpu:NAME+NAME for several",
           [](StringRef name) { return name.split(':').first == "cpu"; },
           [](StringRef name, const TargetOptions &options) -> llvm::Expected<std::unique_ptr<Target>> {
             llvm::Expected<CpuTarget> cpu = resolveCpuTarget(name.split(':').second);

@@ -3,6 +3,7 @@
 #include "Commands.h"
 #include "OptionChecks.h"
 #include "ProgressOutput.h"
+#include "core/Pinning.h"
 #include "core/Printable.h"
 #include "core/Threads.h"
 #include "device/Devices.h"
@@ -64,6 +65,8 @@ int runAction(CommandContext &context) {
       return fail(kind.message());
   if (context.threads > 0)
     setThreads(context.threads);
+  if (!context.noPin)
+    ownThreads();
   try {
     Result<int> result = context.action();
     if (!result.ok() && result.message().empty())
@@ -93,6 +96,9 @@ void addCommonOptions(CLI::App &command, CommandContext &context) {
                   "quota lets run)")
       ->type_name("N")
       ->check(checkInteger(1, kMostThreads, "a whole number from 1 to 4096"));
+  command.add_flag("--no-pin", context.noPin,
+                   "Leave threads wherever the system puts them (default: one on each core, where they are as many; "
+                   "variables as OMP_PROC_BIND say otherwise)");
   std::string devices;
   for (const DeviceKind &kind : deviceKinds())
     devices += concat(devices.empty() ? "" : "; ", kind.name, ", ", kind.help);

@@ -11,6 +11,7 @@ namespace peer::runtime {
 /// What the command line says. `action` returns the exit code of a run that did not fail.
 struct CommandContext {
   int threads = 0;    // 0: OpenMP's default
+  bool noPin = false; // threads are left where the system puts them
   std::string device; // empty: what the model was compiled for
   std::function<Result<int>()> action;
 };
@@ -20,7 +21,7 @@ class Session;
 /// Loads a model's parameters from a weights file or a checkpoint, and says on stderr what names were taken for others.
 Status loadWeights(Session &session, const std::string &path);
 
-/// Adds --threads and --device.
+/// Adds --threads, --no-pin and --device.
 void addCommonOptions(CLI::App &command, CommandContext &context);
 
 void addTrainCommand(CLI::App &app, CommandContext &context);

@@ -6,7 +6,9 @@
 #include "model/Artifact.h"
 #include "model/CpuFeatures.h"
 #include "model/Safetensors.h"
+#include "model/Versions.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -17,6 +19,7 @@ namespace {
 constexpr const char *kHelp =
     R"(Of a model: its target, its parameters with totals, its functions with their tensors. Of a safetensors file: its
 tensors and metadata; of an index of several files, or the directory with one, all of theirs. Artifacts for other machines can be inspected too; what this machine lacks to run them is said.
+Of several versions of the code (peer-opt --target=cpu:x86-64-v3+x86-64-v4) each is listed, and which one is taken here.
 
 Examples:
   peer-run inspect tiny_peer_lm.peer
@@ -132,6 +135,25 @@ void printEntry(const Entry &entry) {
   }
 }
 
+/// All versions of the code, what this CPU lacks for each, and which one it takes.
+void printVersions(const Manifest &manifest, bool runs) {
+  if (manifest.others.empty())
+    return;
+  std::vector<const Version *> all{&manifest};
+  for (const Version &other : manifest.others)
+    all.push_back(&other);
+  std::ranges::sort(all, [](const Version *a, const Version *b) { return isMoreDemanding(*a, *b); });
+  print("versions of the code:\n");
+  for (const Version *version : all) {
+    std::vector<std::string> missing = missingCpuFeatures(version->features);
+    print(concat("  ", printableLine(version->cpu), ": ",
+                 !missing.empty()               ? "this machine lacks " + joined(missing)
+                 : runs && version == &manifest ? "taken on this machine"
+                                                : "would run on this machine",
+                 "\n"));
+  }
+}
+
 Result<int> inspectArtifact(const std::string &path, const std::string &file) {
   PEER_TRY_ASSIGN(Manifest manifest, readManifest(file));
   std::vector<std::string> missing = missingCpuFeatures(manifest.features);
@@ -142,6 +164,7 @@ Result<int> inspectArtifact(const std::string &path, const std::string &file) {
   print(concat("CPU features needed: ", joined(manifest.features), "\n"));
   if (!missing.empty())
     print(concat("this machine lacks: ", joined(missing), "\n"));
+  printVersions(manifest, missing.empty());
   printParameters(manifest);
   printGroups(manifest);
   for (const Entry &entry : manifest.entries)

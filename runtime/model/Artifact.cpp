@@ -1,6 +1,6 @@
 #include "Artifact.h"
 
-#include "CpuFeatures.h"
+#include "Versions.h"
 #include "artifact/format.h"
 #include "core/FileKind.h"
 #include "core/Hash.h"
@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <sys/mman.h>
@@ -59,16 +60,6 @@ Result<std::string> readManifestText(const MappedFile &file, const std::string &
   return contents.substr(footer.objectBytes);
 }
 
-Status checkCpu(const Manifest &manifest, const std::string &path) {
-  std::vector<std::string> missing = missingCpuFeatures(manifest.features);
-  if (missing.empty())
-    return {};
-  std::string list;
-  for (const std::string &feature : missing)
-    list += (list.empty() ? "" : ", ") + feature;
-  return Status::error(path, " was compiled for CPU features this machine lacks: ", list);
-}
-
 /// Compiled code finds its hooks by name in the global scope. A program that itself was loaded with dlopen, or that loaded this library so,
 /// would otherwise keep them out of sight.
 void promoteThisLibrary() {
@@ -85,7 +76,10 @@ void promoteThisLibrary() {
 Result<Manifest> readManifest(const std::string &path) {
   PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
   PEER_TRY_ASSIGN(std::string text, readManifestText(*file, path));
-  return parseManifest(text, path);
+  PEER_TRY_ASSIGN(Manifest manifest, parseManifest(text, path));
+  // Where no version runs here the first one is as good as any.
+  (void)chooseVersion(manifest, std::getenv(kVersionVariable), path);
+  return manifest;
 }
 
 Result<std::shared_ptr<Artifact>> Artifact::openManifest(const ModelFile &model) {
@@ -96,7 +90,7 @@ Result<std::shared_ptr<Artifact>> Artifact::openManifest(const ModelFile &model)
   PEER_TRY_ASSIGN(artifact->source, MappedFile::open(model.file));
   PEER_TRY_ASSIGN(artifact->text, readManifestText(*artifact->source, path));
   PEER_TRY_ASSIGN(artifact->description, parseManifest(artifact->text, path));
-  PEER_TRY(checkCpu(artifact->description, path));
+  PEER_TRY(chooseVersion(artifact->description, std::getenv(kVersionVariable), path));
   return artifact;
 }
 

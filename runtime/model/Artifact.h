@@ -37,7 +37,7 @@ public:
   /// The model's name in messages.
   const std::string &path() const { return file; }
   const Manifest &manifest() const { return description; }
-  /// The same as it is in the file.
+  /// The same as it is in the file, with all versions of the code.
   const std::string &manifestText() const { return text; }
   EntryFunction function(const Entry &entry) const;
   /// Machine code for the GPU that the artifact is for (symbols peer_cubin and peer_cubin_size); empty where it brings only PTX.
@@ -55,7 +55,8 @@ private:
   std::map<std::string, EntryFunction, std::less<>> functions; // by entry name
 };
 
-/// Reads footer and manifest, without loading code: works for artifacts of any device and CPU.
+/// Reads footer and manifest, without loading code: works for artifacts of any device and CPU. Of several versions it is the one that runs here,
+/// or the first.
 Result<Manifest> readManifest(const std::string &path);
 
 } // namespace peer::runtime

@@ -11,8 +11,6 @@ namespace peer::runtime {
 /// A size written "T" in the manifest: the entry's token count.
 inline constexpr int64_t kDynamic = -1;
 
-/// The manifest format this runtime reads.
-
 struct Init {
   enum class Kind { Normal, Uniform, Constant } kind = Kind::Constant;
   double mean = 0, std = 0; // normal
@@ -106,16 +104,24 @@ struct Entry {
   const ResultInfo *findResult(std::string_view result) const;
 };
 
-struct Manifest {
-  std::string compiler, model;
-  std::string device, cpu;
-  std::string arch; // of GPU code: sm_90
+/// The code of a model for one kind of CPU.
+struct Version {
+  std::string cpu;
   std::vector<std::string> features;
-  std::vector<Parameter> parameters;
-  std::vector<Group> groups;
   std::vector<Entry> entries;
   /// Each makes of one parameter the tensor that entries take with the role `derived` and its name.
   std::vector<Entry> derivations;
+};
+
+/// The version is the one that runs here, where there are several.
+struct Manifest : Version {
+  std::string compiler, model;
+  std::string device;
+  std::string arch; // of GPU code: sm_90
+  std::vector<Parameter> parameters;
+  std::vector<Group> groups;
+  /// The versions that this is not: the same entries, with code for other CPUs.
+  std::vector<Version> others;
 
   const Parameter *findParameter(std::string_view name) const;
   const Group *findGroup(std::string_view name) const;

@@ -2,9 +2,11 @@
 #include "Manifest.h"
 #include "artifact/format.h"
 
+#include <algorithm>
 #include <climits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 namespace peer::runtime {
 
@@ -232,6 +234,24 @@ Entry parseEntry(const Reader &outer, const json &value) {
   return entry;
 }
 
+/// What a caller of an entry sees of it.
+bool isSameCall(const Entry &one, const Entry &other) {
+  auto isShown = [](const Argument &argument) { return argument.role != Role::Derived; };
+  auto argumentsOf = [&](const Entry &entry) {
+    std::vector<std::tuple<std::string_view, Role, DType, Shape, bool>> list;
+    for (const Argument &each : entry.arguments)
+      if (isShown(each))
+        list.emplace_back(each.name, each.role, each.dtype, each.shape, each.updated);
+    return list;
+  };
+  auto isSameResult = [](const ResultInfo &a, const ResultInfo &b) {
+    return a.name == b.name && a.dtype == b.dtype && a.shape == b.shape && a.check.has_value() == b.check.has_value();
+  };
+  return one.name == other.name && one.kind == other.kind && one.of == other.of && one.dynamic == other.dynamic &&
+         one.multipleOf == other.multipleOf && one.most == other.most && argumentsOf(one) == argumentsOf(other) &&
+         std::ranges::equal(one.results, other.results, isSameResult);
+}
+
 /// A derivation makes one tensor of one parameter, which is named as that.
 void checkDerivation(const Reader &reader, const Entry &entry) {
   if (entry.kind != EntryKind::Derive || entry.arguments.size() != 1 || entry.results.size() != 1 ||
@@ -284,6 +304,48 @@ void checkTogether(const Reader &reader, const Manifest &manifest) {
   }
 }
 
+std::vector<std::string> parseFeatures(const Reader &reader, const json &target) {
+  std::vector<std::string> features;
+  if (target.contains(key::kFeatures))
+    for (const json &feature : reader.array(target, key::kFeatures)) {
+      if (!feature.is_string())
+        reader.fail("\"features\" must be strings");
+      features.push_back(feature.get<std::string>());
+    }
+  return features;
+}
+
+/// The parts that a version has for itself.
+Version parseVersion(const Reader &reader, const json &object) {
+  Version version;
+  const json &target = reader.field(object, key::kTarget);
+  version.cpu = target.contains(key::kCpu) ? reader.text(target, key::kCpu) : "";
+  version.features = parseFeatures(reader, target);
+  for (const json &item : reader.array(object, key::kEntries))
+    version.entries.push_back(parseEntry(reader, item));
+  if (object.contains(key::kDerivations))
+    for (const json &item : reader.array(object, key::kDerivations))
+      version.derivations.push_back(parseEntry(reader, item));
+  return version;
+}
+
+/// The other versions must be the same to callers.
+void parseVersions(const Reader &outer, const json &root, Manifest &manifest) {
+  for (const json &item : outer.array(root, key::kVersions)) {
+    manifest.others.push_back(parseVersion(outer.at(key::kVersions), item));
+    Version &version = manifest.others.back();
+    Reader reader = outer.at(concat("the version \"", version.cpu, "\""));
+    if (reader.text(item[key::kTarget], key::kDevice) != format::device::kCpu ||
+        manifest.device != format::device::kCpu)
+      reader.fail("only code for CPUs has versions");
+    if (!std::ranges::equal(version.entries, manifest.entries, isSameCall))
+      reader.fail("its entries are not those of the first one, \"", manifest.cpu, "\"");
+    std::swap<Version>(manifest, version);
+    checkTogether(reader, manifest);
+    std::swap<Version>(manifest, version);
+  }
+}
+
 Manifest parseAll(const Reader &reader, const json &root) {
   Manifest manifest;
   const json &format = reader.field(root, key::kFormat);
@@ -293,15 +355,9 @@ Manifest parseAll(const Reader &reader, const json &root) {
   manifest.model = root.contains(key::kModel) ? reader.text(root, key::kModel) : "";
   const json &target = reader.field(root, key::kTarget);
   manifest.device = reader.text(target, key::kDevice);
-  manifest.cpu = target.contains(key::kCpu) ? reader.text(target, key::kCpu) : "";
   if (manifest.device == format::device::kCuda)
     manifest.arch = reader.at(key::kTarget).text(target, key::kArch);
-  if (target.contains(key::kFeatures))
-    for (const json &feature : reader.array(target, key::kFeatures)) {
-      if (!feature.is_string())
-        reader.fail("\"features\" must be strings");
-      manifest.features.push_back(feature.get<std::string>());
-    }
+  static_cast<Version &>(manifest) = parseVersion(reader, root);
   for (const json &item : reader.array(root, key::kParameters))
     manifest.parameters.push_back(parseParameter(reader, item));
   if (root.contains(key::kGroups))
@@ -309,12 +365,9 @@ Manifest parseAll(const Reader &reader, const json &root) {
       manifest.groups.push_back({reader.text(item, key::kName), reader.text(item, key::kOptimizer),
                                  reader.number(item, key::kLearningRate), reader.flag(item, key::kLazy, false),
                                  item.contains(key::kSchedule) ? reader.text(item, key::kSchedule) : ""});
-  for (const json &item : reader.array(root, key::kEntries))
-    manifest.entries.push_back(parseEntry(reader, item));
-  if (root.contains(key::kDerivations))
-    for (const json &item : reader.array(root, key::kDerivations))
-      manifest.derivations.push_back(parseEntry(reader, item));
   checkTogether(reader, manifest);
+  if (root.contains(key::kVersions))
+    parseVersions(reader, root, manifest);
   return manifest;
 }
 } // namespace

@@ -45,10 +45,12 @@ def compile_nano(folder, build, environment, target, *more):
 
 
 def artifacts(folder, build, environment):
-    for target in ("cpu", "sm_90"):
+    for target in ("cpu:x86-64-v2+x86-64-v3", "sm_90"):
         data = compile_nano(folder, build, environment, target)
         manifest = artifact.unpack(data)[1]
         whole = json.loads(manifest)
+        for version in whole.pop("versions", []):
+            put(folder, json.dumps(dict(whole, entries=whole["entries"][:1], versions=[dict(version, entries=version["entries"][:1])])).encode())
         put(folder, json.dumps(whole).encode())
         # One entry each, so that a change is likely to hit it.
         for entry in whole["entries"]:

@@ -5,6 +5,7 @@
 #include "Derived.h"
 #include "core/Allocator.h"
 #include "core/Memory.h"
+#include "core/Pinning.h"
 #include "device/CallFrame.h"
 
 #include <algorithm>
@@ -217,6 +218,7 @@ std::shared_ptr<Device> hostDevice() { return std::make_shared<CpuDevice>(); }
 
 Result<std::shared_ptr<Device>> openCpuDevice(const std::string &) {
   PEER_TRY(loadBlas());
+  pinThreads();
   return hostDevice();
 }
 

@@ -30,7 +30,7 @@ def _processor():
 def _key(text, name, target, compiler):
     status = os.stat(compiler)
     parts = [text, name, target, os.path.realpath(compiler), str(status.st_size), str(status.st_mtime_ns)]
-    if target == "cpu":
+    if target == "cpu" or "native" in target:
         parts.append(_processor())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -62,7 +62,7 @@ def compile(description, target="cpu", device="", threads=0):
     """Compiles a description and opens the artifact.
 
     description  the path of a `*.mlir` file, or its text
-    target       as of peer-opt: "cpu", "cpu:x86-64-v3", "sm_90"
+    target       as of peer-opt: "cpu", "cpu:x86-64-v3", "cpu:x86-64-v3+x86-64-v4" (several versions of the code, chosen where it is loaded), "sm_90"
     device       as of `peer.open`: "cpu", "cuda", "sim"
     threads      that calls compute with; 0: as many as OpenMP takes
 

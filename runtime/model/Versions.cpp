@@ -1,0 +1,71 @@
+#include "Versions.h"
+
+#include "CpuFeatures.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace peer::runtime {
+
+namespace {
+std::string joined(const std::vector<std::string> &items) {
+  std::string text;
+  for (const std::string &item : items)
+    text += (text.empty() ? "" : ", ") + item;
+  return text;
+}
+
+/// Wider vectors are worth more than any number of other instructions; equal ones go by the rest, and by name so that no order of a list decides.
+auto demandsOf(const Version &version) {
+  auto has = [&](std::string_view feature) {
+    return std::ranges::find(version.features, feature) != version.features.end();
+  };
+  int width = has("avx512f") ? 16 : has("avx2") ? 8 : 4;
+  return std::tuple(width, version.features.size(), version.features, version.cpu);
+}
+
+std::string namesOf(const std::vector<Version *> &versions) {
+  std::vector<std::string> names;
+  for (const Version *version : versions)
+    names.push_back(version->cpu);
+  return joined(names);
+}
+} // namespace
+
+bool isMoreDemanding(const Version &one, const Version &other) { return demandsOf(one) > demandsOf(other); }
+
+Status chooseVersion(Manifest &manifest, const char *name, const std::string &path) {
+  std::vector<Version *> all{&manifest};
+  for (Version &other : manifest.others)
+    all.push_back(&other);
+  if (all.size() == 1) {
+    std::vector<std::string> missing = missingCpuFeatures(manifest.features);
+    return missing.empty()
+               ? Status()
+               : Status::error(path, " was compiled for CPU features this machine lacks: ", joined(missing));
+  }
+  std::ranges::sort(all, [](const Version *a, const Version *b) { return isMoreDemanding(*a, *b); });
+  std::vector<Version *> wanted = all;
+  if (name && *name)
+    std::erase_if(wanted, [&](const Version *version) { return version->cpu != name; });
+  if (wanted.empty())
+    return Status::error(kVersionVariable, "=", name, ": ", path, " has code for ", namesOf(all));
+  const Version *nearest = nullptr;
+  std::vector<std::string> lacking;
+  for (Version *version : wanted) {
+    std::vector<std::string> missing = missingCpuFeatures(version->features);
+    if (missing.empty()) {
+      if (version != &manifest)
+        std::swap<Version>(manifest, *version);
+      return {};
+    }
+    if (!nearest || missing.size() < lacking.size()) {
+      nearest = version;
+      lacking = std::move(missing);
+    }
+  }
+  return Status::error(path, " has code for ", namesOf(wanted), ", of which this machine can run none: for ",
+                       nearest->cpu, " it lacks ", joined(lacking));
+}
+
+} // namespace peer::runtime
