@@ -109,8 +109,12 @@ void CoarseRoute::emitHalf(Value h, Value p) {
             b.store(list[1], indices, {token, p, b.index(0)});
           };
           auto byBounds = [&] {
-            keep(coarse.emitSelection(
-                t, [&](Value j) { return emitScores(b, own, {b.slice(matrix, {j})}, d, width)[0]; }));
+            keep(coarse.emitSelection(t, [&](ValueRange js) {
+              Values some;
+              for (Value j : js)
+                some.push_back(b.slice(matrix, {j}));
+              return emitScores(b, own, some, d, width);
+            }));
           };
           auto byScores = [&] { keep(emitAllScores(coarse.scoreRow(t), own, matrix)); };
           b.ifThen(coarse.emitHolds(t), byBounds, byScores);

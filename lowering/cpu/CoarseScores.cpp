@@ -11,7 +11,7 @@ using namespace peer::cpu;
 using arith::CmpIPredicate;
 
 // What follows a token.
-enum QueryBound { PerNorm, PerMiss, Scale, Slack, kQueryBounds };
+enum QueryBound { PerNorm, PerMiss, Slack, kQueryBounds };
 
 /// Halvings of the interval in which the k-th largest maximum lies.
 static constexpr int64_t kHalvings = 6;
@@ -33,12 +33,14 @@ CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int6
   queriesFit = b.stack({tokens()}, i32);
   bounds = b.heap({tokens(), packed.paddedKeys()}, f32);
   maxima = b.stack({tokens(), chains * width}, f32);
+  survivors = b.heap({survivorsOf(packed.paddedKeys(), width)}, i32);
 }
 
 void CoarseScores::free() {
   packed.free();
   b.free(queries);
   b.free(bounds);
+  b.free(survivors);
 }
 
 // Sums, a block of keys, a query and a product: 16 registers, or 32 where vectors have 16 lanes.
@@ -72,7 +74,6 @@ void CoarseScores::emitQuery(Value query, Value t) {
   auto keep = [&](Value value, QueryBound which) { b.store(value, queryBounds, {t, b.index(which)}); };
   keep(b.fma(rounding, q.norm, q.miss), PerNorm);
   keep(b.add(q.norm, q.miss), PerMiss);
-  keep(q.scale, Scale);
   // Products and sums may flush to zero.
   keep(b.fma(q.scale, b.f32(std::ldexp(double(d), -125)), b.f32(std::ldexp(1.0, -120))), Slack);
   b.store(b.select(both(b, q.fits, packed.emitFits(row)), b.i32(1), b.i32(0)), queriesFit, {t});
@@ -193,13 +194,10 @@ Value CoarseScores::emitLeast(Value t) {
   return low;
 }
 
-Values CoarseScores::emitSelection(Value t, llvm::function_ref<Value(Value)> score) {
-  CoarseRow known{};
-  known.scale = b.load(queryBounds, {t, b.index(Scale)});
-  known.slack = b.load(queryBounds, {t, b.index(Slack)});
-  known.lowest = b.sub(emitLeast(t), known.slack);
-  known.score = score;
-  return RowTopK(b, b.slice(bounds, {t}), packed.paddedKeys(), k, width).emit(known);
+Values CoarseScores::emitSelection(Value t, llvm::function_ref<Values(ValueRange)> scores) {
+  // Both sides of the comparison may be off.
+  Value slack = b.load(queryBounds, {t, b.index(Slack)}), lowest = b.sub(b.sub(emitLeast(t), slack), slack);
+  return RowTopK(b, b.slice(bounds, {t}), packed.paddedKeys(), k, width).emit({lowest, survivors, scores});
 }
 
 Value CoarseScores::scoreRow(Value t) { return b.slice(bounds, {t}); }
@@ -225,14 +223,27 @@ Values cpu::emitScores(LoopBuilder &b, Value query, ArrayRef<Value> keys, int64_
         block);
   for (int64_t at = full; at < d; at += width)
     accumulate(sums, (at - full) / width, b.index(at));
-  Values scores;
+  Values joined;
   for (size_t i = 0; i < keys.size(); ++i) {
     Value *chain = &sums[i * kChains];
-    Value sum = b.add(b.add(chain[0], chain[1]), b.add(chain[2], chain[3]));
-    // Not a reduction, whose order would be the code generator's to choose.
-    for (int64_t lanes = width / 2; lanes > 0; lanes /= 2)
-      sum = b.add(emitLanes(b, sum, 0, lanes), emitLanes(b, sum, lanes, lanes));
-    scores.push_back(emitLane(b, sum, 0));
+    joined.push_back(b.add(b.add(chain[0], chain[1]), b.add(chain[2], chain[3])));
   }
+  // Not a reduction, whose order would be the code generator's to choose. Halves of two vectors are added in one.
+  for (int64_t part = width / 2; part > 0; part /= 2) {
+    Values next;
+    for (size_t i = 0; i < joined.size(); i += 2) {
+      Value first = joined[i], second = i + 1 < joined.size() ? joined[i + 1] : first;
+      int64_t lanes = cast<VectorType>(first.getType()).getDimSize(0), taken = joined.size() > 1 ? 2 * lanes : lanes;
+      SmallVector<int64_t> low, high;
+      for (int64_t lane = 0; lane < taken; ++lane)
+        (lane / part % 2 ? high : low).push_back(lane);
+      next.push_back(b.add(vector::ShuffleOp::create(b, first, second, low),
+                           vector::ShuffleOp::create(b, first, second, high)));
+    }
+    joined = next;
+  }
+  Values scores;
+  for (size_t i = 0; i < keys.size(); ++i)
+    scores.push_back(emitLane(b, joined[i * joined.size() / keys.size()], i % (keys.size() / joined.size())));
   return scores;
 }

@@ -28,8 +28,8 @@ public:
 
   /// Whether the bounds of the block's t-th token hold: all elements of its query and of the keys are numbers, and not huge.
   mlir::Value emitHolds(mlir::Value t);
-  /// Its k best, by bounds; `score` computes one.
-  Values emitSelection(mlir::Value t, llvm::function_ref<mlir::Value(mlir::Value j)> score);
+  /// Its k best, by bounds; `scores` computes those of some keys.
+  Values emitSelection(mlir::Value t, llvm::function_ref<Values(mlir::ValueRange js)> scores);
   /// A row of n scores, for those of whom no bounds hold.
   mlir::Value scoreRow(mlir::Value t);
 
@@ -52,11 +52,12 @@ private:
   PackedKeys packed;
   mlir::Value row, has;                         // the keys, and whether there are some
   mlir::Value queries, queryBounds, queriesFit; // of a block of tokens
-  mlir::Value bounds, maxima;
+  mlir::Value bounds, maxima, survivors;
 };
 
 /// q . k of two vectors of d elements, always in the same order: four sums of vectors, joined in pairs, whose halves are added until
-/// one element is left. d is a multiple of the width. Several keys share the loads of the query.
+/// one element is left. d is a multiple of the width. Several keys, a power of two, share the loads of the query and the vectors in which
+/// halves are added.
 Values emitScores(LoopBuilder &b, mlir::Value query, llvm::ArrayRef<mlir::Value> keys, int64_t d, int64_t width);
 
 } // namespace peer::cpu
