@@ -52,10 +52,10 @@ RejectRoute cpu::rejectRoutes(const char *never, int64_t width) {
 namespace {
 class CoarseRoute {
 public:
-  CoarseRoute(RouteOp op, LoopBuilder &b, int64_t width)
+  CoarseRoute(RouteOp op, LoopBuilder &b, const VectorOptions &options)
       : b(b), query(op.getQuery()), keys(op.getKeys()), packed(op.getPacked()), n(b.staticDim(keys, 2)),
-        d(b.staticDim(keys, 3)), k(op.getNumSelected()), width(width), lanes(listLanes(k, width)),
-        coarse(b, n, d, k, width) {}
+        d(b.staticDim(keys, 3)), k(op.getNumSelected()), width(options.width), lanes(listLanes(k, width)),
+        coarse(b, n, d, k, width, options.tiles, b.cmp(CmpIPredicate::uge, b.dim(query, 0), b.index(kFewTokens))) {}
 
   /// Selects experts and their scores.
   void emit(Value idx, Value val);
@@ -93,8 +93,7 @@ void CoarseRoute::emitHalf(Value h, Value p) {
   Value count = b.dim(query, 0), block = b.index(coarse.tokens());
   Value head = b.staticDim(keys, 0) == 1 ? b.index(0) : h;
   Value matrix = b.slice(keys, {head, p});
-  coarse.setKeys(matrix, packed ? b.slice(packed, {head, p}) : Value(),
-                 b.cmp(CmpIPredicate::uge, count, b.index(kFewTokens)));
+  coarse.setKeys(matrix, packed ? b.slice(packed, {head, p}) : Value());
   b.loop(
       b.index(0), count,
       [&](Value first) {
@@ -153,7 +152,7 @@ static void emitRoute(RouteOp op, LoopBuilder &b, const VectorOptions &options) 
   int64_t heads = b.staticDim(query, 1), k = op.getNumSelected();
   if (!val)
     val = own = b.heap({ShapedType::kDynamic, heads, k}, b.getF32Type(), {b.dim(query, 0)});
-  CoarseRoute(op, b, options.width).emit(op.getIdx(), val);
+  CoarseRoute(op, b, options).emit(op.getIdx(), val);
   if (op.getGate())
     emitGate(*op.getGate(), val, op.getWeights(), b, options.width);
   if (own)

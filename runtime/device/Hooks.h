@@ -14,6 +14,9 @@ void _mlir_memref_to_llvm_free(void *pointer);
 void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                    int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
+/// Whether this process may use registers of tiles and multiply bf16 in them; asks the kernel once. 0 or 1.
+int64_t peer_rt_tiles();
+
 /// The entry's kernel with this index starts now; -1: the last one ended.
 void peer_rt_mark(int64_t kernel);
 }
