@@ -159,8 +159,8 @@ static void emitRoute(RouteOp op, LoopBuilder &b, const VectorOptions &options) 
     b.free(own);
 }
 
-/// Tokens that share keys which are packed in their tile; whole blocks of tokens.
-static constexpr int64_t kCoarseRows = 192;
+/// Tokens that share keys which are packed in their tile: whole blocks, and parts of equal size of usual batches.
+static constexpr int64_t kCoarseRows = 256;
 /// Half of the smallest L2 cache per core of current server CPUs: what a tile of f32 scores may take.
 static constexpr int64_t kScoreTileBytes = 512 * 1024;
 

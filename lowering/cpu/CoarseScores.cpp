@@ -303,8 +303,8 @@ Values cpu::emitScores(LoopBuilder &b, Value query, ArrayRef<Value> keys, int64_
       SmallVector<int64_t> low, high;
       for (int64_t lane = 0; lane < taken; ++lane)
         (lane / part % 2 ? high : low).push_back(lane);
-      next.push_back(b.add(vector::ShuffleOp::create(b, first, second, low),
-                           vector::ShuffleOp::create(b, first, second, high)));
+      next.push_back(
+          b.add(vector::ShuffleOp::create(b, first, second, low), vector::ShuffleOp::create(b, first, second, high)));
     }
     joined = next;
   }

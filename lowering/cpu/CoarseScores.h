@@ -58,7 +58,7 @@ private:
   int64_t chains; // vectors of maxima
   PackedKeys packed;
   std::optional<TileScores> tiles;
-  mlir::Value many, tiled; // the second: many tokens, whose products are those of tiles
+  mlir::Value many, tiled;                      // the second: many tokens, whose products are those of tiles
   mlir::Value row, has;                         // the keys, and whether there are some
   mlir::Value queries, queryBounds, queriesFit; // of a block of tokens
   mlir::Value bounds, maxima, survivors;

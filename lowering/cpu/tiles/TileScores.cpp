@@ -21,7 +21,8 @@ static constexpr double kNormError = 1.0 / 1024;
 /// Rows of a tile, and their bytes: 16 f32, or 16 pairs of bf16.
 static constexpr int64_t kRows = 16, kRowBytes = 64, kTileBytes = kRows * kRowBytes;
 
-TileScores::TileScores(LoopBuilder &b, int64_t n, int64_t d) : b(b), n(n), d(d), steps(llvm::divideCeil(d, 2 * kWidth)) {
+TileScores::TileScores(LoopBuilder &b, int64_t n, int64_t d)
+    : b(b), n(n), d(d), steps(llvm::divideCeil(d, 2 * kWidth)) {
   Type f32 = b.getF32Type(), i32 = b.getI32Type();
   config = b.stack({kRowBytes}, b.getI8Type());
   keyTiles = b.heap({paddedKeys() / kRows, steps, kRows, kWidth}, i32);
@@ -160,8 +161,8 @@ void TileScores::emitKeys(Value keys) {
           b.store(found.miss, misses, {lane});
         });
         Value norm = b.load(norms, {group}, kWidth), share = b.div(b.load(misses, {b.index(0)}, kWidth), norm);
-        Value isKey = b.cmp(CmpIPredicate::slt, b.add(iota, b.splat(b.toI32(group), iota.getType())),
-                            emitIntegers(b, n, kWidth));
+        Value isKey =
+            b.cmp(CmpIPredicate::slt, b.add(iota, b.splat(b.toI32(group), iota.getType())), emitIntegers(b, n, kWidth));
         b.store(b.select(isKey, norm, b.f32(std::numeric_limits<double>::quiet_NaN(), wide)), norms, {group});
         b.loop(steps, [&](Value step) {
           Values rows;
