@@ -1,6 +1,8 @@
 #include "device/Hooks.h"
 
+#ifdef __x86_64__
 #include <cpuid.h>
+#endif
 #include <sys/syscall.h>
 #include <unistd.h>
 
