@@ -176,7 +176,8 @@ def LowerToVectors : Peer_LoweringPass<"peer-lower-to-vectors"> {
     ```
   }];
   let options = [
-    Option<"width", "width", "int64_t", "16", "f32 lanes of a vector register: 16, 8 or 4">
+    Option<"width", "width", "int64_t", "16", "f32 lanes of a vector register: 16, 8 or 4">,
+    Option<"tiles", "tiles", "bool", "false", "the CPU has registers of tiles and multiplies bf16 in them">
   ];
 }
 

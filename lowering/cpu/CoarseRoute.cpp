@@ -54,10 +54,10 @@ RejectRoute cpu::rejectRoutes(const char *never, int64_t width) {
 namespace {
 class CoarseRoute {
 public:
-  CoarseRoute(RouteOp op, LoopBuilder &b, int64_t width)
+  CoarseRoute(RouteOp op, LoopBuilder &b, const VectorOptions &options)
       : b(b), query(op.getQuery()), keys(op.getKeys()), packed(op.getPacked()), n(b.staticDim(keys, 2)),
-        d(b.staticDim(keys, 3)), k(op.getNumSelected()), width(width), lanes(listLanes(k, width)),
-        coarse(b, n, d, k, width) {}
+        d(b.staticDim(keys, 3)), k(op.getNumSelected()), width(options.width), lanes(listLanes(k, width)),
+        coarse(b, n, d, k, width, options.tiles, b.cmp(CmpIPredicate::uge, b.dim(query, 0), b.index(kFewTokens))) {}
 
   /// Selects experts and their scores.
   void emit(Value idx, Value val);
@@ -100,8 +100,7 @@ void CoarseRoute::emitHalf(Value h, Value p) {
   Value count = b.dim(query, 0), block = b.index(coarse.tokens());
   Value head = b.staticDim(keys, 0) == 1 ? b.index(0) : h;
   Value matrix = b.slice(keys, {head, p});
-  coarse.setKeys(matrix, packed ? b.slice(packed, {head, p}) : Value(),
-                 b.cmp(CmpIPredicate::uge, count, b.index(kFewTokens)));
+  coarse.setKeys(matrix, packed ? b.slice(packed, {head, p}) : Value());
   b.loop(
       b.index(0), count,
       [&](Value first) {
@@ -116,9 +115,12 @@ void CoarseRoute::emitHalf(Value h, Value p) {
             b.store(list[1], indices, {token, p, b.index(0)});
           };
           auto byBounds = [&] {
-            keep(coarse.emitSelection(t, [&](Value j) {
-              emitCount(Scored, 1);
-              return emitScores(b, own, {b.slice(matrix, {j})}, d, width)[0];
+            keep(coarse.emitSelection(t, [&](ValueRange js) {
+              emitCount(Scored, js.size());
+              Values some;
+              for (Value j : js)
+                some.push_back(b.slice(matrix, {j}));
+              return emitScores(b, own, some, d, width);
             }));
           };
           auto byScores = [&] {
@@ -183,15 +185,15 @@ static void emitRoute(RouteOp op, LoopBuilder &b, const VectorOptions &options) 
   int64_t heads = b.staticDim(query, 1), k = op.getNumSelected();
   if (!val)
     val = own = b.heap({ShapedType::kDynamic, heads, k}, b.getF32Type(), {b.dim(query, 0)});
-  CoarseRoute(op, b, options.width).emit(op.getIdx(), val);
+  CoarseRoute(op, b, options).emit(op.getIdx(), val);
   if (op.getGate())
     emitGate(*op.getGate(), val, op.getWeights(), b, options.width);
   if (own)
     b.free(own);
 }
 
-/// Tokens that share keys which are packed in their tile; whole blocks of tokens.
-static constexpr int64_t kCoarseRows = 192;
+/// Tokens that share keys which are packed in their tile: whole blocks, and parts of equal size of usual batches.
+static constexpr int64_t kCoarseRows = 256;
 /// Half of the smallest L2 cache per core of current server CPUs: what a tile of f32 scores may take.
 static constexpr int64_t kScoreTileBytes = 512 * 1024;
 

@@ -11,7 +11,7 @@ using namespace peer::cpu;
 using arith::CmpIPredicate;
 
 // What follows a token.
-enum QueryBound { PerNorm, PerMiss, Scale, Slack, kQueryBounds };
+enum QueryBound { PerNorm, PerMiss, Slack, kQueryBounds };
 
 /// Halvings of the interval in which the k-th largest maximum lies.
 static constexpr int64_t kHalvings = 6;
@@ -23,37 +23,55 @@ static int64_t maximaOf(int64_t n, int64_t k, int64_t width) {
   return std::min<int64_t>(4 * maximaVectors(k, width), llvm::bit_floor(uint64_t(vectors)));
 }
 
-CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width)
+CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width, bool useTiles, Value many)
     : b(b), n(n), d(d), k(k), width(width), bits(std::min<int64_t>(30 - llvm::Log2_64_Ceil(d) - PackedKeys::kBits, 14)),
-      chains(maximaOf(n, k, width)), packed(b, n, d, width) {
+      chains(maximaOf(n, k, width)), packed(b, n, d, width), many(many) {
+  if (useTiles) {
+    tiles.emplace(b, n, d);
+    tiled = both(b, many, TileScores::emitIsAllowed(b));
+    b.ifThen(tiled, [&] { tiles->emitBegin(); });
+  }
   Type f32 = b.getF32Type(), i32 = b.getI32Type();
   packed.allocate();
   queries = b.heap({tokens(), packed.numPairs()}, i32);
   queryBounds = b.stack({tokens(), kQueryBounds}, f32);
   queriesFit = b.stack({tokens()}, i32);
-  bounds = b.heap({tokens(), packed.paddedKeys()}, f32);
+  // One vector more, so that rows of tiles do not all lie in the same lines of a cache.
+  bounds = b.heap({tokens(), packed.paddedKeys() + width}, f32);
   maxima = b.stack({tokens(), chains * width}, f32);
+  survivors = b.heap({survivorsOf(packed.paddedKeys(), width)}, i32);
 }
 
 void CoarseScores::free() {
+  if (tiles) {
+    b.ifThen(tiled, [&] { tiles->emitEnd(); });
+    tiles->free();
+  }
   packed.free();
   b.free(queries);
   b.free(bounds);
+  b.free(survivors);
 }
 
 // Sums, a block of keys, a query and a product: 16 registers, or 32 where vectors have 16 lanes.
-int64_t CoarseScores::tokens() const { return width >= 16 ? 8 : 6; }
+int64_t CoarseScores::together() const { return width >= 16 ? 8 : 6; }
 
 //===----------------------------------------------------------------------===//
 // Keys
 //===----------------------------------------------------------------------===//
 
-void CoarseScores::setKeys(Value matrix, Value given, Value pack) {
+void CoarseScores::setKeys(Value matrix, Value given) {
+  Value no = arith::ConstantOp::create(b, b.getBoolAttr(false));
+  Value pack = many;
   row = packed.memory();
-  has = pack;
+  has = many;
+  if (tiles) {
+    b.ifThen(tiled, [&] { tiles->emitKeys(matrix); });
+    pack = b.select(tiled, no, many);
+  }
   if (given) {
     Value made = packed.emitIsMade(given);
-    pack = both(b, pack, b.cmp(CmpIPredicate::eq, made, arith::ConstantOp::create(b, b.getBoolAttr(false))));
+    pack = b.select(made, no, pack);
     has = either(b, has, made);
     row = b.select(made, given, memref::CastOp::create(b, given.getType(), row));
   }
@@ -72,7 +90,6 @@ void CoarseScores::emitQuery(Value query, Value t) {
   auto keep = [&](Value value, QueryBound which) { b.store(value, queryBounds, {t, b.index(which)}); };
   keep(b.fma(rounding, q.norm, q.miss), PerNorm);
   keep(b.add(q.norm, q.miss), PerMiss);
-  keep(q.scale, Scale);
   // Products and sums may flush to zero.
   keep(b.fma(q.scale, b.f32(std::ldexp(double(d), -125)), b.f32(std::ldexp(1.0, -120))), Slack);
   b.store(b.select(both(b, q.fits, packed.emitFits(row)), b.i32(1), b.i32(0)), queriesFit, {t});
@@ -135,25 +152,75 @@ void CoarseScores::emitProducts(ArrayRef<Value> block) {
     b.loop(b.index(full), b.index(blocks), [&](Value first) { emitBlocks(first, 1, block); });
 }
 
+void CoarseScores::emitTiles(Value count, llvm::function_ref<Value(Value t)> query) {
+  b.loop(count, [&](Value t) {
+    TileScores::QueryBound bound = tiles->emitQuery(query(t), t);
+    b.store(bound.perNorm, queryBounds, {t, b.index(PerNorm)});
+    b.store(b.f32(tiles->slack()), queryBounds, {t, b.index(Slack)});
+    b.store(b.select(bound.holds, b.i32(1), b.i32(0)), queriesFit, {t});
+  });
+  tiles->emitProducts(bounds);
+  Type wide = b.floats(width);
+  int64_t vectors = packed.paddedKeys() / width, whole = vectors / chains * chains;
+  b.loop(count, [&](Value t) {
+    Value perNorm = b.splat(b.load(queryBounds, {t, b.index(PerNorm)}), wide);
+    auto bound = [&](Value j, Value best) {
+      Value score = b.load(bounds, {t, j}, width), off = b.mul(perNorm, tiles->loadNorms(j));
+      b.store(b.add(score, off), bounds, {t, j});
+      return emitMax(b, b.sub(score, off), best);
+    };
+    Values best(chains, b.f32(-std::numeric_limits<double>::infinity(), wide));
+    best = b.loop(
+        b.index(0), b.index(whole * width), best,
+        [&](Value j, ValueRange carried) {
+          Values now;
+          for (int64_t chain = 0; chain < chains; ++chain)
+            now.push_back(bound(b.add(j, b.index(chain * width)), carried[chain]));
+          return now;
+        },
+        chains * width);
+    for (int64_t v = whole; v < vectors; ++v)
+      best[v - whole] = bound(b.index(v * width), best[v - whole]);
+    for (int64_t chain = 0; chain < chains; ++chain)
+      b.store(best[chain], maxima, {t, b.index(chain * width)});
+  });
+}
+
 void CoarseScores::emitTokens(Value count, llvm::function_ref<Value(Value t)> query) {
-  Value many = b.cmp(CmpIPredicate::ugt, count, b.index(tokens() / 2));
+  if (!tiles)
+    return emitSome(b.index(0), count, query);
   b.ifThen(
-      many,
+      tiled, [&] { emitTiles(count, query); },
+      [&] {
+        b.loop(
+            b.index(0), count,
+            [&](Value first) {
+              Value left = b.sub(count, first), most = b.index(together());
+              emitSome(first, b.select(b.cmp(CmpIPredicate::ult, left, most), left, most), query);
+            },
+            together());
+      });
+}
+
+void CoarseScores::emitSome(Value first, Value count, llvm::function_ref<Value(Value t)> query) {
+  b.ifThen(
+      b.cmp(CmpIPredicate::ugt, count, b.index(together() / 2)),
       [&] {
         Values block;
-        for (int64_t t = 0; t < tokens(); ++t)
-          block.push_back(b.index(t));
-        b.loop(tokens(), [&](Value t) {
+        for (int64_t t = 0; t < together(); ++t)
+          block.push_back(b.add(first, b.index(t)));
+        b.loop(together(), [&](Value t) {
           // The last block repeats its last token.
-          Value last = b.sub(count, b.index(1));
-          emitQuery(query(b.select(b.cmp(CmpIPredicate::ult, t, last), t, last)), t);
+          Value last = b.sub(count, b.index(1)), own = b.select(b.cmp(CmpIPredicate::ult, t, last), t, last);
+          emitQuery(query(b.add(first, own)), b.add(first, t));
         });
         emitProducts(block);
       },
       [&] {
         b.loop(count, [&](Value t) {
-          emitQuery(query(t), t);
-          emitProducts({t});
+          Value own = b.add(first, t);
+          emitQuery(query(own), own);
+          emitProducts({own});
         });
       });
 }
@@ -193,13 +260,10 @@ Value CoarseScores::emitLeast(Value t) {
   return low;
 }
 
-Values CoarseScores::emitSelection(Value t, llvm::function_ref<Value(Value)> score) {
-  CoarseRow known{};
-  known.scale = b.load(queryBounds, {t, b.index(Scale)});
-  known.slack = b.load(queryBounds, {t, b.index(Slack)});
-  known.lowest = b.sub(emitLeast(t), known.slack);
-  known.score = score;
-  return RowTopK(b, b.slice(bounds, {t}), packed.paddedKeys(), k, width).emit(known);
+Values CoarseScores::emitSelection(Value t, llvm::function_ref<Values(ValueRange)> scores) {
+  // Both sides of the comparison may be off.
+  Value slack = b.load(queryBounds, {t, b.index(Slack)}), lowest = b.sub(b.sub(emitLeast(t), slack), slack);
+  return RowTopK(b, b.slice(bounds, {t}), packed.paddedKeys(), k, width).emit({lowest, survivors, scores});
 }
 
 Value CoarseScores::scoreRow(Value t) { return b.slice(bounds, {t}); }
@@ -225,14 +289,27 @@ Values cpu::emitScores(LoopBuilder &b, Value query, ArrayRef<Value> keys, int64_
         block);
   for (int64_t at = full; at < d; at += width)
     accumulate(sums, (at - full) / width, b.index(at));
-  Values scores;
+  Values joined;
   for (size_t i = 0; i < keys.size(); ++i) {
     Value *chain = &sums[i * kChains];
-    Value sum = b.add(b.add(chain[0], chain[1]), b.add(chain[2], chain[3]));
-    // Not a reduction, whose order would be the code generator's to choose.
-    for (int64_t lanes = width / 2; lanes > 0; lanes /= 2)
-      sum = b.add(emitLanes(b, sum, 0, lanes), emitLanes(b, sum, lanes, lanes));
-    scores.push_back(emitLane(b, sum, 0));
+    joined.push_back(b.add(b.add(chain[0], chain[1]), b.add(chain[2], chain[3])));
   }
+  // Not a reduction, whose order would be the code generator's to choose. Halves of two vectors are added in one.
+  for (int64_t part = width / 2; part > 0; part /= 2) {
+    Values next;
+    for (size_t i = 0; i < joined.size(); i += 2) {
+      Value first = joined[i], second = i + 1 < joined.size() ? joined[i + 1] : first;
+      int64_t lanes = cast<VectorType>(first.getType()).getDimSize(0), taken = joined.size() > 1 ? 2 * lanes : lanes;
+      SmallVector<int64_t> low, high;
+      for (int64_t lane = 0; lane < taken; ++lane)
+        (lane / part % 2 ? high : low).push_back(lane);
+      next.push_back(
+          b.add(vector::ShuffleOp::create(b, first, second, low), vector::ShuffleOp::create(b, first, second, high)));
+    }
+    joined = next;
+  }
+  Values scores;
+  for (size_t i = 0; i < keys.size(); ++i)
+    scores.push_back(emitLane(b, joined[i * joined.size() / keys.size()], i % (keys.size() / joined.size())));
   return scores;
 }

@@ -4,6 +4,7 @@
 #define PEER_LOWERING_CPU_COARSESCORES_H
 
 #include "PackedKeys.h"
+#include "tiles/TileScores.h"
 
 namespace peer::cpu {
 
@@ -14,26 +15,32 @@ namespace peer::cpu {
 class CoarseScores {
 public:
   /// Allocates what one call of the op needs. Outside of its loops.
-  CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width);
+  /// Keys that nobody has packed are if there are `many` tokens; `tiles` says whether these may be multiplied in tiles.
+  CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width, bool tiles, mlir::Value many);
   void free();
 
-  /// Tokens whose products are formed at once.
-  int64_t tokens() const;
+  /// Tokens of a block.
+  int64_t tokens() const { return tiles ? TileScores::kTokens : together(); }
 
-  /// Whose scores follow: keys, `n x d`, and, unless null, a row of packed ones that may be there. If not, and `pack` says so, they are packed.
-  void setKeys(mlir::Value matrix, mlir::Value given, mlir::Value pack);
+  /// Whose scores follow: keys, `n x d`, and, unless null, a row of packed ones that may be there.
+  void setKeys(mlir::Value matrix, mlir::Value given);
   /// Upper bounds of all scores of the first `count` tokens of a block, `tokens()` at most, if there are packed keys; `hasKeys` says so.
   void emitTokens(mlir::Value count, llvm::function_ref<mlir::Value(mlir::Value t)> query);
   mlir::Value hasKeys() const { return has; }
 
   /// Whether the bounds of the block's t-th token hold: all elements of its query and of the keys are numbers, and not huge.
   mlir::Value emitHolds(mlir::Value t);
-  /// Its k best, by bounds; `score` computes one.
-  Values emitSelection(mlir::Value t, llvm::function_ref<mlir::Value(mlir::Value j)> score);
+  /// Its k best, by bounds; `scores` computes those of some keys.
+  Values emitSelection(mlir::Value t, llvm::function_ref<Values(mlir::ValueRange js)> scores);
   /// A row of n scores, for those of whom no bounds hold.
   mlir::Value scoreRow(mlir::Value t);
 
 private:
+  /// Tokens whose sums are in registers of vectors at once.
+  int64_t together() const;
+  /// The same of `count` tokens, from `first` on: as many as go together, or in tiles all of a block.
+  void emitSome(mlir::Value first, mlir::Value count, llvm::function_ref<mlir::Value(mlir::Value t)> query);
+  void emitTiles(mlir::Value count, llvm::function_ref<mlir::Value(mlir::Value t)> query);
   /// Packs a query, rank 1, as the block's t-th.
   void emitQuery(mlir::Value query, mlir::Value t);
   /// Bounds of some tokens and all keys, or `blocks` blocks of them.
@@ -50,13 +57,16 @@ private:
   int64_t bits;
   int64_t chains; // vectors of maxima
   PackedKeys packed;
+  std::optional<TileScores> tiles;
+  mlir::Value many, tiled;                      // the second: many tokens, whose products are those of tiles
   mlir::Value row, has;                         // the keys, and whether there are some
   mlir::Value queries, queryBounds, queriesFit; // of a block of tokens
-  mlir::Value bounds, maxima;
+  mlir::Value bounds, maxima, survivors;
 };
 
 /// q . k of two vectors of d elements, always in the same order: four sums of vectors, joined in pairs, whose halves are added until
-/// one element is left. d is a multiple of the width. Several keys share the loads of the query.
+/// one element is left. d is a multiple of the width. Several keys, a power of two, share the loads of the query and the vectors in which
+/// halves are added.
 Values emitScores(LoopBuilder &b, mlir::Value query, llvm::ArrayRef<mlir::Value> keys, int64_t d, int64_t width);
 
 } // namespace peer::cpu

@@ -107,6 +107,24 @@ Quantized cpu::emitQuantized(LoopBuilder &b, Value vector, int64_t d, int64_t wi
   return result;
 }
 
+void cpu::emitTranspose(LoopBuilder &b, MutableArrayRef<Value> rows) {
+  int64_t width = rows.size();
+  // Swaps the bits of the row's number and of the lane's, one after the other.
+  for (int64_t bit = width / 2; bit > 0; bit /= 2)
+    for (int64_t row = 0; row < width; ++row) {
+      if (row & bit)
+        continue;
+      SmallVector<int64_t> low, high;
+      for (int64_t lane = 0; lane < width; ++lane) {
+        low.push_back(lane & bit ? width + lane - bit : lane);
+        high.push_back(lane & bit ? width + lane : lane + bit);
+      }
+      Value first = rows[row], second = rows[row + bit];
+      rows[row] = vector::ShuffleOp::create(b, first, second, low);
+      rows[row + bit] = vector::ShuffleOp::create(b, first, second, high);
+    }
+}
+
 //===----------------------------------------------------------------------===//
 // Rows of bytes
 //===----------------------------------------------------------------------===//
@@ -165,23 +183,6 @@ void PackedKeys::free() {
   b.free(square);
 }
 
-void PackedKeys::emitTranspose(MutableArrayRef<Value> rows) {
-  // Swaps the bits of the row's number and of the lane's, one after the other.
-  for (int64_t bit = width / 2; bit > 0; bit /= 2)
-    for (int64_t row = 0; row < width; ++row) {
-      if (row & bit)
-        continue;
-      SmallVector<int64_t> low, high;
-      for (int64_t lane = 0; lane < width; ++lane) {
-        low.push_back(lane & bit ? width + lane - bit : lane);
-        high.push_back(lane & bit ? width + lane : lane + bit);
-      }
-      Value first = rows[row], second = rows[row + bit];
-      rows[row] = vector::ShuffleOp::create(b, first, second, low);
-      rows[row + bit] = vector::ShuffleOp::create(b, first, second, high);
-    }
-}
-
 void PackedKeys::emitKeys(Value keys, Value row) {
   auto integers = [&](int64_t value) { return emitIntegers(b, value, width); };
   auto halves = VectorType::get({width}, b.getIntegerType(16));
@@ -208,7 +209,7 @@ void PackedKeys::emitKeys(Value keys, Value row) {
           Values columns;
           for (int64_t lane = 0; lane < width; ++lane)
             columns.push_back(b.load(square, {b.index(lane), at}, width));
-          emitTranspose(columns);
+          emitTranspose(b, columns);
           for (int64_t pair = 0; pair < width; ++pair) {
             // The low bytes of both halves.
             Value high = both(b, arith::ShRUIOp::create(b, columns[pair], integers(8)), integers(0xff00));

@@ -57,13 +57,14 @@ private:
   void store(mlir::Value vector, mlir::Value row, mlir::Value at);
   mlir::Value boundsAt(Bound which, mlir::Value j);
   mlir::Value pairsAt(mlir::Value block, mlir::Value pair, mlir::Value key);
-  /// One vector per row of a square matrix to one per column.
-  void emitTranspose(llvm::MutableArrayRef<mlir::Value> rows);
 
   LoopBuilder &b;
   int64_t n, d, width, pairs;
   mlir::Value row, square, follows, fit;
 };
+
+/// One vector per row of a square matrix to one per column.
+void emitTranspose(LoopBuilder &b, llvm::MutableArrayRef<mlir::Value> rows);
 
 /// A constant vector of i32.
 mlir::Value emitIntegers(LoopBuilder &b, int64_t value, int64_t width);

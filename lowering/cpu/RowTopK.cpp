@@ -2,11 +2,14 @@
 //
 // The list of the best k lives in one vector, sorted. A row is read twice: the k-th largest of the maxima of at least
 // k groups is a lower bound of the k-th score, and the second pass looks only at scores that reach it. Scores that
-// pass are inserted in the order of their indices, which settles ties.
+// pass are inserted in the order of their indices, which settles ties. Where only bounds are stored, those that pass are
+// listed first: their scores, a few at a time, wait for each other no more than products of matrices do.
 //
 //===----------------------------------------------------------------------===//
 
 #include "RowTopK.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
 using namespace peer;
@@ -57,8 +60,6 @@ Value RowTopK::emitBound() {
 Values RowTopK::emitBlock(Value at, int64_t vectors, Value bound, ValueRange list) {
   Type wide = b.floats(width);
   Value least = emitLane(b, list[0], k - 1), bits;
-  if (coarse)
-    least = b.sub(b.mul(least, coarse->scale), coarse->slack);
   Value lowest = b.splat(bound, wide), reached = b.splat(least, wide);
   for (int64_t v = 0; v < vectors; ++v) {
     Value x = b.load(row, {b.add(at, b.index(v * width))}, width);
@@ -67,7 +68,7 @@ Values RowTopK::emitBlock(Value at, int64_t vectors, Value bound, ValueRange lis
   }
   return forEachBit(b, bits, list, [&](Value position, ValueRange carried) {
     Value j = b.add(at, position);
-    return insertScore(b, carried, coarse ? coarse->score(j) : b.load(row, {j}), b.toI32(j));
+    return insertScore(b, carried, b.load(row, {j}), b.toI32(j));
   });
 }
 
@@ -114,11 +115,78 @@ Values RowTopK::emitList(Value bound) {
 
 Values RowTopK::emit() { return emitFill(emitList(emitBound())); }
 
+Value RowTopK::emitSurvivors(Value lowest, Value survivors) {
+  Value reached = b.splat(lowest, b.floats(width));
+  auto conditions = [&](Value at) { return b.cmp(CmpFPredicate::OGE, b.load(row, {at}, width), reached); };
+  int64_t vectors = n / width;
+  if (width < 16) {
+    // One mask word covers 64 bounds.
+    auto listBlock = [&](Value from, int64_t count, ValueRange carried) {
+      Value bits;
+      for (int64_t v = 0; v < count; ++v) {
+        Value part = emitBits(b, conditions(b.add(from, b.index(v * width))));
+        bits = v == 0 ? part : either(b, bits, emitShiftLeft(b, part, v * width));
+      }
+      return forEachBit(b, bits, carried, [&](Value position, ValueRange now) {
+        b.store(b.toI32(b.add(from, position)), survivors, {now[0]});
+        return Values{b.add(now[0], b.index(1))};
+      });
+    };
+    int64_t perBlock = 64 / width, blocked = vectors / perBlock * 64;
+    Values count = b.loop(
+        b.index(0), b.index(blocked), {b.index(0)},
+        [&](Value from, ValueRange carried) { return listBlock(from, perBlock, carried); }, 64);
+    if (blocked < n)
+      count = listBlock(b.index(blocked), vectors % perBlock, count);
+    return count[0];
+  }
+  int64_t together = vectors % 4 == 0 ? 4 : vectors % 2 == 0 ? 2 : 1;
+  auto type = VectorType::get({width}, b.getI32Type());
+  Value iota = emitIota(b, width), zeros = b.splat(b.i32(0), type);
+  return b.loop(
+      b.index(0), b.index(n), {b.index(0)},
+      [&](Value at, ValueRange carried) {
+        Value count = carried[0];
+        for (int64_t v = 0; v < together; ++v) {
+          Value from = b.add(at, b.index(v * width)), passed = conditions(from);
+          Value indices = b.add(iota, b.splat(b.toI32(from), type));
+          // Into a register: stores of some lanes are slow on some CPUs.
+          Value listed = LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr("llvm.x86.avx512.mask.compress"),
+                                                       ValueRange{indices, zeros, passed})
+                             .getResult(0);
+          b.store(listed, survivors, {count});
+          count = b.add(count, b.toIndex(emitPopulation(b, emitBits(b, passed))));
+        }
+        return Values{count};
+      },
+      together * width)[0];
+}
+
 Values RowTopK::emit(const CoarseRow &bounds) {
   assert(n % width == 0 && "bounds of whole vectors");
-  coarse = &bounds;
-  // Both sides of the comparison may be off.
-  return emitList(b.sub(bounds.lowest, bounds.slack));
+  // As many sums as there are registers for.
+  const int64_t group = width < 16 ? 2 : 4;
+  Value count = emitSurvivors(bounds.lowest, bounds.survivors), survivors = bounds.survivors;
+  // The first survivor fills the last group, with a score that nobody selects.
+  Value none = b.f32(-std::numeric_limits<double>::infinity());
+  for (int64_t i = 1; i < group; ++i)
+    b.store(b.load(survivors, {b.index(0)}), survivors, {b.add(count, b.index(i - 1))});
+  Values list{b.splat(none, b.floats(lanes)), b.splat(b.i32(0), emitIota(b, lanes).getType())};
+  return b.loop(
+      b.index(0), count, list,
+      [&](Value at, ValueRange carried) {
+        Values now(carried), js, places;
+        for (int64_t i = 0; i < group; ++i) {
+          places.push_back(b.add(at, b.index(i)));
+          js.push_back(b.toIndex(b.load(survivors, {places[i]})));
+        }
+        for (auto [place, j, score] : llvm::zip(places, js, bounds.scores(js))) {
+          Value counts = b.cmp(CmpIPredicate::ult, place, count);
+          now = insertScore(b, now, b.select(counts, score, none), b.toI32(j));
+        }
+        return now;
+      },
+      group);
 }
 
 Values cpu::combineScratch(LoopBuilder &b, int64_t k, int64_t width) {

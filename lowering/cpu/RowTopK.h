@@ -10,16 +10,18 @@ namespace peer::cpu {
 /// Selections of more go through memory: their sorted list would not fit in registers.
 inline constexpr int64_t kMostSelected = 64;
 
-/// What is known of a row of which only upper bounds have been stored. Bounds are in units of their own: `scale` of them to
-/// one of a score. An entry that is not a number is no candidate.
+/// What is known of a row of which only upper bounds have been stored. An entry that is not a number is no candidate.
 struct CoarseRow {
-  /// The k-th score is at least this.
+  /// A score that reaches the k-th has a bound of at least this, and so have at least k.
   mlir::Value lowest;
-  mlir::Value scale;
-  /// A score may be larger than its bound by this much; positive.
-  mlir::Value slack;
-  llvm::function_ref<mlir::Value(mlir::Value j)> score;
+  /// Room for the i32 indices of those whose bounds reach it, `survivorsOf` the row's length.
+  mlir::Value survivors;
+  /// The scores of some, formed together.
+  llvm::function_ref<Values(mlir::ValueRange js)> scores;
 };
+
+/// Elements of `CoarseRow::survivors` for n bounds: vectors are stored there whole, and the last group is filled.
+inline int64_t survivorsOf(int64_t n, int64_t width) { return n + width; }
 
 /// Selects the k best of the first n entries of a row of scores. Lists have `listLanes(k, width)` lanes, of which k are meant:
 /// scores in descending order, then indices; equal scores in the order of their indices.
@@ -29,7 +31,7 @@ public:
       : b(b), row(row), n(n), k(k), width(width), lanes(listLanes(k, width)) {}
 
   Values emit();
-  /// Of a row of upper bounds, at least k of which are numbers. All scores must be finite; each is asked for once at most.
+  /// Of a row of upper bounds. All scores must be finite.
   Values emit(const CoarseRow &bounds);
 
 private:
@@ -38,13 +40,14 @@ private:
   /// Offers the scores of `vectors` vectors from `at` on to the list.
   Values emitBlock(mlir::Value at, int64_t vectors, mlir::Value bound, mlir::ValueRange list);
   Values emitTail(int64_t from, mlir::Value bound, mlir::ValueRange list);
+  /// Lists the entries that reach a bound, in order; how many there are.
+  mlir::Value emitSurvivors(mlir::Value lowest, mlir::Value survivors);
   /// Lists the lowest indices of -inf (or NaN) where fewer than k scores are larger.
   Values emitFill(mlir::ValueRange list);
 
   LoopBuilder &b;
   mlir::Value row;
   int64_t n, k, width, lanes;
-  const CoarseRow *coarse = nullptr;
 };
 
 /// max(x, m) in one instruction, ignoring a NaN in x.

@@ -16,6 +16,8 @@ namespace peer {
 struct VectorOptions {
   /// Lanes of f32 in one vector; a power of two.
   int64_t width = 16;
+  /// Whether code may multiply tiles of bf16 where the process is allowed to.
+  bool tiles = false;
 };
 
 /// Vector code of a routing op.

@@ -20,6 +20,8 @@ struct CpuTarget {
   std::string features;
   /// Instruction sets that generated code may use, by LLVM's names, sorted.
   std::vector<std::string> required;
+  /// Registers of tiles, and products of bf16 in them, which generated code uses where a process is allowed to.
+  bool tiles = false;
 
   /// f32 lanes of the widest vector register: 16, 8 or 4.
   int64_t vectorWidth() const;

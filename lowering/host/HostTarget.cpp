@@ -74,6 +74,7 @@ void HostTarget::buildKernelPipeline(OpPassManager &pm) const {
   } else {
     LowerToVectorsOptions vectors;
     vectors.width = cpu.vectorWidth();
+    vectors.tiles = cpu.tiles;
     pm.addPass(createLowerToVectors(vectors));
   }
   pm.addPass(createLowerMarks());

@@ -17,6 +17,9 @@ void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t
 /// A tile of a route: rows of scores, those without bounds, keys of all rows, those scored in f32, and the bytes of keys that were read for it.
 void peer_rt_scored(int64_t rows, int64_t unbounded, int64_t keys, int64_t scored, int64_t bytes);
 
+/// Whether this process may use registers of tiles and multiply bf16 in them; asks the kernel once. 0 or 1.
+int64_t peer_rt_tiles();
+
 /// The entry's kernel with this index starts now; -1: the last one ended.
 void peer_rt_mark(int64_t kernel);
 }
