@@ -88,6 +88,7 @@ private:
   const CompileOptions &options;
   MLIRContext &context;
   TimingScope &timing;
+  std::string description; // what the artifact keeps
   OwningOpRef<ModuleOp> module;
 };
 } // namespace
@@ -128,7 +129,7 @@ LogicalResult Compilation::emitCode(const Manifest &manifest, const Target &targ
   auto shared = linkSharedObject(SmallVector<StringRef>(objects->begin(), objects->end()));
   if (!shared)
     return fail(shared.takeError());
-  return write(options.output, packArtifact(*shared, manifest.json));
+  return write(options.output, packArtifact(*shared, manifest.json, description));
 }
 
 /// Names, roles and the like are in the manifest by now, and LLVM has no place for them but for what it should know of blocks.
@@ -167,6 +168,8 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
     return fail(target.takeError());
   std::string model = llvm::sys::path::filename(input->getBufferIdentifier()).str();
   StringRef text = input->getBuffer(), file = input->getBufferIdentifier();
+  if (!options.noDescription && options.stage == Stage::Artifact)
+    description = text.str();
   sources.AddNewSourceBuffer(std::move(input), llvm::SMLoc());
   if (llvm::Error error = checkInputBytes(text, file))
     return fail(std::move(error));

@@ -58,4 +58,7 @@ private:
 /// Reads footer and manifest, without loading code: works for artifacts of any device and CPU.
 Result<Manifest> readManifest(const std::string &path);
 
+/// The text of the description that an artifact was compiled from, whose file name is the manifest's `model`; empty where it keeps none.
+Result<std::string> readDescription(const std::string &path);
+
 } // namespace peer::runtime
