@@ -6,11 +6,14 @@
 
 namespace peer::format {
 
-// The footer: magic, version, bytes of the object, bytes of the manifest, checksum.
+// The footer: magic, version, bytes of the object, bytes of the manifest, checksum, bytes of the description.
 inline constexpr char kMagic[8] = {'P', 'E', 'E', 'R', 'A', 'R', 'T', '\0'};
-inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kVersion = 2;
+// Without a description, which had no place there once.
+inline constexpr uint32_t kVersionWithout = 1;
 inline constexpr unsigned kFooterBytes = 48;
-inline constexpr unsigned kVersionAt = 8, kObjectBytesAt = 16, kManifestBytesAt = 24, kChecksumAt = 32;
+inline constexpr unsigned kVersionAt = 8, kObjectBytesAt = 16, kManifestBytesAt = 24, kChecksumAt = 32,
+                          kDescriptionBytesAt = 40;
 
 // The checksum, and fingerprints of entries: FNV-1a, 64 bits.
 inline constexpr uint64_t kFnvStart = 0xcbf29ce484222325ull, kFnvPrime = 0x100000001b3ull;

@@ -98,6 +98,7 @@ private:
   const CompileOptions &options;
   MLIRContext &context;
   TimingScope &timing;
+  std::string description; // what the artifact keeps
   OwningOpRef<ModuleOp> module;
 };
 } // namespace
@@ -148,7 +149,7 @@ LogicalResult Compilation::writeArtifact(const Parts &parts) {
   auto shared = linkSharedObject(SmallVector<StringRef>(parts.objects.begin(), parts.objects.end()));
   if (!shared)
     return fail(shared.takeError());
-  return write(options.output, packArtifact(*shared, parts.manifest->text()));
+  return write(options.output, packArtifact(*shared, parts.manifest->text(), description));
 }
 
 /// Names, roles and the like are in the manifest by now, and LLVM has no place for them but for what it should know of blocks.
@@ -191,6 +192,8 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
                 ": name one CPU");
   std::string model = llvm::sys::path::filename(input->getBufferIdentifier()).str();
   StringRef text = input->getBuffer(), file = input->getBufferIdentifier();
+  if (!options.noDescription && options.stage == Stage::Artifact)
+    description = text.str();
   sources.AddNewSourceBuffer(std::move(input), llvm::SMLoc());
   if (llvm::Error error = checkInputBytes(text, file))
     return fail(std::move(error));

@@ -33,6 +33,8 @@ struct CompileOptions {
   bool accumulate = false;
   /// How many of each token's best experts entries of inference go without: a test of robustness.
   int64_t disabledExperts = 0;
+  /// Leave the description's text out of the artifact, which commands that rewrite it read there.
+  bool noDescription = false;
   /// Accept ops that passes make, which no description may hold: for tests of them.
   bool internalOps = false;
   /// Compile each block of a model by itself, for tests of what blocks share.

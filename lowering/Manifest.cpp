@@ -298,15 +298,17 @@ void renameEntries(ModuleOp module, ArrayRef<EntrySignature> entries) {
     symbols.lookup<func::FuncOp>(entry.name).setSymName(entry.function);
 }
 
-std::string packArtifact(StringRef sharedObject, StringRef manifest) {
-  std::string bytes = (sharedObject + manifest).str();
+std::string packArtifact(StringRef sharedObject, StringRef manifest, StringRef description) {
+  std::string bytes = (sharedObject + manifest + description).str();
   uint64_t checksum = fnv1a(bytes);
   char footer[format::kFooterBytes] = {};
   llvm::copy(format::kMagic, footer);
-  llvm::support::endian::write32le(footer + format::kVersionAt, format::kVersion);
+  llvm::support::endian::write32le(footer + format::kVersionAt,
+                                   description.empty() ? format::kVersionWithout : format::kVersion);
   llvm::support::endian::write64le(footer + format::kObjectBytesAt, sharedObject.size());
   llvm::support::endian::write64le(footer + format::kManifestBytesAt, manifest.size());
   llvm::support::endian::write64le(footer + format::kChecksumAt, checksum);
+  llvm::support::endian::write64le(footer + format::kDescriptionBytesAt, description.size());
   bytes.append(footer, sizeof(footer));
   return bytes;
 }

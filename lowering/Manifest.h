@@ -39,8 +39,8 @@ mlir::FailureOr<Manifest> buildManifest(mlir::ModuleOp module, llvm::StringRef m
 /// runtime's, OpenMP's and the C library's by name, so that no name of a person's may be left.
 void renameEntries(mlir::ModuleOp module, llvm::ArrayRef<EntrySignature> entries);
 
-/// Shared object, manifest and footer as one file's bytes.
-std::string packArtifact(llvm::StringRef sharedObject, llvm::StringRef manifest);
+/// Shared object, manifest, the description's text (empty: none) and footer as one file's bytes.
+std::string packArtifact(llvm::StringRef sharedObject, llvm::StringRef manifest, llvm::StringRef description);
 
 } // namespace peer
 

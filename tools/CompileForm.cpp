@@ -55,6 +55,9 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
       "disable-top-experts",
       cl::desc("inference without each token's N best experts, as 'peer-run eval --disable-top-experts' measures it"),
       cl::value_desc("N"), cl::location(options.disabledExperts));
+  cl::opt<bool, true> without(
+      "no-description", cl::desc("leave the description's text, which 'peer-run convert' reads, out of the artifact"),
+      cl::location(options.noDescription));
   cl::opt<bool, true> internal("internal-ops", cl::desc("accept ops that passes make, for tests of them"), cl::Hidden,
                                cl::location(options.internalOps));
   cl::opt<bool, true> separate("separate-blocks",

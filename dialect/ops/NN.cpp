@@ -117,8 +117,10 @@ std::string ReshapeOp::getIndexNotation() {
 
 PEER_INFER(EmbeddingOp) {
   Check check(loc, "embedding");
+  // Numbers of a stored table, whose scales are another's rows.
+  bool isStored = cast<ShapedType>(a.getTable().getType()).getElementType().isInteger(8);
   if (failed(check.shape(1, "tokens", a.getTokens(), "T", Elements::I32)) ||
-      failed(check.shape(1, "table", a.getTable(), "V D", Elements::F32OrBF16)))
+      failed(check.shape(1, "table", a.getTable(), "V D", isStored ? Elements::I8 : Elements::F32OrBF16)))
     return failure();
   FINISH(check.tensor("T D", f32));
 }

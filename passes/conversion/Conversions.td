@@ -57,7 +57,8 @@ def MergeExperts : Peer_Conversion<"merge-experts"> {
 def PruneExperts : Peer_Conversion<"prune-experts"> {
   let summary = "keep some experts of each layer, and their rows of the router";
   let description = [{
-    Which experts are kept is the decision `kept:POOL` of the weights half (UNCURL, arXiv 2409.01483). As many are selected as before, of fewer; policies that
+    Which experts are kept is the decision `kept:POOL` of the weights half (UNCURL, arXiv 2409.01483). With `how=merge` each expert that is left is a mean of several: its shares
+    are a row of the decision `shares:POOL`, and the rows of a pool come into the order of `units:POOL` before it. As many are selected as before, of fewer; policies that
     select up to a number select at most those that there are. A layer of fewer experts than a `topk` selects is refused, and so is one of product keys.
 
     ```mlir
@@ -70,7 +71,9 @@ def PruneExperts : Peer_Conversion<"prune-experts"> {
     %i, %v = peer.select %s topk<2> : tensor<?x1x1x6xf32>
     ```
   }];
-  let options = common # [Option<"experts", "experts", "int64_t", "0", "experts to keep of each layer">];
+  let options = common # [
+    Option<"experts", "experts", "int64_t", "0", "experts to keep of each layer">,
+    Option<"how", "how", "std::string", "\"drop\"", "what becomes of the others: drop, or merge into those that are kept">];
 }
 
 def Upcycle : Peer_Conversion<"upcycle"> {
@@ -121,10 +124,11 @@ def Moefy : Peer_Conversion<"moefy"> {
 }
 
 def Quantize : Peer_Conversion<"quantize"> {
-  let summary = "store pools and weights of linear layers as int8 or int4, for inference";
+  let summary = "store pools, weights of linear layers and embeddings as int8 or int4, for inference";
   let description = [{
-    Each parameter that only `peer.mix` reads, as its pool, or only `peer.linear`, as its weight, becomes an i8 parameter of its name and NAME.scale,
-    read by `peer.quantized_mix` and `peer.quantized_linear`. A weight gets a row for each output. `bits=4` stores two elements a byte. Each vector has a
+    Each parameter that only `peer.mix` reads, as its pool, `peer.linear`, as its weight, or `peer.embedding`, as its table, becomes an i8 parameter of its name and NAME.scale,
+    read by `peer.quantized_mix`, `peer.quantized_linear`, and two `peer.embedding`, one of numbers and one of their scales. A weight gets a row for each output; a table that is the
+    transposed weight of the head, too, is stored once, for both. `bits=4` stores two elements a byte, but where an embedding reads them. Each vector has a
     scale, or each `group` elements of it. What these ops have no gradient for is gone: requests of gradients and of training; the loss stays.
 
     ```mlir
@@ -141,7 +145,7 @@ def Quantize : Peer_Conversion<"quantize"> {
   let options = common # [
     Option<"bits", "bits", "int64_t", "8", "of an element: 8 or 4">,
     Option<"group", "group", "int64_t", "0", "elements with a scale of their own; 0: a vector, or with 4 bits 32">,
-    Option<"tables", "tables", "std::string", "\"all\"", "experts: pools; dense: weights of linear layers; all: both">];
+    Option<"tables", "tables", "std::string", "\"all\"", "experts: pools; dense: weights of linear layers; embeddings: their tables; all">];
 }
 
 def DropBlocks : Peer_Conversion<"drop-blocks"> {

@@ -110,12 +110,12 @@ LogicalResult DropBlocksPass::findBlocks(const ParameterNames &names) {
           add(op, joinNames(outer, call.getPrefix()));
       }
   }
+  SmallVector<std::string> chosen(layers.begin(), layers.end());
   for (auto it = blocks.begin(); it != blocks.end();) {
     FailureOr<bool> whole = isWhole(it->second, names);
     if (failed(whole))
       return failure();
-    bool isMeant = layers.empty() || llvm::is_contained(layers, it->second.name());
-    it = *whole && isMeant ? std::next(it) : blocks.erase(it);
+    it = *whole && isInLayers(it->second.name(), chosen) ? std::next(it) : blocks.erase(it);
   }
   if (blocks.empty())
     return emitError(locationOf(getOperation()))

@@ -9,6 +9,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/IRMapping.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace peer;
 
@@ -217,6 +219,8 @@ void Dsmoe::train(Operation *request) {
 }
 
 LogicalResult Dsmoe::run(ArrayRef<std::string> layers, StringRef planPath) {
+  if (!(sparsity >= 0 && std::isfinite(sparsity)))
+    return emitError(module.getLoc()) << "expected sparsity to be a finite number from 0 on, got " << sparsity;
   Plan plan("dsmoe");
   FailureOr<ParameterNames> names = ParameterNames::find(module);
   if (failed(names))

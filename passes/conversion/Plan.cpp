@@ -17,6 +17,9 @@ Expression weights::decided(StringRef name) { return json::Array{"decided", name
 Expression weights::gather(Expression of, int64_t axis, StringRef numbers) {
   return json::Array{"gather", std::move(of), axis, numbers.str()};
 }
+Expression weights::combine(Expression of, int64_t axis, StringRef shares) {
+  return json::Array{"combine", std::move(of), axis, shares.str()};
+}
 Expression weights::initial() { return json::Array{"initial"}; }
 Expression weights::zeros(ArrayRef<int64_t> shape) { return json::Array{"zeros", listOf(shape)}; }
 Expression weights::repeat(Expression of, int64_t axis, int64_t times) {

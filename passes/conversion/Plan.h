@@ -21,6 +21,8 @@ Expression zeros(llvm::ArrayRef<int64_t> shape);
 Expression decided(llvm::StringRef name);
 /// Slices by their numbers, which the weights half finds.
 Expression gather(Expression of, int64_t axis, llvm::StringRef numbers);
+/// Sums of slices, by a matrix of the weights half with a row for each sum.
+Expression combine(Expression of, int64_t axis, llvm::StringRef shares);
 /// Each slice `times` times, one after the other.
 Expression repeat(Expression of, int64_t axis, int64_t times);
 /// The first of every `count` slices, which must be equal.

@@ -21,10 +21,11 @@ struct PruneExpertsPass : peer::impl::PruneExpertsBase<PruneExpertsPass> {
 private:
   LogicalResult convert(ExpertAxis &axis, const ParameterNames &names, Plan &plan);
   LogicalResult convertOp(Operation *op, ArrayRef<std::string> pools, const ParameterNames &names, Plan &plan);
-  /// Slices of a parameter, those of the experts that are kept in the layer of each pool.
+  /// Slices of a parameter, those of the experts that are kept in the layer of each pool, or means of them.
   LogicalResult keep(ParamOp param, int64_t axis, int64_t rows, ArrayRef<std::string> pools,
                      const ParameterNames &names, Plan &plan);
   LogicalResult run();
+  bool isMerge() const { return how == "merge"; }
 
   llvm::DenseSet<Operation *> converted;
   llvm::SetVector<ParamOp> params;
@@ -42,8 +43,13 @@ LogicalResult PruneExpertsPass::keep(ParamOp param, int64_t axis, int64_t rows, 
   // Rows of one expert lie side by side.
   byExpert.insert(byExpert.begin() + axis + 1, rows);
   for (auto [name, pool] : llvm::zip_equal(names.of(param), pools)) {
-    auto kept = weights::gather(weights::reshape(weights::tensor(name), byExpert), axis, "kept:" + pool);
-    if (failed(plan.set(name, weights::reshape(std::move(kept), shape), param.getLoc())))
+    auto old = weights::tensor(name);
+    if (isMerge() && rows > 1)
+      old = weights::gather(std::move(old), axis, "units:" + pool);
+    old = weights::reshape(std::move(old), byExpert);
+    auto left = isMerge() ? weights::combine(std::move(old), axis, "shares:" + pool)
+                          : weights::gather(std::move(old), axis, "kept:" + pool);
+    if (failed(plan.set(name, weights::reshape(std::move(left), shape), param.getLoc())))
       return failure();
   }
   param.getResult().setType(param.getType().clone(shape));
@@ -119,6 +125,8 @@ LogicalResult PruneExpertsPass::convert(ExpertAxis &axis, const ParameterNames &
     layer["experts_before"] = before;
     layer["experts"] = int64_t(experts);
     layer["router"] = weights::tensor(names.of(router)[std::min(i, names.of(router).size() - 1)]);
+    if (isMerge())
+      layer["pool"] = weights::tensor(name);
     plan.addLayer(std::move(layer));
   }
   if (failed(keep(router, 2, 1, pools, names, plan)))
@@ -154,6 +162,8 @@ LogicalResult PruneExpertsPass::convert(ExpertAxis &axis, const ParameterNames &
 
 LogicalResult PruneExpertsPass::run() {
   ModuleOp module = getOperation();
+  if (how != "drop" && how != "merge")
+    return emitError(locationOf(module)) << "expected how to be drop or merge, got '" << std::string(how) << "'";
   Plan weights("prune-experts");
   FailureOr<ParameterNames> names = ParameterNames::find(module);
   if (failed(names))

@@ -7,6 +7,9 @@
 #include "dialect/ops/Stored.h"
 #include "passes/Entries.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/ADT/StringSet.h"
+
 using namespace mlir;
 using namespace peer;
 
@@ -24,15 +27,18 @@ struct Reader {
   Operation *op;
   /// A matrix whose vectors are its columns, as what is stored has a row for each output.
   bool isColumns;
-  bool isDense;
+  /// The word of `tables` for such weights.
+  StringRef kind;
 };
 
 std::optional<Reader> Reader::of(OpOperand &use) {
   Operation *op = use.getOwner();
   if (auto mix = dyn_cast<MixOp>(op); mix && &use == &mix.getPoolMutable())
-    return Reader{op, false, false};
+    return Reader{op, false, "experts"};
+  if (auto embedding = dyn_cast<EmbeddingOp>(op); embedding && &use == &embedding.getTableMutable())
+    return Reader{op, false, "embeddings"};
   if (auto linear = dyn_cast<LinearOp>(op); linear && &use == &linear.getWeightMutable() && !linear.getTransposeX())
-    return Reader{op, !linear.getTransposeWeight(), true};
+    return Reader{op, !linear.getTransposeWeight(), "dense"};
   return std::nullopt;
 }
 
@@ -42,7 +48,7 @@ struct QuantizePass : peer::impl::QuantizeBase<QuantizePass> {
 
 private:
   LogicalResult checkOptions();
-  bool isWanted(const Reader &reader) const { return tables == "all" || (tables == "dense") == reader.isDense; }
+  bool isWanted(const Reader &reader) const { return tables == "all" || tables == reader.kind; }
   /// The readers of a parameter, if all of them can read what is stored, and alike.
   std::optional<SmallVector<Reader>> readersOf(ParamOp param) const;
   FailureOr<SmallVector<ParamOp>> chooseParams();
@@ -51,6 +57,7 @@ private:
   LogicalResult run();
 
   std::optional<ParameterNames> names;
+  llvm::StringSet<> reported;
 };
 
 LogicalResult QuantizePass::checkOptions() {
@@ -59,8 +66,9 @@ LogicalResult QuantizePass::checkOptions() {
     return emitError(loc) << "expected bits of 8 or 4, got " << int64_t(bits);
   if (group < 0 || group % kStoredBlock)
     return emitError(loc) << "expected group to be a multiple of 32, got " << int64_t(group);
-  if (tables != "all" && tables != "experts" && tables != "dense")
-    return emitError(loc) << "expected tables to be all, experts or dense, got '" << std::string(tables) << "'";
+  if (!llvm::is_contained({"all", "experts", "dense", "embeddings"}, StringRef(tables)))
+    return emitError(loc) << "expected tables to be all, experts, dense or embeddings, got '" << std::string(tables)
+                          << "'";
   return success();
 }
 
@@ -71,8 +79,7 @@ std::optional<SmallVector<Reader>> QuantizePass::readersOf(ParamOp param) const 
   SmallVector<Reader> readers;
   for (OpOperand &use : param.getResult().getUses()) {
     std::optional<Reader> reader = Reader::of(use);
-    if (!reader || !isWanted(*reader) ||
-        (!readers.empty() && (readers[0].isColumns != reader->isColumns || readers[0].isDense != reader->isDense)))
+    if (!reader || !isWanted(*reader) || (!readers.empty() && readers[0].isColumns != reader->isColumns))
       return std::nullopt;
     readers.push_back(*reader);
   }
@@ -81,7 +88,7 @@ std::optional<SmallVector<Reader>> QuantizePass::readersOf(ParamOp param) const 
   return readers;
 }
 
-/// Those that are meant and can be converted wherever they are declared: a table that an embedding reads, too, stays as it is.
+/// Those that are meant and can be converted wherever they are declared: what an op that is not meant reads, too, stays as it is.
 FailureOr<SmallVector<ParamOp>> QuantizePass::chooseParams() {
   SmallVector<std::string> chosen(layers.begin(), layers.end());
   llvm::SetVector<ParamOp> candidates;
@@ -111,16 +118,43 @@ FailureOr<SmallVector<ParamOp>> QuantizePass::chooseParams() {
   while (candidates.remove_if([&](ParamOp param) { return !sameEverywhere(param); }))
     ;
   if (candidates.empty())
-    return emitError(getOperation().getLoc())
-           << "the model has no weight " << (chosen.empty() ? "" : "of these names ")
-           << "that can be stored in fewer bits: expected a parameter that only peer.mix or peer.linear reads, as its "
-              "pool or its weight";
+    return emitError(getOperation().getLoc()) << "the model has no weight " << (chosen.empty() ? "" : "of these names ")
+                                              << "that can be stored in fewer bits: expected a parameter that only "
+                                                 "peer.mix, peer.linear and peer.embedding "
+                                                 "read, as a pool, a weight or a table";
   return SmallVector<ParamOp>(candidates.begin(), candidates.end());
+}
+
+/// Rows of a stored table: their numbers times their scales, which are rows of another. In 8 bits, which an embedding widens as it reads.
+static Value embed(EmbeddingOp embedding, Value table, Value scales) {
+  OpBuilder b(embedding);
+  Location loc = embedding.getLoc();
+  Value tokens = embedding.getTokens();
+  auto type = cast<RankedTensorType>(embedding.getY().getType());
+  int64_t count = type.getDimSize(0), width = type.getDimSize(1);
+  auto scaleType = cast<RankedTensorType>(scales.getType());
+  int64_t groups = scaleType.getRank() == 2 ? scaleType.getDimSize(1) : 1;
+  auto reshape = [&](Value of, ArrayRef<int64_t> shape) -> Value {
+    return ReshapeOp::create(b, loc, of, RankedTensorType::get(shape, b.getF32Type()), ValueRange()).getY();
+  };
+  Value numbers = EmbeddingOp::create(b, loc, tokens, table, ValueRange()).getY();
+  if (scaleType.getRank() == 1)
+    scales = reshape(scales, {scaleType.getDimSize(0), 1});
+  Value factors = EmbeddingOp::create(b, loc, tokens, scales, ValueRange()).getY();
+  if (groups == 1)
+    factors = reshape(factors, {count});
+  else
+    numbers = reshape(numbers, {count, groups, width / groups});
+  factors = BroadcastOp::create(b, loc, factors, numbers, ArrayRef<int64_t>{groups == 1 ? 1 : 2}, ValueRange()).getY();
+  Value y = arith::MulFOp::create(b, loc, numbers, factors);
+  return groups == 1 ? y : reshape(y, {count, width});
 }
 
 LogicalResult QuantizePass::convert(ParamOp param, Plan &weights) {
   SmallVector<Reader> readers = *readersOf(param);
   bool isColumns = readers.front().isColumns;
+  bool isEmbedded = llvm::any_of(readers, [](const Reader &reader) { return isa<EmbeddingOp>(reader.op); });
+  int64_t bits = isEmbedded ? 8 : int64_t(this->bits);
   SmallVector<int64_t> stored(param.getType().getShape());
   if (isColumns)
     std::swap(stored[0], stored[1]);
@@ -146,9 +180,12 @@ LogicalResult QuantizePass::convert(ParamOp param, Plan &weights) {
     if (failed(weights.set(name, weights::quantize(before, bits, elements), param.getLoc())) ||
         failed(weights.set(scale, weights::scales(before, bits, elements), param.getLoc())))
       return failure();
+    // A table and a head that share it may declare it each.
+    if (!reported.insert(name).second)
+      continue;
     llvm::json::Object layer;
     layer["name"] = name;
-    layer["bits"] = int64_t(bits);
+    layer["bits"] = bits;
     layer["elements_of_a_scale"] = elements ? elements : width;
     weights.addLayer(std::move(layer));
   }
@@ -168,6 +205,8 @@ LogicalResult QuantizePass::convert(ParamOp param, Plan &weights) {
       y = QuantizedMixOp::create(b, mix.getLoc(), mix.getX(), mix.getIdx(), mix.getWeights(), table, scale,
                                  mix.getActivationAttr(), mix.getRowsPerExpertAttr(), ValueRange())
               .getY();
+    else if (auto embedding = dyn_cast<EmbeddingOp>(reader.op))
+      y = embed(embedding, table, scale);
     else if (auto linear = dyn_cast<LinearOp>(reader.op))
       y = QuantizedLinearOp::create(b, linear.getLoc(), linear.getX(), table, scale, linear.getBias(), ValueRange())
               .getY();

@@ -99,7 +99,10 @@ void addConvertCommand(CLI::App &app, CommandContext &context) {
   command->footer(helpText());
   auto options = std::make_shared<ConvertOptions>();
   command->add_option("PASS", options->pass, "The conversion")->required();
-  command->add_option("MODEL", options->model, "Description (.mlir) of a language model with a loss entry")->required();
+  command
+      ->add_option("MODEL", options->model,
+                   "Description (.mlir) of a language model with a loss entry, or an artifact (.peer) that keeps one")
+      ->required();
   command->add_option("--weights", options->weights, "Its parameters: a weights file or a checkpoint")
       ->required()
       ->type_name("FILE");
@@ -113,7 +116,9 @@ void addConvertCommand(CLI::App &app, CommandContext &context) {
         [options, name = std::string(option.name)](const std::string &value) { options->settings[name] = value; },
         std::string(option.help));
     added->type_name(std::string(option.type));
-    if (option.values.empty() && !option.isText)
+    if (option.type == "X")
+      added->check(checkNumber(0, 1e9, "a number from 0 to 10^9"));
+    else if (option.values.empty() && !option.isText)
       added->check(checkInteger(1, INT32_MAX, "a whole number from 1 to 2^31 - 1"));
   }
   command

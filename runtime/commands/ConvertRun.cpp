@@ -25,13 +25,17 @@ using nlohmann::ordered_json;
 
 class ConvertRun {
 public:
-  ConvertRun(const ConvertOptions &options, const std::string &device, const Conversion *known, NewDirectory out)
-      : bench(options, device, known, std::move(out)), options(options), known(known) {}
+  ConvertRun(const ConvertOptions &options, const ModelFile &description, const std::string &device,
+             const Conversion *known, NewDirectory out)
+      : bench(options, description, device, known, std::move(out)), options(options), known(known) {}
   Result<ConvertReport> run();
 
 private:
-  /// What the weights half of a plan finds; by chance where that is what others are compared with.
-  using Decide = std::function<Result<Decisions>(const std::string &plan, bool byChance)>;
+  /// What is chosen, and what that is compared with.
+  enum class Choice { Chosen, Dropped, ByChance };
+  /// What the weights half of a plan finds.
+  using Decide = std::function<Result<Decisions>(const std::string &plan, Choice which)>;
+  bool isMerge() const { return bench.setting("how") == "merge"; }
   Result<TensorMap> readLayers(const TensorMap &parameters);
   Decide groups(const TensorMap &before, const TensorMap &inputs);
   Decide keptExperts(Session &before);
@@ -65,12 +69,12 @@ Result<TensorMap> ConvertRun::readLayers(const TensorMap &parameters) {
 }
 
 ConvertRun::Decide ConvertRun::groups(const TensorMap &before, const TensorMap &inputs) {
-  return [this, &before, &inputs](const std::string &plan, bool byChance) -> Result<Decisions> {
+  return [this, &before, &inputs](const std::string &plan, Choice which) -> Result<Decisions> {
     using Grouping = MoefyChoice::Grouping;
     using Router = MoefyChoice::Router;
     MoefyChoice choice;
     choice.grouping = std::array{Grouping::Coactivation, Grouping::Weights,
-                                 Grouping::Random}[byChance ? 2 : bench.choiceOf("grouping")];
+                                 Grouping::Random}[which == Choice::ByChance ? 2 : bench.choiceOf("grouping")];
     choice.router = std::array{Router::Linear, Router::Similarity, Router::Random}[bench.choiceOf("router")];
     PEER_TRY_ASSIGN(std::vector<DenseRows> layers, readDenseRows(plan, "the plan", before));
     Decisions all;
@@ -86,9 +90,11 @@ ConvertRun::Decide ConvertRun::groups(const TensorMap &before, const TensorMap &
 
 /// By what the text used when the loss was measured.
 ConvertRun::Decide ConvertRun::keptExperts(Session &before) {
-  return [this, &before](const std::string &plan, bool byChance) -> Result<Decisions> {
-    KeepBy by = std::array{KeepBy::Usage, KeepBy::Similarity, KeepBy::Random}[byChance ? 2 : bench.choiceOf("by")];
-    PEER_TRY_ASSIGN(std::vector<PrunedLayer> layers, readPrunedLayers(plan, "the plan", before.parameters()));
+  return [this, &before](const std::string &plan, Choice which) -> Result<Decisions> {
+    KeepBy by = std::array{KeepBy::Usage, KeepBy::Similarity,
+                           KeepBy::Random}[which == Choice::ByChance ? 2 : bench.choiceOf("by")];
+    PEER_TRY_ASSIGN(std::vector<PrunedLayer> layers,
+                    readPrunedLayers(plan, "the plan", before.parameters(), isMerge()));
     PEER_TRY_ASSIGN(LanguageEntry entry, findLanguageEntry(before.manifest(), EntryKind::Loss, options.model));
     Decisions all;
     for (const PrunedLayer &layer : layers) {
@@ -100,6 +106,10 @@ ConvertRun::Decide ConvertRun::keptExperts(Session &before) {
       if (static_cast<int64_t>(mass.size()) != layer.before)
         return Status::error("the loss of ", options.model, " does not count the use of \"", layer.name, "\"");
       std::vector<int64_t> kept = chooseExperts(layer, mass, by, options.seed);
+      if (isMerge()) {
+        all.merge(mergeExperts(layer, mass, kept, which == Choice::Chosen));
+        continue;
+      }
       PEER_TRY_ASSIGN(Tensor numbers, Tensor::zeros(DType::F32, {layer.after}, layer.name));
       std::ranges::copy(kept, numbers.as<float>().begin());
       all.emplace("kept:" + layer.name, std::move(numbers));
@@ -119,12 +129,17 @@ Status ConvertRun::measureCurve(const TensorMap &before, const std::string &opti
     std::erase_if(counts, [&](int64_t count) { return count < std::stoll(options.settings.at("experts")); });
   for (int64_t count : counts) {
     CurvePoint point{count, static_cast<double>(count) / static_cast<double>(most)};
-    for (bool byChance : {false, true}) {
+    for (auto [which, name] : {std::pair{Choice::Chosen, "loss"},
+                               {Choice::Dropped, "loss_by_dropping"},
+                               {Choice::ByChance, "loss_by_chance"}}) {
+      if (which == Choice::Dropped && !isMerge())
+        continue;
       PEER_TRY_ASSIGN(Measurement measured,
                       bench.measureWith(
                           {{option, std::to_string(count)}}, before,
-                          [&](const std::string &plan) { return decide(plan, byChance); }, options.evalTokens));
-      point.losses.emplace_back(byChance ? "loss_by_chance" : "loss", measured.loss);
+                          [&, which = which](const std::string &plan) { return decide(plan, which); },
+                          options.evalTokens));
+      point.losses.emplace_back(name, measured.loss);
     }
     report.curve.push_back(point);
   }
@@ -148,7 +163,7 @@ Status ConvertRun::writeReport(const std::string &plan) {
     if (auto notes = report.notes.find(layer.value("name", "")); notes != report.notes.end())
       for (const auto &[what, value] : notes->second)
         layer[what] = value;
-    for (const char *expression : {"rows", "router"})
+    for (const char *expression : {"rows", "router", "pool"})
       layer.erase(expression);
     std::string line;
     auto textOf = [](const ordered_json &value) {
@@ -175,7 +190,7 @@ Status ConvertRun::writeReport(const std::string &plan) {
 
 Result<ConvertReport> ConvertRun::run() {
   PEER_TRY(bench.readData());
-  PEER_TRY_ASSIGN(ModelHandle model, findModel(options.model, bench.device));
+  PEER_TRY_ASSIGN(ModelHandle model, findModel(bench.source, bench.device));
   PEER_TRY_ASSIGN(auto before, Session::open(model, bench.device));
   PEER_TRY(loadWeights(*before, options.weights));
   PEER_TRY_ASSIGN(report.before, bench.measure(*before, options.model, options.evalTokens));
@@ -187,7 +202,7 @@ Result<ConvertReport> ConvertRun::run() {
   } else if (known && known->name == "matformer") {
     PEER_TRY_ASSIGN(chosen["widths"], widthsOf(bench));
   }
-  std::string name = fs::path(options.model).filename().string(), description = bench.out.file(name),
+  std::string name = fs::path(bench.source.file).filename().string(), description = bench.out.file(name),
               plan = bench.out.file("plan.json");
   PEER_TRY(bench.rewrite(description, plan, chosen));
   PEER_TRY_ASSIGN(std::string planText, readFile(plan));
@@ -196,12 +211,12 @@ Result<ConvertReport> ConvertRun::run() {
     PEER_TRY_ASSIGN(TensorMap inputs, readLayers(old));
     PEER_TRY_ASSIGN(std::vector<DenseRows> layers, readDenseRows(planText, plan, old));
     Decide decide = groups(old, inputs);
-    PEER_TRY_ASSIGN(decisions, decide(planText, /*byChance=*/false));
+    PEER_TRY_ASSIGN(decisions, decide(planText, Choice::Chosen));
     PEER_TRY(measureCurve(old, "top-k", layers.front().experts, decide));
   } else if (known && known->name == "prune-experts") {
     PEER_TRY_ASSIGN(std::vector<PrunedLayer> layers, readPrunedLayers(planText, plan, old));
     Decide decide = keptExperts(*before);
-    PEER_TRY_ASSIGN(decisions, decide(planText, /*byChance=*/false));
+    PEER_TRY_ASSIGN(decisions, decide(planText, Choice::Chosen));
     auto fewest = std::ranges::min_element(layers, {}, &PrunedLayer::before);
     PEER_TRY(measureCurve(old, "experts", fewest->before, decide));
   } else if (known && known->name == "matformer") {
@@ -243,10 +258,6 @@ Status check(const ConvertOptions &options, const Conversion *known) {
   for (const std::string &layer : options.layers)
     if (layer.empty() || layer.find_first_of(" ,;{}()<>[]'\"") != std::string::npos)
       return Status::error("--layers: expected the beginning of parameters' names, as blocks.1.ffw, got '", layer, "'");
-  if (!options.model.ends_with(".mlir"))
-    return Status::error(
-        options.model,
-        " is compiled, and a conversion rewrites what it was compiled from: expected its description (.mlir)");
   return {};
 }
 
@@ -258,8 +269,9 @@ Result<ConvertReport> convert(const ConvertOptions &options, const std::string &
     PEER_TRY_ASSIGN(known, findConversion(options.pass));
   }
   PEER_TRY(check(options, known));
+  PEER_TRY_ASSIGN(ModelHandle description, findDescription(options.model, "a conversion rewrites it"));
   PEER_TRY_ASSIGN(NewDirectory out, NewDirectory::create(options.out, "--out"));
-  return ConvertRun(options, device, known, std::move(out)).run();
+  return ConvertRun(options, description, device, known, std::move(out)).run();
 }
 
 } // namespace peer::runtime

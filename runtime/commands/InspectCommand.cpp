@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <unistd.h>
 
 namespace peer::runtime {
 
@@ -23,6 +24,7 @@ Of several versions of the code (peer-opt --target=cpu:x86-64-v3+x86-64-v4) each
 
 Examples:
   peer-run inspect tiny_peer_lm.peer
+  peer-run inspect --description tiny_peer_lm.peer > tiny_peer_lm.mlir
   peer-run inspect run/weights.safetensors)";
 
 std::string joined(const std::vector<std::string> &items) {
@@ -162,6 +164,9 @@ Result<int> inspectArtifact(const std::string &path, const std::string &file) {
   print(concat("target: ", manifest.device, manifest.arch.empty() ? "" : ", " + manifest.arch,
                manifest.cpu.empty() ? "" : ", " + manifest.cpu, "\n"));
   print(concat("CPU features needed: ", joined(manifest.features), "\n"));
+  PEER_TRY_ASSIGN(std::string description, readDescription(file));
+  print(description.empty() ? "description: none\n"
+                            : concat("description: ", bytesText(description.size()), ", shown by --description\n"));
   if (!missing.empty())
     print(concat("this machine lacks: ", joined(missing), "\n"));
   printVersions(manifest, missing.empty());
@@ -191,6 +196,17 @@ Result<int> inspectSafetensors(const std::string &path) {
   return 0;
 }
 
+/// Byte for byte, unless it goes to a terminal.
+Result<int> printDescription(const std::string &path) {
+  PEER_TRY_ASSIGN(ModelHandle description, findDescription(path, "that was to be shown"));
+  PEER_TRY_ASSIGN(std::string text, readFile(description.file()));
+  if (isatty(STDOUT_FILENO))
+    print(text);
+  else
+    std::fwrite(text.data(), 1, text.size(), stdout);
+  return 0;
+}
+
 /// What of the two a file is shows at its start, whatever its name: an artifact is an ELF object; anything else can only be safetensors.
 Result<int> runInspect(const std::string &path, const std::string &device) {
   std::error_code ignored;
@@ -215,13 +231,19 @@ Result<int> runInspect(const std::string &path, const std::string &device) {
 
 void addInspectCommand(CLI::App &app, CommandContext &context) {
   auto path = std::make_shared<std::string>();
+  auto description = std::make_shared<bool>(false);
   CLI::App *command = app.add_subcommand("inspect", "Show what is in a model or a safetensors file");
   command->footer(kHelp);
   command->add_option("FILE", *path, "A description (.mlir), a compiled model (.peer) or a safetensors file")
       ->required();
+  command->add_flag("--description", *description,
+                    "Print the text that an artifact was compiled from, and nothing else");
   addCommonOptions(*command, context);
-  command->callback(
-      [path, &context] { context.action = [path, &context] { return runInspect(*path, context.device); }; });
+  command->callback([=, &context] {
+    context.action = [=, &context] {
+      return *description ? printDescription(*path) : runInspect(*path, context.device);
+    };
+  });
 }
 
 } // namespace peer::runtime

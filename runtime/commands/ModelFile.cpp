@@ -171,9 +171,10 @@ std::string artifactName(const std::string &model, uint64_t content, uint64_t re
   return fs::path(model).stem().string().substr(0, 100) + hash;
 }
 
-Result<ModelHandle> compile(const std::string &model, const std::string &target,
+Result<ModelHandle> compile(const ModelFile &description, const std::string &target,
                             const std::vector<std::string> &options, std::string *refusal) {
-  PEER_TRY_ASSIGN(fs::path compiler, findCompiler(model));
+  const std::string &model = description.file, &name = description.name;
+  PEER_TRY_ASSIGN(fs::path compiler, findCompiler(name));
   PEER_TRY_ASSIGN(std::string text, readFile(model));
   uint64_t content = addText(format::kFnvStart, text), rest = format::kFnvStart;
   for (const std::string &part :
@@ -186,14 +187,14 @@ Result<ModelHandle> compile(const std::string &model, const std::string &target,
     PEER_TRY_ASSIGN(temporary, makeTemporaryDirectory());
   }
   fs::path file = (temporary.empty() ? directory : temporary) / artifactName(model, content, rest);
-  ModelHandle handle(ModelFile(file.string(), model), temporary);
+  ModelHandle handle(ModelFile(file.string(), name), temporary);
   if (temporary.empty() && readManifest(file.string()).ok()) {
     utimensat(AT_FDCWD, file.c_str(), nullptr, 0); // was used
     return handle;
   }
 
   auto start = std::chrono::steady_clock::now();
-  std::string what = concat(model, " for ", target == "cpu" ? "this CPU" : target);
+  std::string what = concat(name, " for ", target == "cpu" ? "this CPU" : target);
   // What comes next is written over it.
   if (isatty(STDERR_FILENO))
     std::fprintf(stderr, "compiling %s ...\r", what.c_str());
@@ -205,7 +206,7 @@ Result<ModelHandle> compile(const std::string &model, const std::string &target,
   if (after != text) {
     std::error_code ignored;
     fs::remove(file, ignored);
-    return Status::error(model, " was changed while it was being compiled: run the command again");
+    return Status::error(name, " was changed while it was being compiled: run the command again");
   }
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::string kept =
@@ -228,10 +229,29 @@ Status callCompiler(const std::string &model, const std::vector<std::string> &ar
   return runCompiler(compiler, arguments, nullptr);
 }
 
-Result<ModelHandle> findModel(const std::string &model, const std::string &device,
-                              const std::vector<std::string> &options, std::string *refusal) {
-  if (!model.ends_with(".mlir"))
+Result<ModelHandle> findDescription(const std::string &model, std::string_view why) {
+  if (model.ends_with(".mlir"))
     return ModelHandle(ModelFile(model));
+  PEER_TRY_ASSIGN(std::string text, readDescription(model));
+  if (text.empty())
+    return Status::error(model,
+                         " keeps no description, as artifacts of old compilers and of 'peer-opt --no-description' do "
+                         "not, and ",
+                         why, ": expected MODEL.mlir, or an artifact that keeps it");
+  PEER_TRY_ASSIGN(Manifest manifest, readManifest(model));
+  fs::path name = fs::path(manifest.model).filename();
+  if (name.extension() != ".mlir")
+    name = "model.mlir"; // what came through a pipe
+  PEER_TRY_ASSIGN(fs::path temporary, makeTemporaryDirectory());
+  ModelHandle handle(ModelFile((temporary / name).string(), model), temporary);
+  PEER_TRY(writeFile(handle.file(), text));
+  return handle;
+}
+
+Result<ModelHandle> findModel(const ModelFile &model, const std::string &device,
+                              const std::vector<std::string> &options, std::string *refusal) {
+  if (!model.file.ends_with(".mlir"))
+    return ModelHandle(model);
   PEER_TRY_ASSIGN(const DeviceKind *kind, findDevice(device.empty() ? "cpu" : std::string_view(device)));
   PEER_TRY_ASSIGN(std::string target, kind->target());
   return compile(model, target, options, refusal);
@@ -239,10 +259,8 @@ Result<ModelHandle> findModel(const std::string &model, const std::string &devic
 
 Result<ModelHandle> findModelWithout(int64_t experts, const std::string &model, const std::string &device,
                                      std::string *refusal) {
-  if (!model.ends_with(".mlir"))
-    return Status::error(model, " is compiled, and experts are disabled when a description is: expected its "
-                                "description (MODEL.mlir) with --disable-top-experts");
-  return findModel(model, device, {concat("--disable-top-experts=", experts)}, refusal);
+  PEER_TRY_ASSIGN(ModelHandle description, findDescription(model, "experts are disabled when it is compiled"));
+  return findModel(description, device, {concat("--disable-top-experts=", experts)}, refusal);
 }
 
 } // namespace peer::runtime

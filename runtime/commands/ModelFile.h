@@ -25,12 +25,16 @@ private:
   std::filesystem::path temporary; // a directory
 };
 
+/// The description that MODEL names: the file of a name *.mlir, or the text that an artifact was compiled from, in a temporary directory and under its own file
+/// name. An artifact that keeps none is refused; `why` says what it is wanted for, as "a conversion rewrites it".
+Result<ModelHandle> findDescription(const std::string &model, std::string_view why);
+
 /// The artifact that MODEL names. A file named *.mlir is a description: peer-opt compiles it for `device` (this CPU where that is empty), and the artifact
 /// is kept in the user's cache, under a name made of all that it depends on: the description, the compiler, the target, `options` of the compiler.
 /// peer-opt is $PEER_OPT, or lies beside this program, or in $PATH; what it reports goes to stderr, where this function says, too, what it compiled.
 /// Where the description is wrong the error has no message, since the compiler has said what there is to say; with `refusal` it says so there, and not
 /// on stderr: its first error, without the place.
-Result<ModelHandle> findModel(const std::string &model, const std::string &device,
+Result<ModelHandle> findModel(const ModelFile &model, const std::string &device,
                               const std::vector<std::string> &options = {}, std::string *refusal = nullptr);
 
 /// The model, compiled so that inference goes without each token's best `experts`: what 'peer-opt --disable-top-experts' makes.

@@ -9,7 +9,7 @@
 
 namespace peer::runtime {
 
-/// An option of conversions: one of `values`, or where there are none a whole number, or a text. The pass of the compiler gets it, and checks it with the model
+/// An option of conversions: one of `values`, or where there are none a whole number, a number (of the type "X"), or a text. The pass of the compiler gets it, and checks it with the model
 /// before it, unless it is for the weights half.
 struct ConversionOption {
   std::string_view name, type, help;

@@ -59,6 +59,8 @@ public:
 private:
   Result<Value> initial() const;
   Result<Value> pick(const json &e, const std::string &word);
+  /// Sums of slices, by a matrix.
+  Result<Value> combine(const json &e);
   Result<Value> concatenate(const json &e);
   Result<Value> transpose(const json &e);
   /// The numbers that are stored, or their scales.
@@ -127,6 +129,29 @@ Result<Value> Evaluator::pick(const json &e, const std::string &word) {
         return Status::error("rows ", i / count * count, " and ", i, " of \"", parameter.name,
                              "\" differ, expected the same in each group of ", count);
   }
+  return result;
+}
+
+Result<Value> Evaluator::combine(const json &e) {
+  PEER_TRY_ASSIGN(Value of, evaluate(e.at(1)));
+  size_t axis = e.at(2).get<size_t>();
+  if (axis >= of.shape.size())
+    return wrong(e, "there is no such dimension");
+  Slices slices(of.shape, axis);
+  PEER_TRY_ASSIGN(Value shares, find(decisions, e.at(3).get<std::string>(), "decision"));
+  if (shares.shape.size() != 2 || shares.shape[1] != slices.size)
+    return wrong(e, concat("a dimension of ", slices.size, " is not summed by a matrix ", shapeText(shares.shape)));
+  Value result{of.shape, {}};
+  int64_t sums = result.shape[axis] = shares.shape[0];
+  result.data.resize(static_cast<size_t>(product(result.shape)));
+  auto *to = result.data.data();
+  for (int64_t outer = 0; outer < slices.outer; ++outer)
+    for (int64_t sum = 0; sum < sums; ++sum, to += slices.inner)
+      for (int64_t slice = 0; slice < slices.size; ++slice)
+        // What has no share plays no part, and one with the whole is copied as it is.
+        if (float share = shares.data[static_cast<size_t>(sum * slices.size + slice)]; share != 0)
+          for (int64_t i = 0; i < slices.inner; ++i)
+            to[i] += share * of.data[static_cast<size_t>((outer * slices.size + slice) * slices.inner + i)];
   return result;
 }
 
@@ -216,6 +241,8 @@ Result<Value> Evaluator::evaluate(const json &e) {
     return initial();
   if (word == "repeat" || word == "first" || word == "slice" || word == "gather")
     return pick(e, word);
+  if (word == "combine")
+    return combine(e);
   if (word == "concat")
     return concatenate(e);
   if (word == "transpose")
@@ -290,15 +317,35 @@ Result<std::vector<DenseRows>> readDenseRows(std::string_view text, const std::s
 }
 
 Result<std::vector<PrunedLayer>> readPrunedLayers(std::string_view text, const std::string &path,
-                                                  const TensorMap &before) {
+                                                  const TensorMap &before, bool withPools) {
   std::vector<PrunedLayer> layers;
   PEER_TRY(readLayers(text, path, before, "router", [&](const json &layer, Value router) -> Status {
     auto count = layer.at("experts_before").get<int64_t>();
     if (router.shape.size() != 4 || router.shape[2] != count)
       return Status::error(path, ": the rows of a router are ", shapeText(router.shape), ", expected heads x 1 x ",
                            count, " x width");
-    layers.push_back({layer.at("name").get<std::string>(), count, layer.at("experts").get<int64_t>(), router.shape,
-                      std::move(router.data)});
+    layers.push_back({layer.at("name").get<std::string>(),
+                      count,
+                      layer.at("experts").get<int64_t>(),
+                      router.shape,
+                      std::move(router.data),
+                      {},
+                      {}});
+    return {};
+  }));
+  if (!withPools)
+    return layers;
+  auto next = layers.begin();
+  PEER_TRY(readLayers(text, path, before, "pool", [&](const json &, Value pool) -> Status {
+    if (pool.shape.size() != 3 || pool.shape[0] % next->before)
+      return Status::error(path, ": a pool is ", shapeText(pool.shape), ", expected rows of ", next->before,
+                           " experts x vectors x width");
+    // Rows are numbered in f32.
+    if (pool.shape[0] > int64_t{1} << 24)
+      return Status::error("the pool \"", next->name, "\" has ", pool.shape[0],
+                           " rows, expected at most 2^24 of experts that are merged");
+    next->poolShape = pool.shape;
+    next++->pool = std::move(pool.data);
     return {};
   }));
   return layers;

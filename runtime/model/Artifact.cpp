@@ -22,15 +22,21 @@ namespace {
 struct Footer {
   char magic[8];
   uint32_t version, zero32;
-  uint64_t objectBytes, manifestBytes, checksum, zero64;
+  uint64_t objectBytes, manifestBytes, checksum, descriptionBytes;
 };
 static_assert(sizeof(Footer) == format::kFooterBytes && offsetof(Footer, version) == format::kVersionAt &&
               offsetof(Footer, objectBytes) == format::kObjectBytesAt &&
               offsetof(Footer, manifestBytes) == format::kManifestBytesAt &&
-              offsetof(Footer, checksum) == format::kChecksumAt);
+              offsetof(Footer, checksum) == format::kChecksumAt &&
+              offsetof(Footer, descriptionBytes) == format::kDescriptionBytesAt);
 
-/// Checks the file, and gives its manifest as it is there.
-Result<std::string> readManifestText(const MappedFile &file, const std::string &path) {
+/// What follows the object.
+struct Texts {
+  std::string manifest, description;
+};
+
+/// Checks the file, and gives its texts as they are there.
+Result<Texts> readTexts(const MappedFile &file, const std::string &path) {
   Footer footer{};
   if (file.size() == 0)
     return Status::error(path, " is empty");
@@ -46,18 +52,23 @@ Result<std::string> readManifestText(const MappedFile &file, const std::string &
     PEER_TRY_ASSIGN(std::string kind, foreignKind(file));
     return Status::error(path, " is not a peer artifact", kind.empty() ? "" : ": it ", kind);
   }
-  if (footer.version != format::kVersion)
-    return Status::error(path, " has artifact format ", footer.version, ", and this runtime reads format ",
-                         format::kVersion, "; compile the model again");
+  if (footer.version != format::kVersion && footer.version != format::kVersionWithout)
+    return Status::error(path, " has artifact format ", footer.version, ", and this runtime reads formats ",
+                         format::kVersionWithout, " and ", format::kVersion, "; compile the model again");
+  if (footer.version == format::kVersionWithout)
+    footer.descriptionBytes = 0;
   uint64_t body = file.size() - sizeof footer;
-  if (footer.objectBytes > body || footer.manifestBytes != body - footer.objectBytes)
+  if (footer.objectBytes > body || footer.manifestBytes > body - footer.objectBytes ||
+      footer.descriptionBytes != body - footer.objectBytes - footer.manifestBytes)
     return Status::error(path, " is damaged: its footer speaks of ", footer.objectBytes, " + ", footer.manifestBytes,
-                         " bytes, and it has ", body);
+                         footer.descriptionBytes ? concat(" + ", footer.descriptionBytes) : "", " bytes, and it has ",
+                         body);
   std::string contents(body, '\0');
   PEER_TRY(file.read(0, contents.data(), body));
   if (fnv1a(contents.data(), body) != footer.checksum)
     return Status::error(path, " is damaged: its checksum does not match its contents");
-  return contents.substr(footer.objectBytes);
+  return Texts{contents.substr(footer.objectBytes, footer.manifestBytes),
+               contents.substr(footer.objectBytes + footer.manifestBytes)};
 }
 
 /// Compiled code finds its hooks by name in the global scope. A program that itself was loaded with dlopen, or that loaded this library so,
@@ -75,11 +86,17 @@ void promoteThisLibrary() {
 
 Result<Manifest> readManifest(const std::string &path) {
   PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
-  PEER_TRY_ASSIGN(std::string text, readManifestText(*file, path));
-  PEER_TRY_ASSIGN(Manifest manifest, parseManifest(text, path));
+  PEER_TRY_ASSIGN(Texts texts, readTexts(*file, path));
+  PEER_TRY_ASSIGN(Manifest manifest, parseManifest(texts.manifest, path));
   // Where no version runs here the first one is as good as any.
   (void)chooseVersion(manifest, std::getenv(kVersionVariable), path);
   return manifest;
+}
+
+Result<std::string> readDescription(const std::string &path) {
+  PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(path));
+  PEER_TRY_ASSIGN(Texts texts, readTexts(*file, path));
+  return std::move(texts.description);
 }
 
 Result<std::shared_ptr<Artifact>> Artifact::openManifest(const ModelFile &model) {
@@ -88,7 +105,8 @@ Result<std::shared_ptr<Artifact>> Artifact::openManifest(const ModelFile &model)
   artifact->file = path;
   artifact->location = model.file;
   PEER_TRY_ASSIGN(artifact->source, MappedFile::open(model.file));
-  PEER_TRY_ASSIGN(artifact->text, readManifestText(*artifact->source, path));
+  PEER_TRY_ASSIGN(Texts texts, readTexts(*artifact->source, path));
+  artifact->text = std::move(texts.manifest);
   PEER_TRY_ASSIGN(artifact->description, parseManifest(artifact->text, path));
   PEER_TRY(chooseVersion(artifact->description, std::getenv(kVersionVariable), path));
   return artifact;

@@ -59,4 +59,7 @@ private:
 /// or the first.
 Result<Manifest> readManifest(const std::string &path);
 
+/// The text of the description that an artifact was compiled from, whose file name is the manifest's `model`; empty where it keeps none.
+Result<std::string> readDescription(const std::string &path);
+
 } // namespace peer::runtime

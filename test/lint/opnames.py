@@ -36,7 +36,7 @@ EXCEPTIONS = {
     "passes/conversion/Pesc.cpp": ("LinearOp ParamOp", "freezes the parameters of what ends with this op"),
     "passes/conversion/PruneExperts.cpp": ("BalanceBiasOp BalanceLossOp CallOp CapacityOp ExpertLoadOp GateOp GatherOp ParamOp ProbabilityOp ScoreOp SelectOp "
                                            "SoftmaxOp StraightThroughOp ZLossOp", "says of each op what fewer experts make of it"),
-    "passes/conversion/Quantize.cpp": ("GradientOp LinearOp MixOp ParamOp QuantizedLinearOp QuantizedMixOp TrainOp UpdateRowsOp",
+    "passes/conversion/Quantize.cpp": ("BroadcastOp EmbeddingOp GradientOp LinearOp MixOp ParamOp QuantizedLinearOp QuantizedMixOp ReshapeOp TrainOp UpdateRowsOp",
                                        "says which ops read stored weights, and takes away what asks for gradients"),
     "passes/conversion/RepeatRuns.cpp": ("RepeatOp", "builds these ops"),
     "passes/conversion/RepeatRuns.h": ("RepeatOp", "builds these ops"),

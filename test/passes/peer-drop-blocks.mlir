@@ -6,6 +6,8 @@
 // RUN: %peer-pass %s --peer-drop-blocks="drop=blocks.2 marks" --peer-inline-modules --peer-calibrate=of=marks | FileCheck %s --check-prefix=MARKS
 // RUN: not %peer-pass %s --peer-drop-blocks="drop=blocks.7" -o /dev/null 2>&1 | FileCheck %s --check-prefix=NONE
 // NONE: error: there is no block 'blocks.7' to drop: expected blocks.0, blocks.1, blocks.2, blocks.3, heads.0, heads.1
+// RUN: not %peer-pass %s --peer-drop-blocks="layers=heads drop=blocks.1" -o /dev/null 2>&1 | FileCheck %s --check-prefix=BEGUN
+// BEGUN: error: there is no block 'blocks.1' to drop: expected heads.0, heads.1
 // RUN: not %peer-pass %s --peer-drop-blocks="layers=mixed" -o /dev/null 2>&1 | FileCheck %s --check-prefix=NAMES
 // NAMES: error: the model has no block of these names that could be left out: expected peer.repeat, or peer.call of a block whose name ends with a number
 

@@ -9,8 +9,9 @@
 // RUN: not %peer-pass %s --peer-quantize="group=96" -o /dev/null 2>&1 | FileCheck %s --check-prefix=WHOLE
 // WHOLE: error: expected vectors that are whole multiples of 96 elements, got those of "up" with 64
 // RUN: not %peer-pass %s --peer-quantize="tables=some" -o /dev/null 2>&1 | FileCheck %s --check-prefix=TABLES
-// TABLES: error: expected tables to be all, experts or dense, got 'some'
-// RUN: not %peer-pass %s --peer-quantize="layers=table" -o /dev/null 2>&1 | FileCheck %s --check-prefix=NONE
+// TABLES: error: expected tables to be all, experts, dense or embeddings, got 'some'
+// RUN: %peer-pass %s --peer-quantize="bits=4 group=32 tables=embeddings" | FileCheck %s --check-prefix=APART
+// RUN: not %peer-pass %s --peer-quantize="layers=router" -o /dev/null 2>&1 | FileCheck %s --check-prefix=NONE
 // NONE: error: the model has no weight of these names that can be stored in fewer bits
 
 // PLAN:      "blocks.0.up": [
@@ -45,20 +46,41 @@ func.func private @block(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
   %y = peer.linear %h, %d {transpose_weight} : tensor<?x96xf32>, tensor<64x96xf32>
   return %y : tensor<?x64xf32>
 }
-// What an embedding reads, too, stays. What was trained is the loss.
+// A table that is a head's weight, too, is stored once for both, and stays where one of them is not meant. What was trained is the loss.
 // CHECK-LABEL: func.func @loss
 // CHECK-SAME:    attributes {peer.kind = "loss"}
-// CHECK: peer.param "table" normal({{.*}}) : tensor<32x64xf32>
+// CHECK: %[[T:.*]] = peer.param "table" zeros frozen : tensor<32x64xi8>
+// CHECK: %[[TS:.*]] = peer.param "table.scale" zeros frozen : tensor<32xf32>
+// CHECK: %[[N:.*]] = peer.embedding %{{.*}}, %[[T]] : tensor<?xi32>, tensor<32x64xi8>
+// CHECK: %[[R:.*]] = peer.reshape %[[TS]] to tensor<32x1xf32>
+// CHECK: %[[E:.*]] = peer.embedding %{{.*}}, %[[R]] : tensor<?xi32>, tensor<32x1xf32>
+// CHECK: %[[F:.*]] = peer.reshape %[[E]] to tensor<?xf32>
+// CHECK: %[[B:.*]] = peer.broadcast %[[F]] like %[[N]] along [1]
+// CHECK: arith.mulf %[[N]], %[[B]]
 // CHECK: peer.param "experts" zeros frozen : tensor<16x2x64xi8>
 // CHECK: peer.quantized_mix {{.*}} gelu {rows_per_expert = 2 : i64} : {{.*}}, tensor<16x2x64xi8>, tensor<16x2xf32>
-// CHECK: peer.linear
+// CHECK: peer.quantized_linear %{{.*}}, %[[T]], %[[TS]] : tensor<?x64xf32>, tensor<32x64xi8>, tensor<32xf32>
 // CHECK-NOT: peer.train
+// DENSE: peer.param "table" normal({{.*}}) : tensor<32x64xf32>
+// DENSE: peer.param "positions" normal({{.*}}) : tensor<32x64xf32>
 // DENSE: peer.mix
+// DENSE: peer.linear
+// APART: peer.param "table" normal({{.*}}) : tensor<32x64xf32>
+// APART: peer.param "positions" zeros frozen : tensor<32x64xi8>
+// APART: %[[N:.*]] = peer.embedding {{.*}} : tensor<?xi32>, tensor<32x64xi8>
+// APART: %[[E:.*]] = peer.embedding {{.*}} : tensor<?xi32>, tensor<32x2xf32>
+// APART: %[[G:.*]] = peer.reshape %[[N]] to tensor<?x2x32xf32>
+// APART: %[[B:.*]] = peer.broadcast %[[E]] like %[[G]] along [2]
+// APART: %[[Y:.*]] = arith.mulf %[[G]], %[[B]]
+// APART: peer.reshape %[[Y]] to tensor<?x64xf32>
 // EXPERTS-NOT: peer.quantized_linear
 // EXPERTS: peer.quantized_mix {{.*}}, tensor<16x2x64xi8>, tensor<16x2x2xf32>
 func.func private @loss(%t: tensor<?xi32>, %g: tensor<?xi32>) -> tensor<f32> {
   %e = peer.param "table" normal(0.2) : tensor<32x64xf32>
-  %x = peer.embedding %t, %e : tensor<?xi32>, tensor<32x64xf32>
+  %x0 = peer.embedding %t, %e : tensor<?xi32>, tensor<32x64xf32>
+  %o = peer.param "positions" normal(0.2) : tensor<32x64xf32>
+  %x1 = peer.embedding %t, %o : tensor<?xi32>, tensor<32x64xf32>
+  %x = arith.addf %x0, %x1 : tensor<?x64xf32>
   %h = peer.repeat "blocks" 2 @block(%x) : tensor<?x64xf32>
   %q = peer.reshape %h to tensor<?x1x1x64xf32> : tensor<?x64xf32>
   %c = peer.param "router" normal(0.2) : tensor<1x1x8x64xf32>

@@ -14,16 +14,21 @@ def fnv1a(data):
     return value
 
 
-def pack(code, manifest, version=1):
+def pack(code, manifest, version=1, description=b""):
     """The bytes of an artifact whose footer and checksum are right for whatever it holds."""
-    body = code + manifest
-    return body + struct.pack(FOOTER, b"PEERART\0", version, 0, len(code), len(manifest), fnv1a(body), 0)
+    body = code + manifest + description
+    return body + struct.pack(FOOTER, b"PEERART\0", version, 0, len(code), len(manifest), fnv1a(body), len(description))
 
 
 def unpack(data):
-    """(code, manifest, version, checksum) of an artifact's bytes."""
+    """(code, manifest, version, checksum) of an artifact's bytes; the description lies between the manifest and the footer."""
     _, version, _, code, manifest, checksum, _ = struct.unpack(FOOTER, data[-FOOTER_BYTES:])
     return data[:code], data[code:code + manifest], version, checksum
+
+
+def description(data):
+    """The text that an artifact was compiled from."""
+    return data[-FOOTER_BYTES - struct.unpack(FOOTER, data[-FOOTER_BYTES:])[6]:-FOOTER_BYTES]
 
 
 def manifest(path):

@@ -164,9 +164,10 @@ Value BlockBuilder::load(Value buffer, ValueRange at, int64_t lanes) {
   if (lanes == 1)
     return LoopBuilder::load(buffer, at, 1);
   Value loaded = loadWide(buffer, at, lanes);
-  if (!cast<MemRefType>(buffer.getType()).getElementType().isBF16())
-    return loaded;
-  return arith::ExtFOp::create(*this, floats(lanes), loaded);
+  Type element = cast<MemRefType>(buffer.getType()).getElementType();
+  if (element.isInteger(8))
+    return arith::SIToFPOp::create(*this, floats(lanes), loaded);
+  return element.isBF16() ? arith::ExtFOp::create(*this, floats(lanes), loaded) : loaded;
 }
 
 void BlockBuilder::store(Value v, Value buffer, ValueRange at) {

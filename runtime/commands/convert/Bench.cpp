@@ -61,10 +61,9 @@ Status ConvertBench::rewrite(const std::string &description, const std::string &
     text += concat(" layers=", layers);
   for (const std::string &setting : options.pluginSettings)
     text += " " + setting;
-  PEER_TRY(
-      compilePasses(options.model,
-                    concat("peer-verify-level{level=model},", known ? "peer-" : "", options.pass, "{", text, "}", then),
-                    description));
+  PEER_TRY(compilePasses(
+      source.file, concat("peer-verify-level{level=model},", known ? "peer-" : "", options.pass, "{", text, "}", then),
+      description));
   if (std::error_code ignored; !fs::exists(plan, ignored))
     return Status::error("the pass ", options.pass, " wrote no plan of the weights: it is no conversion");
   return {};
@@ -123,7 +122,7 @@ Result<Measurement> ConvertBench::measureWith(const Settings &instead, const Ten
 
 Status ConvertBench::calibrate(const std::string &passes, const TensorMap &parameters, const See &see) {
   std::string description = out.file("calibrate.mlir");
-  PEER_TRY(compilePasses(options.model, "peer-verify-level{level=model}," + passes, description));
+  PEER_TRY(compilePasses(source.file, "peer-verify-level{level=model}," + passes, description));
   PEER_TRY_ASSIGN(auto session, open(description, parameters));
   PEER_TRY_ASSIGN(const Entry *entry, session->entry("calibrate"));
   LanguageEntry language{entry, entry->multipleOf};

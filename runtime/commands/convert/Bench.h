@@ -18,8 +18,9 @@ namespace peer::runtime {
 class ConvertBench {
 public:
   /// `known` is null where the pass is a plugin's.
-  ConvertBench(const ConvertOptions &options, const std::string &device, const Conversion *known, NewDirectory out)
-      : options(options), device(device), known(known), out(std::move(out)) {}
+  ConvertBench(const ConvertOptions &options, ModelFile source, const std::string &device, const Conversion *known,
+               NewDirectory out)
+      : options(options), source(std::move(source)), device(device), known(known), out(std::move(out)) {}
   Status readData();
 
   /// Options of the pass in place of what the user says of them.
@@ -50,6 +51,7 @@ public:
   std::string setting(const std::string &option, const std::string &otherwise = "") const;
 
   const ConvertOptions &options;
+  const ModelFile source; // the description: what options.model names, or what that was compiled from
   const std::string &device;
   const Conversion *known;
   NewDirectory out;

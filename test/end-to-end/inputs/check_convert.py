@@ -3,6 +3,8 @@
 check_convert.py split OLD NEW FACTOR     routers' rows repeated, values of pools times FACTOR, all else bit for bit
 check_convert.py rows OLD NEW LAYER N     a pool has the hidden units of a dense layer, N times each
 check_convert.py kept OLD NEW LAYER       experts that are left have their rows of the router and their rows of the pool
+check_convert.py twins OLD NEW LAYER      experts 2 and 3 become experts 0 and 1, their units the other way round
+check_convert.py merged OLD NEW LAYER     of those experts the first two are left
 check_convert.py whole DIR                the end of the curve is the old model
 check_convert.py stored OLD NEW N         N parameters are within half a step of what they were, scales times numbers; all others are as they were
 check_convert.py near DIR SHARE           the loss of the new model differs by less than this share
@@ -63,6 +65,41 @@ def kept(old, new, layer):
     print("others unchanged:", all(new[name] == old[name] for name in old if not name.startswith(layer + ".")))
 
 
+def experts_of(weights, layer):
+    """Rows of the router, and the units of each expert in turn."""
+    _, (_, _, n, width), router = weights[f"{layer}.router"]
+    _, (units, vectors, size), pool = weights[f"{layer}.experts"]
+    units = rows(pool, vectors * size)
+    return rows(router, width), rows(units, len(units) // n)
+
+
+def twins(old, new, layer):
+    weights = tensors.load(old)
+    router, experts = experts_of(weights, layer)
+    experts = list(experts[:2]) + [expert[::-1] for expert in experts[:2]]
+    for name, values in (("router", [value for row in [*router[:2], *router[:2]] for value in row]),
+                         ("experts", [value for expert in experts for unit in expert for value in unit])):
+        _, shape, _ = weights[f"{layer}.{name}"]
+        weights[f"{layer}.{name}"] = tensors.floats(shape, values)
+    tensors.save(new, weights)
+
+
+def merged(old, new, layer):
+    old, new = tensors.load(old), tensors.load(new)
+    (router, experts), (router_after, after) = experts_of(old, layer), experts_of(new, layer)
+
+    def near(expected, found):
+        return all(abs(a - b) < 1e-6 for a, b in zip(expected, found, strict=True))
+
+    # Which of two twins has the place of both is for the text to say, and so is the order of the units.
+    same = all(near(row, row_after) and any(all(near(*pair) for pair in zip(order, left, strict=True)) for order in (expert, expert[::-1]))
+               for row, expert, row_after, left in zip(router[:2], experts[:2], router_after, after, strict=True))
+    swapped = all(near(row, row_after) and any(all(near(*pair) for pair in zip(order, left, strict=True)) for order in (expert, expert[::-1]))
+                  for row, expert, row_after, left in zip(router[1::-1], experts[1::-1], router_after, after, strict=True))
+    print("one of each pair of twins:", same or swapped)
+    print("others unchanged:", all(new[name] == old[name] for name in old if not name.startswith(layer + ".")))
+
+
 def numbers_of(shape, values, width):
     """What is stored, as one list: two int4 a byte where a row has half as many bytes as elements."""
     if shape[-1] == width:
@@ -115,4 +152,4 @@ def report(folder):
         print(f"{point['share']:.3f}: {point['loss'] - before:+.4f}, {point['loss_by_chance'] - before:+.4f} by chance")
 
 
-{"split": split, "rows": same_rows, "kept": kept, "whole": whole, "stored": stored, "near": near, "report": report}[sys.argv[1]](*sys.argv[2:])
+{"split": split, "rows": same_rows, "kept": kept, "twins": twins, "merged": merged, "whole": whole, "stored": stored, "near": near, "report": report}[sys.argv[1]](*sys.argv[2:])

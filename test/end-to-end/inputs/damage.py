@@ -4,12 +4,13 @@ import os
 import sys
 
 import tensors
-from artifact import FOOTER_BYTES, fnv1a, pack, unpack
+from artifact import FOOTER_BYTES, description, fnv1a, pack, unpack
 
 
 def damage_artifact(data, put):
     code, manifest, version, checksum = unpack(data)
-    assert fnv1a(code + manifest) == checksum and pack(code, manifest, version) == data
+    text = description(data)
+    assert fnv1a(code + manifest + text) == checksum and pack(code, manifest, version, text) == data
     put("truncated.peer", data[:-1000])
     put("cut.peer", data[:len(data) // 2])
     put("footer-only.peer", data[-FOOTER_BYTES:])
@@ -27,7 +28,7 @@ def damage_artifact(data, put):
     changed["target"]["device"] = "tpu"
     put("device.peer", pack(code, json.dumps(changed).encode(), version))
     changed = json.loads(manifest)
-    changed["format"] = version + 1
+    changed["format"] += 1
     put("manifest-version.peer", pack(code, json.dumps(changed).encode(), version))
     changed = json.loads(manifest)
     # 2^40 rows of 32 floats: more than any machine's memory.

@@ -1,4 +1,5 @@
 #include "NNOpTest.h"
+#include "StoredReference.h"
 
 namespace peer::numerics {
 namespace {
@@ -88,6 +89,12 @@ TEST_P(NNLinear, EmbeddingOfBF16) {
   for (double &value : table.values)
     value = static_cast<int>(value * 8) / 8.0;
   check("embedding", "", {{"tokens", tokens, true, "i32"}, {"table", table, false, "bf16"}},
+        {{embedding(tokens, table), true}}, 0);
+}
+
+TEST_P(NNLinear, EmbeddingOfNumbers) {
+  Array tokens = randomTokens(150, 37, 1), table = randomNumbers({37, 40}, 8, 2);
+  check("embedding", "", {{"tokens", tokens, true, "i32"}, {"table", table, false, "i8"}},
         {{embedding(tokens, table), true}}, 0);
 }
 

@@ -1,9 +1,11 @@
 #include "model/Artifact.h"
 
 #include "TestSupport.h"
+#include "core/Hash.h"
 #include "model/CpuFeatures.h"
 #include "model/Random.h"
 
+#include <cstring>
 #include <unistd.h>
 
 using namespace peer::runtime;
@@ -78,10 +80,27 @@ TEST(Artifact, DamageIsNoticed) {
 TEST(Artifact, AnotherVersion) {
   TemporaryFolder folder;
   std::string bytes = artifactBytes(testManifest());
-  bytes[bytes.size() - 40] = 2;
+  bytes[bytes.size() - 40] = 3;
   writeBytes(folder / "a", bytes);
-  EXPECT_EQ(openError(folder / "a"),
-            concat(folder / "a", " has artifact format 2, and this runtime reads format 1; compile the model again"));
+  EXPECT_EQ(openError(folder / "a"), concat(folder / "a", " has artifact format 3, and this runtime reads formats 1 "
+                                                          "and 2; compile the model again"));
+}
+
+TEST(Artifact, KeepsTheDescription) {
+  TemporaryFolder folder;
+  std::string bytes = artifactBytes(testManifest()), footer = bytes.substr(bytes.size() - 48), text("a \0 b\n", 6);
+  EXPECT_EQ(readDescription(writeArtifact(folder)).value(), "");
+  bytes.replace(bytes.size() - 48, 48, text);
+  uint64_t numbers[2] = {fnv1a(bytes.data(), bytes.size()), text.size()};
+  footer[8] = 2;
+  std::memcpy(footer.data() + 32, numbers, sizeof numbers);
+  writeBytes(folder / "a", bytes + footer);
+  EXPECT_OK(Artifact::open(folder / "a"));
+  EXPECT_EQ(readDescription(folder / "a").value(), text);
+  // Sizes that add up to the file's alone.
+  footer[40] = 7;
+  writeBytes(folder / "a", bytes + footer);
+  EXPECT_NE(openError(folder / "a").find(" + 7 bytes, and it has "), std::string::npos);
 }
 
 TEST(Artifact, AnotherCpu) {
