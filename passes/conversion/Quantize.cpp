@@ -42,6 +42,7 @@ struct QuantizePass : peer::impl::QuantizeBase<QuantizePass> {
 
 private:
   LogicalResult checkOptions();
+  bool isFP8() const { return format == "fp8"; }
   bool isWanted(const Reader &reader) const { return tables == "all" || (tables == "dense") == reader.isDense; }
   /// The readers of a parameter, if all of them can read what is stored, and alike.
   std::optional<SmallVector<Reader>> readersOf(ParamOp param) const;
@@ -57,6 +58,10 @@ LogicalResult QuantizePass::checkOptions() {
   auto loc = getOperation().getLoc();
   if (bits != 8 && bits != 4)
     return emitError(loc) << "expected bits of 8 or 4, got " << int64_t(bits);
+  if (format != "int" && format != "fp8")
+    return emitError(loc) << "expected format to be int or fp8, got '" << std::string(format) << "'";
+  if (isFP8() && bits != 8)
+    return emitError(loc) << "expected bits of 8 where format is fp8, got " << int64_t(bits);
   if (group < 0 || group % kStoredBlock)
     return emitError(loc) << "expected group to be a multiple of 32, got " << int64_t(group);
   if (tables != "all" && tables != "experts" && tables != "dense")
@@ -143,12 +148,13 @@ LogicalResult QuantizePass::convert(ParamOp param, Plan &weights) {
     auto before = weights::tensor(name);
     if (isColumns)
       before = weights::transpose(std::move(before), {1, 0});
-    if (failed(weights.set(name, weights::quantize(before, bits, elements), param.getLoc())) ||
-        failed(weights.set(scale, weights::scales(before, bits, elements), param.getLoc())))
+    weights::Expression as = isFP8() ? weights::Expression("fp8") : weights::Expression(int64_t(bits));
+    if (failed(weights.set(name, weights::quantize(before, as, elements), param.getLoc())) ||
+        failed(weights.set(scale, weights::scales(before, as, elements), param.getLoc())))
       return failure();
     llvm::json::Object layer;
     layer["name"] = name;
-    layer["bits"] = int64_t(bits);
+    layer[isFP8() ? "fp8_bits" : "bits"] = int64_t(bits);
     layer["elements_of_a_scale"] = elements ? elements : width;
     weights.addLayer(std::move(layer));
   }
@@ -159,7 +165,8 @@ LogicalResult QuantizePass::convert(ParamOp param, Plan &weights) {
     return ParamOp::create(b, param.getLoc(), RankedTensorType::get(shape, element), name, zeros, "default",
                            /*buffer=*/false, /*frozen=*/true);
   };
-  Value table = declare(param.getName(), stored, b.getI8Type());
+  Type element = isFP8() ? Type(Float8E4M3FNType::get(b.getContext())) : b.getI8Type();
+  Value table = declare(param.getName(), stored, element);
   Value scale = declare(scaleName, scales, b.getF32Type());
   for (const Reader &reader : readers) {
     b.setInsertionPoint(reader.op);
