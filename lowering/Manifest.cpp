@@ -31,8 +31,10 @@ static json::Array shapeOf(RankedTensorType type) {
   return shape;
 }
 
-/// f32, bf16, i32, ...
+/// f32, bf16, i32, ..., and the name that files have for what they call F8_E4M3.
 static std::string dtypeOf(RankedTensorType type) {
+  if (isa<Float8E4M3FNType>(type.getElementType()))
+    return "f8_e4m3";
   std::string text;
   llvm::raw_string_ostream(text) << type.getElementType();
   return text;

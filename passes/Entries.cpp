@@ -129,11 +129,12 @@ static LogicalResult checkTypes(func::FuncOp function) {
   auto check = [&](Location loc, StringRef what, StringRef name, Type type) -> LogicalResult {
     Type element = getElementTypeOrSelf(type);
     if (element.isF64() || element.isF32() || element.isBF16() || element.isF16() || element.isSignlessInteger(8) ||
-        element.isSignlessInteger(16) || element.isSignlessInteger(32) || element.isSignlessInteger(64))
+        element.isSignlessInteger(16) || isa<Float8E4M3FNType>(element) || element.isSignlessInteger(32) ||
+        element.isSignlessInteger(64))
       return success();
-    InFlightDiagnostic diag = emitError(loc)
-                              << "entry @" << function.getName() << " has " << what << " " << quote(name) << " of "
-                              << type << "; what enters and leaves is f32, bf16, f16, f64, i8, i16, i32 or i64";
+    InFlightDiagnostic diag =
+        emitError(loc) << "entry @" << function.getName() << " has " << what << " " << quote(name) << " of " << type
+                       << "; what enters and leaves is f32, bf16, f16, f64, f8E4M3FN, i8, i16, i32 or i64";
     if (element.isInteger(1))
       diag << " (arith.extui makes an i8 of an i1)";
     return diag;

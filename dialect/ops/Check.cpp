@@ -22,13 +22,15 @@ static std::string describe(StringRef pattern, Elements elements) {
   }
   if (text.empty())
     text = "of rank 0";
-  static const char *names[] = {" f32", " f32 or bf16", " f32 or f64", " i32", " i8"};
+  static const char *names[] = {" f32", " f32 or bf16", " f32 or f64", " i32", " i8", " i8 or f8E4M3FN"};
   return text + names[int(elements)];
 }
 
 static bool accepts(Elements elements, Type type) {
   if (elements == Elements::I32 || elements == Elements::I8)
     return type.isSignlessInteger(elements == Elements::I32 ? 32 : 8);
+  if (elements == Elements::I8OrFP8)
+    return type.isSignlessInteger(8) || isa<Float8E4M3FNType>(type);
   return type.isF32() || (elements == Elements::F32OrBF16 && type.isBF16()) ||
          (elements == Elements::F32OrF64 && type.isF64());
 }

@@ -16,7 +16,7 @@ struct ConstraintNumbers {
 };
 
 /// Element types a check accepts.
-enum class Elements { F32, F32OrBF16, F32OrF64, I32, I8 };
+enum class Elements { F32, F32OrBF16, F32OrF64, I32, I8, I8OrFP8 };
 
 /// Checks operands of one op against shapes like "T H K". A letter is bound by
 /// its first use and must agree afterwards; only T and R may be dynamic; a

@@ -62,13 +62,13 @@ LogicalResult ParamOp::verify() {
     return emitOpError("C4: expected the name of a group, got ") << quote(getGroup()) << ": " << fault;
   auto type = getType();
   Type element = type.getElementType();
-  bool quantized = element.isSignlessInteger(8);
+  bool quantized = element.isSignlessInteger(8) || isa<Float8E4M3FNType>(element);
   if (!type.hasStaticShape() || !(element.isF32() || element.isBF16() || quantized))
-    return emitOpError("C2: expected a static tensor of f32, bf16 or i8, got ") << type;
+    return emitOpError("C2: expected a static tensor of f32, bf16, i8 or f8E4M3FN, got ") << type;
   InitAttr init = getInit();
   if (quantized && (init.getKind() != InitKind::Constant || !init.getA().getValue().isZero()))
     return emitOpError(
-        "C3: expected zeros as the initialiser of i8 values, which come from a file of quantized weights");
+        "C3: expected zeros as the initialiser of i8 and f8E4M3FN values, which come from a file of quantized weights");
   if (getBuffer() && getFrozen())
     return emitOpError("C5: expected 'buffer', what training moves, or 'frozen', what nothing moves, got both");
   return success();

@@ -8,6 +8,7 @@ using namespace peer;
 StoredRows::StoredRows(Value table, Value scales, int64_t width) : width(width), groups(1) {
   auto type = cast<ShapedType>(table.getType());
   packed = type.getElementType().isInteger(8) && type.getShape().back() != width;
+  isFP8 = isa<Float8E4M3FNType>(type.getElementType());
   isGrouped = scales && cast<ShapedType>(scales.getType()).getRank() == type.getRank();
   if (isGrouped)
     groups = cast<ShapedType>(scales.getType()).getShape().back();
@@ -17,11 +18,12 @@ LogicalResult peer::checkStored(Check &check, ConstraintNumbers c, int blocks, S
                                 Value scales, StringRef outer, char letter) {
   auto type = cast<ShapedType>(table.getType()), scale = cast<ShapedType>(scales.getType());
   int64_t width = check[letter], rank = outer.count(' ') + 2;
-  bool packed = width > 0 && type.getRank() == rank && 2 * type.getShape().back() == width;
+  bool packed = width > 0 && type.getRank() == rank && 2 * type.getShape().back() == width &&
+                !isa<Float8E4M3FNType>(type.getElementType());
   bool grouped = scale.getRank() == rank;
   // A letter of its own for what no other operand has.
   std::string pattern = (outer + (packed ? " B" : " " + Twine(letter))).str();
-  if (failed(check.shape(c, name, table, pattern, Elements::I8)) ||
+  if (failed(check.shape(c, name, table, pattern, Elements::I8OrFP8)) ||
       failed(check.shape(c, "scales", scales, (outer + (grouped ? " G" : "")).str(), Elements::F32)) ||
       failed(check.require(blocks, !packed || width % kStoredBlock == 0,
                            "expected two elements a byte of vectors whose width is a multiple of 32, got " +

@@ -21,11 +21,13 @@ struct StoredRows {
   bool isGrouped;
   /// Two elements a byte: int4, of each 32 the first 16 in the lower bits of 16 bytes and the others in the upper ones.
   bool packed;
+  /// f8E4M3FN, and not whole numbers.
+  bool isFP8;
 
   int64_t elementsOfGroup() const { return width / groups; }
 };
 
-/// Checks a table of i8 and its scales: both begin with the dimensions `outer`, as "N F"; the vectors are as wide as the letter `width`, which
+/// Checks a table of i8 or fp8 and its scales: both begin with the dimensions `outer`, as "N F"; the vectors are as wide as the letter `width`, which
 /// is bound. `c` are the numbers of the table's shape check, and `blocks` that of what groups and nibbles divide.
 mlir::LogicalResult checkStored(Check &check, ConstraintNumbers c, int blocks, llvm::StringRef name, mlir::Value table,
                                 mlir::Value scales, llvm::StringRef outer, char width);

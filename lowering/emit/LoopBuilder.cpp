@@ -2,6 +2,8 @@
 
 #include "LoopBuilder.h"
 
+#include "FP8.h"
+
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -130,6 +132,8 @@ Value LoopBuilder::load(Value buffer, ValueRange at, int64_t lanes) {
                             : Value(vector::LoadOp::create(*this, VectorType::get({lanes}, element), buffer, at));
   if (element.isBF16())
     return arith::ExtFOp::create(*this, withElement(loaded.getType(), getF32Type()), loaded);
+  if (isa<Float8E4M3FNType>(element))
+    return widenFP8(*this, loaded);
   if (element.isInteger(8))
     return arith::SIToFPOp::create(*this, withElement(loaded.getType(), getF32Type()), loaded);
   return loaded;

@@ -9,7 +9,7 @@
 
 namespace peer {
 
-/// A table whose vectors are f32, bf16, or fewer bits with scales. Elements are counted as readers do, who see neither bytes nor groups.
+/// A table whose vectors are f32, bf16, or fewer bits with scales (int8, int4, fp8). Elements are counted as readers do, who see neither bytes nor groups.
 struct StoredTable : StoredRows {
   /// `scales` is null where the table holds the elements themselves.
   StoredTable(mlir::Value table, mlir::Value scales, int64_t width)

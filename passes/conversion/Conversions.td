@@ -124,11 +124,11 @@ def Moefy : Peer_Conversion<"moefy"> {
 }
 
 def Quantize : Peer_Conversion<"quantize"> {
-  let summary = "store pools, weights of linear layers and embeddings as int8 or int4, for inference";
+  let summary = "store pools, weights of linear layers and embeddings as int8, int4 or fp8, for inference";
   let description = [{
-    Each parameter that only `peer.mix` reads, as its pool, `peer.linear`, as its weight, or `peer.embedding`, as its table, becomes an i8 parameter of its name and NAME.scale,
+    Each parameter that only `peer.mix` reads, as its pool, `peer.linear`, as its weight, or `peer.embedding`, as its table, becomes an i8 (or f8E4M3FN) parameter of its name and NAME.scale,
     read by `peer.quantized_mix`, `peer.quantized_linear`, and two `peer.embedding`, one of numbers and one of their scales. A weight gets a row for each output; a table that is the
-    transposed weight of the head, too, is stored once, for both. `bits=4` stores two elements a byte, but where an embedding reads them. Each vector has a
+    transposed weight of the head, too, is stored once, for both. `bits=4` stores two elements a byte; what an embedding reads has 8 bits, and is i8 always. Each vector has a
     scale, or each `group` elements of it. What these ops have no gradient for is gone: requests of gradients and of training; the loss stays.
 
     ```mlir
@@ -144,6 +144,7 @@ def Quantize : Peer_Conversion<"quantize"> {
   }];
   let options = common # [
     Option<"bits", "bits", "int64_t", "8", "of an element: 8 or 4">,
+    Option<"format", "format", "std::string", "\"int\"", "int: whole numbers; fp8: floating-point numbers of 8 bits (f8E4M3FN)">,
     Option<"group", "group", "int64_t", "0", "elements with a scale of their own; 0: a vector, or with 4 bits 32">,
     Option<"tables", "tables", "std::string", "\"all\"", "experts: pools; dense: weights of linear layers; embeddings: their tables; all">];
 }

@@ -41,11 +41,11 @@ Expression weights::reshape(Expression of, ArrayRef<int64_t> shape) {
 Expression weights::transpose(Expression of, ArrayRef<int64_t> order) {
   return json::Array{"transpose", std::move(of), listOf(order)};
 }
-Expression weights::quantize(Expression of, int64_t bits, int64_t group) {
-  return json::Array{"quantize", std::move(of), bits, group};
+Expression weights::quantize(Expression of, Expression format, int64_t group) {
+  return json::Array{"quantize", std::move(of), std::move(format), group};
 }
-Expression weights::scales(Expression of, int64_t bits, int64_t group) {
-  return json::Array{"scales", std::move(of), bits, group};
+Expression weights::scales(Expression of, Expression format, int64_t group) {
+  return json::Array{"scales", std::move(of), std::move(format), group};
 }
 
 LogicalResult Plan::set(StringRef name, Expression value, mlir::Location loc) {

@@ -32,10 +32,10 @@ Expression concat(int64_t axis, llvm::ArrayRef<Expression> parts);
 Expression scale(Expression of, double by);
 Expression reshape(Expression of, llvm::ArrayRef<int64_t> shape);
 Expression transpose(Expression of, llvm::ArrayRef<int64_t> order);
-/// A tensor in so many bits, each vector of its last dimension by its scale, or each `group` elements by theirs (0: the vector); two elements
+/// A tensor as `format`, whole numbers of 8 or 4 bits or "fp8", each vector of its last dimension by its scale, or each `group` elements by theirs (0: the vector); two elements
 /// a byte with 4. And those scales.
-Expression quantize(Expression of, int64_t bits, int64_t group);
-Expression scales(Expression of, int64_t bits, int64_t group);
+Expression quantize(Expression of, Expression format, int64_t group);
+Expression scales(Expression of, Expression format, int64_t group);
 } // namespace weights
 
 /// What a pass says of the weights. Parameters that it does not name stay as they are.

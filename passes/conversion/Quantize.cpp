@@ -64,6 +64,10 @@ LogicalResult QuantizePass::checkOptions() {
   auto loc = getOperation().getLoc();
   if (bits != 8 && bits != 4)
     return emitError(loc) << "expected bits of 8 or 4, got " << int64_t(bits);
+  if (format != "int" && format != "fp8")
+    return emitError(loc) << "expected format to be int or fp8, got '" << std::string(format) << "'";
+  if (format == "fp8" && bits != 8)
+    return emitError(loc) << "expected bits of 8 where format is fp8, got " << int64_t(bits);
   if (group < 0 || group % kStoredBlock)
     return emitError(loc) << "expected group to be a multiple of 32, got " << int64_t(group);
   if (!llvm::is_contained({"all", "experts", "dense", "embeddings"}, StringRef(tables)))
@@ -155,6 +159,7 @@ LogicalResult QuantizePass::convert(ParamOp param, Plan &weights) {
   bool isColumns = readers.front().isColumns;
   bool isEmbedded = llvm::any_of(readers, [](const Reader &reader) { return isa<EmbeddingOp>(reader.op); });
   int64_t bits = isEmbedded ? 8 : int64_t(this->bits);
+  bool isFP8 = format == "fp8" && !isEmbedded;
   SmallVector<int64_t> stored(param.getType().getShape());
   if (isColumns)
     std::swap(stored[0], stored[1]);
@@ -177,15 +182,16 @@ LogicalResult QuantizePass::convert(ParamOp param, Plan &weights) {
     auto before = weights::tensor(name);
     if (isColumns)
       before = weights::transpose(std::move(before), {1, 0});
-    if (failed(weights.set(name, weights::quantize(before, bits, elements), param.getLoc())) ||
-        failed(weights.set(scale, weights::scales(before, bits, elements), param.getLoc())))
+    weights::Expression as = isFP8 ? weights::Expression("fp8") : weights::Expression(bits);
+    if (failed(weights.set(name, weights::quantize(before, as, elements), param.getLoc())) ||
+        failed(weights.set(scale, weights::scales(before, as, elements), param.getLoc())))
       return failure();
     // A table and a head that share it may declare it each.
     if (!reported.insert(name).second)
       continue;
     llvm::json::Object layer;
     layer["name"] = name;
-    layer["bits"] = bits;
+    layer[isFP8 ? "fp8_bits" : "bits"] = bits;
     layer["elements_of_a_scale"] = elements ? elements : width;
     weights.addLayer(std::move(layer));
   }
@@ -196,7 +202,8 @@ LogicalResult QuantizePass::convert(ParamOp param, Plan &weights) {
     return ParamOp::create(b, param.getLoc(), RankedTensorType::get(shape, element), name, zeros, "default",
                            /*buffer=*/false, /*frozen=*/true);
   };
-  Value table = declare(param.getName(), stored, b.getI8Type());
+  Type element = isFP8 ? Type(Float8E4M3FNType::get(b.getContext())) : b.getI8Type();
+  Value table = declare(param.getName(), stored, element);
   Value scale = declare(scaleName, scales, b.getF32Type());
   for (const Reader &reader : readers) {
     b.setInsertionPoint(reader.op);

@@ -41,6 +41,7 @@ std::span<const ConversionOption> conversionOptions() {
        {"drop", "merge"}},
       {"bits", "N", "quantize: of an element [8]", {"8", "4"}},
       {"group", "N", "quantize: elements with a scale of their own, a multiple of 32 [a vector; with 4 bits 32]"},
+      {"format", "KIND", "quantize: whole numbers, or floating-point ones of 8 bits (f8E4M3FN) [int]", {"int", "fp8"}},
       {"tables",
        "WHICH",
        "quantize: pools of experts, weights of dense linear layers, embeddings [all]",
@@ -75,9 +76,9 @@ std::span<const Conversion> conversions() {
        {"experts", "top-k", "grouping", "router"},
        "groups of a dense layer's hidden units, some of which a token takes; the same with all"},
       {"quantize",
-       {"bits", "group", "tables"},
-       "pools, weights of linear layers and embeddings as int8 or int4 with scales, for inference; no training after "
-       "it"},
+       {"bits", "format", "group", "tables"},
+       "pools, weights of linear layers and embeddings as int8, int4 or fp8 with scales, for inference; no training "
+       "after it"},
       {"dsmoe",
        {"experts", "sparsity"},
        "blocks of a dense layer's hidden units, each behind a gate that is on or off; to be trained on"},

@@ -8,8 +8,19 @@ namespace peer::runtime {
 /// Elements that bytes of two come in whole multiples of.
 static constexpr int64_t kBlock = 32;
 
+uint8_t floatToFP8(float value) {
+  uint8_t sign = std::signbit(value) ? 0x80 : 0;
+  if (std::isnan(value))
+    return sign | 0x7f;
+  float size = std::min(std::abs(value), 448.0f);
+  // The last of three bits behind the first one, or below 2^-6 that of 2^-9; what rounds up to the next power of two is that.
+  int exponent = std::max(size > 0 ? std::ilogb(size) : -6, -6);
+  auto units = static_cast<int>(std::nearbyint(std::ldexp(size, 3 - exponent)));
+  return static_cast<uint8_t>(sign | (((exponent + 6) << 3) + units));
+}
+
 bool Rounding::fits(int64_t width) const {
-  return (bits == 8 || (bits == 4 && width % kBlock == 0)) && width > 0 && group >= 0 &&
+  return (bits == 8 || (bits == 4 && !isFP8 && width % kBlock == 0)) && width > 0 && group >= 0 &&
          (group == 0 || (group % kBlock == 0 && width % group == 0));
 }
 
@@ -30,7 +41,7 @@ std::vector<float> Rounding::scales(std::span<const float> vector) const {
     float most = 0;
     for (float value : vector.subspan(first, each))
       most = std::max(most, std::abs(value));
-    float scale = most / (bits == 4 ? 7.0f : 127.0f);
+    float scale = most / (isFP8 ? 448.0f : bits == 4 ? 7.0f : 127.0f);
     result.push_back(scale > 0 ? scale : 1);
   }
   return result;
@@ -40,6 +51,11 @@ std::vector<int8_t> Rounding::bytes(std::span<const float> vector, std::span<con
   size_t each = vector.size() / scales.size();
   float most = bits == 4 ? 7 : 127;
   std::vector<int8_t> result(vector.size());
+  if (isFP8) {
+    for (size_t i = 0; i < vector.size(); ++i)
+      result[i] = static_cast<int8_t>(floatToFP8(vector[i] / scales[i / each]));
+    return result;
+  }
   // Tiny scales are rounded so much that quotients beyond the most occur.
   for (size_t i = 0; i < vector.size(); ++i)
     result[i] = static_cast<int8_t>(std::clamp(std::nearbyint(vector[i] / scales[i / each]), -most, most));

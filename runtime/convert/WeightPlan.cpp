@@ -210,7 +210,8 @@ Result<Value> Evaluator::transpose(const json &e) {
 
 Result<Value> Evaluator::quantize(const json &e, bool scales) {
   PEER_TRY_ASSIGN(Value of, evaluate(e.at(1)));
-  Rounding rounding{e.at(2).get<int>(), e.at(3).get<int64_t>()};
+  bool isFP8 = e.at(2) == "fp8";
+  Rounding rounding{isFP8 ? 8 : e.at(2).get<int>(), e.at(3).get<int64_t>(), isFP8};
   if (of.shape.empty() || !rounding.fits(of.shape.back()))
     return wrong(e, concat("vectors of ", of.shape.empty() ? 0 : of.shape.back(), " elements are not stored so"));
   for (float element : of.data)
@@ -269,7 +270,7 @@ Result<Value> Evaluator::evaluate(const json &e) {
   return value;
 }
 
-/// `isStored`: the values are those that i8 parameters hold.
+/// `isStored`: the values are the bytes that i8 and fp8 parameters hold.
 Result<Tensor> tensorOf(const Parameter &parameter, const Value &value, bool isStored) {
   if (value.shape != parameter.shape)
     return Status::error("it is ", shapeText(value.shape), ", expected ", shapeText(parameter.shape));
@@ -278,8 +279,9 @@ Result<Tensor> tensorOf(const Parameter &parameter, const Value &value, bool isS
     std::ranges::copy(value.data, tensor.as<float>().begin());
   else if (parameter.dtype == DType::BF16)
     std::ranges::transform(value.data, tensor.as<uint16_t>().begin(), floatToBf16);
-  else if (parameter.dtype == DType::I8 && isStored)
-    std::ranges::transform(value.data, tensor.as<int8_t>().begin(), [](float v) { return static_cast<int8_t>(v); });
+  else if ((parameter.dtype == DType::I8 || parameter.dtype == DType::F8E4M3) && isStored)
+    std::ranges::transform(value.data, static_cast<int8_t *>(tensor.data()),
+                           [](float v) { return static_cast<int8_t>(v); });
   else
     return Status::error("it is computed, expected f32 or bf16, got ", dtypeName(parameter.dtype));
   return tensor;

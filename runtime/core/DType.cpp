@@ -55,7 +55,7 @@ std::string_view safetensorsName(DType dtype) { return row(dtype).safetensors; }
 
 std::optional<DType> parseDType(std::string_view name) {
   for (const Row &candidate : kRows)
-    if (candidate.name == name && candidate.dtype < DType::F8E4M3)
+    if (candidate.name == name && candidate.dtype < DType::F8E5M2)
       return candidate.dtype;
   return std::nullopt;
 }

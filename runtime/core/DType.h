@@ -8,7 +8,7 @@
 
 namespace peer::runtime {
 
-/// From F8E4M3 on: types that files may hold, and that nothing computes with.
+/// From F8E5M2 on: types that files may hold, and that nothing computes with.
 enum class DType : uint8_t {
   F64,
   F32,

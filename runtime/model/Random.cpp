@@ -94,6 +94,12 @@ Status fillRandom(Tensor &tensor, const Init &init, const RandomStream &stream) 
     fillWith(count, init, stream, [to](int64_t i, float value) { to[i] = floatToBf16(value); });
     return {};
   }
+  case DType::F8E4M3:
+    if (init.kind == Init::Kind::Constant && init.value == 0) {
+      std::ranges::fill(tensor.as<uint8_t>(), uint8_t{0});
+      return {};
+    }
+    [[fallthrough]];
   default:
     return Status::error("tensors of ", dtypeName(tensor.dtype()), " cannot be initialised");
   }

@@ -41,8 +41,8 @@ enum { PEER_CPU = 1, PEER_CUDA = 2, PEER_CUDA_HOST = 3, PEER_CUDA_MANAGED = 13 }
 /* A compiled model, its parameters and states. */
 typedef struct peer_artifact peer_artifact;
 
-/* A tensor in somebody's memory, dense and row-major. `size` is sizeof(peer_view); `dtype` is "f32", "f64", "bf16", "f16", "i64", "i32", "i16" or
- * "i8"; `shape` has `rank` sizes, and `strides`, in elements, as many, or is null: a tensor that is not dense is refused. */
+/* A tensor in somebody's memory, dense and row-major. `size` is sizeof(peer_view); `dtype` is "f32", "f64", "bf16", "f16", "i64", "i32", "i16",
+ * "i8" or "f8_e4m3"; `shape` has `rank` sizes, and `strides`, in elements, as many, or is null: a tensor that is not dense is refused. */
 typedef struct {
   uint32_t size;
   int32_t device_type, device_id;

@@ -2,7 +2,7 @@
 
 // One case per constraint of the model-level ops, named after it.
 func.func @param_c2_dynamic() {
-  // expected-error @+1 {{'peer.param' op C2: expected a static tensor of f32, bf16 or i8, got 'tensor<?xf32>'}}
+  // expected-error @+1 {{'peer.param' op C2: expected a static tensor of f32, bf16, i8 or f8E4M3FN, got 'tensor<?xf32>'}}
   %0 = peer.param "a" zeros : tensor<?xf32>
   return
 }
@@ -10,7 +10,7 @@ func.func @param_c2_dynamic() {
 // -----
 
 func.func @param_c2_type() {
-  // expected-error @+1 {{'peer.param' op C2: expected a static tensor of f32, bf16 or i8, got 'tensor<4xi32>'}}
+  // expected-error @+1 {{'peer.param' op C2: expected a static tensor of f32, bf16, i8 or f8E4M3FN, got 'tensor<4xi32>'}}
   %0 = peer.param "a" zeros : tensor<4xi32>
   return
 }
@@ -18,7 +18,7 @@ func.func @param_c2_type() {
 // -----
 
 func.func @param_c3_normal() {
-  // expected-error @+1 {{'peer.param' op C3: expected zeros as the initialiser of i8 values, which come from a file of quantized weights}}
+  // expected-error @+1 {{'peer.param' op C3: expected zeros as the initialiser of i8 and f8E4M3FN values, which come from a file of quantized weights}}
   %0 = peer.param "a" normal(1.0) : tensor<4xi8>
   return
 }
@@ -26,7 +26,7 @@ func.func @param_c3_normal() {
 // -----
 
 func.func @param_c3_ones() {
-  // expected-error @+1 {{'peer.param' op C3: expected zeros as the initialiser of i8 values, which come from a file of quantized weights}}
+  // expected-error @+1 {{'peer.param' op C3: expected zeros as the initialiser of i8 and f8E4M3FN values, which come from a file of quantized weights}}
   %0 = peer.param "a" ones : tensor<4xi8>
   return
 }

@@ -44,7 +44,7 @@ func.func @quantized_mix_c1_weights(
 
 func.func @quantized_mix_c1_pool(
     %x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x32xi8>, %s: tensor<64x2xf32>) {
-  // expected-error @+1 {{'peer.quantized_mix' op C1: expected pool to be N x F x D i8, got tensor<64x32xi8>}}
+  // expected-error @+1 {{'peer.quantized_mix' op C1: expected pool to be N x F x D i8 or f8E4M3FN, got tensor<64x32xi8>}}
   %r = peer.quantized_mix %x, %i, %w, %p, %s gelu
      : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x32xi8>, tensor<64x2xf32>
   return
@@ -84,7 +84,7 @@ func.func @quantized_mix_c3_rows(
 
 func.func @quantized_mix_c4_width(
     %x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x2x24xi8>, %s: tensor<64x2xf32>) {
-  // expected-error @+1 {{'peer.quantized_mix' op C4: expected pool to be N x F x D i8 with D = 32, got tensor<64x2x24xi8>}}
+  // expected-error @+1 {{'peer.quantized_mix' op C4: expected pool to be N x F x D i8 or f8E4M3FN with D = 32, got tensor<64x2x24xi8>}}
   %r = peer.quantized_mix %x, %i, %w, %p, %s gelu
      : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x24xi8>, tensor<64x2xf32>
   return
@@ -134,7 +134,7 @@ func.func @quantized_mix_c4_scale_vectors(
 
 func.func @quantized_mix_c4_dynamic(
     %x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<?x2x32xi8>, %s: tensor<64x2xf32>) {
-  // expected-error @+1 {{'peer.quantized_mix' op C4: expected pool to be N x F x D i8 with static N, got tensor<?x2x32xi8>}}
+  // expected-error @+1 {{'peer.quantized_mix' op C4: expected pool to be N x F x D i8 or f8E4M3FN with static N, got tensor<?x2x32xi8>}}
   %r = peer.quantized_mix %x, %i, %w, %p, %s gelu
      : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<?x2x32xi8>, tensor<64x2xf32>
   return
@@ -154,7 +154,7 @@ func.func @quantized_mix_c5_x(
 
 func.func @quantized_mix_c5_pool(
     %x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x2x32xbf16>, %s: tensor<64x2xf32>) {
-  // expected-error @+1 {{'peer.quantized_mix' op C5: expected pool to be N x F x D i8, got tensor<64x2x32xbf16>}}
+  // expected-error @+1 {{'peer.quantized_mix' op C5: expected pool to be N x F x D i8 or f8E4M3FN, got tensor<64x2x32xbf16>}}
   %r = peer.quantized_mix %x, %i, %w, %p, %s gelu
      : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x32xbf16>, tensor<64x2xf32>
   return
@@ -164,7 +164,7 @@ func.func @quantized_mix_c5_pool(
 
 func.func @quantized_mix_c5_pool_unsigned(
     %x: tensor<?x32xf32>, %i: tensor<?x8x4xi32>, %w: tensor<?x8x4xf32>, %p: tensor<64x2x32xui8>, %s: tensor<64x2xf32>) {
-  // expected-error @+1 {{'peer.quantized_mix' op C5: expected pool to be N x F x D i8, got tensor<64x2x32xui8>}}
+  // expected-error @+1 {{'peer.quantized_mix' op C5: expected pool to be N x F x D i8 or f8E4M3FN, got tensor<64x2x32xui8>}}
   %r = peer.quantized_mix %x, %i, %w, %p, %s gelu
      : tensor<?x32xf32>, tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<64x2x32xui8>, tensor<64x2xf32>
   return

@@ -2,6 +2,12 @@
 // RUN: FileCheck %s --check-prefix=PLAN --input-file=%t.json
 // RUN: %peer-pass %s --peer-quantize="bits=4 tables=dense" | FileCheck %s --check-prefix=DENSE
 // RUN: %peer-pass %s --peer-quantize="group=32 tables=experts" | FileCheck %s --check-prefix=EXPERTS
+// RUN: %peer-pass %s --peer-quantize="format=fp8 group=32 plan=%t.fp8.json" | FileCheck %s --check-prefix=FP8
+// RUN: FileCheck %s --check-prefix=FP8PLAN --input-file=%t.fp8.json
+// RUN: not %peer-pass %s --peer-quantize="format=fp8 bits=4" -o /dev/null 2>&1 | FileCheck %s --check-prefix=FP8BITS
+// FP8BITS: error: expected bits of 8 where format is fp8, got 4
+// RUN: not %peer-pass %s --peer-quantize="format=fp4" -o /dev/null 2>&1 | FileCheck %s --check-prefix=FORMAT
+// FORMAT: error: expected format to be int or fp8, got 'fp4'
 // RUN: not %peer-pass %s --peer-quantize="bits=5" -o /dev/null 2>&1 | FileCheck %s --check-prefix=BITS
 // BITS: error: expected bits of 8 or 4, got 5
 // RUN: not %peer-pass %s --peer-quantize="group=48" -o /dev/null 2>&1 | FileCheck %s --check-prefix=GROUP
@@ -34,6 +40,13 @@
 // CHECK: %[[B:.*]] = peer.param "bias" zeros : tensor<96xf32>
 // CHECK: peer.quantized_linear %{{.*}}, %[[U]], %[[US]], %[[B]] : tensor<?x64xf32>, tensor<96x64xi8>, tensor<96xf32>, tensor<96xf32>
 // CHECK: peer.param "down" zeros frozen : tensor<64x96xi8>
+// FP8PLAN: "quantize",
+// FP8PLAN: "fp8",
+// FP8PLAN-NEXT: 32
+// FP8: peer.param "up" zeros frozen : tensor<96x64xf8E4M3FN>
+// FP8: peer.param "up.scale" zeros frozen : tensor<96x2xf32>
+// FP8: peer.quantized_linear {{.*}}, tensor<96x64xf8E4M3FN>, tensor<96x2xf32>
+// FP8: peer.quantized_mix {{.*}}, tensor<16x2x64xf8E4M3FN>, tensor<16x2x2xf32>
 // DENSE: peer.param "up" zeros frozen : tensor<96x32xi8>
 // DENSE: peer.param "up.scale" zeros frozen : tensor<96x2xf32>
 // DENSE: peer.param "down" zeros frozen : tensor<64x48xi8>

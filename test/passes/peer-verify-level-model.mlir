@@ -168,7 +168,7 @@ func.func @large(%x: tensor<?x4294967296x4294967296xf32>) {
 
 // -----
 
-// expected-error @+1 {{expected result 0 of @complex to be a tensor of f32, bf16, f16, f64, i1, i8, i16, i32 or i64, got 'tensor<4xcomplex<f32>>'}}
+// expected-error @+1 {{expected result 0 of @complex to be a tensor of f32, bf16, f16, f64, f8E4M3FN, i1, i8, i16, i32 or i64, got 'tensor<4xcomplex<f32>>'}}
 func.func @complex(%x: tensor<4xf32>) -> tensor<4xcomplex<f32>> {
   %0 = arith.constant dense<(0.0, 0.0)> : tensor<4xcomplex<f32>>
   return %0 : tensor<4xcomplex<f32>>

@@ -4,7 +4,7 @@ import struct
 
 FOOTER = "<8sIIQQQQ"
 FOOTER_BYTES = struct.calcsize(FOOTER)
-SIZES = {"f64": 8, "f32": 4, "bf16": 2, "f16": 2, "i64": 8, "i32": 4, "i16": 2, "i8": 1}
+SIZES = {"f64": 8, "f32": 4, "bf16": 2, "f16": 2, "i64": 8, "i32": 4, "i16": 2, "i8": 1, "f8_e4m3": 1}
 
 
 def fnv1a(data):

@@ -130,8 +130,11 @@ static Value emitOffset(LoopBuilder &b, Value buffer, ValueRange at) {
   return offset;
 }
 
+/// LLVM knows the bits of fp8 alone.
+static Type asLoaded(OpBuilder &b, Type element) { return isa<Float8E4M3FNType>(element) ? b.getI8Type() : element; }
+
 static Value emitAddress(LoopBuilder &b, Value buffer, ValueRange at, unsigned space) {
-  Type element = cast<MemRefType>(buffer.getType()).getElementType();
+  Type element = asLoaded(b, cast<MemRefType>(buffer.getType()).getElementType());
   Value base = memref::ExtractAlignedPointerAsIndexOp::create(b, buffer);
   Value offset = emitOffset(b, buffer, at);
   Value bits = arith::IndexCastOp::create(b, b.getI64Type(), base);
@@ -149,7 +152,8 @@ Value BlockBuilder::globalAddress(Value buffer, ValueRange at) {
 Value BlockBuilder::loadWide(Value buffer, ValueRange at, int64_t lanes, bool readOnly) {
   auto type = cast<MemRefType>(buffer.getType());
   unsigned bytes = lanes * type.getElementTypeBitWidth() / 8;
-  Type wide = lanes == 1 ? type.getElementType() : VectorType::get({lanes}, type.getElementType());
+  Type element = readOnly ? asLoaded(*this, type.getElementType()) : type.getElementType();
+  Type wide = lanes == 1 ? element : VectorType::get({lanes}, element);
   if (!readOnly) {
     if (lanes == 1)
       return memref::LoadOp::create(*this, buffer, at);

@@ -80,7 +80,7 @@ public:
   /// Memory of the block; its contents are undefined at first.
   Value shared(mlir::ArrayRef<int64_t> shape, mlir::Type element);
   /// `lanes` elements along the last dimension as they are stored, with an access as wide as `lanes` elements: the
-  /// address must be a multiple of that. `readOnly`: nothing writes the buffer while the kernel runs.
+  /// address must be a multiple of that. `readOnly`: nothing writes the buffer while the kernel runs; of fp8 i8 with its bits.
   Value loadWide(Value buffer, mlir::ValueRange at, int64_t lanes, bool readOnly = false);
   /// The generic pointer to buffer[at...], and one to global memory.
   Value address(Value buffer, mlir::ValueRange at);

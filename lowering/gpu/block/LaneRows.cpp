@@ -3,6 +3,8 @@
 #include "LaneRows.h"
 #include "Scan.h"
 
+#include "lowering/emit/FP8.h"
+
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -13,7 +15,8 @@ using namespace peer::device;
 using arith::CmpIPredicate;
 
 RowLayout RowLayout::choose(int64_t width, Type element, int64_t most, bool packed) {
-  RowLayout layout{width, 1, int64_t(llvm::divideCeil(width, kWarpSize)), 1, packed ? 2 : 1};
+  RowLayout layout{
+      width, 1, int64_t(llvm::divideCeil(width, kWarpSize)), 1, packed ? 2 : 1, isa<Float8E4M3FNType>(element)};
   for (int64_t vector = 2; vector * element.getIntOrFloatBitWidth() <= 128 && width % vector == 0; vector *= 2) {
     // Narrower accesses leave fewer lanes idle where they are not more.
     int64_t chunks = llvm::divideCeil(width, vector * kWarpSize);
@@ -51,7 +54,7 @@ static Values with(ValueRange at, Value last) {
 }
 
 Values LaneRow::load(Value buffer, ValueRange at) const {
-  bool inWords = cast<MemRefType>(buffer.getType()).getElementType().isInteger(8) && layout.vector % 4 == 0;
+  bool inWords = cast<MemRefType>(buffer.getType()).getElementTypeBitWidth() == 8 && layout.vector % 4 == 0;
   auto words = VectorType::get({std::max<int64_t>(layout.vector / 4, 1)}, b.getI32Type());
   return llvm::map_to_vector(starts, [&](Value start) -> Value {
     Value loaded = b.loadWide(buffer, with(at, start), layout.vector, /*readOnly=*/true);
@@ -92,6 +95,31 @@ Value device::widenNibbles(BlockBuilder &b, Value words, Value shift) {
   });
 }
 
+// As the upper byte of an f16, moved down by a bit for its wider exponent, a number is 2^-8 of what it is, below the smallest normal one, too. All
+// ones, which is NaN, would carry into the highest bit of the exponent, which no other number has.
+Value device::widenFP8Words(BlockBuilder &b, Value words) {
+  auto type = cast<VectorType>(words.getType());
+  Values floats;
+  for (int64_t i = 0; i < type.getNumElements(); ++i) {
+    Value word = vector::ExtractOp::create(b, words, i);
+    // Bytes 4 to 7 are zeros.
+    for (int64_t selector : {0x1404, 0x3424}) {
+      Value halves =
+          NVVM::PermuteOp::create(b, b.getI32Type(), word, b.i32(0), b.i32(selector), NVVM::PermuteMode::DEFAULT);
+      Value magnitude = arith::ShRUIOp::create(b, both(b, halves, b.i32(0x7f007f00)), b.i32(1));
+      Value none = both(b, b.add(magnitude, b.i32(0x00800080)), b.i32(0x40004000));
+      Value sign = both(b, halves, b.i32(int32_t(0x80008000)));
+      Value bits = arith::OrIOp::create(b, arith::OrIOp::create(b, magnitude, none), sign);
+      Value pair = LLVM::BitcastOp::create(b, VectorType::get({2}, b.getF16Type()), bits);
+      for (int64_t half = 0; half < 2; ++half) {
+        Value number = vector::ExtractOp::create(b, pair, half);
+        floats.push_back(b.mul(LLVM::FPExtOp::create(b, b.getF32Type(), number), b.f32(256)));
+      }
+    }
+  }
+  return vector::FromElementsOp::create(b, cast<VectorType>(b.floats(floats.size())), floats);
+}
+
 Values LaneRow::load(const StoredTable &table, ValueRange at) const {
   Values row = load(table.table, at);
   for (Value start : table.isGrouped ? starts : Values()) {
@@ -114,6 +142,8 @@ Value LaneRow::widenRun(Value loaded, int64_t run) const {
   bool packed = layout.runs > 1;
   if (element.isF32())
     return loaded;
+  if (layout.isFP8)
+    return element.isInteger(32) ? widenFP8Words(b, loaded) : widenFP8(b, loaded);
   if (element.isInteger(32))
     return packed ? widenNibbles(b, loaded, b.i32(4 * run)) : widenWords(b, loaded);
   if (!element.isInteger(8))

@@ -22,6 +22,7 @@ struct RowLayout {
   int64_t chunks; // accesses of a lane
   int64_t warps;  // that share a row: a power of two
   int64_t runs = 1;
+  bool isFP8 = false;
 
   int64_t perLane() const { return runs * chunks * vector; }
   /// The fewest accesses, of at most 16 bytes; at most about `most` elements per lane.
@@ -37,7 +38,7 @@ public:
   LaneRow(BlockBuilder &b, const RowLayout &layout, Value part = {});
 
   Values zeros() const;
-  /// The elements of buffer[at..., :] as they are stored, i8 by fours in words where an access takes so many; nothing writes the
+  /// The elements of buffer[at..., :] as they are stored, i8 and fp8 by fours in words where an access takes so many; nothing writes the
   /// buffer while the kernel runs. Lanes beyond the end of the row have some of its elements.
   Values load(Value buffer, mlir::ValueRange at) const;
   /// The same of a table's vector, and behind it, where groups have scales of their own, those of the chunks.
@@ -74,6 +75,8 @@ private:
 
 /// The four i8 of each word (a vector of i32) as f32.
 mlir::Value widenWords(BlockBuilder &b, mlir::Value words);
+/// The four f8E4M3FN of each word as f32: exactly, NaN as NaN.
+mlir::Value widenFP8Words(BlockBuilder &b, mlir::Value words);
 /// The four int4 of each word that are the lower halves of its bytes, or the upper ones where `shift` (i32) is 4 and not 0.
 mlir::Value widenNibbles(BlockBuilder &b, mlir::Value words, mlir::Value shift);
 

@@ -2,6 +2,8 @@
 
 #include "SharedTile.h"
 
+#include "lowering/emit/FP8.h"
+
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
@@ -17,7 +19,10 @@ static Type sharedPointer(OpBuilder &b) {
 static int64_t bytesOf(Type type) { return type.getIntOrFloatBitWidth() / 8; }
 
 // An array of vectors, because an array of elements would only be aligned as one is.
-SharedNumbers::SharedNumbers(BlockBuilder &b, int64_t count, Type type) : type(type ? type : b.getF32Type()) {
+SharedNumbers::SharedNumbers(BlockBuilder &b, int64_t count, Type type)
+    : type(type ? type : b.getF32Type()), isFP8(isa<Float8E4M3FNType>(this->type)) {
+  if (isFP8)
+    this->type = b.getI8Type();
   int64_t vectors = llvm::divideCeil(count * bytesOf(this->type), 16);
   Value buffer = b.shared({vectors}, VectorType::get({4}, b.getF32Type()));
   Value address = memref::ExtractAlignedPointerAsIndexOp::create(b, buffer);
@@ -37,6 +42,8 @@ Value SharedNumbers::load(BlockBuilder &b, Value offset, int64_t constant) const
   Value loaded = LLVM::LoadOp::create(b, type, pointer(b, offset, constant), unsigned(bytesOf(type)));
   if (type.isF32())
     return loaded;
+  if (isFP8)
+    return widenFP8(b, loaded);
   if (type.isInteger(8))
     return arith::SIToFPOp::create(b, b.getF32Type(), loaded);
   return arith::ExtFOp::create(b, b.getF32Type(), loaded);

@@ -1,6 +1,6 @@
 //===- SharedTile.h - matrices in shared memory --------------------------===//
 //
-// What products and attention keep of their operands in a block, as they are stored: f32, bf16 or i8. Tiles are copied by cp.async, in
+// What products and attention keep of their operands in a block, as they are stored: f32, bf16, i8 or fp8. Tiles are copied by cp.async, in
 // 16-byte pieces where the matrix in memory allows it, and padded by zeros, so that what reads them needs no bounds.
 //
 //===----------------------------------------------------------------------===//
@@ -28,10 +28,11 @@ public:
 
 private:
   mlir::Type type;
+  bool isFP8;
   mlir::Value base;
 };
 
-/// A window of a rank-2 buffer of f32, bf16 or i8: rows from `row`, columns from `column`; what is not below `rowEnd` and `columnEnd`
+/// A window of a rank-2 buffer of f32, bf16, i8 or fp8: rows from `row`, columns from `column`; what is not below `rowEnd` and `columnEnd`
 /// counts as zero.
 struct Window {
   mlir::Value buffer, row, rowEnd, column, columnEnd;

@@ -5,6 +5,8 @@
 #include "LaneRows.h"
 #include "Scan.h"
 
+#include "lowering/emit/FP8.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::device;
@@ -25,7 +27,10 @@ StoredWords::StoredWords(BlockBuilder &b, const StoredTable &table, Value row, V
 }
 
 Value StoredWords::widen(Value shift) const {
-  if (!isa<VectorType>(bytes.getType()))
+  bool isVector = isa<VectorType>(bytes.getType());
+  if (table.isFP8)
+    return isVector ? widenFP8Words(b, bytes) : widenFP8(b, bytes);
+  if (!isVector)
     return arith::SIToFPOp::create(b, b.getF32Type(), bytes);
   return table.packed ? widenNibbles(b, bytes, shift) : widenWords(b, bytes);
 }

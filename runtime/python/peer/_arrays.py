@@ -6,10 +6,10 @@ import math
 
 from ._library import CPU, CUDA, Error, View
 
-BYTES = {"f64": 8, "f32": 4, "f16": 2, "bf16": 2, "i64": 8, "i32": 4, "i16": 2, "i8": 1}
-# Of Python's struct module; a bf16 is shown as the integer of its bits.
-CODES = {"f64": "d", "f32": "f", "f16": "e", "bf16": "H", "i64": "q", "i32": "i", "i16": "h", "i8": "b"}
-DTYPES = {**{code: name for name, code in CODES.items() if name != "bf16"}, "l": "i64"}
+BYTES = {"f64": 8, "f32": 4, "f16": 2, "bf16": 2, "i64": 8, "i32": 4, "i16": 2, "i8": 1, "f8_e4m3": 1}
+# Of Python's struct module; a bf16 and an fp8 are shown as the integers of their bits.
+CODES = {"f64": "d", "f32": "f", "f16": "e", "bf16": "H", "i64": "q", "i32": "i", "i16": "h", "i8": "b", "f8_e4m3": "B"}
+DTYPES = {**{code: name for name, code in CODES.items() if name not in ("bf16", "f8_e4m3")}, "l": "i64"}
 # DLPack's codes of integers, floats and bfloats.
 DLPACK = {0: "i", 2: "f", 4: "bf"}
 

@@ -30,6 +30,12 @@
 // PTX-LABEL: .entry quantized_mix_0(
 // PTX:       ld.global.nc.v2
 // PTX:       prmt.b32
+
+// fp8: two bytes become two f16.
+// PTX-LABEL: .entry quantized_mix_1(
+// PTX:       ld.global.nc.v2
+// PTX:       prmt.b32
+// PTX:       cvt.f32.f16
 func.func @f(%x: tensor<?x1024xf32> {peer.name = "x"}, %i: tensor<?x8x16xi32> {peer.name = "i"},
              %w: tensor<?x8x16xf32> {peer.name = "w"}, %p: tensor<4096x2x1024xi8> {peer.name = "p"},
              %s: tensor<4096x2xf32> {peer.name = "s"}) -> (tensor<?x1024xf32> {peer.name = "y"}) {
@@ -43,5 +49,13 @@ func.func @g(%x: tensor<?x256xf32> {peer.name = "x"}, %i: tensor<?x8x16xi32> {pe
              %s: tensor<4096x2xf32> {peer.name = "s"}) -> (tensor<?x256xf32> {peer.name = "y"}) {
   %y = peer.quantized_mix %x, %i, %w, %p, %s gelu : tensor<?x256xf32>, tensor<?x8x16xi32>, tensor<?x8x16xf32>,
       tensor<4096x2x256xi8>, tensor<4096x2xf32>
+  return %y : tensor<?x256xf32>
+}
+
+func.func @h(%x: tensor<?x256xf32> {peer.name = "x"}, %i: tensor<?x8x16xi32> {peer.name = "i"},
+             %w: tensor<?x8x16xf32> {peer.name = "w"}, %p: tensor<4096x2x256xf8E4M3FN> {peer.name = "p"},
+             %s: tensor<4096x2xf32> {peer.name = "s"}) -> (tensor<?x256xf32> {peer.name = "y"}) {
+  %y = peer.quantized_mix %x, %i, %w, %p, %s gelu : tensor<?x256xf32>, tensor<?x8x16xi32>, tensor<?x8x16xf32>,
+      tensor<4096x2x256xf8E4M3FN>, tensor<4096x2xf32>
   return %y : tensor<?x256xf32>
 }

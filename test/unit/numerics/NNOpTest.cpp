@@ -1,5 +1,7 @@
 #include "NNOpTest.h"
 
+#include "FP8Reference.h"
+
 #include <algorithm>
 #include <bit>
 
@@ -45,6 +47,7 @@ std::string functionText(const std::string &op, const std::string &attributes, c
 Tensor toTensor(const Array &array, const std::string &element) {
   DType dtype = element == "i32"    ? DType::I32
                 : element == "i8"   ? DType::I8
+                : element == kFP8   ? DType::F8E4M3
                 : element == "bf16" ? DType::BF16
                 : element == "f64"  ? DType::F64
                                     : DType::F32;
@@ -54,6 +57,8 @@ Tensor toTensor(const Array &array, const std::string &element) {
       tensor.as<int32_t>()[i] = static_cast<int32_t>(array.values[i]);
     else if (dtype == DType::I8)
       tensor.as<int8_t>()[i] = static_cast<int8_t>(array.values[i]);
+    else if (dtype == DType::F8E4M3)
+      tensor.as<uint8_t>()[i] = bitsOfFP8(array.values[i]);
     else if (dtype == DType::BF16)
       tensor.as<uint16_t>()[i] = toBF16(array.values[i]);
     else if (dtype == DType::F64)

@@ -9,7 +9,14 @@ namespace {
 
 using namespace reference;
 
+/// Bits of fp8, where int8 and int4 say 8 and 4.
+constexpr int kFloat = 0;
+
 struct QuantizedMix : RoutingOpTest {
+  static Array numbers(std::vector<int64_t> shape, int bits) {
+    return bits == kFloat ? randomFP8(std::move(shape), 4) : randomNumbers(std::move(shape), bits, 4);
+  }
+
   void checkMix(int64_t tokens, int64_t width, int64_t vectors, int64_t rows, const std::string &activation,
                 int64_t experts = 37, int bits = 8, int64_t group = 0) {
     Activation kind = activation == "gelu"   ? Activation::Gelu
@@ -17,11 +24,11 @@ struct QuantizedMix : RoutingOpTest {
                                              : Activation::Relu;
     Input x{"x", random({tokens, width}, 1), true}, idx{"idx", randomExperts({tokens, 2, 5}, experts, 2), true, "i32"},
         w{"w", random({tokens, 2, 5}, 3), true},
-        pool{"pool", randomNumbers({experts * rows, vectors, width}, bits, 4), false, "i8"};
+        pool{"pool", numbers({experts * rows, vectors, width}, bits), false, bits == kFloat ? kFP8 : "i8"};
     std::vector<int64_t> scaleShape{experts * rows, vectors};
     if (group)
       scaleShape.push_back(width / group);
-    double step = bits == 4 ? 1.0 / 7 : 1.0 / 127;
+    double step = bits == 4 ? 1.0 / 7 : bits == kFloat ? 1.0 / 448 : 1.0 / 127;
     Input scales{"scales", random(scaleShape, 5, 0.2 * step, step)};
     Array expected = mix(x.array, idx.array, w.array, scaled(pool.array, scales.array), kind, rows);
     if (bits == 4)
@@ -51,6 +58,12 @@ TEST_P(QuantizedMix, NibblesOfGroups) { checkMix(9, 192, 3, 1, "silu", 37, 4, 64
 TEST_P(QuantizedMix, NibblesOfValues) { checkMix(3, 64, 1, 1, "", 37, 4, 32); }
 TEST_P(QuantizedMix, NibblesOfManyRows) { checkMix(40, 64, 2, 17, "relu", 3, 4, 32); }
 TEST_P(QuantizedMix, NibblesOfWideRows) { checkMix(2, 1184, 2, 1, "gelu", 5, 4, 32); }
+
+TEST_P(QuantizedMix, FP8) { checkMix(9, 64, 2, 1, "gelu", 37, kFloat); }
+TEST_P(QuantizedMix, FP8OfOddWidth) { checkMix(3, 37, 3, 1, "silu", 37, kFloat); }
+TEST_P(QuantizedMix, FP8OfWideRows) { checkMix(2, 1184, 2, 1, "gelu", 5, kFloat); }
+TEST_P(QuantizedMix, FP8OfGroups) { checkMix(5, 96, 1, 1, "", 37, kFloat, 32); }
+TEST_P(QuantizedMix, FP8OfManyRows) { checkMix(40, 64, 3, 17, "silu", 3, kFloat); }
 
 TEST_P(QuantizedMix, IgnoresWhatNobodySelected) {
   // The scales of row 0 are not numbers; an index of -1 must not touch them, not even with a factor of 0.

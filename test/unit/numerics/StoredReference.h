@@ -1,6 +1,7 @@
 // Tables in fewer bits, from the definition: numbers, how two lie in a byte, and what they mean with their scales.
 #pragma once
 
+#include "FP8Reference.h"
 #include "RoutingReference.h"
 
 namespace peer::numerics {
@@ -13,6 +14,16 @@ inline reference::Array randomNumbers(std::vector<int64_t> shape, int bits, uint
     value = std::floor(value);
   numbers.values.front() = -most;
   numbers.values.back() = most - 1;
+  return numbers;
+}
+
+/// Random fp8, with all exponents alike.
+inline reference::Array randomFP8(std::vector<int64_t> shape, uint64_t seed) {
+  reference::Array numbers = reference::random(std::move(shape), seed, 0, 256);
+  for (double &value : numbers.values) {
+    auto bits = static_cast<uint8_t>(value);
+    value = numberOfFP8((bits & 0x7f) == 0x7f ? 0 : bits);
+  }
   return numbers;
 }
 

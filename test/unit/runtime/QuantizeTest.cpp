@@ -113,6 +113,37 @@ TEST_F(Quantize, Refusals) {
   EXPECT_EQ(folder.files(), std::vector<std::string>{"w"});
 }
 
+TEST(Rounding, FP8IsTheNearest) {
+  // Whole, between two neighbours (the even one), between those below 2^-6, beyond the largest, and none.
+  for (auto [value, bits] : {std::pair(1.0f, 0x38),
+                             {-1.0f, 0xb8},
+                             {448.0f, 0x7e},
+                             {464.5f, 0x7e},
+                             {-1e9f, 0xfe},
+                             {1.0625f, 0x38},
+                             {1.1875f, 0x3a},
+                             {1.9375f, 0x40},
+                             {15.5f, 0x58},
+                             {0.0f, 0x00},
+                             {-0.0f, 0x80},
+                             {0x1p-9f, 0x01},
+                             {0x1p-10f, 0x00},
+                             {0x1.8p-9f, 0x02},
+                             {0x1.fp-7f, 0x08},
+                             {NAN, 0x7f}})
+    EXPECT_EQ(floatToFP8(value), bits) << value;
+  Rounding rounding{8, 32, true};
+  std::vector<float> vector(64, 0.5f);
+  vector[0] = -3;
+  vector[40] = 56;
+  EXPECT_EQ(rounding.scales(vector), (std::vector<float>{3 / 448.0f, 0.125f}));
+  std::vector<int8_t> bytes = rounding.bytes(vector, rounding.scales(vector));
+  EXPECT_EQ(bytes[0], static_cast<int8_t>(0xfe));
+  EXPECT_EQ(bytes[40], 0x7e);
+  EXPECT_EQ(bytes[41], 0x48); // 4
+  EXPECT_FALSE((Rounding{4, 0, true}.fits(64)));
+}
+
 TEST(Rounding, IsAtMostHalfAStep) {
   std::minstd_rand random(1);
   std::normal_distribution<float> normal;

@@ -9,7 +9,7 @@ from .._compile import compile as compile_description
 from .._library import CPU, CUDA, TRUST_INPUTS, Error, Options, View, check, library
 
 DTYPES = {"f32": torch.float32, "f64": torch.float64, "bf16": torch.bfloat16, "f16": torch.float16, "i64": torch.int64,
-          "i32": torch.int32, "i16": torch.int16, "i8": torch.int8}
+          "i32": torch.int32, "i16": torch.int16, "i8": torch.int8, "f8_e4m3": torch.float8_e4m3fn}
 # Of what a list of pairs consists, in an entry's `pairs` and in `Handle.pending`.
 PAIRS = ("idx", "coef", "x", "dy")
 NAMES = {dtype: name.encode() for name, dtype in DTYPES.items()}

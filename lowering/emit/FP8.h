@@ -1,0 +1,15 @@
+//===- FP8.h - floating-point numbers of a byte ---------------------------===//
+
+#ifndef PEER_LOWERING_EMIT_FP8_H
+#define PEER_LOWERING_EMIT_FP8_H
+
+#include "LoopBuilder.h"
+
+namespace peer {
+
+/// An f8E4M3FN, or its bits as an i8, as f32: exactly, NaN as NaN. Scalars and vectors.
+mlir::Value widenFP8(LoopBuilder &b, mlir::Value number);
+
+} // namespace peer
+
+#endif // PEER_LOWERING_EMIT_FP8_H
