@@ -32,13 +32,13 @@ void LoopEmitters::populateVectors(RewritePatternSet &patterns, const VectorOpti
 static LoopEmitters makeLoopEmitters() {
   LoopEmitters emitters;
   for (auto add :
-       {loops::addForward,  loops::addSelect,    loops::addMix,          loops::addRouteGrad, loops::addPoolGrad,
-        loops::addUpdate,   nn::addLinear,       nn::addQuantizedLinear, nn::addRowNorms,     nn::addColumnSums,
-        nn::addBatchNorm,   nn::addLoss,         nn::addRotary,          nn::addAttention,    nn::addCachedAttention,
-        cpu::addRoute,      cpu::addScore,       cpu::addSelect,         cpu::addGate,        cpu::addMix,
-        cpu::addMixGrad,    cpu::addGroupedMix,  cpu::addRouteGrad,      cpu::addPoolGrad,    cpu::addUpdate,
-        nn::addProbability, nn::addBalance,      loops::addCapacity,     cpu::addCapacity,    cpu::addPackKeys,
-        nn::addCausalConv,  nn::addSelectiveScan})
+       {loops::addForward, loops::addSelect,   loops::addMix,          loops::addRouteGrad, loops::addPoolGrad,
+        loops::addUpdate,  nn::addLinear,      nn::addQuantizedLinear, nn::addRowNorms,     nn::addColumnSums,
+        nn::addBatchNorm,  nn::addLoss,        nn::addRotary,          nn::addAttention,    nn::addCachedAttention,
+        cpu::addRoute,     cpu::addScore,      cpu::addSelect,         cpu::addGate,        cpu::addMix,
+        cpu::addMixGrad,   cpu::addGroupedMix, cpu::addRouteGrad,      cpu::addPoolGrad,    cpu::addPairSort,
+        cpu::addUpdate,    nn::addProbability, nn::addBalance,         loops::addCapacity,  cpu::addCapacity,
+        cpu::addPackKeys,  nn::addCausalConv,  nn::addSelectiveScan})
     add(emitters);
   // Loops of upstream (convert-linalg-to-loops).
   emitters.elementwiseTiles([](linalg::LinalgOp op) -> int64_t { return op.getNumLoops() == 1 ? 4096 : 64; });

@@ -24,6 +24,7 @@ void addMixGrad(LoopEmitters &emitters);
 void addGroupedMix(LoopEmitters &emitters);
 void addRouteGrad(LoopEmitters &emitters);
 void addPoolGrad(LoopEmitters &emitters);
+void addPairSort(LoopEmitters &emitters);
 void addUpdate(LoopEmitters &emitters);
 void addCapacity(LoopEmitters &emitters);
 

@@ -19,10 +19,10 @@ using namespace peer::cpu;
 using arith::CmpIPredicate;
 
 static constexpr int64_t kSegmentsPerChunk = 64;
-/// Segments between a prefetch and the use.
-static constexpr int64_t kPrefetchDistance = 4;
-/// Elements per vector of a row that are prefetched; the hardware goes on from there.
-static constexpr int64_t kMostPrefetched = 1024;
+/// Bytes of a table between a prefetch and the use: as many segments as have them, up to kMostSegmentsAhead.
+static constexpr int64_t kPrefetchedBytes = 8192;
+static constexpr int64_t kMostSegmentsAhead = 8;
+static constexpr int64_t kLine = 64;
 
 /// The gradients of one block of a pool row's vector.
 using UseGradient = llvm::function_ref<void(Value row, Value f, ArrayRef<Strip>, ValueRange gradients)>;
@@ -43,25 +43,23 @@ static void emitRowGradients(LoopBuilder &b, const RowGrad &grad, const Segment 
 
 static Value chunkCount(LoopBuilder &b, const RowGrad &grad) { return b.ceilDiv(grad.segments, kSegmentsPerChunk); }
 
-/// The rows of one chunk's segments, one after the other; `ahead` gets the first pool row of a later one.
-static void emitChunkRows(LoopBuilder &b, const RowGrad &grad, Value chunk,
-                          llvm::function_ref<void(const Segment &segment, Value j, Value row)> body,
-                          llvm::function_ref<void(Value row)> ahead = nullptr) {
+/// The rows of one chunk's segments, one after the other, each with that row of a segment which comes so many later.
+static void emitChunkRows(LoopBuilder &b, const RowGrad &grad, Value chunk, int64_t ahead,
+                          llvm::function_ref<void(const Segment &segment, Value j, Value row, Value later)> body) {
   Value low = b.mul(chunk, b.index(kSegmentsPerChunk));
   Value high = b.min(b.add(low, b.index(kSegmentsPerChunk)), grad.segments);
+  auto rowOf = [&](Value expert, Value j) { return b.add(b.mul(expert, b.index(grad.rowsPerExpert)), j); };
   b.loop(low, high, [&](Value number) {
-    if (ahead) {
-      Value later = b.min(b.add(number, b.index(kPrefetchDistance)), b.sub(high, b.index(1)));
-      ahead(b.mul(emitSegment(b, grad, later).expert, b.index(grad.rowsPerExpert)));
-    }
     Segment segment = emitSegment(b, grad, number);
-    b.loop(grad.rowsPerExpert,
-           [&](Value j) { body(segment, j, b.add(b.mul(segment.expert, b.index(grad.rowsPerExpert)), j)); });
+    Value later = segment.expert;
+    if (ahead > 0)
+      later = emitSegment(b, grad, b.min(b.add(number, b.index(ahead)), b.sub(grad.segments, b.index(1)))).expert;
+    b.loop(grad.rowsPerExpert, [&](Value j) { body(segment, j, rowOf(segment.expert, j), rowOf(later, j)); });
   });
 }
 
 static void emitChunk(LoopBuilder &b, const RowGrad &grad, Value chunk, int64_t width, UseGradient use) {
-  emitChunkRows(b, grad, chunk, [&](const Segment &segment, Value j, Value row) {
+  emitChunkRows(b, grad, chunk, /*ahead=*/0, [&](const Segment &segment, Value j, Value row, Value) {
     emitRowGradients(b, grad, segment, j, row, width, use);
   });
 }
@@ -255,6 +253,8 @@ static void emitRowsOfExperts(RowUpdateOp op, LoopBuilder &b, const RowGrad &gra
   });
 }
 
+static int64_t bytesPerElement(Value table) { return cast<MemRefType>(table.getType()).getElementTypeBitWidth() / 8; }
+
 static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, const OptimizerStep &step,
                            int64_t width) {
   Values tables{op.getPool()};
@@ -265,13 +265,18 @@ static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, 
   Value squares;
   if (step.hasMeans())
     squares = b.heap({ShapedType::kDynamic}, b.getF32Type(), {chunkCount(b, grad)});
-  // Rows are scattered: the tables' next ones are on their way while this one is computed.
-  auto prefetch = [&](Value row) {
+  // Rows are scattered: a later one comes line by line as this one is computed. All of its lines asked for at once would fill the
+  // queue of misses, and this row would wait behind them.
+  auto prefetch = [&](Value row, Value f, ArrayRef<Strip> strips) {
     for (Value table : tables)
-      prefetchRow(b, table, row, b.index(0), std::min<int64_t>(grad.width, kMostPrefetched));
+      for (int64_t number = 0, line = kLine / bytesPerElement(table); number < int64_t(strips.size()); ++number)
+        if (number * width % line == 0)
+          b.prefetch(table, {row, f, strips[number].at});
   };
+  int64_t bytes = bytesPerElement(op.getPool()) * grad.rowsPerExpert * grad.vectors * grad.width;
+  int64_t ahead = std::clamp<int64_t>(kPrefetchedBytes / bytes, 1, kMostSegmentsAhead);
   b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
-    auto update = [&](const Segment &segment, Value j, Value row) {
+    auto update = [&](const Segment &segment, Value j, Value row, Value later) {
       Values means;
       if (squares) {
         b.store(b.f32(0), squares, chunk);
@@ -284,11 +289,12 @@ static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, 
       }
       emitRowGradients(
           b, grad, segment, j, row, width, [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
+            prefetch(later, f, strips);
             for (auto [strip, gradient] : llvm::zip(strips, gradients))
               emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, strip.at}, strip.lanes, means);
           });
     };
-    emitChunkRows(b, grad, chunk[0], update, prefetch);
+    emitChunkRows(b, grad, chunk[0], ahead, update);
   });
   if (squares)
     b.free(squares);
@@ -317,5 +323,4 @@ void cpu::addPoolGrad(LoopEmitters &emitters) {
   add<PoolGradOp>(emitters, emitPoolGrad);
   add<PoolGradNormOp>(emitters, emitPoolGradNorm);
   add<RowUpdateOp>(emitters, emitRowUpdate);
-  // usage and sort_pairs are chains of dependent scalar steps: their plain loops are all there is.
 }

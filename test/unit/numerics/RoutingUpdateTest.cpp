@@ -88,6 +88,37 @@ struct RoutingUpdate : RoutingOpTest {
   const std::string adam = "adamw<beta2 = 0.999, weight_decay = 0.1>", plain = "sgd<weight_decay = 0.1>",
                     momentum = "sgd<momentum = 0.9, weight_decay = 0.1>";
   double scale = 0.5;
+
+  /// Which segment comes first is the target's affair: each must be there once, with its pairs in order.
+  void checkSort(const std::vector<int64_t> &shape, int64_t experts) {
+    Input idx{"idx", randomExperts(shape, experts, 1), true, "i32"};
+    std::map<double, std::vector<int32_t>> expected, sorted;
+    int32_t total = static_cast<int32_t>(idx.array.values.size()), pairs = 0;
+    for (int32_t pair = 0; pair < total; ++pair)
+      if (double expert = idx.array.values[pair]; expert >= 0)
+        expected[expert].push_back(pair), ++pairs;
+    Array unspecified({total}), count({2});
+    std::fill(unspecified.values.begin(), unspecified.values.end(), NAN);
+    count.values = {static_cast<double>(expected.size()), static_cast<double>(pairs)};
+    std::vector<Result> results{{"%c", count, false, "i32"}};
+    // The runtime knows one dynamic size, T; the pairs are T * H * K.
+    if (!dynamic())
+      results.insert(results.end(), {{"%o", unspecified, false, "i32"}, {"%s", unspecified, false, "i32"}});
+    auto actual = check(
+        {idx}, "  %o, %s, %c = peer.sort_pairs %idx experts " + std::to_string(experts) + " : " + type(idx), results);
+    if (dynamic() || HasFailure())
+      return;
+    auto order = actual.at("o").as<int32_t>(), starts = actual.at("s").as<int32_t>();
+    EXPECT_EQ(starts[0], 0);
+    for (size_t segment = 0; segment < expected.size(); ++segment) {
+      int32_t low = starts[segment], high = segment + 1 < expected.size() ? starts[segment + 1] : pairs;
+      ASSERT_TRUE(0 <= low && low < high && high <= pairs) << "segment " << segment;
+      ASSERT_LT(order[low], total) << "segment " << segment;
+      ASSERT_GE(order[low], 0) << "segment " << segment;
+      sorted[idx.array.values[order[low]]].assign(order.begin() + low, order.begin() + high);
+    }
+    EXPECT_EQ(sorted, expected);
+  }
 };
 
 TEST_P(RoutingUpdate, RowsByAdamW) { checkRows(adam, 1, 1, 2, 40); }
@@ -127,33 +158,14 @@ TEST_P(RoutingUpdate, SumSquares) {
   }
 }
 
-// Which segment comes first is the target's affair: each must be there once, with its pairs in order.
-TEST_P(RoutingUpdate, SortPairs) {
-  Input idx{"idx", randomExperts({13, 3, 4}, 20, 1), true, "i32"};
-  std::map<double, std::vector<int32_t>> expected, sorted;
-  int32_t pairs = 0;
-  for (int32_t pair = 0; pair < 156; ++pair)
-    if (double expert = idx.array.values[pair]; expert >= 0)
-      expected[expert].push_back(pair), ++pairs;
-  Array unspecified({156}), count({2});
-  std::fill(unspecified.values.begin(), unspecified.values.end(), NAN);
-  count.values = {static_cast<double>(expected.size()), static_cast<double>(pairs)};
-  std::vector<Result> results{{"%c", count, false, "i32"}};
-  // The runtime knows one dynamic size, T; the pairs are T * H * K.
-  if (!dynamic())
-    results.insert(results.end(), {{"%o", unspecified, false, "i32"}, {"%s", unspecified, false, "i32"}});
-  auto actual = check({idx}, "  %o, %s, %c = peer.sort_pairs %idx experts 20 : " + type(idx), results);
-  if (dynamic() || HasFailure())
-    return;
-  auto order = actual.at("o").as<int32_t>(), starts = actual.at("s").as<int32_t>();
-  EXPECT_EQ(starts[0], 0);
-  for (size_t segment = 0; segment < expected.size(); ++segment) {
-    int32_t low = starts[segment], high = segment + 1 < expected.size() ? starts[segment + 1] : pairs;
-    ASSERT_TRUE(0 <= low && low < high && high <= pairs) << "segment " << segment;
-    ASSERT_LT(static_cast<uint32_t>(order[low]), 156u) << "segment " << segment;
-    sorted[idx.array.values[order[low]]].assign(order.begin() + low, order.begin() + high);
-  }
-  EXPECT_EQ(sorted, expected);
+TEST_P(RoutingUpdate, SortPairs) { checkSort({13, 3, 4}, 20); }
+TEST_P(RoutingUpdate, SortPairsOfSeveralBlocks) {
+  if (code() == Code::Vectors)
+    checkSort({700, 3, 4}, 1000);
+}
+TEST_P(RoutingUpdate, SortPairsOfFewOfManyExperts) {
+  if (code() == Code::Vectors)
+    checkSort({2, 3, 4}, 70001);
 }
 
 TEST_P(RoutingUpdate, NormsAreTheSameAtAnyThreadCount) {
