@@ -23,9 +23,7 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
   cl::opt<std::string, true> input(cl::Positional, cl::desc("MODEL.mlir"), cl::location(options.input), cl::init("-"));
   cl::opt<std::string, true> output("o", cl::desc("the output"), cl::value_desc("FILE"), cl::location(options.output));
   cl::opt<std::string, true> target(
-      "target",
-      cl::desc(
-          "cpu (this machine), cpu:NAME, such as cpu:x86-64-v3, cpu:NAME+NAME for several, or a GPU, such as sm_90"),
+      "target", cl::desc("cpu (this machine), cpu:NAME[+NAME ...], such as cpu:x86-64-v3, or a GPU, such as sm_90"),
       cl::location(options.target), cl::init("cpu"));
   cl::opt<Stage, true, peer::StageParser> emit(
       "emit", cl::desc("where to stop:"), cl::location(options.stage), cl::init(Stage::Artifact),
