@@ -98,7 +98,7 @@ def Peer_EmbeddingOp : Peer_DifferentiableOp<"embedding",
     (outs "T x D f32":$y)> {
   let summary = "y[t,:] = table[tokens[t],:]";
   let description = [{
-    - C1: tokens are `T` i32, the table is `V x D`, static, f32 or bf16; the result is `T x D` f32.
+    - C1: tokens are `T` i32, the table is `V x D`, static, f32, bf16 or i8; the result is `T x D` f32.
   }];
   let assemblyFormat = [{
     $tokens `,` $table (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($tokens) `,` type($table)

@@ -255,6 +255,8 @@ Status check(const ConvertOptions &options, const Conversion *known) {
         std::ranges::find(findConversionOption(name).values, value) == findConversionOption(name).values.end())
       return Status::error("--", name, ": expected ", expected, ", got '", value, "'");
   }
+  if (known && known->name == "prune-experts" && !options.settings.contains("experts"))
+    return Status::error("prune-experts wants --experts: expected how many each layer keeps");
   for (const std::string &layer : options.layers)
     if (layer.empty() || layer.find_first_of(" ,;{}()<>[]'\"") != std::string::npos)
       return Status::error("--layers: expected the beginning of parameters' names, as blocks.1.ffw, got '", layer, "'");
