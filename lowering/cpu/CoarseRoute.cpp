@@ -20,6 +20,8 @@ using arith::CmpIPredicate;
 
 /// Packing the keys costs as much as the f32 products of about so many tokens.
 static constexpr int64_t kFewTokens = 16;
+/// Rounding keys for tiles costs what tiles save for about so many, if packed keys are there.
+static constexpr int64_t kFewForTiles = 48;
 /// Of fewer keys than so many times k most are scored anyway.
 static constexpr int64_t kMostShare = 8;
 /// A bound of larger sums would need wider integers.
@@ -57,12 +59,14 @@ public:
   CoarseRoute(RouteOp op, LoopBuilder &b, const VectorOptions &options)
       : b(b), query(op.getQuery()), keys(op.getKeys()), packed(op.getPacked()), n(b.staticDim(keys, 2)),
         d(b.staticDim(keys, 3)), k(op.getNumSelected()), width(options.width), lanes(listLanes(k, width)),
-        coarse(b, n, d, k, width, options.tiles, b.cmp(CmpIPredicate::uge, b.dim(query, 0), b.index(kFewTokens))) {}
+        coarse(b, n, d, k, width, emitAtLeast(kFewTokens), options.tiles ? emitAtLeast(kFewForTiles) : Value()) {}
 
   /// Selects experts and their scores.
   void emit(Value idx, Value val);
 
 private:
+  /// Whether there are so many tokens.
+  Value emitAtLeast(int64_t tokens) { return b.cmp(CmpIPredicate::uge, b.dim(query, 0), b.index(tokens)); }
   /// The lists of one half of all tokens.
   void emitHalf(Value h, Value p);
   Values emitAllScores(Value row, Value query, Value keys);

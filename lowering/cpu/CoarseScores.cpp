@@ -23,12 +23,12 @@ static int64_t maximaOf(int64_t n, int64_t k, int64_t width) {
   return std::min<int64_t>(4 * maximaVectors(k, width), llvm::bit_floor(uint64_t(vectors)));
 }
 
-CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width, bool useTiles, Value many)
+CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width, Value many, Value enough)
     : b(b), n(n), d(d), k(k), width(width), bits(std::min<int64_t>(30 - llvm::Log2_64_Ceil(d) - PackedKeys::kBits, 14)),
       chains(maximaOf(n, k, width)), packed(b, n, d, width), many(many) {
-  if (useTiles) {
+  if (enough) {
     tiles.emplace(b, n, d);
-    tiled = both(b, many, TileScores::emitIsAllowed(b));
+    tiled = both(b, enough, TileScores::emitIsAllowed(b));
     b.ifThen(tiled, [&] { tiles->emitBegin(); });
   }
   Type f32 = b.getF32Type(), i32 = b.getI32Type();

@@ -15,8 +15,8 @@ namespace peer::cpu {
 class CoarseScores {
 public:
   /// Allocates what one call of the op needs. Outside of its loops.
-  /// Keys that nobody has packed are if there are `many` tokens; `tiles` says whether these may be multiplied in tiles.
-  CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width, bool tiles, mlir::Value many);
+  /// Keys that nobody has packed are if there are `many` tokens. `enough`, null where the CPU has no tiles, says whether tiles pay.
+  CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width, mlir::Value many, mlir::Value enough);
   void free();
 
   /// Tokens of a block.
@@ -58,7 +58,7 @@ private:
   int64_t chains; // vectors of maxima
   PackedKeys packed;
   std::optional<TileScores> tiles;
-  mlir::Value many, tiled;                      // the second: many tokens, whose products are those of tiles
+  mlir::Value many, tiled;                      // the second: whether products are those of tiles
   mlir::Value row, has;                         // the keys, and whether there are some
   mlir::Value queries, queryBounds, queriesFit; // of a block of tokens
   mlir::Value bounds, maxima, survivors;
