@@ -20,8 +20,8 @@ def Peer_ParamOp : Peer_Op<"param", [Peer_ModelOp, DeclareOpInterfaceMethods<OpA
 
     - C1: the name is printable UTF-8 without spaces, neither empty nor longer than 1024 bytes, nor what files use
       otherwise: `__metadata__`, `state:` at its start.
-    - C2: the type is a static tensor of f32, bf16 or i8.
-    - C3: i8 parameters, quantized rows that no training changes, are initialised by zeros.
+    - C2: the type is a static tensor of f32, bf16, i8 or f8E4M3FN.
+    - C3: i8 and f8E4M3FN parameters, quantized rows that no training changes, are initialised by zeros.
     - C4: the group is such a name, too, without `=` and `,`.
     - C5: it is not both `buffer`, which training moves, and `frozen`.
 

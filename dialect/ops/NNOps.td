@@ -40,14 +40,14 @@ def Peer_LinearOp : Peer_DifferentiableOp<"linear",
 def Peer_QuantizedLinearOp : Peer_DifferentiableOp<"quantized_linear",
     (ins Peer_Shaped:$x, Peer_Shaped:$weight, Peer_Shaped:$scales, Optional<Peer_Shaped>:$bias),
     (outs "T x O f32":$y), [AttrSizedOperandSegments]> {
-  let summary = "matrix product with a weight stored as int8 or int4, for inference";
+  let summary = "matrix product with a weight stored as int8, int4 or fp8, for inference";
   let description = [{
     `y[t,o] = sum over i of x[t,i] * scales[o,i / g] * weight[o,i]`, plus `bias[o]`: the weight has a row for each output, as
     `peer-run convert quantize` makes it of one that was trained. Few tokens read the stored weight alone. Differentiating through it is refused.
 
-    - C1: x is `T x I`, the weight `O x I`, or `O x I/2` where each byte holds two elements; the scales are `O`, or `O x G`. Only T may be
+    - C1: x is `T x I`, the weight `O x I`, or `O x I/2` i8 where each byte holds two elements; the scales are `O`, or `O x G`. Only T may be
       dynamic.
-    - C2: x and scales are f32; the weight is i8.
+    - C2: x and scales are f32; the weight is i8 or f8E4M3FN.
     - C3: the bias is `O` f32.
     - C4: G groups of I / G elements are whole multiples of 32; of two elements a byte I is one.
 

@@ -297,7 +297,7 @@ def Peer_QuantizedMixOp : Peer_DifferentiableOp<"quantized_mix",
          DefaultValuedAttr<I64Attr, "1">:$rows_per_expert),
     (outs "T x D f32":$y),
     [Peer_MixLikeOpInterface]> {
-  let summary = "mix of rows stored as int8 or int4, for inference";
+  let summary = "mix of rows stored as int8, int4 or fp8, for inference";
   let description = [{
     As `mix`, with the vectors `scales[r,f] * pool[r,f,:]`: `peer-run convert quantize` makes such a pool, a quarter of the bytes of
     f32, from one that was trained. With G scales for a vector each is for D / G elements, and where D is twice the bytes of a vector each byte
@@ -308,7 +308,7 @@ def Peer_QuantizedMixOp : Peer_DifferentiableOp<"quantized_mix",
     - C3: `rows_per_expert` is at least 1 and divides R.
     - C4: D is equal in x and pool, or twice the pool's; T in x, idx and weights; H and K in idx and weights; R and F in pool and scales.
       Only T may be dynamic.
-    - C5: x and scales are f32; the pool is i8.
+    - C5: x and scales are f32; the pool is i8 or f8E4M3FN.
     - C6: G groups of D / G elements are whole multiples of 32; of two elements a byte D is one.
 
     ```mlir
