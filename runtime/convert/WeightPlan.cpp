@@ -227,7 +227,10 @@ Result<Value> Evaluator::quantize(const json &e, bool scales) {
     std::vector<float> scale = rounding.scales(from);
     std::vector<int8_t> bytes = scales ? std::vector<int8_t>() : rounding.bytes(from, scale);
     float *to = result.data.data() + vector * each;
-    scales ? std::ranges::copy(scale, to).out : std::ranges::copy(bytes, to).out;
+    if (scales)
+      std::ranges::copy(scale, to);
+    else
+      std::ranges::copy(bytes, to);
   }
   return result;
 }

@@ -2,24 +2,25 @@
 
 #include "Fingerprints.h"
 
+#include "artifact/format.h"
 #include "core/File.h"
 
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 namespace peer::runtime {
 
 Result<Fingerprints> readFingerprints(const std::string &artifact) {
   PEER_TRY_ASSIGN(std::shared_ptr<MappedFile> file, MappedFile::open(artifact));
-  // The footer's bytes of the manifest, which lies right before it (README.md); opening the artifact has checked the rest.
-  constexpr uint64_t kFooter = 48, kManifestBytes = 24;
-  uint64_t bytes = 0, size = file->size();
-  if (size >= kFooter)
-    PEER_TRY(file->read(size - kFooter + kManifestBytes, &bytes, sizeof(bytes)));
-  if (size < kFooter || bytes > size - kFooter)
+  // What the footer says of its place; opening the artifact has checked the rest.
+  uint64_t begin = 0, bytes = 0, size = file->size();
+  if (size >= format::kFooterBytes) {
+    PEER_TRY(file->read(size - format::kFooterBytes + format::kObjectBytesAt, &begin, sizeof(begin)));
+    PEER_TRY(file->read(size - format::kFooterBytes + format::kManifestBytesAt, &bytes, sizeof(bytes)));
+  }
+  if (size < format::kFooterBytes || begin > size || bytes > size - begin)
     return Status::error(artifact, " is not a peer artifact");
   std::string text(bytes, '\0');
-  PEER_TRY(file->read(size - kFooter - bytes, text.data(), bytes));
+  PEER_TRY(file->read(begin, text.data(), bytes));
   nlohmann::json manifest = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   Fingerprints fingerprints;
   if (!manifest.is_object() || !manifest.contains("entries") || !manifest["entries"].is_array())
