@@ -90,6 +90,8 @@ std::string_view entryKindName(EntryKind kind);
 
 struct Entry {
   std::string name, symbol, of;
+  /// What the entry computes, whatever it was compiled for, so that equal descriptions have equal ones; empty in artifacts of older compilers.
+  std::string fingerprint;
   EntryKind kind;
   bool dynamic = false;   // has the dimension T
   int64_t multipleOf = 1; // T must be a multiple of this

@@ -184,6 +184,7 @@ Entry parseEntry(const Reader &outer, const json &value) {
   entry.symbol = reader.text(value, key::kSymbol);
   entry.kind = parseEnum<EntryKind>(reader, value, key::kKind, entryKindName, kinds);
   entry.of = value.contains(key::kOf) ? reader.text(value, key::kOf) : "";
+  entry.fingerprint = value.contains(key::kFingerprint) ? reader.text(value, key::kFingerprint) : "";
   if (value.contains(key::kDims) && value[key::kDims].is_object() && value[key::kDims].contains(format::kTokens)) {
     const json &tokens = value[key::kDims][format::kTokens];
     entry.dynamic = true;

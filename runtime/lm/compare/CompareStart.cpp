@@ -4,7 +4,6 @@
 
 #include "core/File.h"
 #include "core/Outputs.h"
-#include "lm/training/Fingerprints.h"
 #include "model/Artifact.h"
 
 #include <algorithm>
@@ -50,8 +49,7 @@ Status CompareRun::checkModel(const ComparedModel &model) {
   PEER_TRY(checkAlike(train, concat("the training step of ", model.model), loss, "its loss"));
   if (!trainEntries.empty())
     PEER_TRY(checkAlike(trainEntries.front(), options.models.front().model, train, model.model));
-  PEER_TRY_ASSIGN(Fingerprints known, readFingerprints(model.artifact));
-  fingerprints.push_back(known[loss.entry->name] + known[train.entry->name]);
+  fingerprints.push_back(loss.entry->fingerprint + train.entry->fingerprint);
 
   TrainOptions given = options.common;
   given.model = model.model;

@@ -59,7 +59,7 @@ struct TrainSettings {
   int64_t evalEvery = 0, evalTokens = 0, threads = 0;
   /// What it computes on: "cpu (x86-64-v3)", "cuda (sm_90)".
   std::string device;
-  /// Of the entries loss and train (see Fingerprints.h); empty where the artifact has none.
+  /// Of the entries loss and train (see Entry); empty where the artifact has none.
   std::string lossFingerprint, trainFingerprint;
 
   /// The schedule of a group.

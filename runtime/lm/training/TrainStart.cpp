@@ -1,6 +1,5 @@
 // The beginning of a training run, new or resumed.
 
-#include "Fingerprints.h"
 #include "RunFiles.h"
 #include "TrainRun.h"
 #include "core/Outputs.h"
@@ -79,9 +78,8 @@ Status TrainRun::openModel() {
   settings.evalTokens = options.evalTokens;
   settings.threads = omp_get_max_threads();
   settings.device = describeDevice(*session);
-  PEER_TRY_ASSIGN(Fingerprints fingerprints, readFingerprints(artifact));
-  settings.lossFingerprint = fingerprints[lossModel.entry->name];
-  settings.trainFingerprint = fingerprints[trainModel.entry->name];
+  settings.lossFingerprint = lossModel.entry->fingerprint;
+  settings.trainFingerprint = trainModel.entry->fingerprint;
   return openAccumulation();
 }
 
