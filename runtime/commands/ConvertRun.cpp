@@ -106,13 +106,7 @@ ConvertRun::Decide ConvertRun::keptExperts(Session &before) {
       if (static_cast<int64_t>(mass.size()) != layer.before)
         return Status::error("the loss of ", options.model, " does not count the use of \"", layer.name, "\"");
       std::vector<int64_t> kept = chooseExperts(layer, mass, by, options.seed);
-      if (isMerge()) {
-        all.merge(mergeExperts(layer, mass, kept, which == Choice::Chosen));
-        continue;
-      }
-      PEER_TRY_ASSIGN(Tensor numbers, Tensor::zeros(DType::F32, {layer.after}, layer.name));
-      std::ranges::copy(kept, numbers.as<float>().begin());
-      all.emplace("kept:" + layer.name, std::move(numbers));
+      all.merge(isMerge() ? mergeExperts(layer, mass, kept, which == Choice::Chosen) : keepExperts(layer, kept));
     }
     return all;
   };

@@ -1,6 +1,7 @@
 #include "Commands.h"
 #include "ModelFile.h"
 #include "Table.h"
+#include "core/ListText.h"
 #include "core/Memory.h"
 #include "core/Printable.h"
 #include "model/Artifact.h"
@@ -26,13 +27,6 @@ Examples:
   peer-run inspect tiny_peer_lm.peer
   peer-run inspect --description tiny_peer_lm.peer > tiny_peer_lm.mlir
   peer-run inspect run/weights.safetensors)";
-
-std::string joined(const std::vector<std::string> &items) {
-  std::string text;
-  for (const std::string &item : items)
-    text += (text.empty() ? "" : " ") + item;
-  return text.empty() ? "none" : text;
-}
 
 std::string initText(const Init &init) {
   switch (init.kind) {
@@ -198,8 +192,7 @@ Result<int> inspectSafetensors(const std::string &path) {
 
 /// Byte for byte, unless it goes to a terminal.
 Result<int> printDescription(const std::string &path) {
-  PEER_TRY_ASSIGN(ModelHandle description, findDescription(path, "that was to be shown"));
-  PEER_TRY_ASSIGN(std::string text, readFile(description.file()));
+  PEER_TRY_ASSIGN(std::string text, readDescriptionOf(path, "that was to be shown"));
   if (isatty(STDOUT_FILENO))
     print(text);
   else

@@ -229,15 +229,22 @@ Status callCompiler(const std::string &model, const std::vector<std::string> &ar
   return runCompiler(compiler, arguments, nullptr);
 }
 
-Result<ModelHandle> findDescription(const std::string &model, std::string_view why) {
+Result<std::string> readDescriptionOf(const std::string &model, std::string_view why) {
   if (model.ends_with(".mlir"))
-    return ModelHandle(ModelFile(model));
+    return readFile(model);
   PEER_TRY_ASSIGN(std::string text, readDescription(model));
   if (text.empty())
     return Status::error(model,
                          " keeps no description, as artifacts of old compilers and of 'peer-opt --no-description' do "
                          "not, and ",
                          why, ": expected MODEL.mlir, or an artifact that keeps it");
+  return text;
+}
+
+Result<ModelHandle> findDescription(const std::string &model, std::string_view why) {
+  if (model.ends_with(".mlir"))
+    return ModelHandle(ModelFile(model));
+  PEER_TRY_ASSIGN(std::string text, readDescriptionOf(model, why));
   PEER_TRY_ASSIGN(Manifest manifest, readManifest(model));
   fs::path name = fs::path(manifest.model).filename();
   if (name.extension() != ".mlir")

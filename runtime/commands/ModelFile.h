@@ -28,6 +28,8 @@ private:
 /// The description that MODEL names: the file of a name *.mlir, or the text that an artifact was compiled from, in a temporary directory and under its own file
 /// name. An artifact that keeps none is refused; `why` says what it is wanted for, as "a conversion rewrites it".
 Result<ModelHandle> findDescription(const std::string &model, std::string_view why);
+/// The text of that.
+Result<std::string> readDescriptionOf(const std::string &model, std::string_view why);
 
 /// The artifact that MODEL names. A file named *.mlir is a description: peer-opt compiles it for `device` (this CPU where that is empty), and the artifact
 /// is kept in the user's cache, under a name made of all that it depends on: the description, the compiler, the target, `options` of the compiler.

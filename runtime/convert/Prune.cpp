@@ -85,6 +85,12 @@ Tensor tensorOf(Shape shape, const std::vector<float> &values, const std::string
 
 } // namespace
 
+Decisions keepExperts(const PrunedLayer &layer, std::span<const int64_t> kept) {
+  Decisions decisions;
+  decisions.emplace("kept:" + layer.name, tensorOf({layer.after}, {kept.begin(), kept.end()}, layer.name));
+  return decisions;
+}
+
 Decisions mergeExperts(const PrunedLayer &layer, std::span<const double> mass, std::span<const int64_t> kept,
                        bool merged) {
   int64_t n = layer.before, units = layer.poolShape[0] / n;

@@ -27,6 +27,9 @@ Result<std::vector<PrunedLayer>> readPrunedLayers(std::string_view json, const s
 /// of the two experts with the likest rows of the router the one with less gate mass goes. Ties go to the lower number.
 std::vector<int64_t> chooseExperts(const PrunedLayer &layer, std::span<const double> mass, KeepBy by, uint64_t seed);
 
+/// The decision `kept:NAME`: these experts.
+Decisions keepExperts(const PrunedLayer &layer, std::span<const int64_t> kept);
+
 /// Decisions `shares:NAME` (kept x before) and `units:NAME` (rows of the pool), by which each expert that is not kept joins the kept one with the likest row of the
 /// router: the mean of those that are together, weighted by their gate mass. Before that the hidden units of one that joins are put into the order of those that
 /// they are likest to: pairs by the cosine of their rows, likest first. `merged` false: the kept ones as they are.

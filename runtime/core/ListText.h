@@ -17,4 +17,7 @@ inline std::string listText(const std::vector<std::string> &items, size_t most =
   return shown < items.size() ? text + concat(" and ", items.size() - shown, " more") : text;
 }
 
+/// All of them.
+inline std::string joined(const std::vector<std::string> &items) { return listText(items, items.size()); }
+
 } // namespace peer::runtime

@@ -1,6 +1,7 @@
 #include "Versions.h"
 
 #include "CpuFeatures.h"
+#include "core/ListText.h"
 
 #include <algorithm>
 #include <tuple>
@@ -8,13 +9,6 @@
 namespace peer::runtime {
 
 namespace {
-std::string joined(const std::vector<std::string> &items) {
-  std::string text;
-  for (const std::string &item : items)
-    text += (text.empty() ? "" : ", ") + item;
-  return text;
-}
-
 /// Wider vectors are worth more than any number of other instructions; equal ones go by the rest, and by name so that no order of a list decides.
 auto demandsOf(const Version &version) {
   auto has = [&](std::string_view feature) {
