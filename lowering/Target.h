@@ -102,6 +102,7 @@ llvm::Expected<std::unique_ptr<Target>> createTarget(llvm::StringRef name, const
 /// One target, or of `cpu:A+B+...` one for each version of the code, in this order. Of names that need the same of a CPU the first is left, with
 /// a warning: no machine would take the others.
 llvm::Expected<std::vector<std::unique_ptr<Target>>> createTargets(llvm::StringRef name, const TargetOptions &options);
+
 } // namespace peer
 
 #endif // PEER_LOWERING_TARGET_H

@@ -148,27 +148,25 @@ void CoarseRoute::emitResults(Value h, Value idx, Value val, ValueRange scratch)
   });
 }
 
-static Value emitI64(LoopBuilder &b, int64_t value) { return arith::ConstantOp::create(b, b.getI64IntegerAttr(value)); }
-
 void CoarseRoute::emitCount(Count which, int64_t by) {
   Value at = b.index(which);
-  b.store(b.add(b.load(counts, {at}), emitI64(b, by)), counts, {at});
+  b.store(b.add(b.load(counts, {at}), b.i64(by)), counts, {at});
 }
 
 void CoarseRoute::emitReport() {
   int64_t halves = b.staticDim(query, 2), different = b.staticDim(keys, 0) * halves * n;
-  Value scored = b.load(counts, {b.index(Scored)}), most = emitI64(b, different);
+  Value scored = b.load(counts, {b.index(Scored)}), most = b.i64(different);
   Value read = b.select(b.cmp(CmpIPredicate::slt, scored, most), scored, most);
-  Value rows = b.mul(toI64(b, b.dim(query, 0)), emitI64(b, b.staticDim(query, 1) * halves));
+  Value rows = b.mul(toI64(b, b.dim(query, 0)), b.i64(b.staticDim(query, 1) * halves));
   callHook(b, format::symbol::kScored,
-           {rows, b.load(counts, {b.index(Unbounded)}), b.mul(rows, emitI64(b, n)), scored,
-            b.mul(read, emitI64(b, d * int64_t(sizeof(float))))});
+           {rows, b.load(counts, {b.index(Unbounded)}), b.mul(rows, b.i64(n)), scored,
+            b.mul(read, b.i64(d * int64_t(sizeof(float))))});
 }
 
 void CoarseRoute::emit(Value idx, Value val) {
   counts = b.stack({kCounts}, b.getI64Type());
   for (int64_t which = 0; which < kCounts; ++which)
-    b.store(emitI64(b, 0), counts, {b.index(which)});
+    b.store(b.i64(0), counts, {b.index(which)});
   int64_t halves = b.staticDim(query, 2);
   auto list = [&](Type element) { return b.heap({ShapedType::kDynamic, halves, lanes}, element, {b.dim(query, 0)}); };
   scores = list(b.getF32Type());

@@ -247,7 +247,7 @@ Value CoarseScores::emitLeast(Value t) {
     return vector::ReductionOp::create(b, kind, vector, arith::FastMathFlags::nnan | arith::FastMathFlags::nsz);
   };
   low = reduce(vector::CombiningKind::MINNUMF, low), high = reduce(vector::CombiningKind::MAXNUMF, high);
-  Value needed = arith::ConstantOp::create(b, b.getI64IntegerAttr(k));
+  Value needed = b.i64(k);
   for (int64_t step = 0; step < kHalvings; ++step) {
     Value middle = b.mul(b.add(low, high), b.f32(0.5)), wide = b.splat(middle, vectors[0].getType()), reached;
     for (Value vector : vectors) {

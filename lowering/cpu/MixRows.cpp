@@ -17,8 +17,7 @@ static constexpr int64_t kPrefetchDistance = 4;
 MixRows::MixRows(LoopBuilder &b, Value idx, const StoredTable &pool, int64_t rowsPerExpert, int64_t width)
     : pool(pool), pairs(b.staticDim(idx, 1) * b.staticDim(idx, 2)), rowsPerExpert(rowsPerExpert), width(width) {
   Value rows = pool.table;
-  int64_t element = cast<MemRefType>(rows.getType()).getElementTypeBitWidth() / 8;
-  int64_t fitting = kChunkBytes / (b.staticDim(rows, 1) * b.staticDim(rows, 2) * element);
+  int64_t fitting = kChunkBytes / (b.staticDim(rows, 1) * b.staticDim(rows, 2) * elementBytes(rows));
   chunk = std::min(std::clamp<int64_t>(fitting / 16 * 16, 16, kMostRows), total());
   padded = llvm::alignTo(chunk, width);
 }

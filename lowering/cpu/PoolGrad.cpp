@@ -22,7 +22,6 @@ static constexpr int64_t kSegmentsPerChunk = 64;
 /// Bytes of a table between a prefetch and the use: as many segments as have them, up to kMostSegmentsAhead.
 static constexpr int64_t kPrefetchedBytes = 8192;
 static constexpr int64_t kMostSegmentsAhead = 8;
-static constexpr int64_t kLine = 64;
 
 /// The gradients of one block of a pool row's vector.
 using UseGradient = llvm::function_ref<void(Value row, Value f, ArrayRef<Strip>, ValueRange gradients)>;
@@ -253,8 +252,6 @@ static void emitRowsOfExperts(RowUpdateOp op, LoopBuilder &b, const RowGrad &gra
   });
 }
 
-static int64_t bytesPerElement(Value table) { return cast<MemRefType>(table.getType()).getElementTypeBitWidth() / 8; }
-
 static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, const OptimizerStep &step,
                            int64_t width) {
   Values tables{op.getPool()};
@@ -269,11 +266,11 @@ static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, 
   // queue of misses, and this row would wait behind them.
   auto prefetch = [&](Value row, Value f, ArrayRef<Strip> strips) {
     for (Value table : tables)
-      for (int64_t number = 0, line = kLine / bytesPerElement(table); number < int64_t(strips.size()); ++number)
+      for (int64_t number = 0, line = elementsOfLine(table); number < int64_t(strips.size()); ++number)
         if (number * width % line == 0)
           b.prefetch(table, {row, f, strips[number].at});
   };
-  int64_t bytes = bytesPerElement(op.getPool()) * grad.rowsPerExpert * grad.vectors * grad.width;
+  int64_t bytes = elementBytes(op.getPool()) * grad.rowsPerExpert * grad.vectors * grad.width;
   int64_t ahead = std::clamp<int64_t>(kPrefetchedBytes / bytes, 1, kMostSegmentsAhead);
   b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
     auto update = [&](const Segment &segment, Value j, Value row, Value later) {

@@ -32,6 +32,9 @@ Values dots(LoopBuilder &b, int64_t size, int64_t width, unsigned count,
             llvm::function_ref<llvm::SmallVector<std::pair<mlir::Value, mlir::Value>>(const Strip &)> terms,
             llvm::function_ref<void(mlir::Value at, int64_t elements)> ahead);
 
+/// Bytes of an element, and elements of a line of the caches.
+int64_t elementBytes(mlir::Value buffer);
+int64_t elementsOfLine(mlir::Value buffer);
 /// Prefetches elements [at, at + elements) of all vectors of a pool row.
 void prefetchRow(LoopBuilder &b, mlir::Value pool, mlir::Value row, mlir::Value at, int64_t elements);
 

@@ -34,9 +34,7 @@ Value cpu::emitBits(LoopBuilder &b, Value conditions) {
   return lanes == 64 ? bits : Value(arith::ExtUIOp::create(b, b.getI64Type(), bits));
 }
 
-static Value i64(LoopBuilder &b, int64_t value) { return arith::ConstantOp::create(b, b.getI64IntegerAttr(value)); }
-
-Value cpu::emitShiftLeft(LoopBuilder &b, Value bits, int64_t by) { return arith::ShLIOp::create(b, bits, i64(b, by)); }
+Value cpu::emitShiftLeft(LoopBuilder &b, Value bits, int64_t by) { return arith::ShLIOp::create(b, bits, b.i64(by)); }
 
 Value cpu::emitPopulation(LoopBuilder &b, Value bits) { return math::CtPopOp::create(b, bits); }
 
@@ -47,7 +45,7 @@ Values cpu::forEachBit(LoopBuilder &b, Value bits, ValueRange carried,
   Value count = arith::IndexCastOp::create(b, b.getIndexType(), emitPopulation(b, bits));
   Values results = b.loop(b.index(0), count, init, [&](Value, ValueRange now) {
     Value position = arith::IndexCastOp::create(b, b.getIndexType(), math::CountTrailingZerosOp::create(b, now[0]));
-    Values next{both(b, now[0], b.sub(now[0], i64(b, 1)))};
+    Values next{both(b, now[0], b.sub(now[0], b.i64(1)))};
     llvm::append_range(next, body(position, now.drop_front()));
     return next;
   });

@@ -37,12 +37,11 @@ MatrixOperand peer::matrixOperand(LoopBuilder &b, Value buffer) {
 }
 
 void LoopBuilder::sgemm(Value a, bool transposeA, Value b, bool transposeB, Value c, double beta, double alpha) {
-  auto flag = [&](bool value) -> Value { return arith::ConstantOp::create(*this, getI64IntegerAttr(value)); };
   MatrixOperand ma = matrixOperand(*this, a), mb = matrixOperand(*this, b), mc = matrixOperand(*this, c);
   Value m = peer::toI64(*this, dim(c, 0)), n = peer::toI64(*this, dim(c, 1));
   Value k = peer::toI64(*this, dim(a, transposeA ? 0 : 1));
   callHook(*this, format::symbol::kSgemm,
-           {flag(transposeA), flag(transposeB), m, n, k, f32(alpha), ma.pointer, ma.stride, mb.pointer, mb.stride,
+           {i64(transposeA), i64(transposeB), m, n, k, f32(alpha), ma.pointer, ma.stride, mb.pointer, mb.stride,
             f32(beta), mc.pointer, mc.stride});
 }
 

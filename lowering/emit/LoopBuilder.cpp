@@ -18,6 +18,8 @@ Value LoopBuilder::index(int64_t value) { return arith::ConstantIndexOp::create(
 
 Value LoopBuilder::i32(int64_t value) { return arith::ConstantOp::create(*this, getI32IntegerAttr(value)); }
 
+Value LoopBuilder::i64(int64_t value) { return arith::ConstantOp::create(*this, getI64IntegerAttr(value)); }
+
 Value LoopBuilder::f32(double value, Type like) {
   auto scalar = getF32FloatAttr(float(value));
   if (auto vector = dyn_cast_or_null<VectorType>(like))

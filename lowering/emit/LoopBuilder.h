@@ -32,6 +32,7 @@ public:
   // --- Constants and sizes -------------------------------------------------
   Value index(int64_t value);
   Value i32(int64_t value);
+  Value i64(int64_t value);
   /// A float constant; a splat if `like` is a vector type (default: scalar f32).
   Value f32(double value, mlir::Type like = {});
   /// Size of a buffer's dimension: a constant where static.
@@ -70,9 +71,9 @@ public:
   Value maxLanes(Value v);
 
   // --- Memory --------------------------------------------------------------
-  /// One element; bf16 and i8 are widened to f32.
+  /// One element; bf16, i8 and fp8 are widened to f32.
   Value load(Value buffer, mlir::ValueRange at);
-  /// `lanes` elements along the last dimension, bf16 and i8 widened to f32 (lanes 1: a scalar).
+  /// `lanes` elements along the last dimension, bf16, i8 and fp8 widened to f32 (lanes 1: a scalar).
   virtual Value load(Value buffer, mlir::ValueRange at, int64_t lanes);
   /// Scalar or vector, narrowed to bf16 if the buffer holds that.
   virtual void store(Value v, Value buffer, mlir::ValueRange at);

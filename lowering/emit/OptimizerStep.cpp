@@ -40,12 +40,11 @@ static Values emitSGD(LoopBuilder &b, const OptimizerStep &step, Value param, Va
 /// run into the millions.
 static Value emitCorrection(LoopBuilder &b, double beta, Value step) {
   auto f64 = [&](double value) -> Value { return arith::ConstantOp::create(b, b.getF64FloatAttr(value)); };
-  auto i64 = [&](int64_t value) -> Value { return arith::ConstantOp::create(b, b.getI64IntegerAttr(value)); };
   Value count = arith::FPToSIOp::create(b, b.getI64Type(), step);
   Values result = b.loop(b.index(0), b.index(63), {f64(1), f64(beta), count}, [&](Value, ValueRange carried) {
-    Value odd = b.cmp(CmpIPredicate::ne, both(b, carried[2], i64(1)), i64(0));
+    Value odd = b.cmp(CmpIPredicate::ne, both(b, carried[2], b.i64(1)), b.i64(0));
     Value power = b.select(odd, b.mul(carried[0], carried[1]), carried[0]);
-    return Values{power, b.mul(carried[1], carried[1]), arith::ShRUIOp::create(b, carried[2], i64(1))};
+    return Values{power, b.mul(carried[1], carried[1]), arith::ShRUIOp::create(b, carried[2], b.i64(1))};
   });
   return arith::TruncFOp::create(b, b.getF32Type(), b.div(f64(1), b.sub(f64(1), result[0])));
 }

@@ -45,7 +45,7 @@ void TileScores::free() {
 
 Value TileScores::emitIsAllowed(LoopBuilder &b) {
   Value allowed = callHook(b, format::symbol::kTiles, {}, {b.getI64Type()}).getResult(0);
-  return b.cmp(CmpIPredicate::ne, allowed, arith::ConstantOp::create(b, b.getI64IntegerAttr(0)));
+  return b.cmp(CmpIPredicate::ne, allowed, b.i64(0));
 }
 
 void TileScores::emitTile(StringRef name, ArrayRef<int> tiles, ValueRange operands) {
@@ -77,8 +77,7 @@ void TileScores::emitEnd() { emitTile("tilerelease", {}); }
 
 void TileScores::emitProducts(Value scores) {
   int64_t columns = b.staticDim(scores, 1), queryBytes = steps * kRowBytes;
-  auto stride = [&](int64_t bytes) -> Value { return arith::ConstantOp::create(b, b.getI64IntegerAttr(bytes)); };
-  Value queryStride = stride(queryBytes), keyStride = stride(kRowBytes), scoreStride = stride(4 * columns);
+  Value queryStride = b.i64(queryBytes), keyStride = b.i64(kRowBytes), scoreStride = b.i64(4 * columns);
   // Tiles 0 to 3 are sums, 4 and 5 queries, 6 and 7 keys.
   b.loop(
       b.index(0), b.index(paddedKeys() / kRows),
@@ -149,7 +148,7 @@ TileScores::Norms TileScores::emitRounded(Value vector, llvm::function_ref<void(
 void TileScores::emitKeys(Value keys) {
   Type wide = b.floats(kWidth);
   Value iota = emitIota(b, kWidth), most = b.f32(kMostNorm, wide);
-  Values init{b.f32(0, wide), arith::ConstantOp::create(b, b.getI64IntegerAttr(0xffff))};
+  Values init{b.f32(0, wide), b.i64(0xffff)};
   Values results = b.loop(
       b.index(0), b.index(paddedKeys()), init,
       [&](Value group, ValueRange carried) {

@@ -89,11 +89,21 @@ SmallVector<Value> ScanChunks::load(LoopBuilder &b, Value buffer, Value slot, Va
   return values;
 }
 
-void ScanChunks::carry(Value buffer, bool back, llvm::function_ref<Value(LoopBuilder &b, ValueRange at)> begin) {
-  Value each = host.index(states * width);
-  launchForEach(host, host.mul(sequences, each), [&](BlockBuilder &b, Value element) {
+void ScanChunks::store(LoopBuilder &b, ValueRange values, Value buffer, Value slot, Value channel, int64_t from) const {
+  for (auto [i, value] : llvm::enumerate(values))
+    b.store(value, buffer, {slot, b.index(from + i), channel});
+}
+
+void ScanChunks::launchStates(llvm::function_ref<void(BlockBuilder &b, Value sequence, Value n, Value channel)> body) {
+  launchForEach(host, host.mul(sequences, host.index(states * width)), [&](BlockBuilder &b, Value element) {
     Value sequence = b.div(element, b.index(states * width)), inState = b.rem(element, b.index(states * width));
     Value n = b.div(inState, b.index(width)), channel = b.rem(inState, b.index(width));
+    body(b, sequence, n, channel);
+  });
+}
+
+void ScanChunks::carry(Value buffer, bool back, llvm::function_ref<Value(LoopBuilder &b, ValueRange at)> begin) {
+  launchStates([&](BlockBuilder &b, Value sequence, Value n, Value channel) {
     Value a = b.load(in.a, {n, channel});
     b.loop(b.index(0), chunks, begin ? begin(b, {n, channel}) : b.f32(0), [&](Value step, ValueRange carried) {
       Value number = back ? b.sub(b.sub(chunks, step), b.index(1)) : step;
@@ -112,8 +122,7 @@ void ScanChunks::emitStarts(Value state, Value position) {
     Chunk chunk = chunkOf(b, slot);
     nn::forStateParts(states, [&](int64_t from, int64_t count) {
       SmallVector<Value> ends = stripOf(b, chunk, channel, from, count).emitEnd(chunk.count);
-      for (int64_t i = 0; i < count; ++i)
-        b.store(ends[i], before, {slot, b.index(from + i), channel});
+      store(b, ArrayRef(ends).take_front(count), before, slot, channel, from);
       if (from == 0)
         b.store(ends[count], sums, {slot, channel});
     });
@@ -153,9 +162,7 @@ void ScanChunks::emitGrad(Value dy, nn::ScanOutputs out, int64_t channels) {
   launchChannels(host, in.x, slots, [&](BlockBuilder &b, Value slot, Value channel) {
     Chunk chunk = chunkOf(b, slot);
     nn::forStateParts(states, [&](int64_t from, int64_t count) {
-      SmallVector<Value> ends = stripOf(b, chunk, channel, from, count).emitGradEnd(dy, chunk.count);
-      for (int64_t i = 0; i < count; ++i)
-        b.store(ends[i], behind, {slot, b.index(from + i), channel});
+      store(b, stripOf(b, chunk, channel, from, count).emitGradEnd(dy, chunk.count), behind, slot, channel, from);
     });
   });
   carry(behind, /*back=*/true);
@@ -186,9 +193,7 @@ void ScanChunks::emitGrad(Value dy, nn::ScanOutputs out, int64_t channels) {
           kGradStates);
     });
   });
-  launchForEach(host, host.mul(sequences, host.index(states * width)), [&](BlockBuilder &b, Value element) {
-    Value sequence = b.div(element, b.index(states * width)), inState = b.rem(element, b.index(states * width));
-    Value n = b.div(inState, b.index(width)), channel = b.rem(inState, b.index(width));
+  launchStates([&](BlockBuilder &b, Value sequence, Value n, Value channel) {
     Value sum = b.loop(b.index(0), chunks, b.f32(0), [&](Value number, ValueRange carried) {
       Value slot = b.add(b.mul(sequence, chunks), number);
       return SmallVector<Value>{b.add(carried[0], b.load(behind, {slot, n, channel}))};

@@ -66,6 +66,9 @@ private:
                                 int64_t count) const;
   /// The states before each chunk, `before`; the sums of its delta, `sums`.
   void emitStarts(Value state, Value position);
+  void store(LoopBuilder &b, mlir::ValueRange values, Value buffer, Value slot, Value channel, int64_t from) const;
+  /// A thread for each state of each sequence.
+  void launchStates(llvm::function_ref<void(BlockBuilder &b, Value sequence, Value n, Value channel)> body);
   /// From what each chunk makes of zeros, in `buffer`, to what there is at its start, or behind it.
   void carry(Value buffer, bool back, llvm::function_ref<Value(LoopBuilder &b, mlir::ValueRange at)> begin = nullptr);
   Value allocateStates();
