@@ -91,8 +91,8 @@ inline constexpr char kStep[] = "step", kPosition[] = "position", kDropoutSeed[]
 
 /// What compiled code calls, and what it exports beside its entries.
 namespace symbol {
-inline constexpr char kSgemm[] = "peer_rt_sgemm", kMatmul[] = "peer_rt_matmul", kMark[] = "peer_rt_mark",
-                      kTiles[] = "peer_rt_tiles";
+inline constexpr char kSgemm[] = "peer_rt_sgemm", kSgemmBf16[] = "peer_rt_sgemm_bf16", kMatmul[] = "peer_rt_matmul",
+                      kMark[] = "peer_rt_mark", kTiles[] = "peer_rt_tiles";
 inline constexpr char kCubin[] = "peer_cubin", kCubinSize[] = "peer_cubin_size";
 } // namespace symbol
 

@@ -13,22 +13,24 @@ using namespace peer;
   LogicalResult OP::buildGradient(OpBuilder &builder, ArrayRef<Value> resultGrads, const llvm::SmallBitVector &wanted, \
                                   SmallVectorImpl<Value> &operandGrads)
 
-/// The product of `a` and `b`, each read transposed if it says so.
-static Value multiply(OpBuilder &builder, Location loc, Value a, bool transposeA, Value b, bool transposeB) {
-  return LinearOp::create(builder, loc, a, b, /*bias=*/Value(), transposeA, transposeB, ValueRange()).getY();
+/// The product of `a` and `b`, each read transposed if it says so, as `op` multiplies.
+static Value multiply(OpBuilder &builder, LinearOp op, Value a, bool transposeA, Value b, bool transposeB) {
+  return LinearOp::create(builder, op.getLoc(), a, b, /*bias=*/Value(), transposeA, transposeB, op.getProductsAttr(),
+                          ValueRange())
+      .getY();
 }
 
 // y = op(x) op(w). With plain operands dx = dy w^T and dw = x^T dy; where an operand is
-// stored transposed its gradient is the transpose, (A B)^T = B^T A^T.
+// stored transposed its gradient is the transpose, (A B)^T = B^T A^T. Rounding counts as the identity.
 BUILD_GRADIENT(LinearOp) {
   Value dy = resultGrads[0];
   bool transposeX = getTransposeX(), transposeW = getTransposeWeight();
   if (wanted[0])
-    operandGrads[0] = transposeX ? multiply(builder, getLoc(), getWeight(), transposeW, dy, true)
-                                 : multiply(builder, getLoc(), dy, false, getWeight(), !transposeW);
+    operandGrads[0] = transposeX ? multiply(builder, *this, getWeight(), transposeW, dy, true)
+                                 : multiply(builder, *this, dy, false, getWeight(), !transposeW);
   if (wanted[1])
-    operandGrads[1] = transposeW ? multiply(builder, getLoc(), dy, true, getX(), transposeX)
-                                 : multiply(builder, getLoc(), getX(), !transposeX, dy, false);
+    operandGrads[1] = transposeW ? multiply(builder, *this, dy, true, getX(), transposeX)
+                                 : multiply(builder, *this, getX(), !transposeX, dy, false);
   if (getBias() && wanted[2])
     operandGrads[2] = ColumnSumsOp::create(builder, getLoc(), dy, ValueRange()).getSums();
   return success();

@@ -34,6 +34,11 @@ PEER_INFER(LinearOp) {
       failed(check.require(2, x.getElementType().isF32() && w.getElementType().isF32(),
                            "expected x and weight to be f32")))
     return failure();
+  if (std::optional<Type> products = a.getProducts(); products && !products->isBF16()) {
+    std::string got;
+    llvm::raw_string_ostream(got) << *products;
+    return check.fail(4, "expected products = bf16, or nothing for f32, got " + got);
+  }
   int64_t rows = x.getDimSize(a.getTransposeX()), inner = x.getDimSize(!a.getTransposeX());
   int64_t innerW = w.getDimSize(a.getTransposeWeight()), columns = w.getDimSize(!a.getTransposeWeight());
   if (!ShapedType::isDynamic(inner) && !ShapedType::isDynamic(innerW) && inner != innerW)

@@ -12,20 +12,23 @@ include "dialect/ops/PeerOpBase.td"
 
 def Peer_LinearOp : Peer_DifferentiableOp<"linear",
     (ins Peer_Shaped:$x, Peer_Shaped:$weight, Optional<Peer_Shaped>:$bias, UnitAttr:$transpose_x,
-         UnitAttr:$transpose_weight),
+         UnitAttr:$transpose_weight, OptionalAttr<TypeAttr>:$products),
     (outs "f32, the rows of x by the columns of weight":$y), [AttrSizedOperandSegments]> {
   let summary = "matrix product x . weight, plus a bias";
   let description = [{
     `y[t,j] = sum over i of x[t,i] * weight[i,j]`; `transpose_x` and `transpose_weight` read an operand transposed. The
     product goes to a BLAS, tile by tile. With a bias, `bias[j]` is added (`--peer-expand-tensor-ops` makes an op of its
-    own of that).
+    own of that). With `products = bf16` both factors of each product are rounded to bf16 first (to the nearest, ties to even), as units for
+    such products want them; sums stay f32, and the products of its gradients are such, too.
 
     - C1: x and weight have rank 2; the product's inner dimensions agree.
     - C2: x and weight are f32.
     - C3: the bias is f32, one number for each column.
+    - C4: products are bf16, where it is said what they are.
 
     ```mlir
     %y = peer.linear %x, %w, %b : tensor<?x256xf32>, tensor<256x2048xf32>, tensor<2048xf32>
+    %z = peer.linear %x, %w {products = bf16} : tensor<?x256xf32>, tensor<256x2048xf32>
     ```
   }];
   let assemblyFormat = [{

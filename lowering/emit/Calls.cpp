@@ -36,11 +36,12 @@ MatrixOperand peer::matrixOperand(LoopBuilder &b, Value buffer) {
   return {LLVM::IntToPtrOp::create(b, pointer, toI64(b, address)), toI64(b, stride)};
 }
 
-void LoopBuilder::sgemm(Value a, bool transposeA, Value b, bool transposeB, Value c, double beta, double alpha) {
+void LoopBuilder::sgemm(Value a, bool transposeA, Value b, bool transposeB, Value c, double beta, double alpha,
+                        bool bf16) {
   MatrixOperand ma = matrixOperand(*this, a), mb = matrixOperand(*this, b), mc = matrixOperand(*this, c);
   Value m = peer::toI64(*this, dim(c, 0)), n = peer::toI64(*this, dim(c, 1));
   Value k = peer::toI64(*this, dim(a, transposeA ? 0 : 1));
-  callHook(*this, format::symbol::kSgemm,
+  callHook(*this, bf16 ? format::symbol::kSgemmBf16 : format::symbol::kSgemm,
            {i64(transposeA), i64(transposeB), m, n, k, f32(alpha), ma.pointer, ma.stride, mb.pointer, mb.stride,
             f32(beta), mc.pointer, mc.stride});
 }

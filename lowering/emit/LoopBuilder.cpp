@@ -126,6 +126,11 @@ static Type withElement(Type type, Type element) {
   return element;
 }
 
+Value LoopBuilder::roundToBf16(Value a) {
+  Value narrow = arith::TruncFOp::create(*this, withElement(a.getType(), getBF16Type()), a);
+  return arith::ExtFOp::create(*this, a.getType(), narrow);
+}
+
 Value LoopBuilder::load(Value buffer, ValueRange at) { return load(buffer, at, 1); }
 
 Value LoopBuilder::load(Value buffer, ValueRange at, int64_t lanes) {

@@ -64,6 +64,8 @@ public:
   Value toIndex(Value a);
   Value toI32(Value a);
   Value toF32(Value a);
+  /// The nearest f32 that a bf16 holds, scalar or vector.
+  Value roundToBf16(Value a);
   /// Scalar to all lanes of `like` (a scalar type: itself).
   Value splat(Value scalar, mlir::Type like);
   /// Sum or maximum of a vector's lanes (a scalar: itself).
@@ -107,8 +109,9 @@ public:
 
   // --- Calls ---------------------------------------------------------------
   /// C = alpha * op(A) op(B) + beta * C by the runtime's serial BLAS; A, B, C are rank-2 f32
-  /// buffers with unit inner stride (slices are fine); transposes as said.
-  void sgemm(Value a, bool transposeA, Value b, bool transposeB, Value c, double beta = 0.0, double alpha = 1.0);
+  /// buffers with unit inner stride (slices are fine); transposes as said. `bf16`: elements of A and B are rounded to it first.
+  void sgemm(Value a, bool transposeA, Value b, bool transposeB, Value c, double beta = 0.0, double alpha = 1.0,
+             bool bf16 = false);
 };
 
 /// act(a) for a scalar or vector a.

@@ -57,9 +57,9 @@ void emitBiasRows(LoopBuilder &b, mlir::Value bias, mlir::Value y, int64_t width
 /// Calls `body` with the first row of each sequence of `context` rows of x, and its number.
 void forSequences(LoopBuilder &b, mlir::Value x, int64_t context,
                   llvm::function_ref<void(mlir::Value first, mlir::Value number)> body);
-/// c = alpha * op(a) op(b) + beta * c: the runtime's BLAS, or scalar loops for width 1.
+/// c = alpha * op(a) op(b) + beta * c: the runtime's BLAS, or scalar loops for width 1. `bf16`: elements of a and b are rounded to it first.
 void emitProduct(LoopBuilder &builder, int64_t width, mlir::Value a, bool transposeA, mlir::Value b, bool transposeB,
-                 mlir::Value c, double beta = 0.0, double alpha = 1.0);
+                 mlir::Value c, double beta = 0.0, double alpha = 1.0, bool bf16 = false);
 /// buffer[row : row + rows, column : column + columns].
 mlir::Value emitWindow(LoopBuilder &b, mlir::Value buffer, mlir::OpFoldResult row, mlir::OpFoldResult rows,
                        mlir::OpFoldResult column, mlir::OpFoldResult columns);

@@ -40,15 +40,17 @@ Value nn::emitWindow(LoopBuilder &b, Value buffer, OpFoldResult row, OpFoldResul
 }
 
 void nn::emitProduct(LoopBuilder &builder, int64_t width, Value a, bool transposeA, Value b, bool transposeB, Value c,
-                     double beta, double alpha) {
+                     double beta, double alpha, bool bf16) {
   if (width > 1)
-    return builder.sgemm(a, transposeA, b, transposeB, c, beta, alpha);
+    return builder.sgemm(a, transposeA, b, transposeB, c, beta, alpha, bf16);
   Value inner = builder.dim(a, transposeA ? 0 : 1);
   builder.loop(builder.dim(c, 0), [&](Value i) {
     builder.loop(builder.dim(c, 1), [&](Value j) {
       Value sum = builder.loop(builder.index(0), inner, builder.f32(0), [&](Value k, ValueRange carried) {
         Value left = transposeA ? builder.load(a, {k, i}) : builder.load(a, {i, k});
         Value right = transposeB ? builder.load(b, {j, k}) : builder.load(b, {k, j});
+        if (bf16)
+          left = builder.roundToBf16(left), right = builder.roundToBf16(right);
         return SmallVector<Value>{builder.fma(left, right, carried[0])};
       })[0];
       if (alpha != 1)
@@ -70,14 +72,16 @@ void nn::emitBiasRows(LoopBuilder &b, Value bias, Value y, int64_t width) {
 static constexpr int64_t kFewRows = 8;
 
 /// y += x w, walking several rows of w at once, for all rows of x: what bounds it is to read w. Of one row the factors stay in registers.
-static void emitFewRows(LoopBuilder &b, Value x, Value w, Value y, int64_t width, bool one) {
+static void emitFewRows(LoopBuilder &b, LinearOp op, int64_t width, bool one) {
+  Value x = op.getX(), w = op.getWeight(), y = op.getY();
+  auto factor = [&](Value loaded) { return op.getProducts() ? b.roundToBf16(loaded) : loaded; };
   constexpr int64_t kTogether = 8;
   Value inner = b.dim(x, 1), together = b.index(kTogether), whole = b.mul(b.div(inner, together), together);
   auto add = [&](Value k, int64_t count) {
     auto factorsOf = [&](Value t) {
       SmallVector<Value> factors;
       for (int64_t i = 0; i < count; ++i)
-        factors.push_back(b.load(x, {t, b.add(k, b.index(i))}));
+        factors.push_back(factor(b.load(x, {t, b.add(k, b.index(i))})));
       return factors;
     };
     SmallVector<Value> only;
@@ -86,11 +90,11 @@ static void emitFewRows(LoopBuilder &b, Value x, Value w, Value y, int64_t width
     b.strips(b.dim(y, 1), width, [&](Value at, int64_t lanes) {
       SmallVector<Value> rows;
       for (int64_t i = 0; i < count; ++i)
-        rows.push_back(b.load(w, {b.add(k, b.index(i)), at}, lanes));
+        rows.push_back(factor(b.load(w, {b.add(k, b.index(i)), at}, lanes)));
       b.loop(one ? b.index(1) : b.dim(x, 0), [&](Value t) {
         Value sum = b.load(y, {t, at}, lanes);
-        for (auto [row, factor] : llvm::zip(rows, one ? only : factorsOf(t)))
-          sum = b.fma(b.splat(factor, sum.getType()), row, sum);
+        for (auto [row, scalar] : llvm::zip(rows, one ? only : factorsOf(t)))
+          sum = b.fma(b.splat(scalar, sum.getType()), row, sum);
         b.store(sum, y, {t, at});
       });
     });
@@ -105,7 +109,8 @@ static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
   if (bias)
     emitBiasRows(b, bias, y, width);
   auto product = [&] {
-    emitProduct(b, width, op.getX(), op.getTransposeX(), op.getWeight(), op.getTransposeWeight(), y, bias ? 1 : 0);
+    emitProduct(b, width, op.getX(), op.getTransposeX(), op.getWeight(), op.getTransposeWeight(), y, bias ? 1 : 0,
+                /*alpha=*/1, op.getProducts().has_value());
   };
   int64_t rows = dimOf(op.getX(), 0);
   if (width == 1 || op.getTransposeX() || op.getTransposeWeight() || (!ShapedType::isDynamic(rows) && rows > kFewRows))
@@ -113,7 +118,7 @@ static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
   auto fewRows = [&] {
     if (!bias)
       emitZero(b, y, width);
-    auto rowsOf = [&](bool one) { emitFewRows(b, op.getX(), op.getWeight(), y, width, one); };
+    auto rowsOf = [&](bool one) { emitFewRows(b, op, width, one); };
     b.ifThen(b.cmp(arith::CmpIPredicate::eq, b.dim(y, 0), b.index(1)), [&] { rowsOf(true); }, [&] { rowsOf(false); });
   };
   b.ifThen(b.cmp(arith::CmpIPredicate::ule, b.dim(y, 0), b.index(kFewRows)), fewRows, product);
@@ -143,7 +148,11 @@ static std::optional<TileSizes> linearTiles(LinearOp op) {
   constexpr int64_t kColumns = 512;
   int64_t rows = dimOf(op.getX(), op.getTransposeX()), columns = dimOf(op.getWeight(), !op.getTransposeWeight());
   // A weight gradient has few, long rows: cut for the threads, not for the cache.
-  if (op.getTransposeX() && (ShapedType::isDynamic(rows) || rows > 64))
+  bool longSum = op.getTransposeX() && (ShapedType::isDynamic(rows) || rows > 64);
+  // A tile rounds and packs its part of both operands: products of bf16 take so little time that it must pay for many of them.
+  if (op.getProducts() && (longSum || ShapedType::isDynamic(rows)))
+    return tile({{"t", longSum ? 128 : 256}, {"j", kColumns}});
+  if (longSum)
     return tile({{"t", 64}});
   // Calls of few tokens share out the columns of a wide weight; to many it makes no difference.
   if (ShapedType::isDynamic(rows) && !ShapedType::isDynamic(columns) && columns >= 2 * kColumns)

@@ -24,7 +24,7 @@ Value LayerBuilder::normal(StringRef name, ArrayRef<int64_t> shape, double std, 
 
 Value LayerBuilder::linear(Value x, Value weight) {
   return LinearOp::create(builder, loc, x, weight, /*bias=*/Value(), /*transpose_x=*/false, /*transpose_weight=*/false,
-                          ValueRange())
+                          /*products=*/TypeAttr(), ValueRange())
       .getY();
 }
 

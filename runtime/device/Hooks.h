@@ -14,6 +14,10 @@ void _mlir_memref_to_llvm_free(void *pointer);
 void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                    int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
+/// The same with elements of A and B rounded to bf16, and sums in f32.
+void peer_rt_sgemm_bf16(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                        int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+
 /// A tile of a route: rows of scores, those without bounds, keys of all rows, those scored in f32, and the bytes of keys that were read for it.
 void peer_rt_scored(int64_t rows, int64_t unbounded, int64_t keys, int64_t scored, int64_t bytes);
 

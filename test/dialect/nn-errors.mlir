@@ -34,6 +34,14 @@ func.func @linear_c2_type(%x: tensor<?x32xf32>, %w: tensor<32x8xbf16>) {
 
 // -----
 
+func.func @linear_c4_products(%x: tensor<?x32xf32>, %w: tensor<32x8xf32>) {
+  // expected-error @+1 {{'peer.linear' op C4: expected products = bf16, or nothing for f32, got f16}}
+  %r = peer.linear %x, %w {products = f16} : tensor<?x32xf32>, tensor<32x8xf32>
+  return
+}
+
+// -----
+
 func.func @reshape_c1_inner_dynamic(%x: tensor<4x?xf32>) {
   // expected-error @+1 {{'peer.reshape' op C1: expected both shapes static, or both dynamic in the first dimension alone}}
   %r = peer.reshape %x to tensor<?x4xf32> : tensor<4x?xf32>

@@ -13,6 +13,8 @@ func.func @linear(%x: !act, %w: tensor<32x64xf32>, %wt: tensor<64x32xf32>) -> (t
   %b = peer.linear %x, %wt {transpose_weight} : !act, tensor<64x32xf32>
   // CHECK: %[[C:.*]] = peer.linear %{{.*}}, %{{.*}} {transpose_x} : tensor<?x32xf32>, tensor<?x32xf32>
   %c = peer.linear %x, %x {transpose_x} : !act, !act
+  // CHECK: peer.linear %{{.*}}, %{{.*}} {products = bf16, transpose_weight} : tensor<?x32xf32>, tensor<64x32xf32>
+  %d = peer.linear %x, %wt {products = bf16, transpose_weight} : !act, tensor<64x32xf32>
   // CHECK: return %[[B]], %[[C]] : tensor<?x64xf32>, tensor<32x32xf32>
   return %b, %c : tensor<?x64xf32>, tensor<32x32xf32>
 }

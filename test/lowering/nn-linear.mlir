@@ -25,6 +25,17 @@ func.func @linear(%x: memref<?x40xf32, strided<[64, 1]>>, %w: memref<24x40xf32>,
   return
 }
 
+// Products of bf16 are calls of their own; few rows are rounded here.
+// CHECK-LABEL: func.func @rounded(
+// CHECK:         call @peer_rt_sgemm_bf16(
+// CHECK-NOT:     call @peer_rt_sgemm(
+// LOOPS-LABEL: func.func @rounded(
+// LOOPS-COUNT-2: arith.truncf %{{.*}} : f32 to bf16
+func.func @rounded(%x: memref<?x40xf32>, %w: memref<24x40xf32>, %y: memref<?x24xf32>) {
+  peer.linear %x, %w outs(%y : memref<?x24xf32>) {products = bf16, transpose_weight} : memref<?x40xf32>, memref<24x40xf32>
+  return
+}
+
 // A row of the table is copied in vectors, bf16 widened on the way.
 // CHECK-LABEL: func.func @embedding(
 // CHECK:         scf.for %[[T:.*]] =

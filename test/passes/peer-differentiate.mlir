@@ -21,6 +21,20 @@ peer.gradient @f_grad of @f
 
 // -----
 
+// Products of a gradient are those of the op.
+// CHECK-LABEL: func.func @rounded_grad(
+// CHECK:         peer.linear %{{.*}} {products = bf16, transpose_weight}
+// CHECK:         peer.linear %{{.*}} {products = bf16, transpose_x}
+func.func @rounded(%x: tensor<?x8xf32> {peer.name = "x", peer.role = "input"},
+                   %w: tensor<8x4xf32> {peer.name = "w", peer.role = "parameter", peer.parameter = #peer.parameter<"w", <zeros>, "default", true>})
+    -> (tensor<?x4xf32> {peer.name = "y"}) {
+  %y = peer.linear %x, %w {products = bf16} : tensor<?x8xf32>, tensor<8x4xf32>
+  return %y : tensor<?x4xf32>
+}
+peer.gradient @rounded_grad of @rounded
+
+// -----
+
 // All four ways to store the operands of a product.
 // CHECK-LABEL: func.func @transposed_grad(
 // CHECK-SAME:    %[[A:[a-z0-9]+]]: tensor<5x6xf32>

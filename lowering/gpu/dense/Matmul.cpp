@@ -22,6 +22,8 @@ static void emitTile(BlockBuilder &b, const Product &product, const MatmulTile &
   if (product.scales)
     right.readStored(product.stored());
   TileProduct kernel(b, tile, {b, product.a, !product.transposeA, tile.rows()}, right);
+  if (product.bf16)
+    kernel.roundToBf16();
   SmallVector<Value> sums = kernel.emit(job);
   bool pairs = accessWidth(product.c, 4) == 4;
   auto below = [&](Value v, Value end) { return b.cmp(CmpIPredicate::ult, v, end); };

@@ -16,6 +16,8 @@ struct Product {
   bool transposeA, transposeB;
   /// b is stored in fewer bits, n x k (transposeB), with these scales. Null: f32.
   mlir::Value scales = {};
+  /// Elements of a and b are rounded to bf16 first.
+  bool bf16 = false;
 
   /// What b is, with scales.
   StoredTable stored() const { return {b, scales, mlir::cast<mlir::MemRefType>(a.getType()).getShape().back()}; }
@@ -39,7 +41,7 @@ struct MatmulTile {
 /// 128 x 64 for many rows, 32 x 128 for few: then the time goes into reading b.
 inline constexpr MatmulTile kTallTile{4, 2, 2, 4}, kFlatTile{1, 8, 2, 2};
 
-/// Launches the product by three tf32 products per f32 one (Mma.h): the error is near 1e-6 of |a| |b|. Few tiles share
+/// Launches the product by three tf32 products per f32 one (Mma.h): the error is near 1e-6 of |a| |b|. One of bf16 is as it is. Few tiles share
 /// a long depth among several blocks, whose sums a second launch adds up in a fixed order.
 void emitMatmul(LoopBuilder &host, const Product &product, const MatmulTile &tile, const GpuInfo &gpu);
 

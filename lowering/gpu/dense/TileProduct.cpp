@@ -110,6 +110,28 @@ SmallVector<FragmentC> TileProduct::multiplyStage(Value stage) {
   return sums;
 }
 
+SmallVector<FragmentC> TileProduct::multiplyRounded(Value stage) {
+  static_assert(kDepth == 16, "a stage is one product in depth");
+  Value pair = b.mul(lane.member, b.index(2));
+  Value leftLane = b.add(left.at(b, b.add(warpRow, lane.group), pair), b.mul(stage, b.index(left.stageSize)));
+  Value rightLane = b.add(right.at(b, b.add(warpColumn, lane.group), pair), b.mul(stage, b.index(right.stageSize)));
+  auto load = [&](const ProductOperand &operand, Value from, int64_t i, int64_t k) {
+    auto element = [&](int64_t at) { return operand.tiles.load(b, from, operand.at(i, at)); };
+    return packBf16(b, element(k), element(k + 1));
+  };
+  SmallVector<FragmentA> as;
+  for (int64_t m = 0; m < 16 * tile.fragmentsM; m += 16)
+    as.push_back({load(left, leftLane, m, 0), load(left, leftLane, m + 8, 0), load(left, leftLane, m, 8),
+                  load(left, leftLane, m + 8, 8)});
+  SmallVector<FragmentC> sums(count());
+  for (int64_t n = 0; n < tile.fragmentsN; ++n) {
+    FragmentB v{load(right, rightLane, 8 * n, 0), load(right, rightLane, 8 * n, 8)};
+    for (int64_t m = 0; m < tile.fragmentsM; ++m)
+      sums[m * tile.fragmentsN + n] = mmaBf16(b, as[m], v, zeroFragment(b));
+  }
+  return sums;
+}
+
 void TileProduct::forEachRow(const TileJob &job, ArrayRef<Value> sums,
                              llvm::function_ref<void(Value, llvm::function_ref<void(UsePair)>)> body) {
   Value row0 = b.add(b.add(job.row, warpRow), lane.group);
@@ -161,7 +183,7 @@ SmallVector<Value> TileProduct::emit(const TileJob &job) {
     copy(job, b.add(step, b.index(kStages - 1)), after(stage, kStages - 1));
     // From zero, and added outside of the tensor cores: they truncate.
     SmallVector<Value> next;
-    for (auto [f, sum] : llvm::enumerate(multiplyStage(stage)))
+    for (auto [f, sum] : llvm::enumerate(bf16 ? multiplyRounded(stage) : multiplyStage(stage)))
       for (size_t i = 0; i < 4; ++i)
         next.push_back(b.add(carried[4 * f + i], sum[i]));
     next.push_back(after(stage, 1));

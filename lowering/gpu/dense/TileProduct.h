@@ -53,6 +53,9 @@ class TileProduct {
 public:
   TileProduct(BlockBuilder &b, const MatmulTile &tile, ProductOperand left, ProductOperand right);
 
+  /// Multiplies bf16, to which elements are rounded; both operands are f32.
+  void roundToBf16() { bf16 = true; }
+
   /// The sums that this thread has.
   llvm::SmallVector<mlir::Value> emit(const TileJob &job);
   /// What `use` does with two neighbouring columns of a row, the first of an even number; the second may be at the end.
@@ -68,11 +71,13 @@ private:
   size_t count() const { return tile.fragmentsM * tile.fragmentsN; }
   void copy(const TileJob &job, mlir::Value step, mlir::Value stage);
   llvm::SmallVector<FragmentC> multiplyStage(mlir::Value stage);
+  llvm::SmallVector<FragmentC> multiplyRounded(mlir::Value stage);
 
   BlockBuilder &b;
   MatmulTile tile;
   MmaLane lane;
   ProductOperand left, right;
+  bool bf16 = false;
   mlir::Value warpRow, warpColumn; // within the tile
 };
 

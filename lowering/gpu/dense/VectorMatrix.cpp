@@ -40,13 +40,18 @@ static Value emitStridedSum(BlockBuilder &b, Value first, Value size, int64_t st
       [&](Value i, ValueRange carried) { return SmallVector<Value>{b.add(carried[0], term(i))}; }, step)[0];
 }
 
+/// What is multiplied of what was loaded.
+static Value factor(BlockBuilder &b, const Product &product, Value loaded) {
+  return product.bf16 ? b.roundToBf16(loaded) : loaded;
+}
+
 /// x[i..], the only row of a.
 static Value loadX(BlockBuilder &b, const Product &product, Value i, int64_t width) {
   Value zero = b.index(0);
   SmallVector<Value> at = {zero, i};
   if (product.transposeA)
     at = {i, zero};
-  return b.loadWide(product.a, at, width, /*readOnly=*/true);
+  return factor(b, product, b.loadWide(product.a, at, width, /*readOnly=*/true));
 }
 
 /// b is n x k: a warp for each of its rows.
@@ -62,7 +67,8 @@ static void emitDots(LoopBuilder &host, const Product &product) {
     b.ifThen(b.cmp(CmpIPredicate::ult, j, columns), [&] {
       Value first = b.mul(b.lane(), b.index(width));
       Value sum = emitStridedSum(b, first, depth, kWarpSize * width, b.floats(width), [&](Value i) {
-        return b.mul(loadX(b, product, i, width), b.loadWide(product.b, {j, i}, width, /*readOnly=*/true));
+        Value weights = factor(b, product, b.loadWide(product.b, {j, i}, width, /*readOnly=*/true));
+        return b.mul(loadX(b, product, i, width), weights);
       });
       Value total = b.warpSum(b.sumLanes(sum));
       b.onEachThread([&] {
@@ -129,7 +135,7 @@ static void emitColumns(LoopBuilder &host, const Product &product) {
     Value inside = b.cmp(CmpIPredicate::ult, column, columns), safe = b.select(inside, column, b.index(0));
     Type type = b.floats(width);
     Value sum = emitStridedSum(b, first, depth, kThreads / across, type, [&](Value i) {
-      Value weights = b.loadWide(product.b, {i, safe}, width, /*readOnly=*/true);
+      Value weights = factor(b, product, b.loadWide(product.b, {i, safe}, width, /*readOnly=*/true));
       return b.mul(b.splat(loadX(b, product, i, 1), type), weights);
     });
     Value parts = b.shared({warps, perBlock}, b.getF32Type());

@@ -18,6 +18,7 @@
 namespace peer::runtime {
 
 namespace {
+constexpr char kCoreType[] = "OPENBLAS_CORETYPE";
 // CBLAS's constants and signatures, so that building needs no header of it.
 constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112;
 using Sgemm = void (*)(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *,
@@ -54,6 +55,17 @@ void takeBuffers(Sgemm sgemm, int threads) {
   }
 }
 
+/// Flavours have folders of their own; under the plain name any may be installed. Null: there is none.
+void *load() {
+  void *handle = dlopen(PEER_OPENBLAS_PATH, RTLD_NOW | RTLD_LOCAL);
+  return handle ? handle : dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+}
+
+std::string coreOf(void *handle) {
+  auto name = reinterpret_cast<char *(*)()>(dlsym(handle, "openblas_get_corename"));
+  return name ? name() : "";
+}
+
 /// Set by who opens it: asking for the name of its kernels does not.
 std::atomic<bool> opened{false};
 
@@ -77,10 +89,14 @@ Blas open() {
   // A threaded flavour must not start threads of its own: products are called from OpenMP's. It starts them when it is
   // loaded, each with a buffer.
   setenv("OPENBLAS_NUM_THREADS", "1", 1);
-  // Flavours have folders of their own; under the plain name any may be installed.
-  void *handle = dlopen(PEER_OPENBLAS_PATH, RTLD_NOW | RTLD_LOCAL);
-  if (!handle)
-    handle = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+  void *handle = load();
+  if (const char *better = handle ? widerKernels(coreOf(handle)) : nullptr; better && !std::getenv(kCoreType)) {
+    // Its choice is made while it is loaded. What another library of the process holds stays as it is, and advice is given.
+    setenv(kCoreType, better, 1);
+    dlclose(handle);
+    handle = load();
+    unsetenv(kCoreType);
+  }
   if (!handle) {
     blas.status = Status::error("cannot load OpenBLAS (Debian: libopenblas0-pthread): ", dlerror());
     return blas;
@@ -89,8 +105,7 @@ Blas open() {
   blas.sgemv = reinterpret_cast<Sgemv>(dlsym(handle, "cblas_sgemv"));
   if (!blas.sgemm || !blas.sgemv)
     blas.status = Status::error("the OpenBLAS found has no cblas_sgemm");
-  if (auto name = reinterpret_cast<char *(*)()>(dlsym(handle, "openblas_get_corename")))
-    blas.core = name();
+  blas.core = coreOf(handle);
   // One that was loaded before us has its threads already.
   if (auto threads = reinterpret_cast<void (*)(int)>(dlsym(handle, "openblas_set_num_threads")))
     threads(1);

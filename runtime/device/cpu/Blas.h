@@ -1,5 +1,6 @@
 // OpenBLAS, opened at run time: a missing one is an error message rather than a program that does not start, and commands that
-// compute nothing do not pay for loading it. It chooses its kernels by the CPU, or by OPENBLAS_CORETYPE.
+// compute nothing do not pay for loading it. It chooses its kernels by the CPU, or by OPENBLAS_CORETYPE; where it is older than the CPU and takes
+// narrow ones, it is loaded again with those that fit.
 #pragma once
 
 #include "core/Status.h"
@@ -16,6 +17,9 @@ std::string blasCore();
 
 /// How wide vectors are in OpenBLAS's kernels, or in what a CPU executes.
 enum class BlasVectors { Unknown, Sse, Avx, Avx2, Avx512 };
+
+/// The name of kernels that are wider than these and fit this CPU; null: there are none.
+const char *widerKernels(std::string_view core);
 
 /// Where OpenBLAS computes with narrower kernels than this CPU has, or with blocks of a size that somebody chose: which ones, and what to do.
 /// Empty where there is nothing to say, and before loadBlas().

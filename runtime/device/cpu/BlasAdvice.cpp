@@ -38,12 +38,20 @@ BlasVectors vectorsOfThisCpu() {
   return BlasVectors::Unknown;
 }
 
+/// OpenBLAS's name for the best ones that every version since 2018 has.
+const char *kernelsOf(BlasVectors cpu) { return cpu == BlasVectors::Avx512 ? "SkylakeX" : "Haswell"; }
+
 } // namespace
+
+const char *widerKernels(std::string_view core) {
+  BlasVectors used = vectorsOf(core), cpu = vectorsOfThisCpu();
+  return used != BlasVectors::Unknown && used < cpu ? kernelsOf(cpu) : nullptr;
+}
 
 std::string blasAdvice(std::string_view core, BlasVectors cpu, const char *coreType, const char *l2Size) {
   BlasVectors used = vectorsOf(core);
   if (used != BlasVectors::Unknown && used < cpu) {
-    const char *best = cpu == BlasVectors::Avx512 ? "SkylakeX" : "Haswell";
+    const char *best = kernelsOf(cpu);
     if (coreType)
       return concat("OPENBLAS_CORETYPE=", coreType, " holds matrix products to OpenBLAS's kernels for ", core,
                     ", this CPU has wider vectors: unset it, or set it to ", best);

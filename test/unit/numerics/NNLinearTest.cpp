@@ -1,6 +1,8 @@
 #include "NNOpTest.h"
 #include "StoredReference.h"
 
+#include <bit>
+
 namespace peer::numerics {
 namespace {
 
@@ -54,6 +56,33 @@ TEST_P(NNLinear, BiasOfASumOverTokens) {
   Array x = random({70, 13}, 1), w = random({70, 24}, 2, -1, 1), b = random({24}, 3);
   check("linear", "{transpose_x}", {{"x", x, true}, {"w", w, true}, {"b", b}},
         {{biased(linear(x, true, w, false), b), false, biased(Array({13, 24}), b)}});
+}
+
+Array roundedToBF16(Array array) {
+  for (double &value : array.values) {
+    uint32_t bits = std::bit_cast<uint32_t>(static_cast<float>(value));
+    value = std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
+  }
+  return array;
+}
+
+TEST_P(NNLinear, ProductsOfBF16) {
+  for (int64_t rows : {1, 5, 70}) {
+    Array x = random({rows, 43}, 1), w = random({43, 24}, 2), b = random({24}, 3);
+    check("linear", "{products = bf16}", {{"x", x, true}, {"w", w}, {"b", b}},
+          {{biased(linear(roundedToBF16(x), false, roundedToBF16(w), false), b), true}});
+  }
+}
+
+TEST_P(NNLinear, TransposedProductsOfBF16) {
+  for (int64_t rows : {1, 33}) {
+    Array x = random({rows, 40}, 1), w = random({24, 40}, 2);
+    check("linear", "{products = bf16, transpose_weight}", {{"x", x, true}, {"w", w}},
+          {{linear(roundedToBF16(x), false, roundedToBF16(w), true), true}});
+  }
+  Array x = random({70, 130}, 1), w = random({70, 24}, 2);
+  check("linear", "{products = bf16, transpose_x}", {{"x", x, true}, {"w", w, true}},
+        {{linear(roundedToBF16(x), true, roundedToBF16(w), false)}});
 }
 
 TEST_P(NNLinear, ColumnSums) {

@@ -73,6 +73,15 @@ TEST(Blas, TellsItsKernels) {
   EXPECT_FALSE(blasCore().empty());
 }
 
+// An OpenBLAS that does not know the CPU, as Debian 12's on those since 2023, would take its kernels of 2004.
+TEST(Blas, TakesKernelsThatFitTheCpu) {
+  ASSERT_OK(loadBlas());
+  if (std::getenv("OPENBLAS_CORETYPE"))
+    GTEST_SKIP() << "somebody chose the kernels";
+  EXPECT_EQ(widerKernels(blasCore()), nullptr) << blasCore();
+  EXPECT_EQ(widerKernels("Newer"), nullptr);
+}
+
 TEST(Blas, NarrowKernelsAreSaidWithTheCure) {
   auto advice = [](const char *core, BlasVectors cpu, const char *type = nullptr, const char *l2 = nullptr) {
     return blasAdvice(core, cpu, type, l2);
