@@ -231,7 +231,8 @@ static Values emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, i
     int64_t across = k / (h + 1) - h;
     if (across == 1) {
       Value expert = b.add(emitLane(b, bases, h), emitLane(b, second[1], h));
-      Candidate corner = emitCandidate(b, emitLane(b, first[0], h), emitLane(b, second[0], h), b.f32(h * k + h), expert);
+      Candidate corner =
+          emitCandidate(b, emitLane(b, first[0], h), emitLane(b, second[0], h), b.f32(h * k + h), expert);
       Values list = insertCandidate(b, {best.sum, best.rest, best.expert}, corner);
       best = {list[0], list[1], list[2]};
       continue;
@@ -246,8 +247,8 @@ static Values emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, i
   return {best.sum, best.rest, best.expert};
 }
 
-void cpu::emitSelected(LoopBuilder &b, llvm::function_ref<Values(int64_t p)> half, int64_t halves, int64_t n,
-                       int64_t k, Value idx, Value val, ArrayRef<Value> at) {
+void cpu::emitSelected(LoopBuilder &b, llvm::function_ref<Values(int64_t p)> half, int64_t halves, int64_t n, int64_t k,
+                       Value idx, Value val, ArrayRef<Value> at) {
   Values best = half(0);
   if (halves == 2) {
     Values sums = emitCombine(b, best, half(1), n, k);
