@@ -199,9 +199,12 @@ static constexpr int64_t kCoarseRows = 256;
 static constexpr int64_t kScoreTileBytes = 512 * 1024;
 
 static std::optional<TileSizes> routeTiles(RouteOp op) {
-  // By shape alone: larger tiles lose nothing where a CPU's vectors are too narrow.
-  if (!rejectRoute(op, 4))
-    return tile({{"t", kCoarseRows}, {"h", 1}});
+  // By shape alone: larger tiles lose nothing where a CPU's vectors are too narrow. A head's keys stay in L2 for all of a thread's tokens.
+  if (!rejectRoute(op, 4)) {
+    std::optional<TileSizes> sizes = tile({{"t", kCoarseRows}, {"h", 1}});
+    sizes->outermost = "h";
+    return sizes;
+  }
   int64_t tokens = dimOf(op.getQuery(), 0), heads = dimOf(op.getQuery(), 1), rows = 64;
   // Else a single tile: as small as keeps its scores, halves * n f32 per token, in cache.
   if (heads == 1 && !ShapedType::isDynamic(tokens) && tokens <= rows)

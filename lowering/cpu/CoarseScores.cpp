@@ -15,6 +15,8 @@ enum QueryBound { PerNorm, PerMiss, Slack, kQueryBounds };
 
 /// Halvings of the interval in which the k-th largest maximum lies.
 static constexpr int64_t kHalvings = 6;
+/// Tokens whose intervals are halved at once, since each halving waits for the one before; a divisor of those of a block of tiles.
+static constexpr size_t kLeasts = 4;
 
 /// Vectors of maxima over groups of keys: of four times as many groups as are needed, the k-th largest maximum is about the (1.15 k)-th
 /// score. Each group has a key where there are so many blocks of keys.
@@ -39,6 +41,7 @@ CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int6
   // One vector more, so that rows of tiles do not all lie in the same lines of a cache.
   bounds = b.heap({tokens(), packed.paddedKeys() + width}, f32);
   maxima = b.stack({tokens(), chains * width}, f32);
+  leasts = b.stack({tokens()}, f32);
   survivors = b.heap({survivorsOf(packed.paddedKeys(), width)}, i32);
 }
 
@@ -191,6 +194,15 @@ void CoarseScores::emitTiles(Value count, llvm::function_ref<Value(Value t)> que
       b.store(best, maxima, {t, chain});
     });
   });
+  b.loop(
+      b.index(0), count,
+      [&](Value first) {
+        Values some;
+        for (int64_t t = 0; t < int64_t(kLeasts); ++t)
+          some.push_back(b.add(first, b.index(t)));
+        emitLeast(some);
+      },
+      kLeasts);
 }
 
 void CoarseScores::emitTokens(Value count, llvm::function_ref<Value(Value t)> query) {
@@ -222,12 +234,15 @@ void CoarseScores::emitSome(Value first, Value count, llvm::function_ref<Value(V
           emitQuery(query(b.add(first, own)), b.add(first, t));
         });
         emitProducts(block);
+        for (ArrayRef<Value> left = block; !left.empty(); left = left.drop_front(std::min(left.size(), kLeasts)))
+          emitLeast(left.take_front(kLeasts));
       },
       [&] {
         b.loop(count, [&](Value t) {
           Value own = b.add(first, t);
           emitQuery(query(own), own);
           emitProducts({own});
+          emitLeast({own});
         });
       });
 }
@@ -241,35 +256,41 @@ Value CoarseScores::emitHolds(Value t) {
   return both(b, has, b.cmp(CmpIPredicate::ne, b.load(queriesFit, {t}), b.i32(0)));
 }
 
-Value CoarseScores::emitLeast(Value t) {
-  Values vectors;
-  for (int64_t chain = 0; chain < chains; ++chain)
-    vectors.push_back(b.load(maxima, {t, b.index(chain * width)}, width));
-  Value low = vectors[0], high = vectors[0];
-  for (Value vector : ArrayRef(vectors).drop_front()) {
-    low = b.select(b.cmp(arith::CmpFPredicate::OLT, vector, low), vector, low);
-    high = emitMax(b, vector, high);
-  }
+void CoarseScores::emitLeast(ArrayRef<Value> ts) {
   auto reduce = [&](vector::CombiningKind kind, Value vector) -> Value {
     return vector::ReductionOp::create(b, kind, vector, arith::FastMathFlags::nnan | arith::FastMathFlags::nsz);
   };
-  low = reduce(vector::CombiningKind::MINNUMF, low), high = reduce(vector::CombiningKind::MAXNUMF, high);
-  Value needed = b.i64(k);
-  for (int64_t step = 0; step < kHalvings; ++step) {
-    Value middle = b.mul(b.add(low, high), b.f32(0.5)), wide = b.splat(middle, vectors[0].getType()), reached;
-    for (Value vector : vectors) {
-      Value some = emitPopulation(b, emitBits(b, b.cmp(arith::CmpFPredicate::OGE, vector, wide)));
-      reached = reached ? b.add(reached, some) : some;
+  SmallVector<Values> vectors(ts.size());
+  Values lows, highs;
+  for (auto [t, own] : llvm::zip(ts, vectors)) {
+    for (int64_t chain = 0; chain < chains; ++chain)
+      own.push_back(b.load(maxima, {t, b.index(chain * width)}, width));
+    Value low = own[0], high = own[0];
+    for (Value vector : ArrayRef(own).drop_front()) {
+      low = b.select(b.cmp(arith::CmpFPredicate::OLT, vector, low), vector, low);
+      high = emitMax(b, vector, high);
     }
-    Value enough = b.cmp(CmpIPredicate::uge, reached, needed);
-    low = b.select(enough, middle, low), high = b.select(enough, high, middle);
+    lows.push_back(reduce(vector::CombiningKind::MINNUMF, low));
+    highs.push_back(reduce(vector::CombiningKind::MAXNUMF, high));
   }
-  return low;
+  Value needed = b.i64(k);
+  for (int64_t step = 0; step < kHalvings; ++step)
+    for (auto [own, low, high] : llvm::zip(vectors, lows, highs)) {
+      Value middle = b.mul(b.add(low, high), b.f32(0.5)), wide = b.splat(middle, own[0].getType()), reached;
+      for (Value vector : own) {
+        Value some = emitPopulation(b, emitBits(b, b.cmp(arith::CmpFPredicate::OGE, vector, wide)));
+        reached = reached ? b.add(reached, some) : some;
+      }
+      Value enough = b.cmp(CmpIPredicate::uge, reached, needed);
+      low = b.select(enough, middle, low), high = b.select(enough, high, middle);
+    }
+  for (auto [t, low] : llvm::zip(ts, lows))
+    b.store(low, leasts, {t});
 }
 
 Values CoarseScores::emitSelection(Value t, llvm::function_ref<Values(ValueRange)> scores) {
   // Both sides of the comparison may be off.
-  Value slack = b.load(queryBounds, {t, b.index(Slack)}), lowest = b.sub(b.sub(emitLeast(t), slack), slack);
+  Value slack = b.load(queryBounds, {t, b.index(Slack)}), lowest = b.sub(b.sub(b.load(leasts, {t}), slack), slack);
   return RowTopK(b, b.slice(bounds, {t}), packed.paddedKeys(), k, width).emit({lowest, survivors, scores});
 }
 

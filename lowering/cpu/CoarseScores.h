@@ -48,8 +48,8 @@ private:
   /// Bounds of some tokens and all keys, or `blocks` blocks of them.
   void emitProducts(llvm::ArrayRef<mlir::Value> block);
   void emitBlocks(mlir::Value first, int64_t blocks, llvm::ArrayRef<mlir::Value> block);
-  /// A lower bound of the k-th score of the block's t-th token, less what underflow does.
-  mlir::Value emitLeast(mlir::Value t);
+  /// Lower bounds of the k-th scores of some of the block's tokens, less what underflow does.
+  void emitLeast(llvm::ArrayRef<mlir::Value> ts);
   /// sum + the products of pairs, 32 bits each.
   mlir::Value emitPairProducts(mlir::Value x, mlir::Value y, mlir::Value sum);
 
@@ -64,7 +64,7 @@ private:
   mlir::Value tiled, byTiles;                   // whether registers are tiles, and whether products are
   mlir::Value row, has;                         // the keys, and whether there are some
   mlir::Value queries, queryBounds, queriesFit; // of a block of tokens
-  mlir::Value bounds, maxima, survivors;
+  mlir::Value bounds, maxima, leasts, survivors;
 };
 
 /// q . k of two vectors of d elements, always in the same order: four sums of vectors, joined in pairs, whose halves are added until
