@@ -102,6 +102,11 @@ FailureOr<Operation *> tileKernel(RewriterBase &rewriter, const Kernel &kernel) 
   scf::SCFTilingOptions tiling;
   tiling.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
   tiling.setTileSizes(getAsIndexOpFoldResult(rewriter.getContext(), kernel.sizes));
+  if (kernel.outermost) {
+    SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(0, kernel.sizes.size()));
+    std::rotate(order.begin(), order.begin() + *kernel.outermost, order.begin() + *kernel.outermost + 1);
+    tiling.setInterchange(order);
+  }
   scf::SCFTileAndFuseOptions options;
   options.setTilingOptions(tiling).setFusionControlFn(control);
   rewriter.setInsertionPoint(kernel.anchor());

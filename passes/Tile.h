@@ -19,7 +19,10 @@ constexpr llvm::StringLiteral kTiles = "peer.tiles";
 
 /// Tile sizes by loop: the letters of a graph op's index notation, `d0`, `d1`, ... of a linalg op. A loop without a size
 /// is not tiled.
-using TileSizes = llvm::StringMap<int64_t>;
+struct TileSizes : llvm::StringMap<int64_t> {
+  /// The loop whose tiles change least often: what it alone walks stays in a cache for all tiles of the others. Empty: loops are in the op's order.
+  std::string outermost;
+};
 
 /// A target's answer to how an op is tiled; none where its emitter makes its own loops.
 using TileSizeModel = std::function<std::optional<TileSizes>(mlir::Operation *)>;

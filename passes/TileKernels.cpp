@@ -102,10 +102,15 @@ static bool isElementwiseChain(Operation *producer, Operation *consumer, ArrayRe
          llvm::all_of(consumerSizes.drop_front(), [](int64_t size) { return size == 0; });
 }
 
-/// Sizes for the loop of an op, if the target has any.
-static SmallVector<int64_t> chooseSizes(Operation *op, const TileSizeModel &model) {
+/// Sizes for the loops of a kernel's op, if the target has any, and their order.
+static void chooseSizes(Kernel &kernel, Operation *op, const TileSizeModel &model) {
   std::optional<TileSizes> wanted = model(op);
-  return wanted ? getSizes(op, *wanted) : SmallVector<int64_t>();
+  if (!wanted)
+    return;
+  kernel.sizes = getSizes(op, *wanted);
+  for (auto [position, loop] : llvm::enumerate(getOfferedLoops(op)))
+    if (!loop.name.empty() && loop.name == wanted->outermost)
+      kernel.outermost = position;
 }
 
 SmallVector<Kernel> peer::planKernels(Block &block, const TileSizeModel &model) {
@@ -116,7 +121,7 @@ SmallVector<Kernel> peer::planKernels(Block &block, const TileSizeModel &model) 
     if (!isKernelOp(&op))
       continue;
     Kernel kernel;
-    kernel.sizes = chooseSizes(&op, model);
+    chooseSizes(kernel, &op, model);
     for (Value operand : op.getOperands()) {
       Operation *producer = operand.getDefiningOp();
       auto found = kernelOf.find(producer);

@@ -13,6 +13,8 @@ struct Kernel {
   llvm::SmallVector<mlir::Operation *> ops;
   /// One size per loop that the last op offers, 0 where the loop is not tiled; empty where the kernel has no loop.
   llvm::SmallVector<int64_t> sizes;
+  /// The loop that comes first, if not all are in order.
+  std::optional<unsigned> outermost;
   std::string name;
   KernelWork work;
 

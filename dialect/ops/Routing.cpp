@@ -262,9 +262,9 @@ PEER_INFER(PackKeysOp) {
 std::string PackKeysOp::getIndexNotation() { return "h p . . -> h p ."; }
 
 int64_t PackKeysOp::getRowBytes(int64_t n, int64_t d) {
-  // Whole blocks of keys and pairs of vectors, at every width of vectors; of each key three f32; and a header.
+  // Whole blocks of keys and pairs of vectors, at every width of vectors; of each key its elements in 8 and in 16 bits and four f32; and a header.
   constexpr int64_t kWhole = 32, kHeader = 64;
-  return kHeader + int64_t(llvm::alignTo(n, kWhole)) * (12 + int64_t(llvm::alignTo(d, kWhole)));
+  return kHeader + int64_t(llvm::alignTo(n, kWhole)) * (16 + 3 * int64_t(llvm::alignTo(d, kWhole)));
 }
 
 //===----------------------------------------------------------------------===//

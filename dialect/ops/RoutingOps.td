@@ -234,12 +234,12 @@ def Peer_PackKeysOp : Peer_GraphOp<"pack_keys",
   let summary = "keys in few bits, and how far scores by them may be off";
   let description = [{
     What a route's kernel reads in place of most keys: each key as 8-bit integers, its scale, its norm and the norm of what the integers
-    leave out. The order of bytes is the kernel's that was compiled with it. A row of zeros bounds nothing. It has no gradient:
+    leave out; and, where the target multiplies tiles, as bf16 with a norm. The order of bytes is the kernel's that was compiled with it. A row of zeros bounds nothing. It has no gradient:
     `--peer-derive-packed-keys` makes it after differentiation, of parameters, in an entry of its own.
 
     - C1: keys are `(H or 1) x P x n x d`, rank 4, f32, static; n and d are at least 1.
 
-    The result's rows have `64 + n' * (12 + d')` bytes, where n' and d' are n and d rounded up to multiples of 32.
+    The result's rows have `64 + n' * (16 + 3 * d')` bytes, where n' and d' are n and d rounded up to multiples of 32.
 
     ```mlir
     %p = peer.pack_keys %keys : tensor<8x2x1024x128xf32>

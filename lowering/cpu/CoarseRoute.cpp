@@ -70,7 +70,7 @@ private:
   /// The lists of one half of all tokens.
   void emitHalf(Value h, Value p);
   Values emitAllScores(Value row, Value query, Value keys);
-  void emitResults(Value h, Value idx, Value val, ValueRange scratch);
+  void emitResults(Value h, Value idx, Value val);
   enum Count { Scored, Unbounded, kCounts };
   void emitCount(Count which, int64_t by);
   /// Tells the runtime what was counted in this tile.
@@ -138,13 +138,13 @@ void CoarseRoute::emitHalf(Value h, Value p) {
       coarse.tokens());
 }
 
-void CoarseRoute::emitResults(Value h, Value idx, Value val, ValueRange scratch) {
+void CoarseRoute::emitResults(Value h, Value idx, Value val) {
   b.loop(b.dim(query, 0), [&](Value token) {
     auto half = [&](int64_t p) -> Values {
       return {b.load(scores, {token, b.index(p), b.index(0)}, lanes),
               b.load(indices, {token, b.index(p), b.index(0)}, lanes)};
     };
-    emitSelected(b, half, scratch, n, k, idx, val, {token, h});
+    emitSelected(b, half, b.staticDim(query, 2), n, k, idx, val, {token, h});
   });
 }
 
@@ -171,10 +171,9 @@ void CoarseRoute::emit(Value idx, Value val) {
   auto list = [&](Type element) { return b.heap({ShapedType::kDynamic, halves, lanes}, element, {b.dim(query, 0)}); };
   scores = list(b.getF32Type());
   indices = list(b.getI32Type());
-  Values scratch = halves == 2 ? combineScratch(b, k, width) : Values();
   b.loop(b.dim(query, 1), [&](Value h) {
     b.loop(halves, [&](Value p) { emitHalf(h, p); });
-    emitResults(h, idx, val, scratch);
+    emitResults(h, idx, val);
   });
   emitReport();
   b.free(scores);
@@ -200,9 +199,12 @@ static constexpr int64_t kCoarseRows = 256;
 static constexpr int64_t kScoreTileBytes = 512 * 1024;
 
 static std::optional<TileSizes> routeTiles(RouteOp op) {
-  // By shape alone: larger tiles lose nothing where a CPU's vectors are too narrow.
-  if (!rejectRoute(op, 4))
-    return tile({{"t", kCoarseRows}, {"h", 1}});
+  // By shape alone: larger tiles lose nothing where a CPU's vectors are too narrow. A head's keys stay in L2 for all of a thread's tokens.
+  if (!rejectRoute(op, 4)) {
+    std::optional<TileSizes> sizes = tile({{"t", kCoarseRows}, {"h", 1}});
+    sizes->outermost = "h";
+    return sizes;
+  }
   int64_t tokens = dimOf(op.getQuery(), 0), heads = dimOf(op.getQuery(), 1), rows = 64;
   // Else a single tile: as small as keeps its scores, halves * n f32 per token, in cache.
   if (heads == 1 && !ShapedType::isDynamic(tokens) && tokens <= rows)

@@ -15,20 +15,22 @@ enum QueryBound { PerNorm, PerMiss, Slack, kQueryBounds };
 
 /// Halvings of the interval in which the k-th largest maximum lies.
 static constexpr int64_t kHalvings = 6;
+/// Tokens whose intervals are halved at once, since each halving waits for the one before; a divisor of those of a block of tiles.
+static constexpr size_t kLeasts = 4;
 
 /// Vectors of maxima over groups of keys: of four times as many groups as are needed, the k-th largest maximum is about the (1.15 k)-th
-/// score. Each group has a key where there are so many.
+/// score. Each group has a key where there are so many blocks of keys.
 static int64_t maximaOf(int64_t n, int64_t k, int64_t width) {
-  int64_t vectors = std::max<int64_t>(n / width, 1);
+  int64_t vectors = std::max<int64_t>(n / width / PackedKeys::kVectors, 1);
   return std::min<int64_t>(4 * maximaVectors(k, width), llvm::bit_floor(uint64_t(vectors)));
 }
 
 CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width, Value many, Value enough)
     : b(b), n(n), d(d), k(k), width(width), bits(std::min<int64_t>(30 - llvm::Log2_64_Ceil(d) - PackedKeys::kBits, 14)),
-      chains(maximaOf(n, k, width)), packed(b, n, d, width), many(many) {
+      chains(maximaOf(n, k, width)), packed(b, n, d, width), many(many), enough(enough) {
   if (enough) {
     tiles.emplace(b, n, d);
-    tiled = both(b, enough, TileScores::emitIsAllowed(b));
+    tiled = both(b, many, TileScores::emitIsAllowed(b));
     b.ifThen(tiled, [&] { tiles->emitBegin(); });
   }
   Type f32 = b.getF32Type(), i32 = b.getI32Type();
@@ -39,6 +41,7 @@ CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int6
   // One vector more, so that rows of tiles do not all lie in the same lines of a cache.
   bounds = b.heap({tokens(), packed.paddedKeys() + width}, f32);
   maxima = b.stack({tokens(), chains * width}, f32);
+  leasts = b.stack({tokens()}, f32);
   survivors = b.heap({survivorsOf(packed.paddedKeys(), width)}, i32);
 }
 
@@ -53,6 +56,8 @@ void CoarseScores::free() {
   b.free(survivors);
 }
 
+Value CoarseScores::lowest() { return b.f32(-std::numeric_limits<double>::infinity(), b.floats(width)); }
+
 // Sums, a block of keys, a query and a product: 16 registers, or 32 where vectors have 16 lanes.
 int64_t CoarseScores::together() const { return width >= 16 ? 8 : 6; }
 
@@ -61,19 +66,26 @@ int64_t CoarseScores::together() const { return width >= 16 ? 8 : 6; }
 //===----------------------------------------------------------------------===//
 
 void CoarseScores::setKeys(Value matrix, Value given) {
-  Value no = arith::ConstantOp::create(b, b.getBoolAttr(false));
+  Value no = arith::ConstantOp::create(b, b.getBoolAttr(false)), own = packed.memory();
   Value pack = many;
-  row = packed.memory();
+  row = own;
   has = many;
-  if (tiles) {
-    b.ifThen(tiled, [&] { tiles->emitKeys(matrix); });
-    pack = b.select(tiled, no, many);
-  }
   if (given) {
+    own = memref::CastOp::create(b, given.getType(), own);
     Value made = packed.emitIsMade(given);
     pack = b.select(made, no, pack);
     has = either(b, has, made);
-    row = b.select(made, given, memref::CastOp::create(b, given.getType(), row));
+    row = b.select(made, given, own);
+  }
+  if (tiles) {
+    Value made = given ? tiles->emitIsMade(given) : no;
+    // Rounding keys here costs what tiles save for about so many tokens.
+    byTiles = both(b, tiled, either(b, made, enough));
+    has = either(b, has, byTiles);
+    pack = b.select(byTiles, no, pack);
+    b.ifThen(both(b, byTiles, b.cmp(CmpIPredicate::eq, made, no)), [&] { tiles->emitKeys(matrix, packed.memory()); });
+    row = given ? b.select(byTiles, b.select(made, given, own), row) : row;
+    tiles->setKeys(row);
   }
   b.ifThen(pack, [&] { packed.emitKeys(matrix, packed.memory()); });
 }
@@ -142,7 +154,7 @@ void CoarseScores::emitBlocks(Value first, int64_t blocks, ArrayRef<Value> block
 void CoarseScores::emitProducts(ArrayRef<Value> block) {
   for (Value t : block)
     for (int64_t chain = 0; chain < chains; ++chain)
-      b.store(b.f32(-std::numeric_limits<double>::infinity(), b.floats(width)), maxima, {t, b.index(chain * width)});
+      b.store(lowest(), maxima, {t, b.index(chain * width)});
   // Of a single token several blocks are independent sums enough to hide an instruction's latency.
   int64_t together = block.size() == 1 ? 4 : 1, blocks = packed.paddedKeys() / packed.blockKeys();
   int64_t full = blocks / together * together;
@@ -159,38 +171,45 @@ void CoarseScores::emitTiles(Value count, llvm::function_ref<Value(Value t)> que
     b.store(b.f32(tiles->slack()), queryBounds, {t, b.index(Slack)});
     b.store(b.select(bound.holds, b.i32(1), b.i32(0)), queriesFit, {t});
   });
-  tiles->emitProducts(bounds);
-  Type wide = b.floats(width);
-  int64_t vectors = packed.paddedKeys() / width, whole = vectors / chains * chains;
   b.loop(count, [&](Value t) {
-    Value perNorm = b.splat(b.load(queryBounds, {t, b.index(PerNorm)}), wide);
-    auto bound = [&](Value j, Value best) {
-      Value score = b.load(bounds, {t, j}, width), off = b.mul(perNorm, tiles->loadNorms(j));
-      b.store(b.add(score, off), bounds, {t, j});
-      return emitMax(b, b.sub(score, off), best);
-    };
-    Values best(chains, b.f32(-std::numeric_limits<double>::infinity(), wide));
-    best = b.loop(
-        b.index(0), b.index(whole * width), best,
-        [&](Value j, ValueRange carried) {
-          Values now;
-          for (int64_t chain = 0; chain < chains; ++chain)
-            now.push_back(bound(b.add(j, b.index(chain * width)), carried[chain]));
-          return now;
-        },
-        chains * width);
-    for (int64_t v = whole; v < vectors; ++v)
-      best[v - whole] = bound(b.index(v * width), best[v - whole]);
     for (int64_t chain = 0; chain < chains; ++chain)
-      b.store(best[chain], maxima, {t, b.index(chain * width)});
+      b.store(lowest(), maxima, {t, b.index(chain * width)});
   });
+  tiles->emitProducts([&](Value block, Value scores) {
+    Value first = b.mul(block, b.index(TileScores::kKeys));
+    Value chain = b.mul(b.rem(block, b.index(chains)), b.index(width));
+    Values norms, js;
+    for (int64_t j = 0; j < TileScores::kKeys; j += width) {
+      js.push_back(b.add(first, b.index(j)));
+      norms.push_back(tiles->loadNorms(js.back()));
+    }
+    b.loop(count, [&](Value t) {
+      Value perNorm = b.splat(b.load(queryBounds, {t, b.index(PerNorm)}), norms[0].getType());
+      Value less = b.neg(perNorm), best = b.load(maxima, {t, chain}, width);
+      for (auto [v, j, norm] : llvm::enumerate(js, norms)) {
+        Value score = b.load(scores, {t, b.index(v * width)}, width);
+        b.store(b.fma(perNorm, norm, score), bounds, {t, j});
+        best = emitMax(b, b.fma(less, norm, score), best);
+      }
+      b.store(best, maxima, {t, chain});
+    });
+  });
+  b.loop(
+      b.index(0), count,
+      [&](Value first) {
+        Values some;
+        for (int64_t t = 0; t < int64_t(kLeasts); ++t)
+          some.push_back(b.add(first, b.index(t)));
+        emitLeast(some);
+      },
+      kLeasts);
 }
 
 void CoarseScores::emitTokens(Value count, llvm::function_ref<Value(Value t)> query) {
   if (!tiles)
     return emitSome(b.index(0), count, query);
   b.ifThen(
-      tiled, [&] { emitTiles(count, query); },
+      byTiles, [&] { emitTiles(count, query); },
       [&] {
         b.loop(
             b.index(0), count,
@@ -215,12 +234,15 @@ void CoarseScores::emitSome(Value first, Value count, llvm::function_ref<Value(V
           emitQuery(query(b.add(first, own)), b.add(first, t));
         });
         emitProducts(block);
+        for (ArrayRef<Value> left = block; !left.empty(); left = left.drop_front(std::min(left.size(), kLeasts)))
+          emitLeast(left.take_front(kLeasts));
       },
       [&] {
         b.loop(count, [&](Value t) {
           Value own = b.add(first, t);
           emitQuery(query(own), own);
           emitProducts({own});
+          emitLeast({own});
         });
       });
 }
@@ -234,35 +256,41 @@ Value CoarseScores::emitHolds(Value t) {
   return both(b, has, b.cmp(CmpIPredicate::ne, b.load(queriesFit, {t}), b.i32(0)));
 }
 
-Value CoarseScores::emitLeast(Value t) {
-  Values vectors;
-  for (int64_t chain = 0; chain < chains; ++chain)
-    vectors.push_back(b.load(maxima, {t, b.index(chain * width)}, width));
-  Value low = vectors[0], high = vectors[0];
-  for (Value vector : ArrayRef(vectors).drop_front()) {
-    low = b.select(b.cmp(arith::CmpFPredicate::OLT, vector, low), vector, low);
-    high = emitMax(b, vector, high);
-  }
+void CoarseScores::emitLeast(ArrayRef<Value> ts) {
   auto reduce = [&](vector::CombiningKind kind, Value vector) -> Value {
     return vector::ReductionOp::create(b, kind, vector, arith::FastMathFlags::nnan | arith::FastMathFlags::nsz);
   };
-  low = reduce(vector::CombiningKind::MINNUMF, low), high = reduce(vector::CombiningKind::MAXNUMF, high);
-  Value needed = b.i64(k);
-  for (int64_t step = 0; step < kHalvings; ++step) {
-    Value middle = b.mul(b.add(low, high), b.f32(0.5)), wide = b.splat(middle, vectors[0].getType()), reached;
-    for (Value vector : vectors) {
-      Value some = emitPopulation(b, emitBits(b, b.cmp(arith::CmpFPredicate::OGE, vector, wide)));
-      reached = reached ? b.add(reached, some) : some;
+  SmallVector<Values> vectors(ts.size());
+  Values lows, highs;
+  for (auto [t, own] : llvm::zip(ts, vectors)) {
+    for (int64_t chain = 0; chain < chains; ++chain)
+      own.push_back(b.load(maxima, {t, b.index(chain * width)}, width));
+    Value low = own[0], high = own[0];
+    for (Value vector : ArrayRef(own).drop_front()) {
+      low = b.select(b.cmp(arith::CmpFPredicate::OLT, vector, low), vector, low);
+      high = emitMax(b, vector, high);
     }
-    Value enough = b.cmp(CmpIPredicate::uge, reached, needed);
-    low = b.select(enough, middle, low), high = b.select(enough, high, middle);
+    lows.push_back(reduce(vector::CombiningKind::MINNUMF, low));
+    highs.push_back(reduce(vector::CombiningKind::MAXNUMF, high));
   }
-  return low;
+  Value needed = b.i64(k);
+  for (int64_t step = 0; step < kHalvings; ++step)
+    for (auto [own, low, high] : llvm::zip(vectors, lows, highs)) {
+      Value middle = b.mul(b.add(low, high), b.f32(0.5)), wide = b.splat(middle, own[0].getType()), reached;
+      for (Value vector : own) {
+        Value some = emitPopulation(b, emitBits(b, b.cmp(arith::CmpFPredicate::OGE, vector, wide)));
+        reached = reached ? b.add(reached, some) : some;
+      }
+      Value enough = b.cmp(CmpIPredicate::uge, reached, needed);
+      low = b.select(enough, middle, low), high = b.select(enough, high, middle);
+    }
+  for (auto [t, low] : llvm::zip(ts, lows))
+    b.store(low, leasts, {t});
 }
 
 Values CoarseScores::emitSelection(Value t, llvm::function_ref<Values(ValueRange)> scores) {
   // Both sides of the comparison may be off.
-  Value slack = b.load(queryBounds, {t, b.index(Slack)}), lowest = b.sub(b.sub(emitLeast(t), slack), slack);
+  Value slack = b.load(queryBounds, {t, b.index(Slack)}), lowest = b.sub(b.sub(b.load(leasts, {t}), slack), slack);
   return RowTopK(b, b.slice(bounds, {t}), packed.paddedKeys(), k, width).emit({lowest, survivors, scores});
 }
 

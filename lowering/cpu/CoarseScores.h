@@ -15,7 +15,8 @@ namespace peer::cpu {
 class CoarseScores {
 public:
   /// Allocates what one call of the op needs. Outside of its loops.
-  /// Keys that nobody has packed are if there are `many` tokens. `enough`, null where the CPU has no tiles, says whether tiles pay.
+  /// Keys that nobody has packed are if there are `many` tokens. `enough`, null where the CPU has no tiles, says whether
+  /// they pay for keys that nobody has packed; for others they do if there are many.
   CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width, mlir::Value many, mlir::Value enough);
   void free();
 
@@ -36,6 +37,7 @@ public:
   mlir::Value scoreRow(mlir::Value t);
 
 private:
+  mlir::Value lowest();
   /// Tokens whose sums are in registers of vectors at once.
   int64_t together() const;
   /// The same of `count` tokens, from `first` on: as many as go together, or in tiles all of a block.
@@ -46,8 +48,8 @@ private:
   /// Bounds of some tokens and all keys, or `blocks` blocks of them.
   void emitProducts(llvm::ArrayRef<mlir::Value> block);
   void emitBlocks(mlir::Value first, int64_t blocks, llvm::ArrayRef<mlir::Value> block);
-  /// A lower bound of the k-th score of the block's t-th token, less what underflow does.
-  mlir::Value emitLeast(mlir::Value t);
+  /// Lower bounds of the k-th scores of some of the block's tokens, less what underflow does.
+  void emitLeast(llvm::ArrayRef<mlir::Value> ts);
   /// sum + the products of pairs, 32 bits each.
   mlir::Value emitPairProducts(mlir::Value x, mlir::Value y, mlir::Value sum);
 
@@ -58,10 +60,11 @@ private:
   int64_t chains; // vectors of maxima
   PackedKeys packed;
   std::optional<TileScores> tiles;
-  mlir::Value many, tiled;                      // the second: whether products are those of tiles
+  mlir::Value many, enough;
+  mlir::Value tiled, byTiles;                   // whether registers are tiles, and whether products are
   mlir::Value row, has;                         // the keys, and whether there are some
   mlir::Value queries, queryBounds, queriesFit; // of a block of tokens
-  mlir::Value bounds, maxima, survivors;
+  mlir::Value bounds, maxima, leasts, survivors;
 };
 
 /// q . k of two vectors of d elements, always in the same order: four sums of vectors, joined in pairs, whose halves are added until

@@ -2,6 +2,7 @@
 
 #include "PackedKeys.h"
 #include "Kernels.h"
+#include "tiles/TileScores.h"
 
 using namespace mlir;
 using namespace peer;
@@ -17,8 +18,8 @@ static constexpr double kNormError = 1.0 / 1024;
 
 /// Of a row: where its parts begin.
 static constexpr int64_t kBoundsFrom = 64;
-static int64_t capacityOf(int64_t n) { return llvm::alignTo(n, 32); }
-static int64_t pairsFrom(int64_t n) { return kBoundsFrom + 4 * PackedKeys::kBounds * capacityOf(n); }
+static int64_t pairsFrom(int64_t n) { return kBoundsFrom + 4 * PackedKeys::kBounds * PackedKeys::capacityOf(n); }
+int64_t PackedKeys::tilesFrom(int64_t n, int64_t d) { return pairsFrom(n) + capacityOf(n) * llvm::alignTo(d, 32); }
 
 /// Its first byte. Memory of zeros is a row that nobody wrote.
 static constexpr int64_t kFits = 1, kFitsNot = 2;
@@ -129,11 +130,12 @@ void cpu::emitTranspose(LoopBuilder &b, MutableArrayRef<Value> rows) {
 // Rows of bytes
 //===----------------------------------------------------------------------===//
 
-Value PackedKeys::load(Value row, Value at, int64_t bytes) {
-  return vector::LoadOp::create(b, VectorType::get({bytes}, b.getI8Type()), row, ValueRange{at});
+Value cpu::loadBytes(LoopBuilder &b, Value row, Value at, VectorType type) {
+  auto bytes = VectorType::get({type.getDimSize(0) * type.getElementTypeBitWidth() / 8}, b.getI8Type());
+  return vector::BitCastOp::create(b, type, vector::LoadOp::create(b, bytes, row, ValueRange{at}));
 }
 
-void PackedKeys::store(Value vector, Value row, Value at) {
+void cpu::storeBytes(LoopBuilder &b, Value vector, Value row, Value at) {
   auto type = cast<VectorType>(vector.getType());
   auto bytes = VectorType::get({type.getDimSize(0) * type.getElementTypeBitWidth() / 8}, b.getI8Type());
   vector::StoreOp::create(b, vector::BitCastOp::create(b, bytes, vector), row, ValueRange{at});
@@ -159,12 +161,13 @@ Value PackedKeys::emitFits(Value row) {
 }
 
 Value PackedKeys::loadBounds(Value row, Bound which, Value j) {
-  return vector::BitCastOp::create(b, cast<VectorType>(b.floats(width)), load(row, boundsAt(which, j), 4 * width));
+  return loadBytes(b, row, boundsAt(which, j), cast<VectorType>(b.floats(width)));
 }
 
 Value PackedKeys::loadPairs(Value row, Value block, Value pair, int64_t v) {
   auto type = VectorType::get({2 * width}, b.getIntegerType(16));
-  return arith::ExtSIOp::create(b, type, load(row, pairsAt(block, pair, b.index(v * width)), 2 * width));
+  auto bytes = VectorType::get({2 * width}, b.getI8Type());
+  return arith::ExtSIOp::create(b, type, loadBytes(b, row, pairsAt(block, pair, b.index(v * width)), bytes));
 }
 
 //===----------------------------------------------------------------------===//
@@ -201,7 +204,7 @@ void PackedKeys::emitKeys(Value keys, Value row) {
       b.store(b.select(q.fits, b.load(fit, {b.index(0)}), b.i32(kFitsNot)), fit, {b.index(0)});
     });
     for (Bound which : {Unit, Norm, Miss})
-      store(b.load(follows, {b.index(which), b.index(0)}, width), row, boundsAt(which, group));
+      storeBytes(b, b.load(follows, {b.index(which), b.index(0)}, width), row, boundsAt(which, group));
     Value block = b.div(group, b.index(blockKeys())), first = b.rem(group, b.index(blockKeys()));
     b.loop(
         b.index(0), b.index(pairs),
@@ -214,7 +217,8 @@ void PackedKeys::emitKeys(Value keys, Value row) {
             // The low bytes of both halves.
             Value high = both(b, arith::ShRUIOp::create(b, columns[pair], integers(8)), integers(0xff00));
             Value bytes = either(b, high, both(b, columns[pair], integers(0xff)));
-            store(arith::TruncIOp::create(b, halves, bytes), row, pairsAt(block, b.add(at, b.index(pair)), first));
+            storeBytes(b, arith::TruncIOp::create(b, halves, bytes), row,
+                       pairsAt(block, b.add(at, b.index(pair)), first));
           }
         },
         width);
@@ -228,9 +232,22 @@ static void emitPackKeys(PackKeysOp op, LoopBuilder &b, const VectorOptions &opt
   Value keys = op.getKeys();
   PackedKeys packed(b, b.staticDim(keys, 2), b.staticDim(keys, 3), options.width);
   packed.allocate();
+  std::optional<TileScores> tiles;
+  Value tiled;
+  if (options.tiles) {
+    tiles.emplace(b, b.staticDim(keys, 2), b.staticDim(keys, 3));
+    tiled = TileScores::emitIsAllowed(b);
+  }
   b.loop(b.dim(keys, 0), [&](Value h) {
-    b.loop(b.dim(keys, 1), [&](Value p) { packed.emitKeys(b.slice(keys, {h, p}), b.slice(op.getPacked(), {h, p})); });
+    b.loop(b.dim(keys, 1), [&](Value p) {
+      Value matrix = b.slice(keys, {h, p}), row = b.slice(op.getPacked(), {h, p});
+      packed.emitKeys(matrix, row);
+      if (tiles)
+        b.ifThen(tiled, [&] { tiles->emitKeys(matrix, row); });
+    });
   });
+  if (tiles)
+    tiles->free();
   packed.free();
 }
 

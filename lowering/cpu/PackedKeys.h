@@ -20,7 +20,7 @@ Quantized emitQuantized(LoopBuilder &b, mlir::Value vector, int64_t d, int64_t w
                         llvm::function_ref<void(mlir::Value at, mlir::Value pairs)> keep);
 
 /// The bytes of `pack_keys`: a header, of which the first says whether there are keys and bounds of their scores; then for all keys what follows a
-/// key, f32; then blocks of keys, of each its first pair of elements, its second and so on, 8 bits each.
+/// key, f32; then blocks of keys, of each its first pair of elements, its second and so on, 8 bits each; then what `TileScores` wants of them.
 class PackedKeys {
 public:
   PackedKeys(LoopBuilder &b, int64_t n, int64_t d, int64_t width)
@@ -49,12 +49,15 @@ public:
   mlir::Value emitFits(mlir::Value row);
   /// Of the keys from j on.
   mlir::Value loadBounds(mlir::Value row, Bound which, mlir::Value j);
+  /// Where in a row `TileScores` keeps keys in a form of its own, in which it has two of the header's words, and keys there are at most.
+  static int64_t tilesFrom(int64_t n, int64_t d);
+  static constexpr int64_t kTileWords = 8;
+  static int64_t capacityOf(int64_t n) { return llvm::alignTo(n, 32); }
+
   /// A pair of elements of a block's v-th vector of keys, widened to 16 bits.
   mlir::Value loadPairs(mlir::Value row, mlir::Value block, mlir::Value pair, int64_t v);
 
 private:
-  mlir::Value load(mlir::Value row, mlir::Value at, int64_t bytes);
-  void store(mlir::Value vector, mlir::Value row, mlir::Value at);
   mlir::Value boundsAt(Bound which, mlir::Value j);
   mlir::Value pairsAt(mlir::Value block, mlir::Value pair, mlir::Value key);
 
@@ -62,6 +65,10 @@ private:
   int64_t n, d, width, pairs;
   mlir::Value row, square, follows, fit;
 };
+
+/// A vector of these elements at a byte of a row of bytes, and back.
+mlir::Value loadBytes(LoopBuilder &b, mlir::Value row, mlir::Value at, mlir::VectorType type);
+void storeBytes(LoopBuilder &b, mlir::Value vector, mlir::Value row, mlir::Value at);
 
 /// One vector per row of a square matrix to one per column.
 void emitTranspose(LoopBuilder &b, llvm::MutableArrayRef<mlir::Value> rows);

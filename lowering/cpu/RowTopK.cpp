@@ -189,50 +189,69 @@ Values RowTopK::emit(const CoarseRow &bounds) {
       group);
 }
 
-Values cpu::combineScratch(LoopBuilder &b, int64_t k, int64_t width) {
-  Values scratch;
-  for (Type element : {Type(b.getF32Type()), Type(b.getI32Type()), Type(b.getF32Type()), Type(b.getI32Type())})
-    scratch.push_back(b.stack({listLanes(k, width)}, element));
-  return scratch;
-}
-
-/// Combines the sorted halves of n keys each into the k best sums: sums, what their rounding took away, experts. The first row of sums
-/// is sorted as it is; of the others, the sums that reach the least of the list are offered to it.
-static Values emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, ValueRange scratch, int64_t n,
-                          int64_t k) {
+/// Combines the sorted halves of n keys each into the k best sums: sums, what their rounding took away, experts. Pairs of ranks that may be
+/// among them are hooks: the row and the column of (h, h) from there on, each in order. The first two are lists of their own; of the others
+/// each is one vector, the row from its front and the column from its back, which is sorted like what is left of two lists.
+static Values emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, int64_t n, int64_t k) {
+  using Ranks = SmallVector<std::pair<int64_t, int64_t>>; // by lane; -1 for none
   int64_t lanes = cast<VectorType>(first[0].getType()).getDimSize(0);
-  Value iota = emitIota(b, lanes);
-  Value ranks = arith::SIToFPOp::create(b, b.floats(lanes), iota);
-  for (auto [list, buffer] : llvm::zip(Values{first[0], first[1], second[0], second[1]}, scratch))
-    b.store(list, buffer, {b.index(0)});
-  Value size = b.i32(n);
-  auto expertBase = [&](Value i) { return b.mul(b.load(scratch[1], {i}), size); };
-  auto rowOfSums = [&](Value i) {
-    Value rank = b.add(b.splat(b.mul(b.toF32(i), b.f32(k)), ranks.getType()), ranks);
-    return emitCandidate(b, b.splat(b.load(scratch[0], {i}), second[0].getType()), second[0], rank,
-                         b.add(b.splat(expertBase(i), iota.getType()), second[1]));
+  Value bases = b.mul(first[1], b.splat(b.i32(n), first[1].getType()));
+  auto candidates = [&](const Ranks &ranks) {
+    SmallVector<int64_t> rows, columns;
+    SmallVector<float> order;
+    SmallVector<bool> present;
+    for (auto [i, j] : ranks) {
+      present.push_back(i >= 0);
+      rows.push_back(std::max<int64_t>(i, 0));
+      columns.push_back(std::max<int64_t>(j, 0));
+      order.push_back(float(i * k + j));
+    }
+    auto permute = [&](Value list, ArrayRef<int64_t> at) -> Value {
+      return vector::ShuffleOp::create(b, list, list, at);
+    };
+    auto wide = cast<VectorType>(first[0].getType());
+    Value rank = arith::ConstantOp::create(b, DenseElementsAttr::get(wide, ArrayRef(order)));
+    Candidate found = emitCandidate(b, permute(first[0], rows), permute(second[0], columns), rank,
+                                    b.add(permute(bases, rows), permute(second[1], columns)));
+    if (llvm::all_of(present, [](bool is) { return is; }))
+      return found;
+    // What is no pair comes after all that are, whose rests are finite.
+    Value is = emitConditions(b, present), none = b.f32(-std::numeric_limits<double>::infinity(), wide);
+    return Candidate{b.select(is, found.sum, none), b.select(is, found.rest, none), found.expert};
   };
-  Candidate best = rowOfSums(b.index(0));
-  return b.loop(b.index(1), b.index(k), {best.sum, best.rest, best.expert}, [&](Value i, ValueRange carried) {
-    Candidate row = rowOfSums(i);
-    Value limit = b.toI32(b.div(b.index(k), b.add(i, b.index(1))));
-    Value least = b.splat(emitLane(b, carried[0], k - 1), row.sum.getType());
-    Value reached = both(b, b.cmp(CmpIPredicate::slt, iota, b.splat(limit, iota.getType())),
-                         b.cmp(CmpFPredicate::OGE, row.sum, least));
-    Value base = expertBase(i), score = b.load(scratch[0], {i}), rank = b.mul(b.toF32(i), b.f32(k));
-    return forEachBit(b, emitBits(b, reached), carried, [&](Value j, ValueRange list) {
-      Candidate candidate = emitCandidate(b, score, b.load(scratch[2], {j}), b.add(rank, b.toF32(j)),
-                                          b.add(base, b.load(scratch[3], {j})));
-      return insertCandidate(b, list, candidate);
-    });
-  });
+  Ranks row(lanes, {-1, -1}), column = row;
+  for (int64_t rank = 0; rank < k; ++rank)
+    row[rank] = {0, rank};
+  for (int64_t rank = 1; rank < k; ++rank)
+    column[lanes - rank] = {rank, 0};
+  Candidate best = candidates(row);
+  if (k > 1)
+    best = mergeCandidates(b, best, candidates(column));
+  for (int64_t h = 1; (h + 1) * (h + 1) <= k; ++h) {
+    int64_t across = k / (h + 1) - h;
+    if (across == 1) {
+      Value expert = b.add(emitLane(b, bases, h), emitLane(b, second[1], h));
+      Candidate corner =
+          emitCandidate(b, emitLane(b, first[0], h), emitLane(b, second[0], h), b.f32(h * k + h), expert);
+      Values list = insertCandidate(b, {best.sum, best.rest, best.expert}, corner);
+      best = {list[0], list[1], list[2]};
+      continue;
+    }
+    Ranks hook(lanes, {-1, -1});
+    for (int64_t at = 0; at < across; ++at)
+      hook[at] = {h, h + at};
+    for (int64_t at = 1; at < across; ++at)
+      hook[lanes - at] = {h + at, h};
+    best = mergeCandidates(b, best, sortBitonic(b, candidates(hook), /*descending=*/false));
+  }
+  return {best.sum, best.rest, best.expert};
 }
 
-void cpu::emitSelected(LoopBuilder &b, llvm::function_ref<Values(int64_t p)> half, ValueRange scratch, int64_t n,
-                       int64_t k, Value idx, Value val, ArrayRef<Value> at) {
+void cpu::emitSelected(LoopBuilder &b, llvm::function_ref<Values(int64_t p)> half, int64_t halves, int64_t n, int64_t k,
+                       Value idx, Value val, ArrayRef<Value> at) {
   Values best = half(0);
-  if (!scratch.empty()) {
-    Values sums = emitCombine(b, best, half(1), scratch, n, k);
+  if (halves == 2) {
+    Values sums = emitCombine(b, best, half(1), n, k);
     best = {sums[0], sums[2]};
   }
   b.store(emitLanes(b, best[0], 0, k), val, {at[0], at[1], b.index(0)});

@@ -57,12 +57,9 @@ mlir::Value emitMax(LoopBuilder &b, mlir::Value x, mlir::Value m);
 int64_t maximaVectors(int64_t k, int64_t width);
 
 /// Stores what a token and a head (`at`) select: the first k of a list, or of the best sums of two that have n keys each. `half` makes
-/// a half's list, `scratch` is that of `combineScratch`, empty where there is one half.
-void emitSelected(LoopBuilder &b, llvm::function_ref<Values(int64_t p)> half, mlir::ValueRange scratch, int64_t n,
-                  int64_t k, mlir::Value idx, mlir::Value val, llvm::ArrayRef<mlir::Value> at);
-
-/// Four buffers in which `emitSelected` finds scores and indices of both halves by rank.
-Values combineScratch(LoopBuilder &b, int64_t k, int64_t width);
+/// the list of each of the halves, one or two.
+void emitSelected(LoopBuilder &b, llvm::function_ref<Values(int64_t p)> half, int64_t halves, int64_t n, int64_t k,
+                  mlir::Value idx, mlir::Value val, llvm::ArrayRef<mlir::Value> at);
 
 } // namespace peer::cpu
 

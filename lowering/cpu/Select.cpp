@@ -24,10 +24,9 @@ static void emitSelect(SelectOp op, LoopBuilder &b, const VectorOptions &options
     return emitExpertChoice(op, b, options.width);
   Value logits = op.getLogits(), idx = op.getIdx(), val = op.getVal();
   int64_t k = op.getNumSelected(), n = b.staticDim(logits, 3), width = options.width;
-  Values scratch = op.isGrid() ? combineScratch(b, k, width) : Values();
   nest(b, dims(b, logits, 2), [&](ArrayRef<Value> th) {
     auto half = [&](int64_t p) { return RowTopK(b, b.slice(logits, {th[0], th[1], b.index(p)}), n, k, width).emit(); };
-    emitSelected(b, half, scratch, n, k, idx, val, th);
+    emitSelected(b, half, op.isGrid() ? 2 : 1, n, k, idx, val, th);
     emitCut(b, Ranking(op), th[0], th[1], width);
   });
 }

@@ -6,6 +6,7 @@ using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
 using arith::CmpFPredicate;
+using arith::CmpIPredicate;
 
 int64_t cpu::listLanes(int64_t k, int64_t width) {
   return std::max<int64_t>(llvm::PowerOf2Ceil(k), std::min<int64_t>(width, 4));
@@ -24,6 +25,11 @@ Value cpu::emitLanes(LoopBuilder &b, Value vector, int64_t from, int64_t count) 
     return vector;
   return vector::ExtractStridedSliceOp::create(b, vector, ArrayRef<int64_t>{from}, ArrayRef<int64_t>{count},
                                                ArrayRef<int64_t>{1});
+}
+
+Value cpu::emitConditions(LoopBuilder &b, ArrayRef<bool> conditions) {
+  auto type = VectorType::get({int64_t(conditions.size())}, b.getI1Type());
+  return arith::ConstantOp::create(b, DenseElementsAttr::get(type, conditions));
 }
 
 Value cpu::emitBits(LoopBuilder &b, Value conditions) {
@@ -86,4 +92,30 @@ Values cpu::insertCandidate(LoopBuilder &b, ValueRange list, const Candidate &ca
   return {emitInsert(b, old.sum, moved.sum, candidate.sum, stays, movedStays),
           emitInsert(b, old.rest, moved.rest, candidate.rest, stays, movedStays),
           emitInsert(b, old.expert, moved.expert, candidate.expert, stays, movedStays)};
+}
+
+static Candidate choose(LoopBuilder &b, Value condition, const Candidate &x, const Candidate &y) {
+  return {b.select(condition, x.sum, y.sum), b.select(condition, x.rest, y.rest),
+          b.select(condition, x.expert, y.expert)};
+}
+
+Candidate cpu::sortBitonic(LoopBuilder &b, Candidate list, bool descending) {
+  int64_t lanes = cast<VectorType>(list.sum.getType()).getDimSize(0);
+  for (int64_t part = lanes / 2; part > 0; part /= 2) {
+    SmallVector<int64_t> partners;
+    SmallVector<bool> first; // which of two lanes wants what comes before
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      partners.push_back(lane ^ part);
+      first.push_back(((lane & part) == 0) == descending);
+    }
+    auto permute = [&](Value v) -> Value { return vector::ShuffleOp::create(b, v, v, partners); };
+    Candidate other{permute(list.sum), permute(list.rest), permute(list.expert)};
+    Value stays = b.cmp(CmpIPredicate::eq, emitPrecedes(b, list, other), emitConditions(b, first));
+    list = choose(b, stays, list, other);
+  }
+  return list;
+}
+
+Candidate cpu::mergeCandidates(LoopBuilder &b, const Candidate &list, const Candidate &reversed) {
+  return sortBitonic(b, choose(b, emitPrecedes(b, list, reversed), list, reversed), /*descending=*/true);
 }

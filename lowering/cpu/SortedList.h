@@ -16,6 +16,8 @@ mlir::Value emitLane(LoopBuilder &b, mlir::Value vector, int64_t lane);
 /// `count` lanes from `from` on, as a vector.
 mlir::Value emitLanes(LoopBuilder &b, mlir::Value vector, int64_t from, int64_t count);
 
+/// Conditions that are known, as a vector.
+mlir::Value emitConditions(LoopBuilder &b, llvm::ArrayRef<bool> conditions);
 /// A vector of up to 64 conditions as the bits of an i64, lane 0 lowest.
 mlir::Value emitBits(LoopBuilder &b, mlir::Value conditions);
 mlir::Value emitShiftLeft(LoopBuilder &b, mlir::Value bits, int64_t by);
@@ -29,6 +31,11 @@ Values forEachBit(LoopBuilder &b, mlir::Value bits, mlir::ValueRange carried,
 Values insertScore(LoopBuilder &b, mlir::ValueRange list, mlir::Value score, mlir::Value index);
 /// Inserts a candidate into the list (sums, rests, experts), in the order of selections.
 Values insertCandidate(LoopBuilder &b, mlir::ValueRange list, const Candidate &candidate);
+
+/// Sorts lanes of which first ones are in the order of selections and the rest is against it, or the other way round.
+Candidate sortBitonic(LoopBuilder &b, Candidate list, bool descending);
+/// The first of two lists of as many lanes: one in the order of selections, and one against it.
+Candidate mergeCandidates(LoopBuilder &b, const Candidate &list, const Candidate &reversed);
 
 } // namespace peer::cpu
 

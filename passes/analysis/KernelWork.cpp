@@ -190,6 +190,11 @@ double WorkMeter::elementsPerToken(Value parameter) const {
   return std::min(all, gathered);
 }
 
+TokenLinear WorkMeter::derivedBytes(Value derived) const {
+  // It has the parameter in several forms, of which a call reads one: at least a byte of each element.
+  return {std::min(staticElements(derived.getType()), staticElements(derivedFrom.lookup(derived).getType())), 0};
+}
+
 bool WorkMeter::readsDerived(Operation *op, Value parameter) const {
   return llvm::any_of(op->getOperands(), [&](Value operand) { return derivedFrom.lookup(operand) == parameter; });
 }
@@ -212,7 +217,7 @@ KernelWork WorkMeter::measure(ArrayRef<Operation *> ops) const {
       if (std::optional<TokenLinear> gathered = gatheredBytes(graphOp, operand.getOperandNumber()))
         work.bytes += *gathered;
       else if (seen.insert(value).second)
-        work.bytes += bytes(value);
+        work.bytes += derivedFrom.contains(value) ? derivedBytes(value) : bytes(value);
     }
     for (OpResult result : op->getResults()) {
       std::optional<unsigned> tied = graphOp ? graphOp.getTiedInput(result.getResultNumber()) : std::nullopt;

@@ -50,6 +50,8 @@ private:
   std::optional<TokenLinear> gatheredBytes(GraphOpInterface op, unsigned input) const;
   TokenLinear flops(mlir::Operation *op) const;
   double deriveMultiple(mlir::OpResult result) const;
+  /// What a call reads of an argument that is derived from a parameter.
+  TokenLinear derivedBytes(mlir::Value derived) const;
   bool readsDerived(mlir::Operation *op, mlir::Value parameter) const;
 
   /// Of the dynamic dimension of a tensor: how many times T.

@@ -155,16 +155,16 @@ func.func @route_c11_nothing(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32>
 // -----
 
 func.func @route_c13_rows(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32>, %p: tensor<8x2x64xi8>) {
-  // expected-error @+1 {{'peer.route' op C13: expected packed keys to be G x P x B i8 with B = 2880, got tensor<8x2x64xi8>}}
+  // expected-error @+1 {{'peer.route' op C13: expected packed keys to be G x P x B i8 with B = 7232, got tensor<8x2x64xi8>}}
   %r:2 = peer.route %q, %k packed(%p : tensor<8x2x64xi8>) product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
   return
 }
 
 // -----
 
-func.func @route_c13_heads(%q: tensor<?x8x2x16xf32>, %k: tensor<1x2x64x16xf32>, %p: tensor<8x2x2880xi8>) {
+func.func @route_c13_heads(%q: tensor<?x8x2x16xf32>, %k: tensor<1x2x64x16xf32>, %p: tensor<8x2x7232xi8>) {
   // expected-error @+1 {{'peer.route' op C13: }}
-  %r:2 = peer.route %q, %k packed(%p : tensor<8x2x2880xi8>) product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<1x2x64x16xf32>
+  %r:2 = peer.route %q, %k packed(%p : tensor<8x2x7232xi8>) product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<1x2x64x16xf32>
   return
 }
 

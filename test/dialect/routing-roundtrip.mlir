@@ -53,8 +53,8 @@ func.func @route(%q: tensor<?x8x2x16xf32>, %k: tensor<8x2x64x16xf32>, %one: tens
   // Keys of all heads, every expert, and no gate: idx and val.
   // CHECK: %[[PACKED:.*]] = peer.pack_keys %{{.*}} : tensor<8x2x64x16xf32>
   %p = peer.pack_keys %k : tensor<8x2x64x16xf32>
-  // CHECK: peer.route %{{.*}}, %{{.*}} packed(%[[PACKED]] : tensor<8x2x2880xi8>) product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
-  %ip, %wp = peer.route %q, %k packed(%p : tensor<8x2x2880xi8>) product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
+  // CHECK: peer.route %{{.*}}, %{{.*}} packed(%[[PACKED]] : tensor<8x2x7232xi8>) product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
+  %ip, %wp = peer.route %q, %k packed(%p : tensor<8x2x7232xi8>) product_topk<4> gate softmax : tensor<?x8x2x16xf32>, tensor<8x2x64x16xf32>
   // CHECK: %[[C0:.*]], %[[C1:.*]] = peer.route %{{.*}}, %{{.*}} all keep_val : tensor<4x8x1x16xbf16>, tensor<1x1x64x16xbf16>
   %l, %z = peer.route %one, %shared all keep_val : tensor<4x8x1x16xbf16>, tensor<1x1x64x16xbf16>
   // CHECK: return %[[A0]], %[[B2]], %[[C1]] : tensor<?x8x4xi32>, tensor<?x8x4xf32>, tensor<4x8x64xf32>

@@ -2,8 +2,8 @@
 
 // Two routes by one parameter share what is packed, in all entries.
 
-// CHECK:      func.func @twice(%{{.*}}, %{{.*}}, %[[PACKED:.*]]: tensor<1x1x2880xi8> {peer.name = "keys", peer.role = "derived"})
-// CHECK-COUNT-2: packed(%[[PACKED]] : tensor<1x1x2880xi8>)
+// CHECK:      func.func @twice(%{{.*}}, %{{.*}}, %[[PACKED:.*]]: tensor<1x1x7232xi8> {peer.name = "keys", peer.role = "derived"})
+// CHECK-COUNT-2: packed(%[[PACKED]] : tensor<1x1x7232xi8>)
 func.func @twice(%q: tensor<?x1x1x16xf32> {peer.name = "q", peer.role = "input"},
                  %keys: tensor<1x1x64x16xf32> {peer.name = "keys", peer.role = "parameter", peer.parameter = #peer.parameter<"K", normal(0.02), "default", true>})
     -> (tensor<?x1x4xf32> {peer.name = "w"}, tensor<?x1x2xf32> {peer.name = "u"}) attributes {peer.kind = "forward"} {
@@ -28,7 +28,7 @@ func.func @others(%q: tensor<?x1x1x16xf32> {peer.name = "q", peer.role = "input"
 // Behind the entries, which say in which order parameters are listed.
 
 // CHECK:      func.func @"derive:1"(%[[KEYS:.*]]: tensor<1x1x64x16xf32> {{{.*}}peer.name = "keys", {{.*}}peer.role = "parameter"})
-// CHECK-SAME:   -> (tensor<1x1x2880xi8> {peer.name = "keys"}) attributes {peer.kind = "derive"}
+// CHECK-SAME:   -> (tensor<1x1x7232xi8> {peer.name = "keys"}) attributes {peer.kind = "derive"}
 // CHECK-NEXT:   %[[P:.*]] = peer.pack_keys %[[KEYS]] : tensor<1x1x64x16xf32>
 // CHECK-NEXT:   return %[[P]]
 // CHECK-NOT:  derive:2

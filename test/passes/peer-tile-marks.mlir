@@ -40,15 +40,15 @@ func.func @rows_per_token(%x: tensor<?x32xf32>, %g: tensor<8xf32>, %w: tensor<64
 
 // -----
 
-// Of keys that were packed a route reads those; which others it reads depends on values, and a second reader of the keys reads them all.
+// Of keys that were packed a route reads those, in one of their forms, a byte of each number at least; which others it reads depends on values, and a second reader of the keys reads them all.
 // CHECK-LABEL: func.func @route(
-// CHECK:       peer.mark 0 "route" bytes [2880, 80]
+// CHECK:       peer.mark 0 "route" bytes [1024, 80]
 // CHECK:       peer.mark 1 "score" bytes [4096, 320]
 func.func @route(%q: tensor<?x1x1x16xf32> {peer.name = "q", peer.role = "input"},
                  %keys: tensor<1x1x64x16xf32> {peer.name = "keys", peer.role = "parameter"},
-                 %packed: tensor<1x1x2880xi8> {peer.name = "keys", peer.role = "derived"})
+                 %packed: tensor<1x1x7232xi8> {peer.name = "keys", peer.role = "derived"})
     -> (tensor<?x1x4xf32>, tensor<?x1x1x64xf32>) {
-  %i, %w = peer.route %q, %keys packed(%packed : tensor<1x1x2880xi8>) topk<4> gate softmax
+  %i, %w = peer.route %q, %keys packed(%packed : tensor<1x1x7232xi8>) topk<4> gate softmax
      : tensor<?x1x1x16xf32>, tensor<1x1x64x16xf32>
   %s = peer.score %q, %keys : tensor<?x1x1x16xf32>, tensor<1x1x64x16xf32>
   return %w, %s : tensor<?x1x4xf32>, tensor<?x1x1x64xf32>

@@ -25,18 +25,45 @@ TileScores::TileScores(LoopBuilder &b, int64_t n, int64_t d)
     : b(b), n(n), d(d), steps(llvm::divideCeil(d, 2 * kWidth)) {
   Type f32 = b.getF32Type(), i32 = b.getI32Type();
   config = b.stack({kRowBytes}, b.getI8Type());
-  keyTiles = b.heap({paddedKeys() / kRows, steps, kRows, kWidth}, i32);
   queries = b.heap({kTokens, steps * kWidth}, i32);
   square = b.heap({kRows, steps * kWidth}, i32);
-  norms = b.heap({paddedKeys()}, f32);
+  keyNorms = b.stack({kRows}, f32);
   misses = b.stack({kRows}, f32);
-  ratio = b.stack({1}, f32);
-  fit = b.stack({1}, i32);
+  scores = b.stack({2, kTokens, kKeys}, f32);
 }
 
 void TileScores::free() {
-  for (Value buffer : {keyTiles, queries, square, norms})
-    b.free(buffer);
+  b.free(queries);
+  b.free(square);
+}
+
+//===----------------------------------------------------------------------===//
+// Keys in rows of bytes
+//===----------------------------------------------------------------------===//
+
+/// In the header of a row: whether there are tiles and bounds of their scores, and the largest |c - c'| / |c|.
+static constexpr int64_t kStateAt = PackedKeys::kTileWords, kRatioAt = kStateAt + 4;
+static constexpr int64_t kFits = 1, kFitsNot = 2;
+
+Value TileScores::normsAt(Value j) { return b.add(b.index(PackedKeys::tilesFrom(n, d)), b.mul(j, b.index(4))); }
+
+Value TileScores::tilesAt(Value tile) {
+  return b.add(b.index(PackedKeys::tilesFrom(n, d) + 4 * PackedKeys::capacityOf(n)), b.mul(tile, b.index(kTileBytes)));
+}
+
+static Value loadWord(LoopBuilder &b, Value row, int64_t at, Type type) {
+  return vector::ExtractOp::create(b, loadBytes(b, row, b.index(at), VectorType::get({1}, type)), 0);
+}
+
+Value TileScores::emitIsMade(Value row) {
+  return b.cmp(CmpIPredicate::ne, loadWord(b, row, kStateAt, b.getI32Type()), b.i32(0));
+}
+
+void TileScores::setKeys(Value of) {
+  row = of;
+  keyAddress = emitAddress(b, row);
+  ratio = loadWord(b, row, kRatioAt, b.getF32Type());
+  fits = b.cmp(CmpIPredicate::eq, loadWord(b, row, kStateAt, b.getI32Type()), b.i32(kFits));
 }
 
 //===----------------------------------------------------------------------===//
@@ -56,9 +83,17 @@ void TileScores::emitTile(StringRef name, ArrayRef<int> tiles, ValueRange operan
   LLVM::CallIntrinsicOp::create(b, b.getStringAttr(("llvm.x86." + name).str()), all);
 }
 
-Value TileScores::pointer(Value buffer, Value byte) {
-  Value address = b.add(memref::ExtractAlignedPointerAsIndexOp::create(b, buffer), byte);
-  return LLVM::IntToPtrOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), toI64(b, address));
+Value TileScores::emitAddress(LoopBuilder &b, Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  Value address = memref::ExtractAlignedPointerAsIndexOp::create(b, buffer);
+  if (type.getLayout().isIdentity())
+    return address;
+  auto parts = memref::ExtractStridedMetadataOp::create(b, buffer);
+  return b.add(address, b.mul(parts.getOffset(), b.index(type.getElementTypeBitWidth() / 8)));
+}
+
+Value TileScores::pointer(Value address, Value byte) {
+  return LLVM::IntToPtrOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), toI64(b, b.add(address, byte)));
 }
 
 void TileScores::emitBegin() {
@@ -70,37 +105,52 @@ void TileScores::emitBegin() {
   auto type = VectorType::get({kRowBytes}, b.getI8Type());
   Value all = arith::ConstantOp::create(b, DenseElementsAttr::get(type, ArrayRef(bytes)));
   vector::StoreOp::create(b, all, config, ValueRange{b.index(0)});
-  emitTile("ldtilecfg", {}, {pointer(config, b.index(0))});
+  emitTile("ldtilecfg", {}, {pointer(emitAddress(b, config), b.index(0))});
 }
 
 void TileScores::emitEnd() { emitTile("tilerelease", {}); }
 
-void TileScores::emitProducts(Value scores) {
-  int64_t columns = b.staticDim(scores, 1), queryBytes = steps * kRowBytes;
-  Value queryStride = b.i64(queryBytes), keyStride = b.i64(kRowBytes), scoreStride = b.i64(4 * columns);
+void TileScores::emitBlock(Value block, Value scores) {
+  int64_t queryBytes = steps * kRowBytes;
+  Value queryAddress = emitAddress(b, queries), scoreAddress = emitAddress(b, scores);
+  Value queryStride = b.i64(queryBytes), keyStride = b.i64(kRowBytes), scoreStride = b.i64(4 * kKeys);
+  Value first = b.mul(block, b.index(2)), last = b.index(paddedKeys() / kRows - 2);
+  Value next = b.min(b.add(first, b.index(2)), last);
   // Tiles 0 to 3 are sums, 4 and 5 queries, 6 and 7 keys.
-  b.loop(
-      b.index(0), b.index(paddedKeys() / kRows),
-      [&](Value block) {
-        for (int sum = 0; sum < 4; ++sum)
-          emitTile("tilezero", {sum});
-        b.loop(steps, [&](Value step) {
-          for (int part = 0; part < 2; ++part) {
-            Value row = b.add(b.index(part * kRows * queryBytes), b.mul(step, b.index(kRowBytes)));
-            emitTile("tileloadd64", {4 + part}, {pointer(queries, row), queryStride});
-            Value tile = b.add(b.mul(b.add(block, b.index(part)), b.index(steps)), step);
-            emitTile("tileloadd64", {6 + part}, {pointer(keyTiles, b.mul(tile, b.index(kTileBytes))), keyStride});
-          }
-          for (int sum = 0; sum < 4; ++sum)
-            emitTile("tdpbf16ps", {sum, 4 + sum / 2, 6 + sum % 2});
-        });
-        for (int sum = 0; sum < 4; ++sum) {
-          Value first = b.mul(b.add(block, b.index(sum % 2)), b.index(kRowBytes));
-          emitTile("tilestored64", {sum},
-                   {pointer(scores, b.add(first, b.index(sum / 2 * kRows * 4 * columns))), scoreStride});
-        }
-      },
-      2);
+  for (int sum = 0; sum < 4; ++sum)
+    emitTile("tilezero", {sum});
+  b.loop(steps, [&](Value step) {
+    for (int part = 0; part < 2; ++part) {
+      auto tileOf = [&](Value from) { return tilesAt(b.add(b.mul(b.add(from, b.index(part)), b.index(steps)), step)); };
+      Value row = b.add(b.index(part * kRows * queryBytes), b.mul(step, b.index(kRowBytes)));
+      emitTile("tileloadd64", {4 + part}, {pointer(queryAddress, row), queryStride});
+      emitTile("tileloadd64", {6 + part}, {pointer(keyAddress, tileOf(first)), keyStride});
+      // Of the next block, whose tiles nothing else asks for before they are multiplied.
+      Value later = tileOf(next);
+      for (int64_t line = 0; line < kRows; ++line)
+        memref::PrefetchOp::create(b, this->row, ValueRange{b.add(later, b.index(line * kRowBytes))}, /*isWrite=*/false,
+                                   /*localityHint=*/3, /*isDataCache=*/true);
+    }
+    for (int sum = 0; sum < 4; ++sum)
+      emitTile("tdpbf16ps", {sum, 4 + sum / 2, 6 + sum % 2});
+  });
+  for (int sum = 0; sum < 4; ++sum)
+    emitTile("tilestored64", {sum},
+             {pointer(scoreAddress, b.index(sum / 2 * kRows * 4 * kKeys + sum % 2 * kRowBytes)), scoreStride});
+}
+
+void TileScores::emitProducts(llvm::function_ref<void(Value block, Value scores)> filter) {
+  // A block's scores are looked at while the next one's are formed: vectors and tiles have units of their own.
+  Value blocks = b.index(paddedKeys() / kKeys);
+  auto half = [&](Value block) { return b.slice(scores, {b.rem(block, b.index(2))}); };
+  emitBlock(b.index(0), half(b.index(0)));
+  b.loop(b.index(1), blocks, [&](Value block) {
+    Value before = b.sub(block, b.index(1));
+    emitBlock(block, half(block));
+    filter(before, half(before));
+  });
+  Value last = b.sub(blocks, b.index(1));
+  filter(last, half(last));
 }
 
 //===----------------------------------------------------------------------===//
@@ -145,7 +195,7 @@ TileScores::Norms TileScores::emitRounded(Value vector, llvm::function_ref<void(
   return {emitNorm(sums[0]), emitNorm(sums[1])};
 }
 
-void TileScores::emitKeys(Value keys) {
+void TileScores::emitKeys(Value keys, Value row) {
   Type wide = b.floats(kWidth);
   Value iota = emitIota(b, kWidth), most = b.f32(kMostNorm, wide);
   Values init{b.f32(0, wide), b.i64(0xffff)};
@@ -156,36 +206,41 @@ void TileScores::emitKeys(Value keys) {
           Value j = b.add(group, lane), last = b.index(n - 1);
           Value key = b.slice(keys, {b.select(b.cmp(CmpIPredicate::ult, j, last), j, last)});
           Norms found = emitRounded(key, [&](Value at, Value pairs) { b.store(pairs, square, {lane, at}); });
-          b.store(found.norm, norms, {j});
+          b.store(found.norm, keyNorms, {lane});
           b.store(found.miss, misses, {lane});
         });
-        Value norm = b.load(norms, {group}, kWidth), share = b.div(b.load(misses, {b.index(0)}, kWidth), norm);
+        Value norm = b.load(keyNorms, {b.index(0)}, kWidth), share = b.div(b.load(misses, {b.index(0)}, kWidth), norm);
         Value isKey =
             b.cmp(CmpIPredicate::slt, b.add(iota, b.splat(b.toI32(group), iota.getType())), emitIntegers(b, n, kWidth));
-        b.store(b.select(isKey, norm, b.f32(std::numeric_limits<double>::quiet_NaN(), wide)), norms, {group});
+        storeBytes(b, b.select(isKey, norm, b.f32(std::numeric_limits<double>::quiet_NaN(), wide)), row,
+                   normsAt(group));
         b.loop(steps, [&](Value step) {
           Values rows;
-          for (int64_t row = 0; row < kRows; ++row)
-            rows.push_back(b.load(square, {b.index(row), b.mul(step, b.index(kWidth))}, kWidth));
+          for (int64_t lane = 0; lane < kRows; ++lane)
+            rows.push_back(b.load(square, {b.index(lane), b.mul(step, b.index(kWidth))}, kWidth));
           emitTranspose(b, rows);
-          for (int64_t row = 0; row < kRows; ++row)
-            b.store(rows[row], keyTiles, {b.div(group, b.index(kRows)), step, b.index(row), b.index(0)});
+          Value tile = b.add(b.mul(b.div(group, b.index(kRows)), b.index(steps)), step);
+          for (int64_t lane = 0; lane < kRows; ++lane)
+            storeBytes(b, rows[lane], row, b.add(tilesAt(tile), b.index(lane * kRowBytes)));
         });
         return Values{emitMax(b, share, carried[0]),
                       both(b, carried[1], emitBits(b, b.cmp(CmpFPredicate::OLT, norm, most)))};
       },
       kRows);
-  b.store(b.mul(b.maxLanes(results[0]), b.f32(1 + kNormError)), ratio, {b.index(0)});
-  b.store(arith::TruncIOp::create(b, b.getI32Type(), results[1]), fit, {b.index(0)});
+  auto storeWord = [&](Value word, int64_t at) {
+    storeBytes(b, b.splat(word, VectorType::get({1}, word.getType())), row, b.index(at));
+  };
+  storeWord(b.mul(b.maxLanes(results[0]), b.f32(1 + kNormError)), kRatioAt);
+  Value all = b.cmp(CmpIPredicate::eq, results[1], b.i64(0xffff));
+  storeWord(b.select(all, b.i32(kFits), b.i32(kFitsNot)), kStateAt);
 }
 
 TileScores::QueryBound TileScores::emitQuery(Value query, Value t) {
   Norms found = emitRounded(query, [&](Value at, Value pairs) { b.store(pairs, queries, {t, at}); });
   Value numbers = b.cmp(CmpFPredicate::OLT, found.norm, b.f32(kMostNorm));
-  Value fits = b.cmp(CmpIPredicate::eq, b.load(fit, {b.index(0)}), b.i32(0xffff));
   // A sum of d products is off by less than d parts in 2^24 of |q| |c|, whatever its order, and there are two; the bound itself by a few.
   Value own = b.fma(b.f32(double(2 * d + 64) / (1 << 24)), found.norm, found.miss);
-  return {both(b, numbers, fits), b.fma(b.add(found.norm, found.miss), b.load(ratio, {b.index(0)}), own)};
+  return {both(b, numbers, fits), b.fma(b.add(found.norm, found.miss), ratio, own)};
 }
 
-Value TileScores::loadNorms(Value j) { return b.load(norms, {j}, kWidth); }
+Value TileScores::loadNorms(Value j) { return loadBytes(b, row, normsAt(j), cast<VectorType>(b.floats(kWidth))); }

@@ -14,8 +14,8 @@ namespace peer::cpu {
 /// of products in tiles, too, which are sums of f32 in an order of their own, and a constant covers underflow.
 class TileScores {
 public:
-  /// Queries of a block, and lanes of vectors.
-  static constexpr int64_t kTokens = 32, kWidth = 16;
+  /// Queries and keys of a block, and lanes of vectors.
+  static constexpr int64_t kTokens = 32, kKeys = 32, kWidth = 16;
 
   /// Allocates what one call of the op needs. Outside of its loops.
   TileScores(LoopBuilder &b, int64_t n, int64_t d);
@@ -27,10 +27,14 @@ public:
   void emitBegin();
   void emitEnd();
 
-  int64_t paddedKeys() const { return llvm::alignTo(n, 2 * kWidth); }
+  int64_t paddedKeys() const { return llvm::alignTo(n, kKeys); }
 
-  /// Packs keys, `n x d`.
-  void emitKeys(mlir::Value keys);
+  /// Packs keys, `n x d`, into a row of `pack_keys`.
+  void emitKeys(mlir::Value keys, mlir::Value row);
+  /// Whether that has been done.
+  mlir::Value emitIsMade(mlir::Value row);
+  /// Whose keys products and bounds are of from here on.
+  void setKeys(mlir::Value row);
   /// How far scores may be off, in norms of keys; false where it is not known: there are elements that are no numbers, or huge ones.
   struct QueryBound {
     mlir::Value holds, perNorm;
@@ -39,8 +43,8 @@ public:
   QueryBound emitQuery(mlir::Value query, mlir::Value t);
   /// What scores and bounds may lose by underflow.
   double slack() const { return std::ldexp(double(d), -123) + std::ldexp(1.0, -118); }
-  /// The scores of a block, into buffers of at least as many rows and columns.
-  void emitProducts(mlir::Value scores);
+  /// The scores of a block of queries and each block of keys, `kTokens x kKeys`, while they are in L1. `filter` is emitted twice.
+  void emitProducts(llvm::function_ref<void(mlir::Value block, mlir::Value scores)> filter);
   /// Norms of keys from the j-th on, upper bounds. What fills the last block has no number.
   mlir::Value loadNorms(mlir::Value j);
 
@@ -54,11 +58,16 @@ private:
   mlir::Value emitNorm(mlir::Value squares);
   /// An instruction on tiles, whose numbers come first.
   void emitTile(llvm::StringRef name, llvm::ArrayRef<int> tiles, mlir::ValueRange operands = {});
-  mlir::Value pointer(mlir::Value buffer, mlir::Value byte);
+  void emitBlock(mlir::Value block, mlir::Value scores);
+  static mlir::Value emitAddress(LoopBuilder &b, mlir::Value buffer);
+  mlir::Value pointer(mlir::Value address, mlir::Value byte);
+  mlir::Value normsAt(mlir::Value j);
+  mlir::Value tilesAt(mlir::Value tile);
 
   LoopBuilder &b;
   int64_t n, d, steps; // each step multiplies 32 elements
-  mlir::Value config, keyTiles, queries, square, norms, misses, ratio, fit;
+  mlir::Value config, queries, square, keyNorms, misses, scores;
+  mlir::Value row, keyAddress, ratio, fits; // of `setKeys`
 };
 
 } // namespace peer::cpu
