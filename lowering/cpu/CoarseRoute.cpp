@@ -12,6 +12,7 @@
 #include "artifact/hooks.h"
 #include "dialect/ops/Check.h"
 #include "lowering/emit/Calls.h"
+#include "lowering/tuning/Tuning.h"
 
 using namespace mlir;
 using namespace peer;
@@ -194,19 +195,19 @@ static void emitRoute(RouteOp op, LoopBuilder &b, const VectorOptions &options) 
     b.free(own);
 }
 
-/// Tokens that share keys which are packed in their tile: whole blocks, and parts of equal size of usual batches.
-static constexpr int64_t kCoarseRows = 256;
 /// Half of the smallest L2 cache per core of current server CPUs: what a tile of f32 scores may take.
 static constexpr int64_t kScoreTileBytes = 512 * 1024;
 
 static std::optional<TileSizes> routeTiles(RouteOp op) {
   // By shape alone: larger tiles lose nothing where a CPU's vectors are too narrow.
   if (!rejectRoute(op, 4))
-    return tile({{"t", kCoarseRows}, {"h", 1}});
-  int64_t tokens = dimOf(op.getQuery(), 0), heads = dimOf(op.getQuery(), 1), rows = 64;
+    return tile({{"t", tuned(op, tuning::kRouteTokens)}, {"h", 1}});
+  int64_t tokens = dimOf(op.getQuery(), 0), heads = dimOf(op.getQuery(), 1),
+          rows = tuned(op, tuning::kRouteScoredTokens);
   // Else a single tile: as small as keeps its scores, halves * n f32 per token, in cache.
   if (heads == 1 && !ShapedType::isDynamic(tokens) && tokens <= rows)
-    rows = std::clamp<int64_t>(kScoreTileBytes / (4 * dimOf(op.getKeys(), 1) * op.getNumKeys()), 8, rows);
+    rows = std::clamp<int64_t>(kScoreTileBytes / (4 * dimOf(op.getKeys(), 1) * op.getNumKeys()),
+                               std::min<int64_t>(8, rows), rows);
   return tile({{"t", rows}, {"h", 1}});
 }
 

@@ -6,6 +6,8 @@
 
 #include "mlir/IR/Matchers.h"
 
+#include "lowering/tuning/Tuning.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::nn;
@@ -140,20 +142,20 @@ static void emit(LoopBuilder &b, EmbeddingGradOp op, int64_t width) {
 }
 
 static std::optional<TileSizes> linearTiles(LinearOp op) {
-  constexpr int64_t kColumns = 512;
+  int64_t most = tuned(op, tuning::kLinearColumns), tokens = tuned(op, tuning::kLinearTokens);
   int64_t rows = dimOf(op.getX(), op.getTransposeX()), columns = dimOf(op.getWeight(), !op.getTransposeWeight());
   // A weight gradient has few, long rows: cut for the threads, not for the cache.
   if (op.getTransposeX() && (ShapedType::isDynamic(rows) || rows > 64))
-    return tile({{"t", 64}});
+    return tile({{"t", tuned(op, tuning::kLinearGradientRows)}});
   // Calls of few tokens share out the columns of a wide weight; to many it makes no difference.
-  if (ShapedType::isDynamic(rows) && !ShapedType::isDynamic(columns) && columns >= 2 * kColumns)
-    return tile({{"t", 128}, {"j", kColumns}});
+  if (ShapedType::isDynamic(rows) && !ShapedType::isDynamic(columns) && columns >= 2 * most)
+    return tile({{"t", tokens}, {"j", most}});
   if (ShapedType::isDynamic(rows) || rows > 64)
-    return tile({{"t", 128}});
+    return tile({{"t", tokens}});
   // A product with few rows (decoding) is bound by reading the weight: split its columns.
   if (ShapedType::isDynamic(columns) || rows * columns < kSmallTensor)
     return std::nullopt;
-  return tile({{"j", kColumns}});
+  return tile({{"j", most}});
 }
 
 void nn::addLinear(LoopEmitters &emitters) {
