@@ -202,12 +202,10 @@ static std::optional<TileSizes> routeTiles(RouteOp op) {
   // By shape alone: larger tiles lose nothing where a CPU's vectors are too narrow.
   if (!rejectRoute(op, 4))
     return tile({{"t", tuned(op, tuning::kRouteTokens)}, {"h", 1}});
-  int64_t tokens = dimOf(op.getQuery(), 0), heads = dimOf(op.getQuery(), 1),
-          rows = tuned(op, tuning::kRouteScoredTokens);
+  int64_t tokens = dimOf(op.getQuery(), 0), heads = dimOf(op.getQuery(), 1), rows = 64;
   // Else a single tile: as small as keeps its scores, halves * n f32 per token, in cache.
   if (heads == 1 && !ShapedType::isDynamic(tokens) && tokens <= rows)
-    rows = std::clamp<int64_t>(kScoreTileBytes / (4 * dimOf(op.getKeys(), 1) * op.getNumKeys()),
-                               std::min<int64_t>(8, rows), rows);
+    rows = std::clamp<int64_t>(kScoreTileBytes / (4 * dimOf(op.getKeys(), 1) * op.getNumKeys()), 8, rows);
   return tile({{"t", rows}, {"h", 1}});
 }
 

@@ -1,7 +1,8 @@
 //===- Parameters.h - numbers of CPU kernels that a machine may want otherwise ===//
 //
-// What depends on caches, latencies and threads, and on no result: any value gives code that is right. Emitters ask for them by `tuned`
-// (Tuning.h), `--tune` sets them, `--autotune` finds them. The standard library alone: the search and its tests need no MLIR.
+// What depends on caches, latencies and threads: any value gives code that computes the same, to the bit but for the products of `linear`, whose sums
+// a BLAS orders by their sizes. Emitters ask for them by `tuned` (Tuning.h), `--tune` sets them, `--autotune` finds them. Tiles that hand scores to a
+// BLAS are not among them: what is selected may not depend on a machine. The standard library alone: the search and its tests need no MLIR.
 //
 //===----------------------------------------------------------------------===//
 
@@ -51,8 +52,6 @@ inline constexpr TuningParameter kRouteTokens{"route.tokens",
                                               {64, 128, 192, 256, 384, 512},
                                               {"route"},
                                               4096};
-inline constexpr TuningParameter kRouteScoredTokens{
-    "route.scored_tokens", "tokens of a tile that scores all keys in f32", 64, {16, 32, 64, 128}, {"route"}, 4096};
 inline constexpr TuningParameter kLinearTokens{
     "linear.tokens", "tokens of a product", 128, {32, 64, 128, 256, 512}, {"linear"}, 65536};
 inline constexpr TuningParameter kLinearColumns{"linear.columns",
@@ -96,10 +95,10 @@ inline constexpr TuningParameter kElementwiseRows{
 
 /// All there are, by their kernels.
 inline constexpr std::array kTuningParameters{
-    &tuning::kMixTokens,          &tuning::kMixRowsAhead,      &tuning::kMixChunk,       &tuning::kMixGradTokens,
-    &tuning::kRouteTokens,        &tuning::kRouteScoredTokens, &tuning::kLinearTokens,   &tuning::kLinearColumns,
-    &tuning::kLinearGradientRows, &tuning::kRowUpdateAhead,    &tuning::kSortPairs,      &tuning::kUpdateElements,
-    &tuning::kNormTokens,         &tuning::kActivationTokens,  &tuning::kElementwiseRows};
+    &tuning::kMixTokens,        &tuning::kMixRowsAhead,   &tuning::kMixChunk,       &tuning::kMixGradTokens,
+    &tuning::kRouteTokens,      &tuning::kLinearTokens,   &tuning::kLinearColumns,  &tuning::kLinearGradientRows,
+    &tuning::kRowUpdateAhead,   &tuning::kSortPairs,      &tuning::kUpdateElements, &tuning::kNormTokens,
+    &tuning::kActivationTokens, &tuning::kElementwiseRows};
 
 /// Its value among these, or its own.
 inline int64_t valueOf(const TuningValues &values, const TuningParameter &parameter) {

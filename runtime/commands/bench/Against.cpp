@@ -1,6 +1,6 @@
-#include "BenchAgainst.h"
+#include "Against.h"
 
-#include "Table.h"
+#include "commands/Table.h"
 #include "core/Printable.h"
 #include "lm/Progress.h"
 #include "session/Bench.h"
