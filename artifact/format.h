@@ -25,7 +25,7 @@ inline constexpr int64_t kManifestVersion = 1;
 namespace key {
 inline constexpr char kFormat[] = "format", kCompiler[] = "compiler", kModel[] = "model", kTarget[] = "target",
                       kParameters[] = "parameters", kGroups[] = "groups", kEntries[] = "entries",
-                      kDerivations[] = "derivations", kVersions[] = "versions";
+                      kDerivations[] = "derivations", kVersions[] = "versions", kTuning[] = "tuning";
 // Of the target.
 inline constexpr char kDevice[] = "device", kCpu[] = "cpu", kFeatures[] = "features", kArch[] = "arch";
 // Of tensors and of what has a name.

@@ -16,6 +16,7 @@
 #include "lowering/host/InputFile.h"
 #include "lowering/host/ObjectCode.h"
 #include "lowering/host/OutputFile.h"
+#include "lowering/tuning/Tuning.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -32,6 +33,7 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/OpenMP/OpenMPToLLVMIRTranslation.h"
+#include "mlir/Transforms/Passes.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -190,6 +192,9 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
     return fail((options.explain != Explain::No ? "--explain" : "--emit") +
                 Twine(" tells of one version of the code, and ") + options.target + " are " + Twine(targets->size()) +
                 ": name one CPU");
+  if (!options.tuning.empty() && !targets->front()->isTunable())
+    return fail("--tune is about vector code for CPUs, and " +
+                (options.plainLoops ? "--plain-loops has none" : "the target is " + options.target));
   std::string model = llvm::sys::path::filename(input->getBufferIdentifier()).str();
   StringRef text = input->getBuffer(), file = input->getBufferIdentifier();
   if (!options.noDescription && options.stage == Stage::Artifact)
@@ -210,14 +215,25 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
     return failure();
   if (options.stage == Stage::Graph)
     return printModule();
+  if (!options.onlyEntry.empty()) {
+    for (func::FuncOp function : llvm::make_early_inc_range(module->getOps<func::FuncOp>()))
+      if (function.isPublic() && function.getName() != options.onlyEntry)
+        function.erase();
+    if (failed(runPipeline("to one entry", [](OpPassManager &pm) { pm.addPass(createSymbolDCEPass()); })))
+      return failure();
+  }
   GraphFactsMap facts = collectGraphFacts(*module);
   Parts parts;
   OwningOpRef<ModuleOp> graphLevel = std::move(module);
   for (auto [version, target] : llvm::enumerate(*targets)) {
     module = version + 1 < targets->size() ? graphLevel->clone() : std::move(graphLevel);
+    bool isTuned = options.tunedVersion.empty() || options.tunedVersion == target->name();
+    setTuning(*module, isTuned ? options.tuning : TuningValues());
     if (failed(lower(*target, version, model, facts, explanation, parts)))
       return failure();
   }
+  if (parts.manifest && options.manifest)
+    *options.manifest = parts.manifest->root;
   return parts.manifest ? writeArtifact(parts) : success();
 }
 
@@ -258,7 +274,7 @@ LogicalResult Compilation::lower(const Target &target, unsigned version, StringR
                options.explain == Explain::JSON ? explanation.json(model, target) : explanation.text(model, target));
 }
 
-LogicalResult compileModel(const CompileOptions &options, DialectRegistry &registry) {
+LogicalResult checkOptions(const CompileOptions &options) {
   if (options.explain != Explain::No && options.stage != Stage::Artifact)
     return fail("--explain tells of a whole compilation: leave --emit out");
   if (options.explain == Explain::No && options.stage == Stage::Artifact &&
@@ -266,8 +282,13 @@ LogicalResult compileModel(const CompileOptions &options, DialectRegistry &regis
     return fail("an artifact needs a file to be written to: give -o MODEL.peer");
   if (options.disabledExperts < 0)
     return fail("--disable-top-experts is " + Twine(options.disabledExperts) + ", expected 0 or more");
-  if (llvm::Error error = checkOutput(options.output, options.input))
-    return fail(std::move(error));
+  llvm::Error error = checkOutput(options.output, options.input);
+  return error ? fail(std::move(error)) : success();
+}
+
+LogicalResult compileModel(const CompileOptions &options, DialectRegistry &registry) {
+  if (failed(checkOptions(options)))
+    return failure();
   auto input = readInput(options.input);
   if (!input)
     return fail(input.takeError());

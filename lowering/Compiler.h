@@ -4,9 +4,11 @@
 #define PEER_LOWERING_COMPILER_H
 
 #include "lowering/emit/MixForm.h"
+#include "lowering/tuning/Parameters.h"
 
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Support/LLVM.h"
+#include "llvm/Support/JSON.h"
 
 #include <string>
 
@@ -42,10 +44,21 @@ struct CompileOptions {
   /// The assembler that makes machine code out of PTX, beside which that is put: a path; empty: where it usually is, if
   /// anywhere; `none`: no machine code.
   std::string ptxas;
+  /// What kernels for CPUs take instead of their own values.
+  TuningValues tuning;
+  /// Of several versions of the code, the target of the one that takes them; empty: all do.
+  std::string tunedVersion;
+  /// Compile this entry alone, with what it needs; empty: all.
+  std::string onlyEntry;
+  /// Where given: what the artifact's manifest says is put there, too.
+  llvm::json::Object *manifest = nullptr;
 };
 
 /// All dialects, passes and external models of this project and of upstream.
 void registerEverything(mlir::DialectRegistry &registry);
+
+/// Says on standard error what of the options cannot be meant, before anything is compiled.
+mlir::LogicalResult checkOptions(const CompileOptions &options);
 
 /// Compiles one file. Problems are reported on standard error with the place in
 /// the description; nothing is written then, and a written file is complete.

@@ -3,6 +3,7 @@
 #include "lowering/cpu/Kernels.h"
 #include "lowering/nn/Emit.h"
 #include "lowering/plain/Loops.h"
+#include "lowering/tuning/Tuning.h"
 
 using namespace mlir;
 using namespace peer;
@@ -41,7 +42,9 @@ static LoopEmitters makeLoopEmitters() {
         cpu::addPackKeys,  nn::addCausalConv,  nn::addSelectiveScan})
     add(emitters);
   // Loops of upstream (convert-linalg-to-loops).
-  emitters.elementwiseTiles([](linalg::LinalgOp op) -> int64_t { return op.getNumLoops() == 1 ? 4096 : 64; });
+  emitters.elementwiseTiles([](linalg::LinalgOp op) -> int64_t {
+    return op.getNumLoops() == 1 ? 4096 : tuned(op, tuning::kElementwiseRows);
+  });
   return emitters;
 }
 

@@ -3,6 +3,7 @@
 #include "Manifest.h"
 
 #include "artifact/format.h"
+#include "lowering/tuning/Tuning.h"
 #include "passes/Checks.h"
 #include "passes/Entries.h"
 #include "passes/analysis/KernelWork.h"
@@ -264,7 +265,7 @@ llvm::Error Manifest::addVersion(Manifest other) {
     if (*root.get(shared) != *other.root.get(shared))
       return llvm::createStringError("two versions of the code differ in the manifest's %s", shared.data());
   json::Object version;
-  for (StringRef own : {key::kTarget, key::kEntries, key::kDerivations})
+  for (StringRef own : {key::kTarget, key::kEntries, key::kDerivations, key::kTuning})
     if (json::Value *value = other.root.get(own))
       version[own] = std::move(*value);
   root.try_emplace(key::kVersions, json::Array()).first->second.getAsArray()->push_back(std::move(version));
@@ -291,6 +292,12 @@ FailureOr<Manifest> buildManifest(ModuleOp module, StringRef model, const GraphF
                     {key::kEntries, std::move(builder.entries)}};
   if (!builder.derivations.empty())
     root[key::kDerivations] = std::move(builder.derivations);
+  if (TuningValues tuning = getTuning(module); !tuning.empty()) {
+    json::Object values;
+    for (const auto &[name, value] : tuning)
+      values[name] = value;
+    root[key::kTuning] = std::move(values);
+  }
   return Manifest{std::move(root), std::move(builder.signatures)};
 }
 

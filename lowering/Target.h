@@ -66,6 +66,9 @@ public:
   /// Kernel level to the LLVM dialect; a device's code is in a `gpu.binary` then.
   virtual void buildLLVMPipeline(mlir::OpPassManager &pm) const = 0;
 
+  /// Whether its emitters ask for tuning parameters.
+  virtual bool isTunable() const { return false; }
+
   /// The manifest's `target` (runtime/README.md): the device that runs it and what that must have.
   virtual llvm::json::Object describe() const = 0;
 

@@ -3,6 +3,7 @@
 #include "CompileForm.h"
 #include "OptionValues.h"
 #include "StageParser.h"
+#include "TuneOptions.h"
 
 #include "lowering/Compiler.h"
 
@@ -64,6 +65,7 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
   cl::opt<std::string, true> ptxas("ptxas",
                                    cl::desc("what makes machine code of PTX (default: if this machine has it)"),
                                    cl::value_desc("PATH|none"), cl::location(options.ptxas));
+  TuneOptions tuning;
   mlir::registerAsmPrinterCLOptions();
   mlir::registerMLIRContextCLOptions();
   mlir::registerPassManagerCLOptions();
@@ -74,7 +76,5 @@ int compile(int argc, char **argv, const char *overview, mlir::DialectRegistry &
       option.second->setHiddenFlag(cl::Hidden);
   if (!parseOptions(argc, argv, overview))
     return 1;
-  // The linker resets all options of the process, ours too: keep what was parsed.
-  const peer::CompileOptions parsed = options;
-  return mlir::failed(peer::compileModel(parsed, registry));
+  return tuning.compile(options, registry);
 }

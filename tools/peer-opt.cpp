@@ -39,7 +39,8 @@ static bool compiles(llvm::ArrayRef<char *> arguments) {
     llvm::StringRef argument(text), name = argument.split('=').first.ltrim('-');
     if (!argument.starts_with("-"))
       continue;
-    if (name == "target" || name == "emit" || name == "explain" || name == "help" || name == "h")
+    if (name == "target" || name == "emit" || name == "explain" || name == "tune" || name == "autotune" ||
+        name == "help" || name == "h")
       return true;
     bool apart = !argument.contains('=') && i + 1 < arguments.size();
     if (name == "o" && llvm::StringRef(apart ? arguments[i + 1] : text).ends_with(".peer"))

@@ -12,6 +12,7 @@
 #include "artifact/hooks.h"
 #include "dialect/ops/Check.h"
 #include "lowering/emit/Calls.h"
+#include "lowering/tuning/Tuning.h"
 
 using namespace mlir;
 using namespace peer;
@@ -193,15 +194,13 @@ static void emitRoute(RouteOp op, LoopBuilder &b, const VectorOptions &options) 
     b.free(own);
 }
 
-/// Tokens that share keys which are packed in their tile: whole blocks, and parts of equal size of usual batches.
-static constexpr int64_t kCoarseRows = 256;
 /// Half of the smallest L2 cache per core of current server CPUs: what a tile of f32 scores may take.
 static constexpr int64_t kScoreTileBytes = 512 * 1024;
 
 static std::optional<TileSizes> routeTiles(RouteOp op) {
   // By shape alone: larger tiles lose nothing where a CPU's vectors are too narrow. A head's keys stay in L2 for all of a thread's tokens.
   if (!rejectRoute(op, 4)) {
-    std::optional<TileSizes> sizes = tile({{"t", kCoarseRows}, {"h", 1}});
+    std::optional<TileSizes> sizes = tile({{"t", tuned(op, tuning::kRouteTokens)}, {"h", 1}});
     sizes->outermost = "h";
     return sizes;
   }

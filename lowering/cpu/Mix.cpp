@@ -10,6 +10,7 @@
 
 #include "lowering/emit/ExpertMath.h"
 #include "lowering/emit/MixForm.h"
+#include "lowering/tuning/Tuning.h"
 
 using namespace mlir;
 using namespace peer;
@@ -131,7 +132,7 @@ static void emit(OpTy mix, LoopBuilder &b, const VectorOptions &options) {
 
 template <typename OpTy>
 static std::optional<TileSizes> tiles(OpTy op) {
-  return tile({{"t", getGroupFrom(op) > 0 ? groupedTokens(op) : 16}});
+  return tile({{"t", getGroupFrom(op) > 0 ? groupedTokens(op) : tuned(op, tuning::kMixTokens)}});
 }
 
 template <typename OpTy>

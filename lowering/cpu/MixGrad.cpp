@@ -9,6 +9,7 @@
 
 #include "lowering/emit/ExpertMath.h"
 #include "lowering/emit/MixForm.h"
+#include "lowering/tuning/Tuning.h"
 
 using namespace mlir;
 using namespace peer;
@@ -142,7 +143,7 @@ static void emitMixGrad(MixGradOp op, LoopBuilder &b, const VectorOptions &optio
 }
 
 static std::optional<TileSizes> tiles(MixGradOp op) {
-  return tile({{"t", getGroupFrom(op) > 0 ? groupedTokens(op) : 16}});
+  return tile({{"t", getGroupFrom(op) > 0 ? groupedTokens(op) : tuned(op, tuning::kMixGradTokens)}});
 }
 
 void cpu::addMixGrad(LoopEmitters &emitters) {

@@ -2,22 +2,21 @@
 
 #include "MixRows.h"
 
+#include "lowering/tuning/Tuning.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
 using arith::CmpIPredicate;
 
-/// Bytes of pool rows per chunk: they are read twice, the second time from L2.
-static constexpr int64_t kChunkBytes = 512 * 1024;
 /// Rows per chunk at most: about ten arrays of this many words are on the stack.
 static constexpr int64_t kMostRows = 4096;
-/// Rows between a prefetch and the use: enough to cover a DRAM access, few enough to stay in L2.
-static constexpr int64_t kPrefetchDistance = 4;
 
 MixRows::MixRows(LoopBuilder &b, Value idx, const StoredTable &pool, int64_t rowsPerExpert, int64_t width)
     : pool(pool), pairs(b.staticDim(idx, 1) * b.staticDim(idx, 2)), rowsPerExpert(rowsPerExpert), width(width) {
   Value rows = pool.table;
-  int64_t fitting = kChunkBytes / (b.staticDim(rows, 1) * b.staticDim(rows, 2) * elementBytes(rows));
+  int64_t fitting =
+      tuned(b, tuning::kMixChunk) * 1024 / (b.staticDim(rows, 1) * b.staticDim(rows, 2) * elementBytes(rows));
   chunk = std::min(std::clamp<int64_t>(fitting / 16 * 16, 16, kMostRows), total());
   padded = llvm::alignTo(chunk, width);
 }
@@ -50,7 +49,7 @@ MixRows::Row MixRows::rowOf(LoopBuilder &b, Value idxOfToken, Value number) cons
 }
 
 Value MixRows::laterThan(LoopBuilder &b, Value i, Value count) const {
-  return b.min(b.add(i, b.index(kPrefetchDistance)), b.sub(count, b.index(1)));
+  return b.min(b.add(i, b.index(tuned(b, tuning::kMixRowsAhead))), b.sub(count, b.index(1)));
 }
 
 Values MixRows::dotsOf(LoopBuilder &b, Value row, Value later, unsigned count, unsigned firstVector,

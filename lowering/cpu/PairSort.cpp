@@ -8,12 +8,12 @@
 #include "Kernels.h"
 
 #include "lowering/emit/RoutingBuilder.h"
+#include "lowering/tuning/Tuning.h"
 
 using namespace mlir;
 using namespace peer;
 using arith::CmpIPredicate;
 
-static constexpr int64_t kPairsPerBlock = 8192;
 static constexpr int64_t kMostRanges = 64;
 
 namespace {
@@ -22,7 +22,8 @@ public:
   PairSort(SortPairsOp op, LoopBuilder &b)
       : op(op), b(b), idx(flatten(b, op.getIdx())), pairs(b.dim(idx, 0)), experts(op.getNumExperts()),
         expertsPerRange(llvm::PowerOf2Ceil(llvm::divideCeil(experts, kMostRanges))),
-        ranges(llvm::divideCeil(experts, expertsPerRange)), blocks(b.ceilDiv(pairs, kPairsPerBlock)) {}
+        ranges(llvm::divideCeil(experts, expertsPerRange)), perBlock(tuned(b, tuning::kSortPairs)),
+        blocks(b.ceilDiv(pairs, perBlock)) {}
 
   void emit();
 
@@ -39,8 +40,8 @@ private:
   }
   /// The pairs of a block that select an expert.
   void forEachPair(Value block, llvm::function_ref<void(Value pair, Value range)> body) {
-    Value low = b.mul(block, b.index(kPairsPerBlock));
-    b.loop(low, b.min(b.add(low, b.index(kPairsPerBlock)), pairs), [&](Value pair) {
+    Value low = b.mul(block, b.index(perBlock));
+    b.loop(low, b.min(b.add(low, b.index(perBlock)), pairs), [&](Value pair) {
       Value expert = b.load(idx, {pair});
       b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)),
                [&] { body(pair, b.div(b.toIndex(expert), b.index(expertsPerRange))); });
@@ -51,7 +52,7 @@ private:
   SortPairsOp op;
   LoopBuilder &b;
   Value idx, pairs;
-  int64_t experts, expertsPerRange, ranges;
+  int64_t experts, expertsPerRange, ranges, perBlock;
   Value blocks;
   // By block and range: how many pairs, then where the next one goes. By range: the pairs in it, where they begin, how many segments;
   // where these begin, with room for one more in each range. By expert: how many pairs, then where the next one goes.

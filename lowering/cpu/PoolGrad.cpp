@@ -12,6 +12,7 @@
 
 #include "lowering/emit/MixForm.h"
 #include "lowering/emit/OptimizerStep.h"
+#include "lowering/tuning/Tuning.h"
 
 using namespace mlir;
 using namespace peer;
@@ -19,8 +20,7 @@ using namespace peer::cpu;
 using arith::CmpIPredicate;
 
 static constexpr int64_t kSegmentsPerChunk = 64;
-/// Bytes of a table between a prefetch and the use: as many segments as have them, up to kMostSegmentsAhead.
-static constexpr int64_t kPrefetchedBytes = 8192;
+/// Segments between a prefetch and the use, at most.
 static constexpr int64_t kMostSegmentsAhead = 8;
 
 /// The gradients of one block of a pool row's vector.
@@ -271,7 +271,7 @@ static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, 
           b.prefetch(table, {row, f, strips[number].at});
   };
   int64_t bytes = elementBytes(op.getPool()) * grad.rowsPerExpert * grad.vectors * grad.width;
-  int64_t ahead = std::clamp<int64_t>(kPrefetchedBytes / bytes, 1, kMostSegmentsAhead);
+  int64_t ahead = std::clamp<int64_t>(tuned(b, tuning::kRowUpdateAhead) / bytes, 1, kMostSegmentsAhead);
   b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
     auto update = [&](const Segment &segment, Value j, Value row, Value later) {
       Values means;

@@ -4,12 +4,13 @@
 #include "Rows.h"
 
 #include "lowering/emit/UpdatePasses.h"
+#include "lowering/tuning/Tuning.h"
 
 using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
 
-/// Elements that one thread takes at a time.
+/// Elements that one thread sums at a time, and takes where a pass needs units of many.
 static constexpr int64_t kChunk = 16384;
 
 /// Threads take chunks of so many elements, or of one unit.
@@ -38,9 +39,11 @@ static void emitUpdateOp(UpdateOp op, LoopBuilder &b, const VectorOptions &optio
   auto emit = [&](Value at, int64_t lanes) {
     emitUpdateAt(b, step, param, states, b.load(grad, {at}, lanes), {at}, lanes);
   };
-  if (whole > kChunk) {
-    b.parallel({b.index((whole + kChunk - 1) / kChunk)}, [&](ValueRange chunk) {
-      Value low = b.mul(chunk[0], b.index(kChunk)), high = b.min(b.add(low, b.index(kChunk)), b.index(whole));
+  // Whole vectors.
+  int64_t each = llvm::alignTo(tuned(b, tuning::kUpdateElements), width);
+  if (whole > each) {
+    b.parallel({b.index((whole + each - 1) / each)}, [&](ValueRange chunk) {
+      Value low = b.mul(chunk[0], b.index(each)), high = b.min(b.add(low, b.index(each)), b.index(whole));
       b.loop(low, high, [&](Value at) { emit(at, width); }, width);
     });
   } else if (whole > 0) {

@@ -46,6 +46,7 @@ public:
     pm.addNestedPass<func::FuncOp>(createDecomposeRoutesPass(peer::cpu::rejectRoutes(never, cpu.vectorWidth())));
   }
   TileSizeModel tileSizes() const override { return getLoopEmitters().tileSizes(); }
+  bool isTunable() const override { return !options.plainLoops; }
   void buildKernelPipeline(OpPassManager &pm) const override;
   void buildLLVMPipeline(OpPassManager &pm) const override;
   json::Object describe() const override {

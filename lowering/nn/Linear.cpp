@@ -6,6 +6,8 @@
 
 #include "mlir/IR/Matchers.h"
 
+#include "lowering/tuning/Tuning.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::nn;
@@ -145,24 +147,24 @@ static void emit(LoopBuilder &b, EmbeddingGradOp op, int64_t width) {
 }
 
 static std::optional<TileSizes> linearTiles(LinearOp op) {
-  constexpr int64_t kColumns = 512;
+  int64_t most = tuned(op, tuning::kLinearColumns), tokens = tuned(op, tuning::kLinearTokens);
   int64_t rows = dimOf(op.getX(), op.getTransposeX()), columns = dimOf(op.getWeight(), !op.getTransposeWeight());
   // A weight gradient has few, long rows: cut for the threads, not for the cache.
   bool longSum = op.getTransposeX() && (ShapedType::isDynamic(rows) || rows > 64);
   // A tile rounds and packs its part of both operands: products of bf16 take so little time that it must pay for many of them.
   if (op.getProducts() && (longSum || ShapedType::isDynamic(rows)))
-    return tile({{"t", longSum ? 128 : 256}, {"j", kColumns}});
+    return tile({{"t", longSum ? 128 : 256}, {"j", most}});
   if (longSum)
-    return tile({{"t", 64}});
+    return tile({{"t", tuned(op, tuning::kLinearGradientRows)}});
   // Calls of few tokens share out the columns of a wide weight; to many it makes no difference.
-  if (ShapedType::isDynamic(rows) && !ShapedType::isDynamic(columns) && columns >= 2 * kColumns)
-    return tile({{"t", 128}, {"j", kColumns}});
+  if (ShapedType::isDynamic(rows) && !ShapedType::isDynamic(columns) && columns >= 2 * most)
+    return tile({{"t", tokens}, {"j", most}});
   if (ShapedType::isDynamic(rows) || rows > 64)
-    return tile({{"t", 128}});
+    return tile({{"t", tokens}});
   // A product with few rows (decoding) is bound by reading the weight: split its columns.
   if (ShapedType::isDynamic(columns) || rows * columns < kSmallTensor)
     return std::nullopt;
-  return tile({{"j", kColumns}});
+  return tile({{"j", most}});
 }
 
 void nn::addLinear(LoopEmitters &emitters) {

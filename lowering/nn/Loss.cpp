@@ -2,6 +2,8 @@
 
 #include "Emit.h"
 
+#include "lowering/tuning/Tuning.h"
+
 using namespace mlir;
 using namespace peer;
 using namespace peer::nn;
@@ -85,9 +87,11 @@ static void emit(LoopBuilder &b, MeanGradOp op, int64_t width) {
 }
 
 void nn::addLoss(LoopEmitters &emitters) {
-  emitters.everyWidth<ActivationOp>({.emit = emit, .tileSizes = [](ActivationOp) { return tile({{"t", 64}}); }});
-  emitters.everyWidth<ActivationGradOp>(
-      {.emit = emit, .tileSizes = [](ActivationGradOp) { return tile({{"t", 64}}); }});
+  emitters.everyWidth<ActivationOp>(
+      {.emit = emit, .tileSizes = [](ActivationOp op) { return tile({{"t", tuned(op, tuning::kActivationTokens)}}); }});
+  emitters.everyWidth<ActivationGradOp>({.emit = emit, .tileSizes = [](ActivationGradOp op) {
+                                           return tile({{"t", tuned(op, tuning::kActivationTokens)}});
+                                         }});
   emitters.everyWidth<CrossEntropyOp>({.emit = emit, .tileSizes = [](CrossEntropyOp) { return tile({{"t", 32}}); }});
   emitters.everyWidth<CrossEntropyGradOp>(
       {.emit = emit, .tileSizes = [](CrossEntropyGradOp) { return tile({{"t", 32}}); }});

@@ -3,6 +3,7 @@
 #include "OptionChecks.h"
 #include "ProfileOutput.h"
 #include "Table.h"
+#include "bench/Against.h"
 #include "core/Memory.h"
 #include "core/Printable.h"
 #include "device/cpu/Blas.h"
@@ -19,7 +20,7 @@ namespace peer::runtime {
 namespace {
 struct BenchOptions {
   std::string model, entry, weights, in;
-  std::vector<std::string> dims;
+  std::vector<std::string> dims, against;
   int64_t repeat = 20;
   bool json = false, each = false;
 };
@@ -39,7 +40,8 @@ rows (a token's scores of one head and half) had no bounds, so that all their ke
 few tokens meet keys that nobody packed, as a caller's memory may change.
 
 Example:
-  peer-run bench peer_layer.peer layer --dim T=1024 --threads 2 --json)";
+  peer-run bench peer_layer.peer layer --dim T=1024 --threads 2 --json
+  peer-run bench old.peer layer --against new.peer   which is faster, whatever else the machine does)";
 
 /// T from --dim NAME=N, or the default.
 Result<int64_t> tokensOf(const BenchOptions &options, const Entry &entry) {
@@ -157,6 +159,10 @@ Result<int> runBench(const BenchOptions &options, const std::string &device) {
     return tokens.status();
   PEER_TRY(session->prepare(*entry));
   PEER_TRY(options.weights.empty() ? session->initParameters(kSeed) : loadWeights(*session, options.weights));
+  if (!options.against.empty()) {
+    PEER_TRY(benchAgainst(*session, *entry, inputs, options.against, options.repeat, options.json));
+    return 0;
+  }
   PEER_TRY_ASSIGN(BenchResult result,
                   benchEntry(*session, *entry, inputs, session->defaultScalars(*entry), options.repeat));
   if (options.json)
@@ -188,6 +194,12 @@ void addBenchCommand(CLI::App &app, CommandContext &context) {
       ->type_name("R")
       ->check(checkInteger(1, 1000000, "a whole number from 1 to 1000000"))
       ->capture_default_str();
+  command
+      ->add_option("--against", options->against,
+                   "Another artifact of the same model: all are called in turns, on the same parameters (-: a program "
+                   "asks on stdin)")
+      ->type_name("OTHER.peer")
+      ->allow_extra_args(false);
   command->add_flag("--each", options->each,
                     "A line for each kernel of the function, in order; without it equal names share one");
   command->add_flag("--json", options->json, "Print one JSON object instead of a table");

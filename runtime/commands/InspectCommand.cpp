@@ -161,6 +161,12 @@ Result<int> inspectArtifact(const std::string &path, const std::string &file) {
   PEER_TRY_ASSIGN(std::string description, readDescription(file));
   print(description.empty() ? "description: none\n"
                             : concat("description: ", bytesText(description.size()), ", shown by --description\n"));
+  if (!manifest.tuning.empty()) {
+    std::vector<std::string> values;
+    for (const auto &[name, value] : manifest.tuning)
+      values.push_back(concat(name, "=", value));
+    print(concat("tuning: ", joined(values), "\n"));
+  }
   if (!missing.empty())
     print(concat("this machine lacks: ", joined(missing), "\n"));
   printVersions(manifest, missing.empty());

@@ -113,6 +113,8 @@ struct Version {
   std::vector<Entry> entries;
   /// Each makes of one parameter the tensor that entries take with the role `derived` and its name.
   std::vector<Entry> derivations;
+  /// What its kernels were made with where that is not what the compiler takes by itself; nothing but people asks.
+  std::map<std::string, int64_t> tuning;
 };
 
 /// The version is the one that runs here, where there are several.

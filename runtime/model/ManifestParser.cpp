@@ -327,6 +327,12 @@ Version parseVersion(const Reader &reader, const json &object) {
   if (object.contains(key::kDerivations))
     for (const json &item : reader.array(object, key::kDerivations))
       version.derivations.push_back(parseEntry(reader, item));
+  if (object.contains(key::kTuning))
+    for (const auto &[name, value] : object[key::kTuning].items()) {
+      if (!value.is_number_integer())
+        reader.fail("\"", key::kTuning, "\" must be whole numbers by name");
+      version.tuning[name] = value.get<int64_t>();
+    }
   return version;
 }
 

@@ -86,6 +86,31 @@ Result<BenchResult> benchEntry(Session &session, const Entry &entry, const Tenso
   return result;
 }
 
+Result<std::vector<TurnTimes>> benchInTurns(std::span<Session *const> sessions, std::string_view name,
+                                            const TensorMap &inputs, int64_t rounds) {
+  std::vector<TurnTimes> times(sessions.size());
+  for (int64_t round = -1; round < rounds; ++round)
+    for (size_t turn = 0; turn < sessions.size(); ++turn) {
+      size_t which = (turn + static_cast<size_t>(round + 1)) % sessions.size();
+      Session &session = *sessions[which];
+      PEER_TRY_ASSIGN(const Entry *entry, session.entry(name));
+      ProfileRecording recording;
+      int64_t start = nowNanoseconds();
+      PEER_TRY(session.call(*entry, inputs, session.defaultScalars(*entry)).status());
+      int64_t end = nowNanoseconds();
+      if (round < 0)
+        continue;
+      times[which].callsUs.push_back(static_cast<double>(end - start) * 1e-3);
+      std::vector<double> each = kernelTimes(recording.marks, end, entry->kernels.size());
+      for (size_t kernel = 0; kernel < each.size(); ++kernel) {
+        std::vector<double> &sums = times[which].kernelsUs[entry->kernels[kernel].name];
+        sums.resize(static_cast<size_t>(round) + 1);
+        sums.back() += each[kernel];
+      }
+    }
+  return times;
+}
+
 Result<TensorMap> randomInputs(const Entry &entry, int64_t tokens, uint64_t seed) {
   TensorMap inputs;
   for (const Argument &argument : entry.arguments) {

@@ -34,6 +34,17 @@ struct BenchResult {
 Result<BenchResult> benchEntry(Session &session, const Entry &entry, const TensorMap &inputs, const ScalarMap &scalars,
                                int64_t repeats);
 
+/// Times of calls of one session, in microseconds; those of kernels summed by their names.
+struct TurnTimes {
+  std::vector<double> callsUs;
+  std::map<std::string, std::vector<double>> kernelsUs;
+};
+
+/// Calls an entry of several sessions in turns: one call of each in a round, after one each to warm up, and each time another one begins. So what slows a
+/// machine for a while slows all alike, and times of one round can be compared.
+Result<std::vector<TurnTimes>> benchInTurns(std::span<Session *const> sessions, std::string_view entry,
+                                            const TensorMap &inputs, int64_t rounds);
+
 /// Inputs for an entry at T = tokens from a fixed seed: standard normal floats, integers uniform in the argument's range.
 Result<TensorMap> randomInputs(const Entry &entry, int64_t tokens, uint64_t seed);
 

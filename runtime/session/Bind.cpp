@@ -75,4 +75,26 @@ Status Session::view(std::string_view name, peer_view &view) {
   return {};
 }
 
+Status Session::share(Session &other, const Entry &entry) {
+  if (!where->place().empty())
+    return Status::error("sessions share no tensors", where->place(), ", which has copies of its own");
+  auto take = [&](Role role, const std::string &name, DType dtype, const Shape &shape) -> Status {
+    TensorMap &theirs = other.hostTensors(role);
+    auto found = theirs.find(name);
+    if (found == theirs.end() || found->second.dtype() != dtype || found->second.shape() != shape)
+      return Status::error(path(), " has the ", roleName(role), " \"", name, "\", ", typeText(dtype, shape), ", which ",
+                           other.path(), found == theirs.end() ? " has not" : " has with another type");
+    side->host(role).insert_or_assign(name, Tensor::wrap(dtype, shape, found->second.data(), nullptr));
+    return {};
+  };
+  for (const Parameter &parameter : manifest().parameters)
+    PEER_TRY(take(Role::Parameter, parameter.name, parameter.dtype, parameter.shape));
+  for (const Argument &argument : entry.arguments)
+    if (argument.role == Role::State || argument.role == Role::Usage)
+      PEER_TRY(take(argument.role, argument.name, argument.dtype, argument.shape));
+  for (Role role : {Role::Parameter, Role::State, Role::Usage})
+    side->hostMayChange(role);
+  return {};
+}
+
 } // namespace peer::runtime

@@ -112,6 +112,10 @@ public:
   /// Whether run() of this entry may be called now by several threads at once.
   bool runsAtOnce(const Entry &entry) const;
 
+  /// Makes the parameters of another session of the same model this one's, too, and of an entry the states and usage tensors: both compute on the same
+  /// memory. The other one has them by now, outlives this one, and its device computes where the host's tensors are.
+  Status share(Session &other, const Entry &entry);
+
   /// Makes memory of the caller's a parameter, or a state or usage tensor by its name with "state:" or "usage:" in front, as peer_bind says.
   Status bind(std::string_view name, const peer_view &view);
   /// Gives it memory of the session's own with the values that it has. Where it has that, nobody writes there by a view() of before any more.

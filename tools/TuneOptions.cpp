@@ -1,0 +1,26 @@
+//===- TuneOptions.cpp - the options of tuning ---------------------------===//
+
+#include "TuneOptions.h"
+
+#include "lowering/tuning/Tuning.h"
+
+#include "llvm/Support/WithColor.h"
+
+int TuneOptions::compile(peer::CompileOptions options, mlir::DialectRegistry &registry) {
+  if (text == "help") {
+    llvm::outs() << peer::tuningTable();
+    return 0;
+  }
+  if (tune.getNumOccurrences() > 0) {
+    auto values = peer::parseTuning(text);
+    if (!values) {
+      llvm::WithColor::error(llvm::errs(), "peer-opt") << llvm::toString(values.takeError()) << "\n";
+      return 1;
+    }
+    options.tuning = *values;
+  }
+  // The linker resets all options of the process: keep what was parsed.
+  const peer::AutotuneOptions parsed = autotune;
+  return mlir::failed(parsed.mode == peer::Autotune::No ? peer::compileModel(options, registry)
+                                                        : peer::autotuneModel(options, parsed, registry));
+}
