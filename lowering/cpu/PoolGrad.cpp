@@ -22,22 +22,48 @@ using arith::CmpIPredicate;
 static constexpr int64_t kSegmentsPerChunk = 64;
 /// Segments between a prefetch and the use, at most.
 static constexpr int64_t kMostSegmentsAhead = 8;
+/// Pairs between a prefetch of coefficients and their use.
+static constexpr int64_t kPairsAhead = 16;
 
 /// The gradients of one block of a pool row's vector.
 using UseGradient = llvm::function_ref<void(Value row, Value f, ArrayRef<Strip>, ValueRange gradients)>;
 
-/// The gradients of row j of a segment's expert.
+/// Asks for the coefficients of a later entry of `order`: they lie by pairs, most of them in another core's cache.
+static void prefetchCoefficients(LoopBuilder &b, const RowGrad &grad, Value entry, Value j) {
+  if (!grad.flat)
+    return;
+  Value later = b.min(b.add(entry, b.index(kPairsAhead)), b.sub(grad.pairs, b.index(1)));
+  Value row = b.add(b.mul(b.toIndex(b.load(grad.order, {later})), b.index(grad.rowsPerExpert)), j);
+  b.prefetch(grad.coef, {b.mul(row, b.index(grad.vectors))});
+}
+
+/// The gradients of row j of a segment's expert: of all its vectors in one pass over the pairs, if their sums fit in registers together.
 static void emitRowGradients(LoopBuilder &b, const RowGrad &grad, const Segment &segment, Value j, Value row,
                              int64_t width, UseGradient use) {
-  for (int64_t f = 0; f < grad.vectors; ++f)
-    forEachBlock(b, grad.width, width, [&](ArrayRef<Strip> strips) {
-      Values sums = sumRows(b, segment.begin, segment.end, strips, zeros(b, strips), [&](Value entry, auto add) {
+  auto sumBlock = [&](int64_t first, int64_t vectors, ArrayRef<Strip> strips) {
+    Values init;
+    for (int64_t f = 0; f < vectors; ++f)
+      init.append(zeros(b, strips));
+    Values sums = b.loop(segment.begin, segment.end, init, [&](Value entry, ValueRange carried) {
+      if (first == 0)
+        prefetchCoefficients(b, grad, entry, j);
+      Values next;
+      for (int64_t f = first; f < first + vectors; ++f) {
         auto [coef, token] = emitPair(b, grad, entry, j, f);
-        Value source = grad.source(f), t = token;
-        add(coef, [&](const Strip &s) { return b.load(source, {t, s.at}, s.lanes); });
-      });
-      use(row, b.index(f), strips, sums);
+        for (const Strip &s : strips) {
+          Value sum = carried[next.size()];
+          Value source = b.load(grad.source(f), {token, s.at}, s.lanes);
+          next.push_back(b.fma(b.splat(coef, sum.getType()), source, sum));
+        }
+      }
+      return next;
     });
+    for (int64_t f = 0; f < vectors; ++f)
+      use(row, b.index(first + f), strips, ValueRange(sums).slice(f * strips.size(), strips.size()));
+  };
+  int64_t together = grad.vectors * grad.width <= blockElements(width) ? grad.vectors : 1;
+  for (int64_t f = 0; f < grad.vectors; f += together)
+    forEachBlock(b, grad.width, width, [&](ArrayRef<Strip> strips) { sumBlock(f, together, strips); });
 }
 
 static Value chunkCount(LoopBuilder &b, const RowGrad &grad) { return b.ceilDiv(grad.segments, kSegmentsPerChunk); }

@@ -52,12 +52,22 @@ static void emitRouteQueryGrad(RouteQueryGradOp op, LoopBuilder &b, const Vector
   });
 }
 
+/// Tokens between a prefetch of a query and its use.
+static constexpr int64_t kTokensAhead = 4;
+
 static void emitRouteKeyGrad(RouteKeyGradOp op, LoopBuilder &b, const VectorOptions &options) {
   Value idx = op.getIdx(), query = op.getQuery(), dkeys = op.getDkeys();
   int64_t halves = b.staticDim(query, 2);
   fillZero(b, dkeys, options.width);
   auto addSelections = [&](Value t, Value h) {
     Value head = op.getShared() ? b.index(0) : h;
+    // A head's queries lie too far apart for the hardware to foresee the next one.
+    Value later = b.min(b.add(t, b.index(kTokensAhead)), b.sub(b.dim(idx, 0), b.index(1)));
+    b.prefetch(idx, {later, h, b.index(0)});
+    b.prefetch(op.getDval(), {later, h, b.index(0)});
+    for (int64_t p = 0; p < halves; ++p)
+      for (int64_t at = 0; at < b.staticDim(query, 3); at += elementsOfLine(query))
+        b.prefetch(query, {later, h, b.index(p), b.index(at)});
     b.loop(b.dim(idx, 2), [&](Value k) {
       Value expert = b.load(idx, {t, h, k});
       b.ifThen(b.cmp(CmpIPredicate::sge, expert, b.i32(0)), [&] {

@@ -6,9 +6,11 @@ using namespace mlir;
 using namespace peer;
 using namespace peer::cpu;
 
+// Half the vector registers: AVX-512 has 32 of them, the others 16.
+int64_t cpu::blockElements(int64_t width) { return width * (width >= 16 ? 16 : 8); }
+
 void cpu::forEachBlock(LoopBuilder &b, int64_t size, int64_t width, llvm::function_ref<void(ArrayRef<Strip>)> body) {
-  // Half the vector registers: AVX-512 has 32 of them, the others 16.
-  int64_t block = width * (width >= 16 ? 16 : 8), full = size / block * block;
+  int64_t block = blockElements(width), full = size / block * block;
   auto emit = [&](Value base, int64_t elements) {
     SmallVector<Strip> strips;
     for (int64_t at = 0; at < elements; at += width)

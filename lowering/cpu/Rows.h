@@ -13,6 +13,8 @@ struct Strip {
   int64_t lanes;
 };
 
+/// The most elements whose sums are kept in registers on a CPU with `width` lanes.
+int64_t blockElements(int64_t width);
 /// Cuts a row of `size` elements into blocks whose sums fit in the registers of a CPU with `width` lanes: one loop over the
 /// full blocks, then the rest. Strips narrower than a vector come last.
 void forEachBlock(LoopBuilder &b, int64_t size, int64_t width, llvm::function_ref<void(llvm::ArrayRef<Strip>)> body);

@@ -41,6 +41,7 @@ static void emit(LoopBuilder &b, BatchNormGradOp op, int64_t width) {
     Value shift = b.div(b.load(op.getDbias(), at, lanes), count);
     Value slope = b.neg(b.div(b.mul(rstd, b.load(op.getDweight(), at, lanes)), count));
     b.loop(rows, [&](Value r) {
+      emitPrefetchLater(b, {x, dy}, r, width);
       Value d = b.sub(b.load(x, {r, at}, lanes), center);
       Value inner = b.fma(d, slope, b.sub(b.load(dy, {r, at}, lanes), shift));
       b.store(b.mul(inner, scale), dx, {r, at});

@@ -11,6 +11,20 @@ using namespace mlir;
 using namespace peer;
 using namespace peer::nn;
 
+/// Rows between a prefetch and the use.
+static constexpr int64_t kRowsAhead = 16;
+
+void nn::emitPrefetchLater(LoopBuilder &b, ArrayRef<Value> buffers, Value row, int64_t width) {
+  if (width == 1)
+    return;
+  for (Value buffer : buffers) {
+    Value later = b.min(b.add(row, b.index(kRowsAhead)), b.sub(b.dim(buffer, 0), b.index(1)));
+    int64_t line = 512 / cast<MemRefType>(buffer.getType()).getElementTypeBitWidth();
+    for (int64_t at = 0; at < b.staticDim(buffer, 1); at += line)
+      b.prefetch(buffer, {later, b.index(at)});
+  }
+}
+
 static void accumulate(LoopBuilder &b, Value term, Value sums, Value at, int64_t lanes) {
   b.store(b.add(b.load(sums, at, lanes), term), sums, at);
 }
@@ -19,6 +33,7 @@ static void emit(LoopBuilder &b, RMSNormWeightGradOp op, int64_t width) {
   Value x = op.getX(), dy = op.getDy(), dweight = op.getDweight();
   emitZero(b, dweight, width);
   b.loop(b.dim(x, 0), [&](Value t) {
+    emitPrefetchLater(b, {x, dy}, t, width);
     Value rstd = b.load(op.getRstd(), t);
     b.strips(b.dim(x, 1), width, [&](Value at, int64_t lanes) {
       Value v = b.load(x, {t, at}, lanes);
@@ -33,6 +48,7 @@ static void emit(LoopBuilder &b, LayerNormWeightGradOp op, int64_t width) {
   emitZero(b, dweight, width);
   emitZero(b, dbias, width);
   b.loop(b.dim(x, 0), [&](Value t) {
+    emitPrefetchLater(b, {x, dy}, t, width);
     Value center = b.load(op.getMean(), t), rstd = b.load(op.getRstd(), t);
     b.strips(b.dim(x, 1), width, [&](Value at, int64_t lanes) {
       Value v = b.load(x, {t, at}, lanes), g = b.load(dy, {t, at}, lanes);
@@ -47,6 +63,7 @@ static void emit(LoopBuilder &b, ColumnSumsOp op, int64_t width) {
   Value x = op.getX(), sums = op.getSums();
   emitZero(b, sums, width);
   b.loop(b.dim(x, 0), [&](Value t) {
+    emitPrefetchLater(b, {x}, t, width);
     b.strips(b.dim(x, 1), width,
              [&](Value at, int64_t lanes) { accumulate(b, b.load(x, {t, at}, lanes), sums, at, lanes); });
   });
@@ -69,6 +86,7 @@ static void emit(LoopBuilder &b, BatchStatsOp op, int64_t width) {
   emitZero(b, means, width);
   emitZero(b, variances, width);
   b.loop(rows, [&](Value r) {
+    emitPrefetchLater(b, {x}, r, width);
     b.strips(columns, width,
              [&](Value at, int64_t lanes) { accumulate(b, b.load(x, {r, at}, lanes), means, at, lanes); });
   });
@@ -88,6 +106,7 @@ static void emit(LoopBuilder &b, BatchNormWeightGradOp op, int64_t width) {
   emitZero(b, dweight, width);
   emitZero(b, dbias, width);
   b.loop(b.dim(x, 0), [&](Value r) {
+    emitPrefetchLater(b, {x, dy}, r, width);
     b.strips(b.dim(x, 1), width, [&](Value at, int64_t lanes) {
       Value g = b.load(dy, {r, at}, lanes);
       Value d = b.sub(b.load(x, {r, at}, lanes), b.load(op.getMean(), at, lanes));

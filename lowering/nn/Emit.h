@@ -52,6 +52,8 @@ mlir::Value emitPosition(LoopBuilder &b, mlir::Value position);
 std::pair<mlir::Value, mlir::Value> emitRotation(LoopBuilder &b, mlir::Value perPosition, mlir::Value position);
 /// Sets a rank-1 or rank-2 buffer to zero.
 void emitZero(LoopBuilder &b, mlir::Value buffer, int64_t width);
+/// Asks for a later row of a tile of a few columns, whose rows lie too far apart for the hardware to foresee them.
+void emitPrefetchLater(LoopBuilder &b, llvm::ArrayRef<mlir::Value> buffers, mlir::Value row, int64_t width);
 /// Each row of y is the bias.
 void emitBiasRows(LoopBuilder &b, mlir::Value bias, mlir::Value y, int64_t width);
 /// Calls `body` with the first row of each sequence of `context` rows of x, and its number.
