@@ -85,11 +85,12 @@ Values cpu::dots(LoopBuilder &b, int64_t size, int64_t width, unsigned count,
 int64_t cpu::elementBytes(Value buffer) { return cast<MemRefType>(buffer.getType()).getElementTypeBitWidth() / 8; }
 int64_t cpu::elementsOfLine(Value buffer) { return 64 / elementBytes(buffer); }
 
-void cpu::prefetchRow(LoopBuilder &b, Value pool, Value row, Value at, int64_t elements) {
-  int64_t line = elementsOfLine(pool);
-  for (int64_t f = 0, vectors = b.staticDim(pool, 1); f < vectors; ++f)
-    for (int64_t offset = 0; offset < elements; offset += line)
-      b.prefetch(pool, {row, b.index(f), b.add(at, b.index(offset))});
+void cpu::prefetchVector(LoopBuilder &b, Value table, ValueRange vector, Value at, int64_t elements) {
+  for (int64_t offset = 0, line = elementsOfLine(table); offset < elements; offset += line) {
+    Values position(vector);
+    position.push_back(b.add(at, b.index(offset)));
+    b.prefetch(table, position);
+  }
 }
 
 void cpu::fillZero(LoopBuilder &b, Value buffer, int64_t width) {

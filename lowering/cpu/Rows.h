@@ -37,8 +37,8 @@ Values dots(LoopBuilder &b, int64_t size, int64_t width, unsigned count,
 /// Bytes of an element, and elements of a line of the caches.
 int64_t elementBytes(mlir::Value buffer);
 int64_t elementsOfLine(mlir::Value buffer);
-/// Prefetches elements [at, at + elements) of all vectors of a pool row.
-void prefetchRow(LoopBuilder &b, mlir::Value pool, mlir::Value row, mlir::Value at, int64_t elements);
+/// Prefetches elements [at, at + elements) of a vector of a table, whose place the other dimensions say.
+void prefetchVector(LoopBuilder &b, mlir::Value table, mlir::ValueRange vector, mlir::Value at, int64_t elements);
 
 /// Sets all elements to zero, a row of the last dimension at a time.
 void fillZero(LoopBuilder &b, mlir::Value buffer, int64_t width);

@@ -36,12 +36,16 @@ namespace tuning {
 
 inline constexpr TuningParameter kMixTokens{
     "mix.tokens", "tokens that a thread takes at a time", 16, {4, 8, 16, 32, 64}, {"mix", "quantized_mix"}, 4096};
-inline constexpr TuningParameter kMixRowsAhead{"mix.rows_ahead", "rows between a prefetch and the use", 4,
-                                               {1, 2, 4, 8, 16}, {"mix", "quantized_mix", "mix_grad"},  1024};
-inline constexpr TuningParameter kMixChunk{"mix.chunk_kib",
-                                           "KiB of rows that are read twice, the second time from L2",
-                                           512,
-                                           {128, 256, 512, 1024},
+inline constexpr TuningParameter kMixAhead{"mix.bytes_ahead",
+                                           "bytes of rows between a prefetch and the use; 4 to 16 rows",
+                                           32768,
+                                           {8192, 16384, 32768, 65536},
+                                           {"mix", "quantized_mix", "mix_grad"},
+                                           1 << 20};
+inline constexpr TuningParameter kMixGroup{"mix.group_kib",
+                                           "KiB of rows that are read twice, the second time from L2; 16 to 128 rows",
+                                           256,
+                                           {64, 128, 256, 512},
                                            {"mix", "quantized_mix", "mix_grad"},
                                            65536};
 inline constexpr TuningParameter kMixGradTokens{
@@ -95,7 +99,7 @@ inline constexpr TuningParameter kElementwiseRows{
 
 /// All there are, by their kernels.
 inline constexpr std::array kTuningParameters{
-    &tuning::kMixTokens,        &tuning::kMixRowsAhead,   &tuning::kMixChunk,       &tuning::kMixGradTokens,
+    &tuning::kMixTokens,        &tuning::kMixAhead,       &tuning::kMixGroup,       &tuning::kMixGradTokens,
     &tuning::kRouteTokens,      &tuning::kLinearTokens,   &tuning::kLinearColumns,  &tuning::kLinearGradientRows,
     &tuning::kRowUpdateAhead,   &tuning::kSortPairs,      &tuning::kUpdateElements, &tuning::kNormTokens,
     &tuning::kActivationTokens, &tuning::kElementwiseRows};
