@@ -60,6 +60,7 @@ def all_cases(bench):
         "mix": functools.partial(cases.mix, bench, TOKENS),
         "mix-experts": functools.partial(cases.mix_of_experts, bench, TOKENS),
         "route": functools.partial(cases.route, bench, TOKENS),
+        "floor": functools.partial(cases.floor, bench, TOKENS),
         "select": functools.partial(cases.select, bench, TOKENS),
         "call": functools.partial(cases.call, bench),
         "compile": functools.partial(compiling.compile_time, bench),

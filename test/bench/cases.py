@@ -217,6 +217,17 @@ def route(bench, tokens):
               products_us_per_token=products / tokens, note=f"{1 / ratio:.2f} of its f32 products")
 
 
+def floor(bench, tokens):
+    """The layer beside the f32 products of its queries and scores, which are written out as a framework's are."""
+    need_memory(3)
+    xs = [inputs.normal(seed, tokens, 256) for seed in range(2)]
+    with bench.peer(bench.root / "examples/peer_layer.mlir") as peer, bench.peer(bench.root / "test/bench/route.mlir") as products:
+        run = lambda side, entry: lambda i: side.run(entry, {"x": xs[i % 2]})
+        us, theirs, ratio = bench.pairs(run(peer, "layer"), run(products, "products"), 2 * bench.repeat)
+    yield Row(f"layer forward, D = 256, T = {tokens}, beside its f32 products", us, tokens, 2048, target="<= 1.0 of them",
+              products_us_per_token=theirs / tokens, note=f"{1 / ratio:.2f} of its f32 products")
+
+
 def call(bench):
     """What the C interface adds to a call at T = 1."""
     source, library = bench.root / "test/bench", bench.build / "lib"

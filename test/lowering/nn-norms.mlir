@@ -25,6 +25,9 @@ func.func @rms_norm(%x: memref<?x40xf32>, %w: memref<40xf32>, %y: memref<?x40xf3
 // CHECK-SAME:    %[[X:.*]]: memref<?x32xf32, strided<[256, 1]>>, %[[MEAN:.*]]: memref<32xf32>, %[[VARIANCE:.*]]: memref<32xf32>)
 // CHECK-COUNT-2: vector.store %{{cst[_0-9]*}},
 // CHECK:         scf.for %[[ROW:.*]] =
+// Of the row that is fetched ahead all lines, since rows lie apart.
+// CHECK:           memref.prefetch %[[X]][%[[LATER:.*]], %c0], read
+// CHECK-NEXT:      memref.prefetch %[[X]][%[[LATER]], %c16], read
 // CHECK-NEXT:      scf.for %[[AT:.*]] =
 // CHECK-NEXT:        vector.load %[[X]][%[[ROW]], %[[AT]]]
 // CHECK:             vector.store {{.*}}, %[[MEAN]][%[[AT]]]

@@ -26,7 +26,7 @@ func.func @mix(%x: tensor<?x4xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32>
 // -----
 
 func.func @far(%x: tensor<?x4xf32>, %w: tensor<4x4xf32>) {
-  // expected-error @+1 {{op 'peer.linear' has no attribute 'bias'; known there is transpose_weight and transpose_x}}
+  // expected-error @+1 {{op 'peer.linear' has no attribute 'bias'; known there is products, transpose_weight and transpose_x}}
   %0 = peer.linear %x, %w {bias} : tensor<?x4xf32>, tensor<4x4xf32>
   return
 }
