@@ -14,6 +14,7 @@
 #include "dialect/interfaces/Differentiation.h"
 #include "dialect/interfaces/Tiling.h"
 #include "lowering/host/InputFile.h"
+#include "lowering/host/Messages.h"
 #include "lowering/host/ObjectCode.h"
 #include "lowering/host/OutputFile.h"
 #include "lowering/tuning/Tuning.h"
@@ -38,7 +39,6 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
-#include "llvm/Support/WithColor.h"
 
 using namespace mlir;
 
@@ -61,16 +61,9 @@ void registerEverything(DialectRegistry &registry) {
   gpu::registerOffloadingLLVMTranslationInterfaceExternalModels(registry);
 }
 
-static LogicalResult fail(const llvm::Twine &message) {
-  llvm::WithColor::error(llvm::errs(), "peer-opt") << printable(message.str()) << "\n";
-  return failure();
-}
-
-static LogicalResult fail(llvm::Error error) { return fail(llvm::toString(std::move(error))); }
-
 static LogicalResult write(StringRef path, StringRef bytes) {
   llvm::Error error = writeOutput(path, bytes);
-  return error ? fail(std::move(error)) : success();
+  return error ? failWith(std::move(error)) : success();
 }
 
 namespace {
@@ -126,7 +119,7 @@ LogicalResult Compilation::printModule() {
 }
 
 LogicalResult Compilation::emitText(llvm::Expected<std::string> text) {
-  return text ? write(options.output, *text) : fail(text.takeError());
+  return text ? write(options.output, *text) : failWith(text.takeError());
 }
 
 LogicalResult Compilation::emitCode(Manifest manifest, const Target &target, Parts &parts) {
@@ -137,12 +130,12 @@ LogicalResult Compilation::emitCode(Manifest manifest, const Target &target, Par
     return emitText(target.printAssembly(*module, manifest.entries));
   auto objects = target.generateObjects(*module, manifest.entries);
   if (!objects)
-    return fail(objects.takeError());
+    return failWith(objects.takeError());
   llvm::move(*objects, std::back_inserter(parts.objects));
   if (!parts.manifest)
     parts.manifest = std::move(manifest);
   else if (llvm::Error error = parts.manifest->addVersion(std::move(manifest)))
-    return fail(std::move(error));
+    return failWith(std::move(error));
   return success();
 }
 
@@ -150,7 +143,7 @@ LogicalResult Compilation::writeArtifact(const Parts &parts) {
   TimingScope stage = timing.nest("to machine code");
   auto shared = linkSharedObject(SmallVector<StringRef>(parts.objects.begin(), parts.objects.end()));
   if (!shared)
-    return fail(shared.takeError());
+    return failWith(shared.takeError());
   return write(options.output, packArtifact(*shared, parts.manifest->text(), description));
 }
 
@@ -184,26 +177,26 @@ LogicalResult Compilation::run(std::unique_ptr<llvm::MemoryBuffer> input, llvm::
   wanted.mix = options.mix;
   wanted.keepIR = options.stage == Stage::LLVM;
   wanted.assembler = options.ptxas;
-  wanted.warn = [](const Twine &message) { llvm::WithColor::warning(llvm::errs(), "peer-opt") << message << "\n"; };
+  wanted.warn = warnWith;
   auto targets = createTargets(options.target, wanted);
   if (!targets)
-    return fail(targets.takeError());
+    return failWith(targets.takeError());
   if (targets->size() > 1 && (options.explain != Explain::No || options.stage != Stage::Artifact))
-    return fail((options.explain != Explain::No ? "--explain" : "--emit") +
-                Twine(" tells of one version of the code, and ") + options.target + " are " + Twine(targets->size()) +
-                ": name one CPU");
+    return failWith((options.explain != Explain::No ? "--explain" : "--emit") +
+                    Twine(" tells of one version of the code, and ") + options.target + " are " +
+                    Twine(targets->size()) + ": name one CPU");
   if (!options.tuning.empty() && !targets->front()->isTunable())
-    return fail("--tune is about vector code for CPUs, and " +
-                (options.plainLoops ? "--plain-loops has none" : "the target is " + options.target));
+    return failWith("--tune is about vector code for CPUs, and " +
+                    (options.plainLoops ? "--plain-loops has none" : "the target is " + options.target));
   std::string model = llvm::sys::path::filename(input->getBufferIdentifier()).str();
   StringRef text = input->getBuffer(), file = input->getBufferIdentifier();
   if (!options.noDescription && options.stage == Stage::Artifact)
     description = text.str();
   sources.AddNewSourceBuffer(std::move(input), llvm::SMLoc());
   if (llvm::Error error = checkInputBytes(text, file))
-    return fail(std::move(error));
+    return failWith(std::move(error));
   if (llvm::Error error = checkDescriptionText(text, file))
-    return fail(std::move(error));
+    return failWith(std::move(error));
   module = parseSourceFile<ModuleOp>(sources, &context);
   if (!module)
     return failure();
@@ -268,7 +261,7 @@ LogicalResult Compilation::lower(const Target &target, unsigned version, StringR
     return emitCode(std::move(*manifest), target, parts);
   auto resources = target.measure(*module);
   if (!resources)
-    return fail(resources.takeError());
+    return failWith(resources.takeError());
   explanation.noteResources(std::move(*resources));
   return write(options.output,
                options.explain == Explain::JSON ? explanation.json(model, target) : explanation.text(model, target));
@@ -276,14 +269,14 @@ LogicalResult Compilation::lower(const Target &target, unsigned version, StringR
 
 LogicalResult checkOptions(const CompileOptions &options) {
   if (options.explain != Explain::No && options.stage != Stage::Artifact)
-    return fail("--explain tells of a whole compilation: leave --emit out");
+    return failWith("--explain tells of a whole compilation: leave --emit out");
   if (options.explain == Explain::No && options.stage == Stage::Artifact &&
       (options.output.empty() || options.output == "-"))
-    return fail("an artifact needs a file to be written to: give -o MODEL.peer");
+    return failWith("an artifact needs a file to be written to: give -o MODEL.peer");
   if (options.disabledExperts < 0)
-    return fail("--disable-top-experts is " + Twine(options.disabledExperts) + ", expected 0 or more");
+    return failWith("--disable-top-experts is " + Twine(options.disabledExperts) + ", expected 0 or more");
   llvm::Error error = checkOutput(options.output, options.input);
-  return error ? fail(std::move(error)) : success();
+  return error ? failWith(std::move(error)) : success();
 }
 
 LogicalResult compileModel(const CompileOptions &options, DialectRegistry &registry) {
@@ -291,7 +284,7 @@ LogicalResult compileModel(const CompileOptions &options, DialectRegistry &regis
     return failure();
   auto input = readInput(options.input);
   if (!input)
-    return fail(input.takeError());
+    return failWith(input.takeError());
   MLIRContext context(registry);
   // The place in the description says more to its author than a dump of the op.
   context.printOpOnDiagnostic(false);

@@ -3,34 +3,29 @@
 #include "PassForm.h"
 
 #include "lowering/host/InputFile.h"
+#include "lowering/host/Messages.h"
 #include "lowering/host/OutputFile.h"
 
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "llvm/Support/ToolOutputFile.h"
-#include "llvm/Support/WithColor.h"
-
-static int fail(llvm::Error error) {
-  llvm::WithColor::error(llvm::errs(), "peer-opt") << llvm::toString(std::move(error)) << "\n";
-  return 1;
-}
 
 int runPasses(int argc, char **argv, const char *overview, mlir::DialectRegistry &registry) {
   auto [input, output] = mlir::registerAndParseCLIOptions(argc, argv, overview, registry);
   if (llvm::Error error = peer::checkOutput(output, input))
-    return fail(std::move(error));
+    return mlir::failed(peer::failWith(std::move(error)));
   mlir::MlirOptMainConfig config = mlir::MlirOptMainConfig::createFromCLOptions();
   if (config.shouldListPasses() || config.shouldShowDialects())
     return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, input, output, registry));
   // mlir-opt would read a pipe that never ends to the end of memory.
   auto text = peer::readInput(input);
   if (!text)
-    return fail(text.takeError());
+    return mlir::failed(peer::failWith(text.takeError()));
   auto run = [&](llvm::StringRef path) -> llvm::LogicalResult {
     std::string error;
     auto file = mlir::openOutputFile(path, &error);
     if (!file)
-      return fail(llvm::createStringError(error)), mlir::failure();
+      return peer::failWith(llvm::createStringError(error));
     if (mlir::failed(mlir::MlirOptMain(file->os(), std::move(*text), registry, config)))
       return mlir::failure();
     file->keep();
@@ -45,7 +40,7 @@ int runPasses(int argc, char **argv, const char *overview, mlir::DialectRegistry
     return said ? llvm::createStringError("the passes failed") : llvm::Error::success();
   });
   if (!said)
-    return error ? fail(std::move(error)) : 0;
+    return error ? mlir::failed(peer::failWith(std::move(error))) : 0;
   llvm::consumeError(std::move(error));
   return 1;
 }

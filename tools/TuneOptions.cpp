@@ -2,9 +2,8 @@
 
 #include "TuneOptions.h"
 
+#include "lowering/host/Messages.h"
 #include "lowering/tuning/Tuning.h"
-
-#include "llvm/Support/WithColor.h"
 
 int TuneOptions::compile(peer::CompileOptions options, mlir::DialectRegistry &registry) {
   if (text == "help") {
@@ -13,10 +12,8 @@ int TuneOptions::compile(peer::CompileOptions options, mlir::DialectRegistry &re
   }
   if (tune.getNumOccurrences() > 0) {
     auto values = peer::parseTuning(text);
-    if (!values) {
-      llvm::WithColor::error(llvm::errs(), "peer-opt") << llvm::toString(values.takeError()) << "\n";
-      return 1;
-    }
+    if (!values)
+      return mlir::failed(peer::failWith(values.takeError()));
     options.tuning = *values;
   }
   // The linker resets all options of the process: keep what was parsed.

@@ -4,13 +4,14 @@
 
 #include "Candidates.h"
 #include "TuningCache.h"
+#include "artifact/demands.h"
 #include "artifact/format.h"
 #include "lowering/Target.h"
 #include "lowering/host/InputFile.h"
+#include "lowering/host/Messages.h"
 
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/WithColor.h"
 
 #include <chrono>
 #include <unistd.h>
@@ -19,10 +20,6 @@ using namespace mlir;
 namespace json = llvm::json;
 
 namespace peer {
-
-static void warn(const llvm::Twine &message) {
-  llvm::WithColor::warning(llvm::errs(), "peer-opt") << printable(message.str()) << "\n";
-}
 
 static std::vector<std::string> featuresOf(const Target &target) {
   std::vector<std::string> features;
@@ -53,7 +50,7 @@ static llvm::Expected<Tuned> chooseVersion(StringRef target) {
   SmallVector<StringRef> parts;
   list.split(parts, '+');
   std::optional<Tuned> best;
-  size_t most = 0;
+  decltype(format::demandsOf({}, {})) most;
   for (StringRef part : parts) {
     std::string name = parts.size() > 1 ? (family + ":" + part).str() : target.str();
     auto version = createTarget(name);
@@ -67,8 +64,8 @@ static llvm::Expected<Tuned> chooseVersion(StringRef target) {
     if (!missing.empty()) {
       if (lacking.empty())
         lacking = missing;
-    } else if (!best || needs.size() > most) {
-      most = needs.size();
+    } else if (auto demands = format::demandsOf(needs, (*version)->name()); !best || demands > most) {
+      most = std::move(demands);
       best = Tuned{name, (*version)->name(), llvm::formatv("{0}", json::Value((*version)->describe()))};
     }
   }
@@ -76,7 +73,7 @@ static llvm::Expected<Tuned> chooseVersion(StringRef target) {
     return llvm::createStringError("--autotune measures on this machine, which cannot run code for " + target +
                                    ": it lacks " + llvm::join(lacking, ", "));
   if (parts.size() > 1)
-    warn("of the versions of " + target + " the one that runs here is tuned, " + best->target);
+    warnWith("of the versions of " + target + " the one that runs here is tuned, " + best->target);
   return *best;
 }
 
@@ -169,7 +166,7 @@ LogicalResult autotuneModel(const CompileOptions &options, const AutotuneOptions
     if (auto cached = readTuning(file))
       result = std::move(*cached);
     else
-      warn(llvm::toString(cached.takeError()) + "; it is measured anew");
+      warnWith(llvm::toString(cached.takeError()) + "; it is measured anew");
   }
   std::string model = llvm::sys::path::filename(options.input).str();
   if (result) {
@@ -184,7 +181,7 @@ LogicalResult autotuneModel(const CompileOptions &options, const AutotuneOptions
     report(*result, work + " of " + model + " on " + machine);
     if (!file.empty())
       if (llvm::Error error = writeTuning(file, *result, machine, work + " of " + model))
-        warn(llvm::toString(std::move(error)) + "; what was measured is not kept");
+        warnWith(llvm::toString(std::move(error)) + "; what was measured is not kept");
   }
   CompileOptions best = options;
   best.tuning = result->values;

@@ -5,11 +5,10 @@
 #include "artifact/format.h"
 #include "dialect/Names.h"
 #include "dialect/Nearest.h"
-#include "lowering/host/InputFile.h"
+#include "lowering/host/Messages.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Endian.h"
-#include "llvm/Support/WithColor.h"
 #include "llvm/Support/xxhash.h"
 
 #include <algorithm>
@@ -24,12 +23,6 @@ static constexpr double kLeastShare = 0.02;
 /// Seconds that one comparison may take, and calls of each candidate in it.
 static constexpr double kSecondsOfTurns = 3;
 static constexpr double kFewestRounds = 9, kMostRounds = 61;
-
-LogicalResult failWith(const llvm::Twine &sentence) {
-  llvm::WithColor::error(llvm::errs(), "peer-opt") << printable(sentence.str()) << "\n";
-  return failure();
-}
-LogicalResult failWith(llvm::Error error) { return failWith(llvm::toString(std::move(error))); }
 
 Candidates::Candidates(CompileOptions given, DialectRegistry &registry)
     : options(std::move(given)), registry(registry) {
@@ -105,13 +98,9 @@ LogicalResult Candidates::start(const std::string &wanted, int64_t tokens) {
   auto times = bench.compare({}, 5);
   if (!times)
     return failWith(times.takeError());
-  auto median = [](std::vector<double> values) {
-    llvm::sort(values);
-    return values.empty() ? 0 : values[values.size() / 2];
-  };
-  callUs = median(times->front().calls);
+  callUs = quantile(times->front().calls, 0.5);
   for (const auto &kernel : times->front().kernels)
-    kernelUs[kernel.first()] = median(kernel.second);
+    kernelUs[kernel.first()] = quantile(kernel.second, 0.5);
   return success();
 }
 

@@ -45,10 +45,6 @@ private:
   llvm::StringMap<double> kernelUs;
 };
 
-/// `peer-opt: error: ...`
-mlir::LogicalResult failWith(const llvm::Twine &sentence);
-mlir::LogicalResult failWith(llvm::Error error);
-
 } // namespace peer
 
 #endif // PEER_LOWERING_AUTOTUNE_CANDIDATES_H

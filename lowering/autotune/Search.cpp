@@ -11,7 +11,9 @@ static constexpr double kLeastGain = 0.02, kLeastGainOfCall = 0.005;
 /// Values of one kernel's parameters depend on each other; more often they have never moved.
 static constexpr int kMostSweeps = 3;
 
-static double quantile(std::vector<double> values, double share) {
+double quantile(std::vector<double> values, double share) {
+  if (values.empty())
+    return 0;
   std::sort(values.begin(), values.end());
   return values[static_cast<size_t>(share * double(values.size() - 1) + 0.5)];
 }

@@ -23,6 +23,9 @@ struct TurnTimes {
   std::vector<double> kernels;
 };
 
+/// The value that a share of all lies below; 0 of none.
+double quantile(std::vector<double> values, double share);
+
 /// What two candidates' times say.
 struct Verdict {
   /// The median over rounds of the second one's time by the first one's.

@@ -21,9 +21,6 @@ static constexpr int64_t kBoundsFrom = 64;
 static int64_t pairsFrom(int64_t n) { return kBoundsFrom + 4 * PackedKeys::kBounds * PackedKeys::capacityOf(n); }
 int64_t PackedKeys::tilesFrom(int64_t n, int64_t d) { return pairsFrom(n) + capacityOf(n) * llvm::alignTo(d, 32); }
 
-/// Its first byte. Memory of zeros is a row that nobody wrote.
-static constexpr int64_t kFits = 1, kFitsNot = 2;
-
 //===----------------------------------------------------------------------===//
 // Integers
 //===----------------------------------------------------------------------===//

@@ -52,6 +52,8 @@ public:
   /// Where in a row `TileScores` keeps keys in a form of its own, in which it has two of the header's words, and keys there are at most.
   static int64_t tilesFrom(int64_t n, int64_t d);
   static constexpr int64_t kTileWords = 8;
+  /// What its first byte says, and the first of these words. Memory of zeros is a row that nobody wrote.
+  static constexpr int64_t kFits = 1, kFitsNot = 2;
   static int64_t capacityOf(int64_t n) { return llvm::alignTo(n, 32); }
 
   /// A pair of elements of a block's v-th vector of keys, widened to 16 bits.

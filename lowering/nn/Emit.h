@@ -9,6 +9,7 @@
 #define PEER_LOWERING_NN_EMIT_H
 
 #include "lowering/emit/Emitters.h"
+#include "lowering/tuning/Tuning.h"
 
 namespace peer::nn {
 
@@ -65,6 +66,12 @@ void emitProduct(LoopBuilder &builder, int64_t width, mlir::Value a, bool transp
 /// buffer[row : row + rows, column : column + columns].
 mlir::Value emitWindow(LoopBuilder &b, mlir::Value buffer, mlir::OpFoldResult row, mlir::OpFoldResult rows,
                        mlir::OpFoldResult column, mlir::OpFoldResult columns);
+
+/// Tiles of as many tokens as a parameter says.
+template <const TuningParameter &kTokens, typename OpTy>
+std::optional<TileSizes> tokenTiles(OpTy op) {
+  return tile({{"t", tuned(op, kTokens)}});
+}
 
 } // namespace peer::nn
 

@@ -2,8 +2,6 @@
 
 #include "Emit.h"
 
-#include "lowering/tuning/Tuning.h"
-
 using namespace mlir;
 using namespace peer;
 using namespace peer::nn;
@@ -87,11 +85,8 @@ static void emit(LoopBuilder &b, MeanGradOp op, int64_t width) {
 }
 
 void nn::addLoss(LoopEmitters &emitters) {
-  emitters.everyWidth<ActivationOp>(
-      {.emit = emit, .tileSizes = [](ActivationOp op) { return tile({{"t", tuned(op, tuning::kActivationTokens)}}); }});
-  emitters.everyWidth<ActivationGradOp>({.emit = emit, .tileSizes = [](ActivationGradOp op) {
-                                           return tile({{"t", tuned(op, tuning::kActivationTokens)}});
-                                         }});
+  emitters.everyWidth<ActivationOp>({.emit = emit, .tileSizes = tokenTiles<tuning::kActivationTokens>});
+  emitters.everyWidth<ActivationGradOp>({.emit = emit, .tileSizes = tokenTiles<tuning::kActivationTokens>});
   emitters.everyWidth<CrossEntropyOp>({.emit = emit, .tileSizes = [](CrossEntropyOp) { return tile({{"t", 32}}); }});
   emitters.everyWidth<CrossEntropyGradOp>(
       {.emit = emit, .tileSizes = [](CrossEntropyGradOp) { return tile({{"t", 32}}); }});

@@ -6,8 +6,6 @@
 
 #include "Emit.h"
 
-#include "lowering/tuning/Tuning.h"
-
 using namespace mlir;
 using namespace peer;
 using namespace peer::nn;
@@ -127,14 +125,8 @@ void nn::emitOnRows(LoopBuilder &b, LayerNormGradOp op, int64_t width) {
 }
 
 void nn::addRowNorms(LoopEmitters &emitters) {
-  emitters.everyWidth<RMSNormOp>(
-      {.emit = emitOnRows, .tileSizes = [](RMSNormOp op) { return tile({{"t", tuned(op, tuning::kNormTokens)}}); }});
-  emitters.everyWidth<RMSNormGradOp>({.emit = emitOnRows, .tileSizes = [](RMSNormGradOp op) {
-                                        return tile({{"t", tuned(op, tuning::kNormTokens)}});
-                                      }});
-  emitters.everyWidth<LayerNormOp>(
-      {.emit = emitOnRows, .tileSizes = [](LayerNormOp op) { return tile({{"t", tuned(op, tuning::kNormTokens)}}); }});
-  emitters.everyWidth<LayerNormGradOp>({.emit = emitOnRows, .tileSizes = [](LayerNormGradOp op) {
-                                          return tile({{"t", tuned(op, tuning::kNormTokens)}});
-                                        }});
+  emitters.everyWidth<RMSNormOp>({.emit = emitOnRows, .tileSizes = tokenTiles<tuning::kNormTokens>});
+  emitters.everyWidth<RMSNormGradOp>({.emit = emitOnRows, .tileSizes = tokenTiles<tuning::kNormTokens>});
+  emitters.everyWidth<LayerNormOp>({.emit = emitOnRows, .tileSizes = tokenTiles<tuning::kNormTokens>});
+  emitters.everyWidth<LayerNormGradOp>({.emit = emitOnRows, .tileSizes = tokenTiles<tuning::kNormTokens>});
 }

@@ -1,23 +1,14 @@
 #include "Versions.h"
 
 #include "CpuFeatures.h"
+#include "artifact/demands.h"
 #include "core/ListText.h"
 
 #include <algorithm>
-#include <tuple>
 
 namespace peer::runtime {
 
 namespace {
-/// Wider vectors are worth more than any number of other instructions; equal ones go by the rest, and by name so that no order of a list decides.
-auto demandsOf(const Version &version) {
-  auto has = [&](std::string_view feature) {
-    return std::ranges::find(version.features, feature) != version.features.end();
-  };
-  int width = has("avx512f") ? 16 : has("avx2") ? 8 : 4;
-  return std::tuple(width, version.features.size(), version.features, version.cpu);
-}
-
 std::string namesOf(const std::vector<Version *> &versions) {
   std::vector<std::string> names;
   for (const Version *version : versions)
@@ -26,7 +17,9 @@ std::string namesOf(const std::vector<Version *> &versions) {
 }
 } // namespace
 
-bool isMoreDemanding(const Version &one, const Version &other) { return demandsOf(one) > demandsOf(other); }
+bool isMoreDemanding(const Version &one, const Version &other) {
+  return format::demandsOf(one.features, one.cpu) > format::demandsOf(other.features, other.cpu);
+}
 
 Status chooseVersion(Manifest &manifest, const char *name, const std::string &path) {
   std::vector<Version *> all{&manifest};

@@ -43,7 +43,6 @@ void TileScores::free() {
 
 /// In the header of a row: whether there are tiles and bounds of their scores, and the largest |c - c'| / |c|.
 static constexpr int64_t kStateAt = PackedKeys::kTileWords, kRatioAt = kStateAt + 4;
-static constexpr int64_t kFits = 1, kFitsNot = 2;
 
 Value TileScores::normsAt(Value j) { return b.add(b.index(PackedKeys::tilesFrom(n, d)), b.mul(j, b.index(4))); }
 
@@ -63,7 +62,7 @@ void TileScores::setKeys(Value of) {
   row = of;
   keyAddress = emitAddress(b, row);
   ratio = loadWord(b, row, kRatioAt, b.getF32Type());
-  fits = b.cmp(CmpIPredicate::eq, loadWord(b, row, kStateAt, b.getI32Type()), b.i32(kFits));
+  fits = b.cmp(CmpIPredicate::eq, loadWord(b, row, kStateAt, b.getI32Type()), b.i32(PackedKeys::kFits));
 }
 
 //===----------------------------------------------------------------------===//
@@ -232,7 +231,7 @@ void TileScores::emitKeys(Value keys, Value row) {
   };
   storeWord(b.mul(b.maxLanes(results[0]), b.f32(1 + kNormError)), kRatioAt);
   Value all = b.cmp(CmpIPredicate::eq, results[1], b.i64(0xffff));
-  storeWord(b.select(all, b.i32(kFits), b.i32(kFitsNot)), kStateAt);
+  storeWord(b.select(all, b.i32(PackedKeys::kFits), b.i32(PackedKeys::kFitsNot)), kStateAt);
 }
 
 TileScores::QueryBound TileScores::emitQuery(Value query, Value t) {
