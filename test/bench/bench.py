@@ -55,8 +55,8 @@ def all_cases(bench):
     layer, wide = ROOT / "examples/peer_layer.mlir", ROOT / "test/bench/layer_1024.mlir"
     narrow = wide.with_stem("layer_1024_bf16")
     cheap = {
-        "forward": functools.partial(cases.forward, bench, 256, TOKENS, layer, ">= 6x, about 50 us"),
-        "decode": functools.partial(cases.forward, bench, 256, 1, layer, "<= 60 us"),
+        "forward": functools.partial(cases.forward, bench, 256, TOKENS, layer, ">= 11x"),
+        "decode": functools.partial(cases.forward, bench, 256, 1, layer, "<= 50 us"),
         "mix": functools.partial(cases.mix, bench, TOKENS),
         "mix-experts": functools.partial(cases.mix_of_experts, bench, TOKENS),
         "route": functools.partial(cases.route, bench, TOKENS),
@@ -64,19 +64,20 @@ def all_cases(bench):
         "select": functools.partial(cases.select, bench, TOKENS),
         "call": functools.partial(cases.call, bench),
         "compile": functools.partial(compiling.compile_time, bench),
-        "train": functools.partial(cases.train, bench, TOKENS, "SparseAdam", ">= 9x, about 160 us"),
+        "train": functools.partial(cases.train, bench, TOKENS, "SparseAdam", ">= 20x"),
     }
     dear = {
-        "train-dense": functools.partial(cases.train, bench, TOKENS, "Adam", ">= 25x"),
-        "wide": functools.partial(cases.forward, bench, 1024, TOKENS, wide, ">= 9x, about 110 us"),
+        "train-dense": functools.partial(cases.train, bench, TOKENS, "Adam", ">= 60x"),
+        "wide": functools.partial(cases.forward, bench, 1024, TOKENS, wide, ">= 16x"),
         "wide-bf16": functools.partial(cases.forward, bench, 1024, TOKENS, narrow, "about 80 us", pytorch=False, checked=False),
     }
     return cheap if bench.quick else cheap | dear
 
 
 def named_cases(bench):
-    """Those that are measured only where they are named: they want packages of build/torch-venv."""
-    return {"torch-step": functools.partial(step.torch_step, bench)}
+    """Those that are measured only where they are named: they want PyTorch, or packages of build/torch-venv."""
+    return {"compiled": functools.partial(cases.compiled, bench, TOKENS), "avx2": functools.partial(cases.avx2, bench, TOKENS),
+            "torch-step": functools.partial(step.torch_step, bench)}
 
 
 # Measurements that take long and have options of their own.
@@ -88,7 +89,7 @@ def main():
         return importlib.import_module(STUDIES[sys.argv[1]]).main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, no large tables")
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="measure these only, such as: forward decode train; torch-step, a torch model with its layer replaced, when named")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="measure these only, such as: forward decode train; only when named: compiled, beside torch.compile; avx2; torch-step, a torch model with its layer replaced")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the figures there too")
     arguments = parser.parse_args()
 

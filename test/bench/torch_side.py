@@ -1,4 +1,4 @@
-"""A process that runs the same layer in PyTorch eager, as it is commonly written: gathers and einsums."""
+"""A process that runs the same layer in PyTorch, eager or compiled, as it is commonly written: gathers and einsums."""
 import mmap
 import pathlib
 import statistics
@@ -49,11 +49,13 @@ def read_safetensors(path):
 class TorchSide:
     """The methods are called by name from another process (see workers.py)."""
 
-    def __init__(self, width, optimizer=None):
+    def __init__(self, width, optimizer=None, mode=None):
+        """`mode`: one of torch.compile's, of which forward is timed then."""
         torch.manual_seed(1)
         self.layer = Layer(width, heads=8, k=16, n=1024, half=128, sparse=optimizer == "SparseAdam")
         tables = [self.layer.up.weight, self.layer.down.weight]
         dense = [self.layer.query.weight, self.layer.keys]
+        self.called = self.layer if mode is None else torch.compile(self.layer, mode=mode, dynamic=False)
         if optimizer == "Adam":
             self.optimizers = [torch.optim.Adam(dense + tables, lr=1e-3)]
         elif optimizer == "SparseAdam":
@@ -62,6 +64,11 @@ class TorchSide:
     @staticmethod
     def version():
         return torch.__version__, torch.get_num_threads()
+
+    @staticmethod
+    def vectors():
+        """The instructions that its own kernels use, such as AVX2."""
+        return torch.backends.cpu.get_cpu_capability()
 
     def load(self, path):
         """Parameters as peer-run names and shapes them."""
@@ -83,7 +90,7 @@ class TorchSide:
         x = self._tensor(x)
         start = time.perf_counter()
         with torch.no_grad():
-            self.y = self.layer(x)
+            self.y = self.called(x)
         return time.perf_counter() - start
 
     def forwards(self, many):

@@ -1,14 +1,17 @@
 """Each side of a comparison lives in a process of its own: two OpenMP runtimes do not share one well."""
 import importlib
 import multiprocessing
+import os
 import time
 
 # A pool of OpenMP threads spins this long after its last work; whoever is timed next must not meet it.
 QUIET_SECONDS = 0.3
 
 
-def _serve(pipe, module, name, arguments):
+def _serve(pipe, module, name, arguments, environment):
     try:
+        # Libraries read theirs when they are loaded, which comes next.
+        os.environ.update(environment)
         side = getattr(importlib.import_module(module), name)(**arguments)
         pipe.send((True, None))
         while (message := pipe.recv()) is not None:
@@ -21,12 +24,12 @@ def _serve(pipe, module, name, arguments):
 
 
 class Worker:
-    """`worker.method(...)` runs `side.method(...)` in the other process. Use it in a `with` statement."""
+    """`worker.method(...)` runs `side.method(...)` in the other process, to whose variables `environment` adds. Use it in a `with` statement."""
 
-    def __init__(self, module, name, **arguments):
+    def __init__(self, module, name, environment=(), **arguments):
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, module, name, arguments), daemon=True)
+        self._process = context.Process(target=_serve, args=(other, module, name, arguments, dict(environment)), daemon=True)
         self._process.start()
         other.close()
         self._receive()
