@@ -6,7 +6,7 @@
 !act = tensor<?x128xf32>  !hid = tensor<?x512xf32>  !ids = tensor<?xi32>  !logits = tensor<?x256xf32>  !vec = tensor<128xf32>
 !mat = tensor<128x128xf32>  !up = tensor<128x512xf32>  !down = tensor<512x128xf32>
 !table = tensor<256x128xf32>  !head = tensor<128x256xf32>
-!query = tensor<?x128xf32>  !qvec = tensor<128xf32>  !keys = tensor<8x2x256x64xf32>  !pool = tensor<65536x2x128xf32>
+!query = tensor<?x64xf32>  !qvec = tensor<64xf32>  !keys = tensor<4x2x256x32xf32>  !pool = tensor<65536x2x128xf32>
 
 // Causal attention with 4 heads and rotary positions; normed before, added to its input after.
 func.func private @attention(%x: !act) -> !act {
@@ -32,27 +32,27 @@ func.func private @dense_block(%x0: !act) -> !act {
   return %y : !act
 }
 
-// Attention, then a PEER layer (arXiv 2407.04153): 256 * 256 experts of one neuron, of which each of 8 heads picks 16.
+// Attention, then a PEER layer (arXiv 2407.04153): 256 * 256 experts of one neuron, of which each of 4 heads picks 32.
 func.func private @peer_block(%x0: !act) -> !act {
   %x  = peer.call "" @attention(%x0) : (!act) -> !act
   %g  = peer.param "ffw_norm.weight" ones : !vec          %n  = peer.rms_norm %x, %g : !act, !vec
-  // A query of 128 numbers per head, batch-normed over tokens and heads: that spreads the use of experts.
+  // A query of 64 numbers per head, batch-normed over tokens and heads: that spreads the use of experts.
   // `buffer` marks its running statistics: training moves them without a gradient, and inference uses them.
-  %wq = peer.param "ffw.query.weight" normal(0.05) : tensor<128x1024xf32>
-  %q0 = peer.linear %n, %wq : !act, tensor<128x1024xf32>  %q1 = peer.reshape %q0 to !query : tensor<?x1024xf32>
+  %wq = peer.param "ffw.query.weight" normal(0.05) : tensor<128x256xf32>
+  %q0 = peer.linear %n, %wq : !act, tensor<128x256xf32>  %q1 = peer.reshape %q0 to !query : tensor<?x256xf32>
   %bw = peer.param "ffw.query_norm.weight" ones : !qvec   %bb = peer.param "ffw.query_norm.bias" zeros : !qvec
   %bm = peer.param "ffw.query_norm.running_mean" zeros buffer : !qvec
   %bv = peer.param "ffw.query_norm.running_var" ones buffer : !qvec
   %q2 = peer.batch_norm %q1, %bw, %bb, %bm, %bv : !query, !qvec, !qvec, !qvec, !qvec
-  %q  = peer.reshape %q2 to tensor<?x8x2x64xf32> : !query
+  %q  = peer.reshape %q2 to tensor<?x4x2x32xf32> : !query
   // 256 keys for each half of a query: expert i * 256 + j scores (first half) . c_i + (second half) . c'_j. Keys begin as wide as
-  // those of PKM (1907.05242), whose deviation is 1 / sqrt(3 * 64): beside normed queries smaller ones tell experts hardly apart.
-  %c  = peer.param "ffw.keys" normal(0.07) : !keys        %s  = peer.score %q, %c : tensor<?x8x2x64xf32>, !keys
-  %i, %v = peer.select %s product_topk<16> : tensor<?x8x2x256xf32>   %w = peer.gate %v softmax : tensor<?x8x16xf32>
+  // those of PKM (1907.05242), whose deviation is 1 / sqrt(3 * 32): beside normed queries smaller ones tell experts hardly apart.
+  %c  = peer.param "ffw.keys" normal(0.1) : !keys        %s  = peer.score %q, %c : tensor<?x4x2x32xf32>, !keys
+  %i, %v = peer.select %s product_topk<32> : tensor<?x4x2x256xf32>   %w = peer.gate %v softmax : tensor<?x4x32xf32>
   // Row e holds expert e's vectors u and v: o = sum over the chosen of w * gelu(u . n) * v. The group tells the optimizer
   // the table from the dense weights.
   %p  = peer.param "ffw.experts" normal(0.05) group("experts") : !pool
-  %o  = peer.mix %n, %i, %w, %p gelu : !act, tensor<?x8x16xi32>, tensor<?x8x16xf32>, !pool
+  %o  = peer.mix %n, %i, %w, %p gelu : !act, tensor<?x4x32xi32>, tensor<?x4x32xf32>, !pool
   %y  = arith.addf %x, %o : !act
   return %y : !act
 }
@@ -77,6 +77,6 @@ func.func @loss(%tokens: !ids {peer.name = "tokens"}, %targets: !ids {peer.name 
 
 // Entries that the compiler derives: a training step that updates the dense weights and the rows of the expert table
 // that the batch touched, and decoding with a key-value cache. A row learns from few tokens of a batch, hence its larger rate.
-peer.train @train_step of @loss {optimizer = #peer.adamw<learning_rate = 2.0e-3, weight_decay = 0.01, clip_norm = 1.0>,
-                                 groups = {experts = #peer.adamw<learning_rate = 1.0e-2, clip_norm = 1.0, lazy = true>}}
+peer.train @train_step of @loss {optimizer = #peer.adamw<learning_rate = 1.0e-3, weight_decay = 0.01, clip_norm = 1.0>,
+                                 groups = {experts = #peer.adamw<learning_rate = 1.0e-2, lazy = true>}}
 peer.decode @decode prefill @prefill of @logits

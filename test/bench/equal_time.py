@@ -17,6 +17,8 @@ import corpus
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DENSE = ("dense", "dense_wide")
+# Steps in which rates rise to their peaks.
+WARMUP = 100
 
 
 def widened(text):
@@ -114,7 +116,7 @@ def main(arguments):
     except corpus.NoText as error:
         parser.error(str(error))
     compared = options.out / "compared"
-    command = [ROOT / "build/bin/peer-run", "compare", *descriptions(options.out / "models"), "--data", train, "--eval-data", held, "--eval-tokens", str(options.eval_tokens), "--seconds", f"{options.seconds:g}",
+    command = [ROOT / "build/bin/peer-run", "compare", *descriptions(options.out / "models"), "--data", train, "--eval-data", held, "--eval-tokens", str(options.eval_tokens), "--seconds", f"{options.seconds:g}", "--warmup", str(WARMUP),
                "--seeds", str(len(options.seeds)), "--seed", str(options.seeds[0]), "--out", compared, *(["--threads", str(options.threads)] if options.threads else [])]
     if (compared / "settings.json").exists():
         print(f"going on with {compared}; remove {options.out} to begin anew", flush=True)
