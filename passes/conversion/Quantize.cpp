@@ -197,7 +197,7 @@ LogicalResult QuantizePass::convert(ParamOp param, Plan &weights) {
     layer["name"] = name;
     layer[isFP8 ? "fp8_bits" : "bits"] = bits;
     layer["elements_of_a_scale"] = elements ? elements : width;
-    // Stored numbers are exact in more than bf16, and rounding of x besides is none of what was asked for.
+    // Stored weights are multiplied by x as it is.
     if (isRounded) {
       layer["products_before"] = "bf16";
       layer["products"] = "f32";
