@@ -13,9 +13,6 @@ using arith::CmpIPredicate;
 /// Exponents, biased by 127. Below the first, a vector has less precise integers; above the second, its scores might overflow.
 static constexpr int64_t kLeastExponent = 27, kMostExponent = 127 + 56;
 
-/// A norm is at most this much larger than its computed value.
-static constexpr double kNormError = 1.0 / 1024;
-
 /// Of a row: where its parts begin.
 static constexpr int64_t kBoundsFrom = 64;
 static int64_t pairsFrom(int64_t n) { return kBoundsFrom + 4 * PackedKeys::kBounds * PackedKeys::capacityOf(n); }
@@ -44,9 +41,7 @@ static Value powerOfTwo(LoopBuilder &b, Value exponent) {
   return bitcast(b, shiftLeft(b, exponent, b.i32(23)), b.getF32Type());
 }
 
-static Value emitNorm(LoopBuilder &b, Value squares) {
-  return b.mul(b.sqrt(b.sumLanes(squares)), b.f32(1 + kNormError));
-}
+Value cpu::emitNorm(LoopBuilder &b, Value squares) { return b.mul(b.sqrt(b.sumLanes(squares)), b.f32(1 + kNormError)); }
 
 Quantized cpu::emitQuantized(LoopBuilder &b, Value vector, int64_t d, int64_t width, int64_t bits,
                              llvm::function_ref<void(Value at, Value pairs)> keep) {

@@ -19,6 +19,11 @@ struct Quantized {
 Quantized emitQuantized(LoopBuilder &b, mlir::Value vector, int64_t d, int64_t width, int64_t bits,
                         llvm::function_ref<void(mlir::Value at, mlir::Value pairs)> keep);
 
+/// A norm is at most this much larger than its computed value.
+inline constexpr double kNormError = 1.0 / 1024;
+/// An upper bound of a norm, of lanes of sums of squares. Those that are nothing in f32 are not in it.
+mlir::Value emitNorm(LoopBuilder &b, mlir::Value squares);
+
 /// The bytes of `pack_keys`: a header, of which the first says whether there are keys and bounds of their scores; then for all keys what follows a
 /// key, f32; then blocks of keys, of each its first pair of elements, its second and so on, 8 bits each; then what `TileScores` wants of them.
 class PackedKeys {

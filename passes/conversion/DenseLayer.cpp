@@ -69,6 +69,15 @@ int64_t DenseLayer::hiddenAxis(ParamOp param) const {
   return (linear != down) != bool(linear.getTransposeWeight());
 }
 
+LogicalResult peer::checkBecomesExperts(const DenseLayer &layer) {
+  for (LinearOp op : {layer.gate, layer.up, layer.down})
+    if (op && op.getProducts())
+      return op.emitError()
+             << "expected a layer without 'products', whose weights are the same: experts, which it would "
+                "become, have products of f32";
+  return success();
+}
+
 SmallVector<Value> DenseLayer::hiddenValues() const {
   SmallVector<Value> values{LinearOp(down).getX()};
   for (size_t i = 0; i < values.size(); ++i)

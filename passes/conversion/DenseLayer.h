@@ -48,6 +48,9 @@ std::optional<DenseLayer> matchDenseLayer(LinearOp down);
 mlir::FailureOr<llvm::SmallVector<DenseLayer>> findDenseLayers(mlir::ModuleOp module, const ParameterNames &names,
                                                                llvm::ArrayRef<std::string> layers);
 
+/// Fails where products of a layer are rounded to bf16: those of the experts that would take its place are of f32.
+mlir::LogicalResult checkBecomesExperts(const DenseLayer &layer);
+
 /// Says that a model has no dense layer, of these names.
 mlir::LogicalResult failWithoutDenseLayer(mlir::ModuleOp module, llvm::ArrayRef<std::string> layers);
 

@@ -58,6 +58,8 @@ LogicalResult Dsmoe::planLayer(const DenseLayer &layer, const ParameterNames &na
   if (experts < 1 || layer.hidden() % experts)
     return down->emitError() << "expected experts to divide the " << layer.hidden()
                              << " hidden units of the layer, got " << experts;
+  if (failed(checkBecomesExperts(layer)))
+    return failure();
   for (const DenseInstance &instance : instancesOf(layer, names)) {
     llvm::json::Object report;
     std::string name = joinNames(instance.outer, layer.localName());

@@ -35,6 +35,8 @@ LogicalResult MoefyPass::convert(const DenseLayer &layer, const ParameterNames &
                              << int64_t(experts);
   if (topK < 1 || topK > experts)
     return down->emitError() << "expected top-k between 1 and " << int64_t(experts) << ", got " << int64_t(topK);
+  if (failed(checkBecomesExperts(layer)))
+    return failure();
   LayerBuilder builder(down, layer.localName());
   for (const DenseInstance &instance : instancesOf(layer, names)) {
     std::string name = joinNames(instance.outer, layer.localName());

@@ -158,6 +158,10 @@ LogicalResult QuantizePass::convert(ParamOp param, Plan &weights) {
   SmallVector<Reader> readers = *readersOf(param);
   bool isColumns = readers.front().isColumns;
   bool isEmbedded = llvm::any_of(readers, [](const Reader &reader) { return isa<EmbeddingOp>(reader.op); });
+  bool isRounded = llvm::any_of(readers, [](const Reader &reader) {
+    auto linear = dyn_cast<LinearOp>(reader.op);
+    return linear && linear.getProducts();
+  });
   int64_t bits = isEmbedded ? 8 : int64_t(this->bits);
   bool isFP8 = format == "fp8" && !isEmbedded;
   SmallVector<int64_t> stored(param.getType().getShape());
@@ -193,6 +197,11 @@ LogicalResult QuantizePass::convert(ParamOp param, Plan &weights) {
     layer["name"] = name;
     layer[isFP8 ? "fp8_bits" : "bits"] = bits;
     layer["elements_of_a_scale"] = elements ? elements : width;
+    // Stored weights are multiplied by x as it is.
+    if (isRounded) {
+      layer["products_before"] = "bf16";
+      layer["products"] = "f32";
+    }
     weights.addLayer(std::move(layer));
   }
 

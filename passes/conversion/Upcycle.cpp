@@ -74,6 +74,8 @@ Value UpcyclePass::addBeside(const DenseLayer &layer, LayerBuilder &builder) {
 }
 
 LogicalResult UpcyclePass::convert(const DenseLayer &layer, const ParameterNames &names, Plan &plan) {
+  if (!isPeer() && failed(checkBecomesExperts(layer)))
+    return failure();
   Operation *down = layer.down;
   LayerBuilder builder(isPeer() ? down->getNextNode() : down, layer.localName());
   int64_t width = layer.width(), row = layer.hidden() * layer.vectors() * width;

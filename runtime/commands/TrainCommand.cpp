@@ -39,8 +39,10 @@ description follows that one, whatever --schedule KIND says for the others.
 batch N times as large makes, in the memory of one micro-batch. (Batch norms take the statistics of one micro-batch.)
 
 --profile times the kernels of each step: at the end a table says of each name how often a step calls it, its milliseconds of a
-step, its share, and what it moves and computes per second by the compiler's counts; matrix products are kernels, too. The first
-step is left out where there are others. trace.json in --out has the first steps, for ui.perfetto.dev or chrome://tracing.
+step, its share, and what it moves and computes per second by the compiler's counts; matrix products are kernels, too. Lines below it
+say which share of the keys a CPU's routes scored in f32, since integers could not leave them out, and how many rows (a token's
+scores of one head and half) had no bounds, so that all their keys were scored ('peer-run bench --help' says when that is).
+The first step is left out where there are others. trace.json in --out has the first steps, for ui.perfetto.dev or chrome://tracing.
 
 The same seed, batch and number of threads give the same weights, bit for bit, whether a run was interrupted and resumed
 or not. Ctrl-C (or SIGTERM, or the end of the terminal) finishes the step, saves, says how to go on and exits with 130

@@ -7,14 +7,17 @@
 
 namespace peer::runtime {
 
-namespace {
-double medianOf(std::vector<double> values) {
+double quantile(std::vector<double> values, double share) {
   if (values.empty())
     return 0;
   std::sort(values.begin(), values.end());
-  size_t middle = values.size() / 2;
-  return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+  double place = share * static_cast<double>(values.size() - 1);
+  size_t below = static_cast<size_t>(place), above = std::min(below + 1, values.size() - 1);
+  return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
 }
+
+namespace {
+double medianOf(const std::vector<double> &values) { return quantile(values, 0.5); }
 
 double minimumOf(const std::vector<double> &values) {
   return values.empty() ? 0 : *std::min_element(values.begin(), values.end());

@@ -6,6 +6,9 @@
 
 namespace peer::runtime {
 
+/// The value that a share of all lies below, between two of them where it must; 0.5: the median. 0 of none.
+double quantile(std::vector<double> values, double share);
+
 struct KernelTiming {
   std::string name;
   double medianUs = 0, minUs = 0; // per call

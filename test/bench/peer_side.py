@@ -13,6 +13,17 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support
 from peer_api import CTYPES, Model, views  # noqa: E402
 
 
+def gather_library(build):
+    """The functions of gather.c."""
+    path = build / "bench" / "gather.so"
+    path.parent.mkdir(exist_ok=True)
+    subprocess.run(["/usr/lib/llvm-22/bin/clang", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC",
+                    str(pathlib.Path(__file__).with_name("gather.c")), "-o", str(path)], check=True)
+    library = ctypes.CDLL(str(path))
+    library.gather.restype = library.stream.restype = ctypes.c_float
+    return library
+
+
 class PeerSide:
     """One artifact; the methods are called by name from another process (see workers.py)."""
 
@@ -58,12 +69,7 @@ class PeerSide:
     def gather(self, rows):
         """Seconds that the hand-written gather takes for these rows of the expert table."""
         if not hasattr(self, "gather_function"):
-            path = self.build / "bench" / "gather.so"
-            path.parent.mkdir(exist_ok=True)
-            subprocess.run(["/usr/lib/llvm-22/bin/clang", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC",
-                            str(pathlib.Path(__file__).with_name("gather.c")), "-o", str(path)], check=True)
-            self.gather_function = ctypes.CDLL(str(path)).gather
-            self.gather_function.restype = ctypes.c_float
+            self.gather_function = gather_library(self.build).gather
         table, shape = self._parameter("experts")
         indices = array.array("i", rows)
         pointer = (ctypes.c_int32 * len(indices)).from_buffer(indices)

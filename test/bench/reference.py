@@ -1,4 +1,4 @@
-"""One token of a PEER layer in plain Python and double precision: slow, obvious, needs nothing installed."""
+"""One token of a PEER layer, or of its mix, in plain Python and double precision: slow, obvious, needs nothing installed."""
 import math
 
 
@@ -9,6 +9,30 @@ def _gelu(a):
 def _best(scores, k):
     """The k largest, lowest index first among equals."""
     return sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:k]
+
+
+def _dot(a, b):
+    return math.fsum(map(float.__mul__, map(float, a), map(float, b)))
+
+
+def mix(x, rows, weights):
+    """y of one token: `rows` has u and v, one after the other, of each expert that it takes, `weights` their weights."""
+    width, y = len(x), [0.0] * len(x)
+    for row, weight in zip(rows, weights):
+        factor = weight * _gelu(_dot(row[:width], x))
+        y = [a + factor * b for a, b in zip(y, row[width:])]
+    return y
+
+
+def mix_gradient(x, rows, weights, dy):
+    """dx of one token."""
+    width, dx = len(x), [0.0] * len(x)
+    for row, weight in zip(rows, weights):
+        a = _dot(row[:width], x)
+        slope = 0.5 * (1 + math.erf(a / math.sqrt(2))) + a * math.exp(-a * a / 2) / math.sqrt(2 * math.pi)
+        factor = weight * slope * _dot(row[width:], dy)
+        dx = [a + factor * b for a, b in zip(dx, row[:width])]
+    return dx
 
 
 def layer(x, query, keys, experts, k):

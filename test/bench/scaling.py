@@ -1,8 +1,8 @@
 """`./dev bench scaling`: what a PEER layer costs by experts, experts of a token, width, tokens and threads, beside the floor.
 
 Each point is `peer-run bench` of a layer that differs from the layer of 2^20 experts, D = 256, k = 16, T = 1024 in one size. The floor is the time in which
-this machine, as measured in the same run, reads and writes the bytes that the compiler counts: rows of experts count once for each selection. OUT/scaling.svg
-has the plots, OUT/scaling.md the table, OUT/scaling.json all kernels.
+this machine, as measured in the same run, reads and writes the bytes that 'peer-run bench' counts: rows of experts once for each selection, packed keys a byte
+of each number at least, and beside them the keys that were scored in f32. OUT/scaling.svg has the plots, OUT/scaling.md the table, OUT/scaling.json all kernels.
 """
 import argparse
 import dataclasses

@@ -20,13 +20,6 @@ constexpr uint64_t kSeed = 1;
 constexpr int kManyInputs = 20, kFewInputs = 2;
 constexpr int64_t kManyTokens = 64;
 
-double medianOf(std::vector<double> values) {
-  if (values.empty())
-    return 0;
-  std::ranges::nth_element(values, values.begin() + static_cast<ptrdiff_t>(values.size() / 2));
-  return values[values.size() / 2];
-}
-
 class Measurement {
 public:
   Measurement(const Json &spec, const BenchmarkOptions &options) : spec(spec), options(options) {}
@@ -92,7 +85,7 @@ public:
     }
     for (size_t kernel = 0; kernel < times.size(); ++kernel)
       result["kernels"].push_back({{"name", entry->kernels[kernel].name},
-                                   {"us", medianOf(times[kernel])},
+                                   {"us", quantile(times[kernel], 0.5)},
                                    {"bytes", entry->kernels[kernel].bytesAt(spec["tokens"])}});
     return {};
   }
@@ -151,9 +144,9 @@ Status measure(const Json &spec, const BenchmarkOptions &options, Json &result) 
       if (torch)
         torch->measure(options.repeats);
     }
-    result["us"] = medianOf(device);
+    result["us"] = quantile(device, 0.5);
     result["min_us"] = std::ranges::min(device);
-    result["host_us"] = medianOf(host);
+    result["host_us"] = quantile(host, 0.5);
     if (torch)
       result["torch"] = torch->figures();
   } else if (!options.python.empty()) {

@@ -2,6 +2,14 @@
 // RUN: %peer-pass %s --peer-outline-blocks | FileCheck %s --check-prefix=FEW
 // RUN: %peer-pass %s --peer-outline-blocks="least=4 fewest=5" | FileCheck %s --check-prefix=FEW
 
+// RUN: sed 's/peer.linear %%y1, %%w2/& {products = bf16}/' %s | %peer-pass --peer-outline-blocks=least=4 | FileCheck %s --check-prefix=ROUNDED
+
+// A block whose products are rounded is no other's twin.
+// ROUNDED-LABEL: func.func @entry(
+// ROUNDED:         peer.linear %{{.*}} {products = bf16}
+// ROUNDED-LABEL: func.func private @block
+// ROUNDED-NOT:     products
+
 // Blocks that are too few, or too small, stay as they are.
 // FEW-NOT: call @block
 

@@ -16,8 +16,6 @@ using arith::CmpIPredicate;
 
 /// Vectors of norms from here on have no bounds: scores might overflow.
 static const double kMostNorm = std::ldexp(1.0, 56);
-/// A norm is at most this much larger than its computed value.
-static constexpr double kNormError = 1.0 / 1024;
 /// Rows of a tile, and their bytes: 16 f32, or 16 pairs of bf16.
 static constexpr int64_t kRows = 16, kRowBytes = 64, kTileBytes = kRows * kRowBytes;
 
@@ -156,10 +154,9 @@ void TileScores::emitProducts(llvm::function_ref<void(Value block, Value scores)
 // Rounding
 //===----------------------------------------------------------------------===//
 
-Value TileScores::emitNorm(Value squares) {
+Value TileScores::emitBound(Value squares) {
   // Squares of less than 2^-75 are nothing in f32.
-  Value least = b.f32(std::ldexp(std::sqrt(double(d)), -73));
-  return b.fma(b.sqrt(b.sumLanes(squares)), b.f32(1 + kNormError), least);
+  return b.add(emitNorm(b, squares), b.f32(std::ldexp(std::sqrt(double(d)), -73)));
 }
 
 TileScores::Norms TileScores::emitRounded(Value vector, llvm::function_ref<void(Value at, Value pairs)> keep) {
@@ -191,7 +188,7 @@ TileScores::Norms TileScores::emitRounded(Value vector, llvm::function_ref<void(
         2 * kWidth);
   if (whole < steps)
     keep(b.index(whole * kWidth), low(round(b.index(whole * 2 * kWidth), sums)));
-  return {emitNorm(sums[0]), emitNorm(sums[1])};
+  return {emitBound(sums[0]), emitBound(sums[1])};
 }
 
 void TileScores::emitKeys(Value keys, Value row) {

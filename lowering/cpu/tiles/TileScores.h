@@ -55,7 +55,7 @@ private:
   };
   /// Pairs of bf16 of a vector of d elements: those of elements at .. at + 16 in the low halves, of the next 16 in the high ones.
   Norms emitRounded(mlir::Value vector, llvm::function_ref<void(mlir::Value at, mlir::Value pairs)> keep);
-  mlir::Value emitNorm(mlir::Value squares);
+  mlir::Value emitBound(mlir::Value squares);
   /// An instruction on tiles, whose numbers come first.
   void emitTile(llvm::StringRef name, llvm::ArrayRef<int> tiles, mlir::ValueRange operands = {});
   void emitBlock(mlir::Value block, mlir::Value scores);

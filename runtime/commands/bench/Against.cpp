@@ -14,14 +14,6 @@
 namespace peer::runtime {
 
 namespace {
-/// The value that a share of all lies below.
-double quantile(std::vector<double> values, double share) {
-  if (values.empty())
-    return 0;
-  std::sort(values.begin(), values.end());
-  return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
-}
-
 /// Of each round, its time by the first one's.
 std::vector<double> ratios(const std::vector<double> &times, const std::vector<double> &first) {
   std::vector<double> all;
