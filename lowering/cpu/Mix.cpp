@@ -27,7 +27,7 @@ class MixEmitter {
 public:
   MixEmitter(const MixOperands &op, LoopBuilder &b, int64_t width)
       : op(op), b(b), width(width), pool(op.table()), vectors(b.staticDim(op.pool, 1)),
-        rows(b, op.idx, pool, op.rowsPerExpert, width), scales(rows.scratch(b)) {
+        rows(b, op.idx, pool, op.rowsPerExpert, width, /*dotsOfAll=*/false), scales(rows.scratch(b)) {
     for (int64_t f = 0; f + 1 < vectors; ++f)
       products.push_back(rows.scratch(b));
   }

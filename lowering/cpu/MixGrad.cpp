@@ -27,8 +27,8 @@ class MixGradEmitter {
 public:
   MixGradEmitter(MixGradOp op, LoopBuilder &b, int64_t width)
       : op(op), b(b), width(width), vectors(b.staticDim(op.getPool(), 1)),
-        rows(b, op.getIdx(), MixOperands(op).table(), op.getRowsPerExpert(), width), numbers(rows.indexScratch(b)),
-        weightOf(rows.scratch(b)), partOfWeight(rows.scratch(b)) {
+        rows(b, op.getIdx(), MixOperands(op).table(), op.getRowsPerExpert(), width, /*dotsOfAll=*/vectors > 1),
+        numbers(rows.indexScratch(b)), weightOf(rows.scratch(b)), partOfWeight(rows.scratch(b)) {
     for (int64_t f = 0; f < vectors; ++f) {
       products.push_back(rows.scratch(b));
       coefs.push_back(rows.scratch(b));

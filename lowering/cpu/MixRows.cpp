@@ -16,15 +16,17 @@ static constexpr int64_t kMostGroupRows = 128;
 /// Rows between a fetch and the use: they cover an access to memory and stay in L2.
 static constexpr int64_t kFewestRowsAhead = 4, kMostRowsAhead = 16;
 
-MixRows::MixRows(LoopBuilder &b, Value idx, const StoredTable &pool, int64_t rowsPerExpert, int64_t width)
+MixRows::MixRows(LoopBuilder &b, Value idx, const StoredTable &pool, int64_t rowsPerExpert, int64_t width,
+                 bool dotsOfAll)
     : idx(idx), pool(pool), pairs(b.staticDim(idx, 1) * b.staticDim(idx, 2)), rowsPerExpert(rowsPerExpert),
-      width(width) {
+      width(width), dotsOfAll(dotsOfAll) {
   int64_t bytes = bytesOf(pool.width) * b.staticDim(pool.table, 1);
   group = std::clamp<int64_t>(tuned(b, tuning::kMixGroup) * 1024 / bytes / 16 * 16, 16, kMostGroupRows);
   ahead = std::clamp<int64_t>(tuned(b, tuning::kMixAhead) / bytes, kFewestRowsAhead, kMostRowsAhead);
   chunk = std::min(kMostRows, total());
   padded = llvm::alignTo(chunk, width);
-  numbers = b.stack({padded + ahead}, b.getIndexType());
+  beyond = dotsOfAll ? std::max(ahead, std::min(group, chunk)) : ahead;
+  numbers = b.stack({padded + beyond}, b.getIndexType());
 }
 
 Value MixRows::pairOf(LoopBuilder &b, Value number) const {
@@ -44,7 +46,7 @@ MixRows::Row MixRows::rowOf(LoopBuilder &b, Value token, Value number) const {
 
 void MixRows::listLater(LoopBuilder &b, Value token, Value end, Value listed) const {
   Value most = b.index(total() - 1), next = b.min(b.add(token, b.index(1)), b.sub(b.dim(idx, 0), b.index(1)));
-  b.loop(ahead, [&](Value i) {
+  b.loop(beyond, [&](Value i) {
     Value number = b.min(i, most), of = next;
     if (!isOneChunk()) {
       Value after = b.add(end, i), inToken = b.cmp(CmpIPredicate::ule, after, most);
@@ -79,7 +81,9 @@ void MixRows::forEachGroup(LoopBuilder &b, Value listed, llvm::function_ref<void
   b.loop(b.index(0), listed, [&](Value first) { body(first, b.min(b.add(first, b.index(group)), listed)); }, group);
 }
 
-Value MixRows::laterRow(LoopBuilder &b, Value place) const { return b.load(numbers, {b.add(place, b.index(ahead))}); }
+Value MixRows::laterRow(LoopBuilder &b, Value place, Value ahead) const {
+  return b.load(numbers, {b.add(place, ahead)});
+}
 
 void MixRows::fetch(LoopBuilder &b, Value row, int64_t vector, Value at, int64_t elements) const {
   prefetchVector(b, pool.table, {row, b.index(vector)}, pool.byteOf(b, at),
@@ -88,7 +92,7 @@ void MixRows::fetch(LoopBuilder &b, Value row, int64_t vector, Value at, int64_t
 
 Values MixRows::dotsOf(LoopBuilder &b, Value place, unsigned count, unsigned fetched,
                        llvm::function_ref<Value(unsigned)> factors) const {
-  Value row = rowAt(b, place), later = laterRow(b, place);
+  Value row = rowAt(b, place), later = laterRow(b, place, b.index(ahead));
   auto terms = [&](const Strip &s) {
     SmallVector<std::pair<Value, Value>> pairs;
     for (unsigned f = 0; f < count; ++f)
@@ -104,6 +108,8 @@ Values MixRows::dotsOf(LoopBuilder &b, Value place, unsigned count, unsigned fet
 void MixRows::addUp(LoopBuilder &b, Value first, Value end, Value sums,
                     llvm::function_ref<void(Value, llvm::function_ref<void(Value, unsigned)>)> step) const {
   int64_t last = b.staticDim(pool.table, 1) - 1;
+  // What the next group's dots are to find in L2 comes while this one is added up.
+  Value distance = dotsOfAll ? b.sub(end, first) : b.index(ahead);
   forEachBlock(b, pool.width, width, [&](ArrayRef<Strip> strips) {
     Values init = llvm::map_to_vector(strips, [&](const Strip &s) { return b.load(sums, {s.at}, s.lanes); });
     int64_t elements = 0;
@@ -111,7 +117,7 @@ void MixRows::addUp(LoopBuilder &b, Value first, Value end, Value sums,
       elements += strip.lanes;
     Values results = sumRows(b, first, end, strips, init, [&](Value place, auto add) {
       Value row = rowAt(b, place);
-      fetch(b, laterRow(b, place), last, strips.front().at, elements);
+      fetch(b, laterRow(b, place, distance), last, strips.front().at, elements);
       step(place, [&](Value scale, unsigned vector) {
         add(scale, [&](const Strip &s) { return pool.load(b, {row, b.index(vector)}, s.at, s.lanes); });
       });
@@ -125,7 +131,7 @@ void MixRows::fetchScales(LoopBuilder &b, Value first, Value end) const {
   if (!pool.scales)
     return;
   b.loop(first, end, [&](Value place) {
-    Value later = laterRow(b, place);
+    Value later = laterRow(b, place, b.index(ahead));
     int64_t vectors = b.staticDim(pool.table, 1);
     if (!pool.isGrouped)
       return prefetchVector(b, pool.scales, {later}, b.index(0), vectors);

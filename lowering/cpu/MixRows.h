@@ -9,11 +9,13 @@ namespace peer::cpu {
 
 /// The rows that a token's pairs select, numbered flat: number s is row s mod r of pair s / r. Chunks of them whose scratch fits
 /// on the stack are listed (nearly always there is one chunk), and those listed are worked on in groups: while dots are taken of a
-/// row's first vectors, and while its last vector is added up, the same part of the row that comes `ahead` places later is fetched,
-/// be it of the next token. So memory has the same work all the time.
+/// row's first vectors, the same part of a row that comes `ahead` places later is fetched, be it of the next token, and while vectors
+/// are added up the last vector of one. So memory has the same work all the time.
 class MixRows {
 public:
-  MixRows(LoopBuilder &b, mlir::Value idx, const StoredTable &pool, int64_t rowsPerExpert, int64_t width);
+  /// `dotsOfAll`: whether dots are taken of the last vectors, too, which are fetched for the next group then.
+  MixRows(LoopBuilder &b, mlir::Value idx, const StoredTable &pool, int64_t rowsPerExpert, int64_t width,
+          bool dotsOfAll);
 
   int64_t total() const { return pairs * rowsPerExpert; }
   bool isOneChunk() const { return total() <= chunk; }
@@ -38,8 +40,8 @@ public:
   /// f meets. Fetches the first `fetched` vectors of a later row.
   Values dotsOf(LoopBuilder &b, mlir::Value place, unsigned count, unsigned fetched,
                 llvm::function_ref<mlir::Value(unsigned f)> factors) const;
-  /// sums += what add() is given for the places [first, end), in registers; `sums` is a rank-1 buffer. Fetches the last vector of
-  /// later rows.
+  /// sums += what add() is given for the places [first, end) of a group, in registers; `sums` is a rank-1 buffer. Fetches the last
+  /// vector of later rows.
   void
   addUp(LoopBuilder &b, mlir::Value first, mlir::Value end, mlir::Value sums,
         llvm::function_ref<void(mlir::Value place, llvm::function_ref<void(mlir::Value scale, unsigned vector)> add)>
@@ -55,13 +57,14 @@ private:
   Row rowOf(LoopBuilder &b, mlir::Value token, mlir::Value number) const;
   /// Lists what comes after a chunk that ends before `end`: the next one's first rows, or those of the next token.
   void listLater(LoopBuilder &b, mlir::Value token, mlir::Value end, mlir::Value listed) const;
-  mlir::Value laterRow(LoopBuilder &b, mlir::Value place) const;
+  mlir::Value laterRow(LoopBuilder &b, mlir::Value place, mlir::Value ahead) const;
   int64_t bytesOf(int64_t elements) const { return pool.packed ? elements / 2 : elements * elementBytes(pool.table); }
   void fetch(LoopBuilder &b, mlir::Value row, int64_t vector, mlir::Value at, int64_t elements) const;
 
   mlir::Value idx;
   StoredTable pool;
-  int64_t pairs, rowsPerExpert, width, chunk, group, ahead, padded;
+  int64_t pairs, rowsPerExpert, width, chunk, group, ahead, beyond, padded;
+  bool dotsOfAll;
   mlir::Value numbers;
 };
 

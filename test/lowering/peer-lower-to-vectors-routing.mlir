@@ -66,6 +66,24 @@ func.func @mix(%x: memref<?x600xf32>, %idx: memref<?x2x8xi32>, %w: memref<?x2x8x
 
 // -----
 
+// The sum of dx fetches what the dots of the next group will read: rows as many places later as this group has.
+// CHECK-LABEL: func.func @mix_grad
+// CHECK:       scf.for %[[FIRST:.*]] = %c0 to %{{.*}} step %c128
+// CHECK:         %[[END:.*]] = arith.minsi
+// CHECK:         math.erf %{{.*}} : vector<16xf32>
+// CHECK:         %[[GROUP:.*]] = arith.subi %[[END]], %[[FIRST]]
+// CHECK:         scf.for %[[ROW:.*]] = %[[FIRST]] to %[[END]]
+// CHECK:           arith.addi %[[ROW]], %[[GROUP]]
+// CHECK:           memref.prefetch %arg3[%{{.*}}, %c1, %c0], read, locality<2>, data
+func.func @mix_grad(%x: memref<?x64xf32>, %idx: memref<?x2x8xi32>, %w: memref<?x2x8xf32>, %pool: memref<100x2x64xf32>,
+                    %dy: memref<?x64xf32>, %dx: memref<?x64xf32>, %dw: memref<?x2x8xf32>, %c: memref<?x2x8x1x2xf32>) {
+  peer.mix_grad %x, %idx, %w, %pool, %dy gelu outs(%dx, %dw, %c : memref<?x64xf32>, memref<?x2x8xf32>, memref<?x2x8x1x2xf32>)
+    : memref<?x64xf32>, memref<?x2x8xi32>, memref<?x2x8xf32>, memref<100x2x64xf32>, memref<?x64xf32>
+  return
+}
+
+// -----
+
 // Rows of int8 are widened in registers; their scales are read once per row.
 // CHECK-LABEL: func.func @quantized_mix
 // CHECK:       arith.sitofp %{{.*}} : vector<16xi8> to vector<16xf32>
