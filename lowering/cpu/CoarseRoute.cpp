@@ -28,6 +28,9 @@ static constexpr int64_t kMostShare = 8;
 /// A bound of larger sums would need wider integers.
 static constexpr int64_t kMostElements = 4096;
 
+/// f32 of a line of a cache.
+static constexpr int64_t kLineFloats = 16;
+
 static const char *rejectRoute(RouteOp op, int64_t width) {
   auto isF32 = [](Value v) { return cast<ShapedType>(v.getType()).getElementType().isF32(); };
   int64_t d = dimOf(op.getQuery(), 3);
@@ -54,6 +57,55 @@ RejectRoute cpu::rejectRoutes(const char *never, int64_t width) {
   return [never, width](RouteOp op) { return never ? never : rejectRoute(op, width); };
 }
 
+/// q . k of two vectors of d elements, always in the same order: four sums of vectors, joined in pairs, whose halves are added until
+/// one element is left. d is a multiple of the width. Several keys, a power of two, share the loads of the query and the vectors in which
+/// halves are added.
+static Values emitScores(LoopBuilder &b, Value query, ArrayRef<Value> keys, int64_t d, int64_t width) {
+  constexpr int64_t kChains = 4;
+  auto accumulate = [&](Values &sums, int64_t chain, Value at) {
+    Value q = b.load(query, {at}, width);
+    for (auto [i, key] : llvm::enumerate(keys))
+      sums[i * kChains + chain] = b.fma(q, b.load(key, {at}, width), sums[i * kChains + chain]);
+  };
+  Values sums(keys.size() * kChains, b.f32(0, b.floats(width)));
+  int64_t block = kChains * width, full = d / block * block;
+  if (full > 0)
+    sums = b.loop(
+        b.index(0), b.index(full), sums,
+        [&](Value at, ValueRange carried) {
+          Values now(carried);
+          for (int64_t chain = 0; chain < kChains; ++chain)
+            accumulate(now, chain, b.add(at, b.index(chain * width)));
+          return now;
+        },
+        block);
+  for (int64_t at = full; at < d; at += width)
+    accumulate(sums, (at - full) / width, b.index(at));
+  Values joined;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    Value *chain = &sums[i * kChains];
+    joined.push_back(b.add(b.add(chain[0], chain[1]), b.add(chain[2], chain[3])));
+  }
+  // Not a reduction, whose order would be the code generator's to choose. Halves of two vectors are added in one.
+  for (int64_t part = width / 2; part > 0; part /= 2) {
+    Values next;
+    for (size_t i = 0; i < joined.size(); i += 2) {
+      Value first = joined[i], second = i + 1 < joined.size() ? joined[i + 1] : first;
+      int64_t lanes = cast<VectorType>(first.getType()).getDimSize(0), taken = joined.size() > 1 ? 2 * lanes : lanes;
+      SmallVector<int64_t> low, high;
+      for (int64_t lane = 0; lane < taken; ++lane)
+        (lane / part % 2 ? high : low).push_back(lane);
+      next.push_back(
+          b.add(vector::ShuffleOp::create(b, first, second, low), vector::ShuffleOp::create(b, first, second, high)));
+    }
+    joined = next;
+  }
+  Values scores;
+  for (size_t i = 0; i < keys.size(); ++i)
+    scores.push_back(emitLane(b, joined[i * joined.size() / keys.size()], i % (keys.size() / joined.size())));
+  return scores;
+}
+
 namespace {
 class CoarseRoute {
 public:
@@ -70,6 +122,8 @@ private:
   Value emitAtLeast(int64_t tokens) { return b.cmp(CmpIPredicate::uge, b.dim(query, 0), b.index(tokens)); }
   /// The lists of one half of all tokens.
   void emitHalf(Value h, Value p);
+  /// Whether all scores of the first half's list are numbers, and sums of two do not overflow.
+  Value emitFirstIsFinite(Value token);
   Values emitAllScores(Value row, Value query, Value keys);
   void emitResults(Value h, Value idx, Value val);
   enum Count { Scored, Unbounded, kCounts };
@@ -101,8 +155,16 @@ Values CoarseRoute::emitAllScores(Value row, Value query, Value keys) {
   return RowTopK(b, row, n, k, width).emit();
 }
 
+Value CoarseRoute::emitFirstIsFinite(Value token) {
+  Value most = b.f32(std::ldexp(1.0, 120)), none = b.index(0);
+  Value best = b.load(scores, {token, none, none}), last = b.load(scores, {token, none, b.index(k - 1)});
+  return both(b, b.cmp(arith::CmpFPredicate::OLT, best, most), b.cmp(arith::CmpFPredicate::OGT, last, b.neg(most)));
+}
+
 void CoarseRoute::emitHalf(Value h, Value p) {
-  Value count = b.dim(query, 0), block = b.index(coarse.tokens());
+  Value count = b.dim(query, 0), block = b.index(coarse.tokens()), second;
+  if (b.staticDim(query, 2) == 2 && coarse.usesOtherHalf())
+    second = b.cmp(CmpIPredicate::ne, p, b.index(0));
   Value head = b.staticDim(keys, 0) == 1 ? b.index(0) : h;
   Value matrix = b.slice(keys, {head, p});
   coarse.setKeys(matrix, packed ? b.slice(packed, {head, p}) : Value());
@@ -111,10 +173,21 @@ void CoarseRoute::emitHalf(Value h, Value p) {
       [&](Value first) {
         Value left = b.sub(count, first);
         left = b.select(b.cmp(CmpIPredicate::ult, left, block), left, block);
-        b.ifThen(coarse.hasKeys(),
-                 [&] { coarse.emitTokens(left, [&](Value t) { return b.slice(query, {b.add(first, t), h, p}); }); });
+        auto listOfFirst = [&](Value t) {
+          // Blocks are whole ones.
+          Value token = b.min(b.add(first, t), b.sub(count, b.index(1)));
+          return b.load(scores, {token, b.index(0), b.index(0)}, lanes);
+        };
+        b.ifThen(coarse.hasKeys(), [&] {
+          coarse.emitTokens(left, [&](Value t) { return b.slice(query, {b.add(first, t), h, p}); },
+                            {second, listOfFirst});
+        });
         b.loop(left, [&](Value t) {
           Value token = b.add(first, t), own = b.slice(query, {token, h, p});
+          // Rows of queries lie too far apart for a CPU to see which are next.
+          Value next = b.slice(query, {b.min(b.add(token, block), b.sub(count, b.index(1))), h, p});
+          for (int64_t at = 0; at < d; at += kLineFloats)
+            b.prefetch(next, {b.index(at)});
           auto keep = [&](ValueRange list) {
             b.store(list[0], scores, {token, p, b.index(0)});
             b.store(list[1], indices, {token, p, b.index(0)});
@@ -133,7 +206,10 @@ void CoarseRoute::emitHalf(Value h, Value p) {
             emitCount(Unbounded, 1);
             keep(emitAllScores(coarse.scoreRow(t), own, matrix));
           };
-          b.ifThen(coarse.emitHolds(t), byBounds, byScores);
+          Value holds = coarse.emitHolds(t);
+          if (second)
+            holds = both(b, holds, either(b, b.cmp(CmpIPredicate::eq, p, b.index(0)), emitFirstIsFinite(token)));
+          b.ifThen(holds, byBounds, byScores);
         });
       },
       coarse.tokens());

@@ -11,7 +11,7 @@ using namespace peer::cpu;
 using arith::CmpIPredicate;
 
 // What follows a token.
-enum QueryBound { PerNorm, PerMiss, Slack, kQueryBounds };
+enum QueryBound { PerNorm, PerMiss, Slack, Scale, kQueryBounds };
 
 /// Halvings of the interval in which the k-th largest maximum lies.
 static constexpr int64_t kHalvings = 6;
@@ -43,6 +43,10 @@ CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int6
   maxima = b.stack({tokens(), chains * width}, f32);
   leasts = b.stack({tokens()}, f32);
   survivors = b.heap({survivorsOf(packed.paddedKeys(), width)}, i32);
+  if (int64_t most = mostRanked(k, width)) {
+    values = b.heap({survivorsOf(packed.paddedKeys(), width)}, f32);
+    ranks = b.stack({most}, i32);
+  }
 }
 
 void CoarseScores::free() {
@@ -54,6 +58,8 @@ void CoarseScores::free() {
   b.free(queries);
   b.free(bounds);
   b.free(survivors);
+  if (values)
+    b.free(values);
 }
 
 Value CoarseScores::lowest() { return b.f32(-std::numeric_limits<double>::infinity(), b.floats(width)); }
@@ -104,6 +110,7 @@ void CoarseScores::emitQuery(Value query, Value t) {
   keep(b.add(q.norm, q.miss), PerMiss);
   // Products and sums may flush to zero.
   keep(b.fma(q.scale, b.f32(std::ldexp(double(d), -125)), b.f32(std::ldexp(1.0, -120))), Slack);
+  keep(q.scale, Scale);
   b.store(b.select(both(b, q.fits, packed.emitFits(row)), b.i32(1), b.i32(0)), queriesFit, {t});
 }
 
@@ -164,11 +171,12 @@ void CoarseScores::emitProducts(ArrayRef<Value> block) {
     b.loop(b.index(full), b.index(blocks), [&](Value first) { emitBlocks(first, 1, block); });
 }
 
-void CoarseScores::emitTiles(Value count, llvm::function_ref<Value(Value t)> query) {
+void CoarseScores::emitTiles(Value count, llvm::function_ref<Value(Value t)> query, const OtherHalf &other) {
   b.loop(count, [&](Value t) {
     TileScores::QueryBound bound = tiles->emitQuery(query(t), t);
     b.store(bound.perNorm, queryBounds, {t, b.index(PerNorm)});
     b.store(b.f32(tiles->slack()), queryBounds, {t, b.index(Slack)});
+    b.store(b.f32(1), queryBounds, {t, b.index(Scale)});
     b.store(b.select(bound.holds, b.i32(1), b.i32(0)), queriesFit, {t});
   });
   b.loop(count, [&](Value t) {
@@ -200,28 +208,29 @@ void CoarseScores::emitTiles(Value count, llvm::function_ref<Value(Value t)> que
         Values some;
         for (int64_t t = 0; t < int64_t(kLeasts); ++t)
           some.push_back(b.add(first, b.index(t)));
-        emitLeast(some);
+        emitLeast(some, other);
       },
       kLeasts);
 }
 
-void CoarseScores::emitTokens(Value count, llvm::function_ref<Value(Value t)> query) {
+void CoarseScores::emitTokens(Value count, llvm::function_ref<Value(Value t)> query, const OtherHalf &other) {
   if (!tiles)
-    return emitSome(b.index(0), count, query);
+    return emitSome(b.index(0), count, query, other);
   b.ifThen(
-      byTiles, [&] { emitTiles(count, query); },
+      byTiles, [&] { emitTiles(count, query, other); },
       [&] {
         b.loop(
             b.index(0), count,
             [&](Value first) {
               Value left = b.sub(count, first), most = b.index(together());
-              emitSome(first, b.select(b.cmp(CmpIPredicate::ult, left, most), left, most), query);
+              emitSome(first, b.select(b.cmp(CmpIPredicate::ult, left, most), left, most), query, other);
             },
             together());
       });
 }
 
-void CoarseScores::emitSome(Value first, Value count, llvm::function_ref<Value(Value t)> query) {
+void CoarseScores::emitSome(Value first, Value count, llvm::function_ref<Value(Value t)> query,
+                            const OtherHalf &other) {
   b.ifThen(
       b.cmp(CmpIPredicate::ugt, count, b.index(together() / 2)),
       [&] {
@@ -235,14 +244,14 @@ void CoarseScores::emitSome(Value first, Value count, llvm::function_ref<Value(V
         });
         emitProducts(block);
         for (ArrayRef<Value> left = block; !left.empty(); left = left.drop_front(std::min(left.size(), kLeasts)))
-          emitLeast(left.take_front(kLeasts));
+          emitLeast(left.take_front(kLeasts), other);
       },
       [&] {
         b.loop(count, [&](Value t) {
           Value own = b.add(first, t);
           emitQuery(query(own), own);
           emitProducts({own});
-          emitLeast({own});
+          emitLeast({own}, other);
         });
       });
 }
@@ -256,7 +265,53 @@ Value CoarseScores::emitHolds(Value t) {
   return both(b, has, b.cmp(CmpIPredicate::ne, b.load(queriesFit, {t}), b.i32(0)));
 }
 
-void CoarseScores::emitLeast(ArrayRef<Value> ts) {
+void CoarseScores::emitLeastOfPairs(ArrayRef<Value> ts, const OtherHalf &other) {
+  // Two lists of maxima if there are so many: of fewer groups more share a key among the best.
+  int64_t lanes = listLanes(k, width), groups = groupsOfPairs(), lists = chains * width > groups ? 2 : 1;
+  Values sorted;
+  for (Value t : ts)
+    for (int64_t list = 0; list < lists; ++list) {
+      auto maximum = [&](int64_t at) { return b.load(maxima, {t, b.index(at)}, groups); };
+      Value best = maximum(list * groups);
+      for (int64_t at = (list + lists) * groups; at < chains * width; at += lists * groups)
+        best = emitMax(b, maximum(at), best);
+      sorted.push_back(best);
+    }
+  sortLanes(b, sorted, /*areBitonic=*/false);
+  if (lists == 2) {
+    auto backwards = llvm::to_vector(llvm::reverse(llvm::seq<int64_t>(groups)));
+    for (size_t i = 0; i < ts.size(); ++i)
+      sorted[i] =
+          emitMax(b, vector::ShuffleOp::create(b, sorted[2 * i + 1], sorted[2 * i + 1], backwards), sorted[2 * i]);
+    sorted.resize(ts.size());
+    sortLanes(b, sorted, /*areBitonic=*/true);
+  }
+  // Of r scores of the other half and the maxima of k / r groups, rounded up, all sums reach that of the last two.
+  SmallVector<int64_t> partners;
+  SmallVector<bool> meant;
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    partners.push_back(llvm::divideCeil(k, std::min(lane, k - 1) + 1) - 1);
+    meant.push_back(lane < k);
+  }
+  for (auto [t, maximum] : llvm::zip(ts, sorted)) {
+    Value scale = b.load(queryBounds, {t, b.index(Scale)}), list = other.list(t);
+    list = b.mul(list, b.splat(scale, list.getType()));
+    Value first = emitLane(b, list, 0), sums = b.add(list, vector::ShuffleOp::create(b, maximum, maximum, partners));
+    if (lanes > k)
+      sums = b.select(emitConditions(b, meant), sums, b.f32(-std::numeric_limits<double>::infinity(), sums.getType()));
+    Value least = b.maxLanes(sums), size = b.add(emitMax(b, least, b.neg(least)), emitMax(b, first, b.neg(first)));
+    // Each of the sums and this difference may be rounded up.
+    b.store(b.sub(b.sub(least, first), b.mul(size, b.f32(std::ldexp(1.0, -21)))), leasts, {t});
+  }
+}
+
+void CoarseScores::emitLeast(ArrayRef<Value> ts, const OtherHalf &other) {
+  if (!other.isKnown)
+    return emitLeastOfScores(ts);
+  b.ifThen(other.isKnown, [&] { emitLeastOfPairs(ts, other); }, [&] { emitLeastOfScores(ts); });
+}
+
+void CoarseScores::emitLeastOfScores(ArrayRef<Value> ts) {
   auto reduce = [&](vector::CombiningKind kind, Value vector) -> Value {
     return vector::ReductionOp::create(b, kind, vector, arith::FastMathFlags::nnan | arith::FastMathFlags::nsz);
   };
@@ -273,13 +328,25 @@ void CoarseScores::emitLeast(ArrayRef<Value> ts) {
     lows.push_back(reduce(vector::CombiningKind::MINNUMF, low));
     highs.push_back(reduce(vector::CombiningKind::MAXNUMF, high));
   }
+  auto join = [&](Value low, Value high) -> Value {
+    int64_t lanes = 2 * cast<VectorType>(low.getType()).getDimSize(0);
+    return vector::ShuffleOp::create(b, low, high, llvm::to_vector(llvm::seq<int64_t>(lanes)));
+  };
   Value needed = b.i64(k);
   for (int64_t step = 0; step < kHalvings; ++step)
     for (auto [own, low, high] : llvm::zip(vectors, lows, highs)) {
       Value middle = b.mul(b.add(low, high), b.f32(0.5)), wide = b.splat(middle, own[0].getType()), reached;
-      for (Value vector : own) {
-        Value some = emitPopulation(b, emitBits(b, b.cmp(arith::CmpFPredicate::OGE, vector, wide)));
-        reached = reached ? b.add(reached, some) : some;
+      // A word covers 64 maxima. Its conditions are joined before they are bits, which nobody counts in vectors then.
+      int64_t perWord = std::min<int64_t>(64 / width, own.size());
+      for (ArrayRef<Value> left = own; !left.empty(); left = left.drop_front(perWord)) {
+        Values conditions;
+        for (Value vector : left.take_front(perWord))
+          conditions.push_back(b.cmp(arith::CmpFPredicate::OGE, vector, wide));
+        for (; conditions.size() > 1; conditions.resize(conditions.size() / 2))
+          for (size_t i = 0; i < conditions.size() / 2; ++i)
+            conditions[i] = join(conditions[2 * i], conditions[2 * i + 1]);
+        Value count = emitPopulation(b, emitBits(b, conditions[0]));
+        reached = reached ? b.add(reached, count) : count;
       }
       Value enough = b.cmp(CmpIPredicate::uge, reached, needed);
       low = b.select(enough, middle, low), high = b.select(enough, high, middle);
@@ -291,53 +358,8 @@ void CoarseScores::emitLeast(ArrayRef<Value> ts) {
 Values CoarseScores::emitSelection(Value t, llvm::function_ref<Values(ValueRange)> scores) {
   // Both sides of the comparison may be off.
   Value slack = b.load(queryBounds, {t, b.index(Slack)}), lowest = b.sub(b.sub(b.load(leasts, {t}), slack), slack);
-  return RowTopK(b, b.slice(bounds, {t}), packed.paddedKeys(), k, width).emit({lowest, survivors, scores});
+  return RowTopK(b, b.slice(bounds, {t}), packed.paddedKeys(), k, width)
+      .emit({lowest, survivors, values, ranks, scores});
 }
 
 Value CoarseScores::scoreRow(Value t) { return b.slice(bounds, {t}); }
-
-Values cpu::emitScores(LoopBuilder &b, Value query, ArrayRef<Value> keys, int64_t d, int64_t width) {
-  constexpr int64_t kChains = 4;
-  auto accumulate = [&](Values &sums, int64_t chain, Value at) {
-    Value q = b.load(query, {at}, width);
-    for (auto [i, key] : llvm::enumerate(keys))
-      sums[i * kChains + chain] = b.fma(q, b.load(key, {at}, width), sums[i * kChains + chain]);
-  };
-  Values sums(keys.size() * kChains, b.f32(0, b.floats(width)));
-  int64_t block = kChains * width, full = d / block * block;
-  if (full > 0)
-    sums = b.loop(
-        b.index(0), b.index(full), sums,
-        [&](Value at, ValueRange carried) {
-          Values now(carried);
-          for (int64_t chain = 0; chain < kChains; ++chain)
-            accumulate(now, chain, b.add(at, b.index(chain * width)));
-          return now;
-        },
-        block);
-  for (int64_t at = full; at < d; at += width)
-    accumulate(sums, (at - full) / width, b.index(at));
-  Values joined;
-  for (size_t i = 0; i < keys.size(); ++i) {
-    Value *chain = &sums[i * kChains];
-    joined.push_back(b.add(b.add(chain[0], chain[1]), b.add(chain[2], chain[3])));
-  }
-  // Not a reduction, whose order would be the code generator's to choose. Halves of two vectors are added in one.
-  for (int64_t part = width / 2; part > 0; part /= 2) {
-    Values next;
-    for (size_t i = 0; i < joined.size(); i += 2) {
-      Value first = joined[i], second = i + 1 < joined.size() ? joined[i + 1] : first;
-      int64_t lanes = cast<VectorType>(first.getType()).getDimSize(0), taken = joined.size() > 1 ? 2 * lanes : lanes;
-      SmallVector<int64_t> low, high;
-      for (int64_t lane = 0; lane < taken; ++lane)
-        (lane / part % 2 ? high : low).push_back(lane);
-      next.push_back(
-          b.add(vector::ShuffleOp::create(b, first, second, low), vector::ShuffleOp::create(b, first, second, high)));
-    }
-    joined = next;
-  }
-  Values scores;
-  for (size_t i = 0; i < keys.size(); ++i)
-    scores.push_back(emitLane(b, joined[i * joined.size() / keys.size()], i % (keys.size() / joined.size())));
-  return scores;
-}

@@ -23,10 +23,20 @@ public:
   /// Tokens of a block.
   int64_t tokens() const { return tiles ? TileScores::kTokens : together(); }
 
+  /// What is known of tokens' other halves: whether that is so, and the sorted list of each token, `listLanes` scores of which k are meant.
+  /// Whoever has it selects for the best pairs alone: a list of theirs has what may be part of those, and lacks the rest.
+  struct OtherHalf {
+    mlir::Value isKnown; // null: there is none
+    llvm::function_ref<mlir::Value(mlir::Value t)> list;
+  };
+
+  /// Whether lists of the other half are of use: there are groups of keys enough.
+  bool usesOtherHalf() const { return chains * width >= groupsOfPairs(); }
+
   /// Whose scores follow: keys, `n x d`, and, unless null, a row of packed ones that may be there.
   void setKeys(mlir::Value matrix, mlir::Value given);
   /// Upper bounds of all scores of the first `count` tokens of a block, `tokens()` at most, if there are packed keys; `hasKeys` says so.
-  void emitTokens(mlir::Value count, llvm::function_ref<mlir::Value(mlir::Value t)> query);
+  void emitTokens(mlir::Value count, llvm::function_ref<mlir::Value(mlir::Value t)> query, const OtherHalf &other);
   mlir::Value hasKeys() const { return has; }
 
   /// Whether the bounds of the block's t-th token hold: all elements of its query and of the keys are numbers, and not huge.
@@ -40,16 +50,22 @@ private:
   mlir::Value lowest();
   /// Tokens whose sums are in registers of vectors at once.
   int64_t together() const;
+  /// Groups whose maxima are sorted.
+  int64_t groupsOfPairs() const { return std::max(listLanes(k, width), width); }
   /// The same of `count` tokens, from `first` on: as many as go together, or in tiles all of a block.
-  void emitSome(mlir::Value first, mlir::Value count, llvm::function_ref<mlir::Value(mlir::Value t)> query);
-  void emitTiles(mlir::Value count, llvm::function_ref<mlir::Value(mlir::Value t)> query);
+  void emitSome(mlir::Value first, mlir::Value count, llvm::function_ref<mlir::Value(mlir::Value t)> query,
+                const OtherHalf &other);
+  void emitTiles(mlir::Value count, llvm::function_ref<mlir::Value(mlir::Value t)> query, const OtherHalf &other);
   /// Packs a query, rank 1, as the block's t-th.
   void emitQuery(mlir::Value query, mlir::Value t);
   /// Bounds of some tokens and all keys, or `blocks` blocks of them.
   void emitProducts(llvm::ArrayRef<mlir::Value> block);
   void emitBlocks(mlir::Value first, int64_t blocks, llvm::ArrayRef<mlir::Value> block);
-  /// Lower bounds of the k-th scores of some of the block's tokens, less what underflow does.
-  void emitLeast(llvm::ArrayRef<mlir::Value> ts);
+  /// Lower bounds of the scores that some of the block's tokens may select, less what underflow does: of the k-th, or of what the k best
+  /// pairs with the other half have.
+  void emitLeast(llvm::ArrayRef<mlir::Value> ts, const OtherHalf &other);
+  void emitLeastOfScores(llvm::ArrayRef<mlir::Value> ts);
+  void emitLeastOfPairs(llvm::ArrayRef<mlir::Value> ts, const OtherHalf &other);
   /// sum + the products of pairs, 32 bits each.
   mlir::Value emitPairProducts(mlir::Value x, mlir::Value y, mlir::Value sum);
 
@@ -64,13 +80,8 @@ private:
   mlir::Value tiled, byTiles;                   // whether registers are tiles, and whether products are
   mlir::Value row, has;                         // the keys, and whether there are some
   mlir::Value queries, queryBounds, queriesFit; // of a block of tokens
-  mlir::Value bounds, maxima, leasts, survivors;
+  mlir::Value bounds, maxima, leasts, survivors, values, ranks;
 };
-
-/// q . k of two vectors of d elements, always in the same order: four sums of vectors, joined in pairs, whose halves are added until
-/// one element is left. d is a multiple of the width. Several keys, a power of two, share the loads of the query and the vectors in which
-/// halves are added.
-Values emitScores(LoopBuilder &b, mlir::Value query, llvm::ArrayRef<mlir::Value> keys, int64_t d, int64_t width);
 
 } // namespace peer::cpu
 

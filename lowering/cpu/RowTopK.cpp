@@ -3,11 +3,14 @@
 // The list of the best k lives in one vector, sorted. A row is read twice: the k-th largest of the maxima of at least
 // k groups is a lower bound of the k-th score, and the second pass looks only at scores that reach it. Scores that
 // pass are inserted in the order of their indices, which settles ties. Where only bounds are stored, those that pass are
-// listed first: their scores, a few at a time, wait for each other no more than products of matrices do.
+// listed first: their scores, a few at a time, wait for each other no more than products of matrices do, and their ranks
+// among each other not at all.
 //
 //===----------------------------------------------------------------------===//
 
 #include "RowTopK.h"
+
+#include "lowering/emit/Calls.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -18,6 +21,9 @@ using arith::CmpFPredicate;
 using arith::CmpIPredicate;
 
 Value cpu::emitMax(LoopBuilder &b, Value x, Value m) { return b.select(b.cmp(CmpFPredicate::OGT, x, m), x, m); }
+
+/// Survivors of which sums are in registers at once where there are 32.
+static constexpr int64_t kScoredTogether = 4;
 
 static int64_t groupsOf(int64_t k) { return std::max<int64_t>(llvm::PowerOf2Ceil(k), 4); }
 
@@ -162,18 +168,87 @@ Value RowTopK::emitSurvivors(Value lowest, Value survivors) {
       together * width)[0];
 }
 
+/// A rank is how many scores are larger. So nobody waits for the one before, as insertions do.
+Values RowTopK::emitRanked(const CoarseRow &bounds, Value count) {
+  constexpr int64_t kTogether = 8;
+  const int64_t most = mostRanked(k, width);
+  Type wide = b.floats(width);
+  Value none = b.f32(-std::numeric_limits<double>::infinity());
+  Value few = b.select(b.cmp(CmpIPredicate::ule, count, b.index(most)), count, b.index(0));
+  b.loop(
+      b.index(0), few,
+      [&](Value at) {
+        Values places, js;
+        for (int64_t i = 0; i < kScoredTogether; ++i) {
+          places.push_back(b.add(at, b.index(i)));
+          js.push_back(b.toIndex(b.load(bounds.survivors, {places[i]})));
+        }
+        for (auto [place, score] : llvm::zip(places, bounds.scores(js)))
+          b.store(score, bounds.values, {place});
+      },
+      kScoredTogether);
+  b.store(b.splat(none, wide), bounds.values, {few});
+  auto integers = [&](int64_t value) { return b.splat(b.i32(value), VectorType::get({width}, b.getI32Type())); };
+  Values scores, ranks;
+  for (int64_t at = 0; at < most; at += width) {
+    scores.push_back(b.load(bounds.values, {b.index(at)}, width));
+    ranks.push_back(integers(0));
+  }
+  ranks = b.loop(
+      b.index(0), few, ranks,
+      [&](Value at, ValueRange carried) {
+        Values now(carried);
+        for (int64_t i = 0; i < kTogether; ++i) {
+          Value other = b.splat(b.load(bounds.values, {b.add(at, b.index(i))}), wide);
+          for (auto [rank, own] : llvm::zip(now, scores))
+            rank = b.add(rank, b.select(b.cmp(CmpFPredicate::OGT, other, own), integers(1), integers(0)));
+        }
+        return now;
+      },
+      kTogether);
+  for (auto [v, rank] : llvm::enumerate(ranks))
+    b.store(rank, bounds.ranks, {b.index(v * width)});
+  // From the last on: where equal scores share rank k - 1, the first of them stays.
+  Value iota = emitIota(b, lanes), blocks = b.ceilDiv(few, b.index(kTogether));
+  Values list{b.splat(none, b.floats(lanes)), b.splat(b.i32(0), iota.getType())};
+  list = b.loop(b.index(0), blocks, list, [&](Value block, ValueRange carried) {
+    Values now(carried);
+    Value end = b.mul(b.sub(blocks, block), b.index(kTogether));
+    for (int64_t i = 1; i <= kTogether; ++i) {
+      Value j = b.sub(end, b.index(i));
+      Value here = b.cmp(CmpIPredicate::eq, b.splat(b.load(bounds.ranks, {j}), iota.getType()), iota);
+      now[0] = b.select(here, b.splat(b.load(bounds.values, {j}), now[0].getType()), now[0]);
+      now[1] = b.select(here, b.splat(b.load(bounds.survivors, {j}), iota.getType()), now[1]);
+    }
+    return now;
+  });
+  // Of equal scores the ranks that follow theirs are nobody's.
+  Value filled = b.cmp(CmpFPredicate::OGT, list[0], b.splat(none, list[0].getType()));
+  Value wanted = b.min(count, b.index(k));
+  Value all = arith::ShRUIOp::create(b, b.i64(-1), toI64(b, b.sub(b.index(64), wanted)));
+  Value complete = b.cmp(CmpIPredicate::eq, both(b, emitBits(b, filled), all), all);
+  return {list[0], list[1], complete};
+}
+
 Values RowTopK::emit(const CoarseRow &bounds) {
   assert(n % width == 0 && "bounds of whole vectors");
   // As many sums as there are registers for.
-  const int64_t group = width < 16 ? 2 : 4;
+  const int64_t group = width < 16 ? 2 : kScoredTogether;
   Value count = emitSurvivors(bounds.lowest, bounds.survivors), survivors = bounds.survivors;
   // The first survivor fills the last group, with a score that nobody selects.
   Value none = b.f32(-std::numeric_limits<double>::infinity());
   for (int64_t i = 1; i < group; ++i)
     b.store(b.load(survivors, {b.index(0)}), survivors, {b.add(count, b.index(i - 1))});
   Values list{b.splat(none, b.floats(lanes)), b.splat(b.i32(0), emitIota(b, lanes).getType())};
+  Value end = count;
+  if (mostRanked(k, width) > 0) {
+    Values ranked = emitRanked(bounds, count);
+    end = b.select(ranked[2], b.index(0), count);
+    for (int64_t i = 0; i < 2; ++i)
+      list[i] = b.select(ranked[2], ranked[i], list[i]);
+  }
   return b.loop(
-      b.index(0), count, list,
+      b.index(0), end, list,
       [&](Value at, ValueRange carried) {
         Values now(carried), js, places;
         for (int64_t i = 0; i < group; ++i) {
@@ -189,7 +264,7 @@ Values RowTopK::emit(const CoarseRow &bounds) {
       group);
 }
 
-/// Combines the sorted halves of n keys each into the k best sums: sums, what their rounding took away, experts. Pairs of ranks that may be
+/// Combines the sorted halves of n keys each, of which one may lack what is in none of those, into the k best sums: sums, what their rounding took away, experts. Pairs of ranks that may be
 /// among them are hooks: the row and the column of (h, h) from there on, each in order. The first two are lists of their own; of the others
 /// each is one vector, the row from its front and the column from its back, which is sorted like what is left of two lists.
 static Values emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, int64_t n, int64_t k) {

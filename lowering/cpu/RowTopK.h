@@ -16,12 +16,18 @@ struct CoarseRow {
   mlir::Value lowest;
   /// Room for the i32 indices of those whose bounds reach it, `survivorsOf` the row's length.
   mlir::Value survivors;
+  /// Room for their scores, f32, as many, and for the ranks of `mostRanked`, i32.
+  mlir::Value values, ranks;
   /// The scores of some, formed together.
   llvm::function_ref<Values(mlir::ValueRange js)> scores;
 };
 
 /// Elements of `CoarseRow::survivors` for n bounds: vectors are stored there whole, and the last group is filled.
 inline int64_t survivorsOf(int64_t n, int64_t width) { return n + width; }
+/// Survivors that are ranked side by side, where vectors have conditions of their own; more are inserted one after the other.
+inline int64_t mostRanked(int64_t k, int64_t width) {
+  return width < 16 ? 0 : std::max(2 * listLanes(k, width), width);
+}
 
 /// Selects the k best of the first n entries of a row of scores. Lists have `listLanes(k, width)` lanes, of which k are meant:
 /// scores in descending order, then indices; equal scores in the order of their indices.
@@ -42,6 +48,8 @@ private:
   Values emitTail(int64_t from, mlir::Value bound, mlir::ValueRange list);
   /// Lists the entries that reach a bound, in order; how many there are.
   mlir::Value emitSurvivors(mlir::Value lowest, mlir::Value survivors);
+  /// The list of `count` survivors, and whether it is one: there are not too many, and no equal scores among the k best.
+  Values emitRanked(const CoarseRow &bounds, mlir::Value count);
   /// Lists the lowest indices of -inf (or NaN) where fewer than k scores are larger.
   Values emitFill(mlir::ValueRange list);
 

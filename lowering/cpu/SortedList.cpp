@@ -119,3 +119,23 @@ Candidate cpu::sortBitonic(LoopBuilder &b, Candidate list, bool descending) {
 Candidate cpu::mergeCandidates(LoopBuilder &b, const Candidate &list, const Candidate &reversed) {
   return sortBitonic(b, choose(b, emitPrecedes(b, list, reversed), list, reversed), /*descending=*/true);
 }
+
+void cpu::sortLanes(LoopBuilder &b, MutableArrayRef<Value> vectors, bool areBitonic) {
+  int64_t lanes = cast<VectorType>(vectors[0].getType()).getDimSize(0);
+  for (int64_t size = areBitonic ? lanes : 2; size <= lanes; size *= 2)
+    for (int64_t part = size / 2; part > 0; part /= 2) {
+      SmallVector<int64_t> partners;
+      SmallVector<bool> first;
+      for (int64_t lane = 0; lane < lanes; ++lane) {
+        partners.push_back(lane ^ part);
+        first.push_back(((lane & part) == 0) == ((lane & size) == 0));
+      }
+      Value wantsLarger = emitConditions(b, first);
+      for (Value &vector : vectors) {
+        Value other = vector::ShuffleOp::create(b, vector, vector, partners);
+        Value larger = b.select(b.cmp(CmpFPredicate::OGT, other, vector), other, vector);
+        Value smaller = b.select(b.cmp(CmpFPredicate::OLT, other, vector), other, vector);
+        vector = b.select(wantsLarger, larger, smaller);
+      }
+    }
+}

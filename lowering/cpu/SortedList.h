@@ -37,6 +37,10 @@ Candidate sortBitonic(LoopBuilder &b, Candidate list, bool descending);
 /// The first of two lists of as many lanes: one in the order of selections, and one against it.
 Candidate mergeCandidates(LoopBuilder &b, const Candidate &list, const Candidate &reversed);
 
+/// Sorts the lanes of each vector, a power of two, in descending order; or merges those of bitonic ones. As each step waits for the one
+/// before, several vectors take little longer than one.
+void sortLanes(LoopBuilder &b, llvm::MutableArrayRef<mlir::Value> vectors, bool areBitonic);
+
 } // namespace peer::cpu
 
 #endif // PEER_LOWERING_CPU_SORTEDLIST_H
