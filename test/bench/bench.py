@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 
+import beside_torch
 import cases
 import compiling
 import step
@@ -76,7 +77,7 @@ def all_cases(bench):
 
 def named_cases(bench):
     """Those that are measured only where they are named: they want PyTorch, or packages of build/torch-venv."""
-    return {"compiled": functools.partial(cases.compiled, bench, TOKENS), "avx2": functools.partial(cases.avx2, bench, TOKENS),
+    return {"compiled": functools.partial(beside_torch.compiled, bench, TOKENS), "avx2": functools.partial(beside_torch.avx2, bench, TOKENS),
             "torch-step": functools.partial(step.torch_step, bench)}
 
 
