@@ -302,6 +302,9 @@ void CoarseScores::emitLeastOfPairs(ArrayRef<Value> ts, const OtherHalf &other) 
     Value least = b.maxLanes(sums), size = b.add(emitMax(b, least, b.neg(least)), emitMax(b, first, b.neg(first)));
     // Each of the sums and this difference may be rounded up.
     b.store(b.sub(b.sub(least, first), b.mul(size, b.f32(std::ldexp(1.0, -21)))), leasts, {t});
+    // Huge scores of the other half in the unit of a tiny query bound nothing.
+    Value bounded = b.cmp(arith::CmpFPredicate::OLT, size, b.f32(std::ldexp(1.0, 120)));
+    b.store(b.select(bounded, b.load(queriesFit, {t}), b.i32(0)), queriesFit, {t});
   }
 }
 
