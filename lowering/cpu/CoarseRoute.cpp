@@ -8,6 +8,7 @@
 
 #include "CoarseScores.h"
 #include "Kernels.h"
+#include "Rows.h"
 
 #include "artifact/hooks.h"
 #include "dialect/ops/Check.h"
@@ -27,9 +28,6 @@ static constexpr int64_t kFewForTiles = 48;
 static constexpr int64_t kMostShare = 8;
 /// A bound of larger sums would need wider integers.
 static constexpr int64_t kMostElements = 4096;
-
-/// f32 of a line of a cache.
-static constexpr int64_t kLineFloats = 16;
 
 static const char *rejectRoute(RouteOp op, int64_t width) {
   auto isF32 = [](Value v) { return cast<ShapedType>(v.getType()).getElementType().isF32(); };
@@ -122,8 +120,6 @@ private:
   Value emitAtLeast(int64_t tokens) { return b.cmp(CmpIPredicate::uge, b.dim(query, 0), b.index(tokens)); }
   /// The lists of one half of all tokens.
   void emitHalf(Value h, Value p);
-  /// Whether all scores of the first half's list are numbers, and sums of two do not overflow.
-  Value emitFirstIsFinite(Value token);
   Values emitAllScores(Value row, Value query, Value keys);
   void emitResults(Value h, Value idx, Value val);
   enum Count { Scored, Unbounded, kCounts };
@@ -155,12 +151,6 @@ Values CoarseRoute::emitAllScores(Value row, Value query, Value keys) {
   return RowTopK(b, row, n, k, width).emit();
 }
 
-Value CoarseRoute::emitFirstIsFinite(Value token) {
-  Value most = b.f32(std::ldexp(1.0, 120)), none = b.index(0);
-  Value best = b.load(scores, {token, none, none}), last = b.load(scores, {token, none, b.index(k - 1)});
-  return both(b, b.cmp(arith::CmpFPredicate::OLT, best, most), b.cmp(arith::CmpFPredicate::OGT, last, b.neg(most)));
-}
-
 void CoarseRoute::emitHalf(Value h, Value p) {
   Value count = b.dim(query, 0), block = b.index(coarse.tokens()), second;
   if (b.staticDim(query, 2) == 2 && coarse.usesOtherHalf())
@@ -186,8 +176,7 @@ void CoarseRoute::emitHalf(Value h, Value p) {
           Value token = b.add(first, t), own = b.slice(query, {token, h, p});
           // Rows of queries lie too far apart for a CPU to see which are next.
           Value next = b.slice(query, {b.min(b.add(token, block), b.sub(count, b.index(1))), h, p});
-          for (int64_t at = 0; at < d; at += kLineFloats)
-            b.prefetch(next, {b.index(at)});
+          prefetchVector(b, next, {}, b.index(0), d);
           auto keep = [&](ValueRange list) {
             b.store(list[0], scores, {token, p, b.index(0)});
             b.store(list[1], indices, {token, p, b.index(0)});
@@ -206,10 +195,7 @@ void CoarseRoute::emitHalf(Value h, Value p) {
             emitCount(Unbounded, 1);
             keep(emitAllScores(coarse.scoreRow(t), own, matrix));
           };
-          Value holds = coarse.emitHolds(t);
-          if (second)
-            holds = both(b, holds, either(b, b.cmp(CmpIPredicate::eq, p, b.index(0)), emitFirstIsFinite(token)));
-          b.ifThen(holds, byBounds, byScores);
+          b.ifThen(coarse.emitHolds(t), byBounds, byScores);
         });
       },
       coarse.tokens());

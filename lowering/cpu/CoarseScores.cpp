@@ -295,6 +295,7 @@ void CoarseScores::emitLeastOfPairs(ArrayRef<Value> ts, const OtherHalf &other) 
   }
   for (auto [t, maximum] : llvm::zip(ts, sorted)) {
     Value scale = b.load(queryBounds, {t, b.index(Scale)}), list = other.list(t);
+    Value best = emitLane(b, list, 0), last = emitLane(b, list, k - 1);
     list = b.mul(list, b.splat(scale, list.getType()));
     Value first = emitLane(b, list, 0), sums = b.add(list, vector::ShuffleOp::create(b, maximum, maximum, partners));
     if (lanes > k)
@@ -302,8 +303,10 @@ void CoarseScores::emitLeastOfPairs(ArrayRef<Value> ts, const OtherHalf &other) 
     Value least = b.maxLanes(sums), size = b.add(emitMax(b, least, b.neg(least)), emitMax(b, first, b.neg(first)));
     // Each of the sums and this difference may be rounded up.
     b.store(b.sub(b.sub(least, first), b.mul(size, b.f32(std::ldexp(1.0, -21)))), leasts, {t});
-    // Huge scores of the other half in the unit of a tiny query bound nothing.
-    Value bounded = b.cmp(arith::CmpFPredicate::OLT, size, b.f32(std::ldexp(1.0, 120)));
+    // A list of what is no number bounds nothing, nor do huge scores, of which sums overflow, be it in the unit of a tiny query.
+    Value most = b.f32(std::ldexp(1.0, 120)), bounded = b.cmp(arith::CmpFPredicate::OLT, size, most);
+    bounded = both(b, bounded, b.cmp(arith::CmpFPredicate::OLT, best, most));
+    bounded = both(b, bounded, b.cmp(arith::CmpFPredicate::OGT, last, b.neg(most)));
     b.store(b.select(bounded, b.load(queriesFit, {t}), b.i32(0)), queriesFit, {t});
   }
 }

@@ -39,7 +39,8 @@ public:
   void emitTokens(mlir::Value count, llvm::function_ref<mlir::Value(mlir::Value t)> query, const OtherHalf &other);
   mlir::Value hasKeys() const { return has; }
 
-  /// Whether the bounds of the block's t-th token hold: all elements of its query and of the keys are numbers, and not huge.
+  /// Whether the bounds of the block's t-th token hold: all elements of its query and of the keys are numbers, and not huge, as are the
+  /// scores of its other half's list.
   mlir::Value emitHolds(mlir::Value t);
   /// Its k best, by bounds; `scores` computes those of some keys.
   Values emitSelection(mlir::Value t, llvm::function_ref<Values(mlir::ValueRange js)> scores);

@@ -264,9 +264,10 @@ Values RowTopK::emit(const CoarseRow &bounds) {
       group);
 }
 
-/// Combines the sorted halves of n keys each, of which one may lack what is in none of those, into the k best sums: sums, what their rounding took away, experts. Pairs of ranks that may be
-/// among them are hooks: the row and the column of (h, h) from there on, each in order. The first two are lists of their own; of the others
-/// each is one vector, the row from its front and the column from its back, which is sorted like what is left of two lists.
+/// Combines the sorted halves of n keys each into the k best sums: sums, what their rounding took away, experts. One half may lack what
+/// is in none of those. Pairs of ranks that may be among them are hooks: the row and the column of (h, h) from there on, each in order.
+/// The first two are lists of their own; of the others each is one vector, the row from its front and the column from its back, which is
+/// sorted like what is left of two lists.
 static Values emitCombine(LoopBuilder &b, ValueRange first, ValueRange second, int64_t n, int64_t k) {
   using Ranks = SmallVector<std::pair<int64_t, int64_t>>; // by lane; -1 for none
   int64_t lanes = cast<VectorType>(first[0].getType()).getDimSize(0);

@@ -99,18 +99,28 @@ static Candidate choose(LoopBuilder &b, Value condition, const Candidate &x, con
           b.select(condition, x.expert, y.expert)};
 }
 
+namespace {
+/// A step of a sorting network: of each lane the one that it is compared with, and whether it keeps what comes first.
+struct Step {
+  Step(int64_t lanes, int64_t part, llvm::function_ref<bool(int64_t)> descends) {
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      partners.push_back(lane ^ part);
+      first.push_back(((lane & part) == 0) == descends(lane));
+    }
+  }
+  Value permute(LoopBuilder &b, Value v) const { return vector::ShuffleOp::create(b, v, v, partners); }
+
+  SmallVector<int64_t> partners;
+  SmallVector<bool> first;
+};
+} // namespace
+
 Candidate cpu::sortBitonic(LoopBuilder &b, Candidate list, bool descending) {
   int64_t lanes = cast<VectorType>(list.sum.getType()).getDimSize(0);
   for (int64_t part = lanes / 2; part > 0; part /= 2) {
-    SmallVector<int64_t> partners;
-    SmallVector<bool> first; // which of two lanes wants what comes before
-    for (int64_t lane = 0; lane < lanes; ++lane) {
-      partners.push_back(lane ^ part);
-      first.push_back(((lane & part) == 0) == descending);
-    }
-    auto permute = [&](Value v) -> Value { return vector::ShuffleOp::create(b, v, v, partners); };
-    Candidate other{permute(list.sum), permute(list.rest), permute(list.expert)};
-    Value stays = b.cmp(CmpIPredicate::eq, emitPrecedes(b, list, other), emitConditions(b, first));
+    Step step(lanes, part, [&](int64_t) { return descending; });
+    Candidate other{step.permute(b, list.sum), step.permute(b, list.rest), step.permute(b, list.expert)};
+    Value stays = b.cmp(CmpIPredicate::eq, emitPrecedes(b, list, other), emitConditions(b, step.first));
     list = choose(b, stays, list, other);
   }
   return list;
@@ -124,15 +134,10 @@ void cpu::sortLanes(LoopBuilder &b, MutableArrayRef<Value> vectors, bool areBito
   int64_t lanes = cast<VectorType>(vectors[0].getType()).getDimSize(0);
   for (int64_t size = areBitonic ? lanes : 2; size <= lanes; size *= 2)
     for (int64_t part = size / 2; part > 0; part /= 2) {
-      SmallVector<int64_t> partners;
-      SmallVector<bool> first;
-      for (int64_t lane = 0; lane < lanes; ++lane) {
-        partners.push_back(lane ^ part);
-        first.push_back(((lane & part) == 0) == ((lane & size) == 0));
-      }
-      Value wantsLarger = emitConditions(b, first);
+      Step step(lanes, part, [&](int64_t lane) { return (lane & size) == 0; });
+      Value wantsLarger = emitConditions(b, step.first);
       for (Value &vector : vectors) {
-        Value other = vector::ShuffleOp::create(b, vector, vector, partners);
+        Value other = step.permute(b, vector);
         Value larger = b.select(b.cmp(CmpFPredicate::OGT, other, vector), other, vector);
         Value smaller = b.select(b.cmp(CmpFPredicate::OLT, other, vector), other, vector);
         vector = b.select(wantsLarger, larger, smaller);
