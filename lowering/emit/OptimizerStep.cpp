@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "OptimizerStep.h"
-#include "Rounding.h"
+#include "narrow/Rounding.h"
 
 using namespace mlir;
 using namespace peer;

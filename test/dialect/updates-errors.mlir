@@ -62,16 +62,6 @@ func.func @update_c1_narrow_state(%p: tensor<64x2x32xf32>, %g: tensor<64x2x32xf3
 
 // -----
 
-func.func @update_c1_narrow_rows(%p: tensor<64x2x32xf32>, %g: tensor<64x2x32xf32>, %lr: tensor<f32>, %step: tensor<f32>,
-                                 %scale: tensor<f32>, %m: tensor<64x2x32xbf16>, %v: tensor<64xbf16>) {
-  // expected-error @+1 {{'peer.update' op C1: expected state 'v' to be f32 of shape 64, got tensor<64xbf16> beside tensor<64x2x32xf32>}}
-  %r:3 = peer.update %p, %g, %lr, %step, %scale, %m, %v {optimizer = #peer.rowwise_adam<states = bf16>}
-     : tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<64x2x32xbf16>, tensor<64xbf16>
-  return
-}
-
-// -----
-
 func.func @update_c2_learning_rate(%p: tensor<64x2x32xf32>, %g: tensor<64x2x32xf32>, %lr: tensor<1xf32>,
                                    %step: tensor<f32>, %scale: tensor<f32>) {
   // expected-error @+1 {{'peer.update' op C2: expected learning_rate to be of rank 0 f32, got tensor<1xf32>}}

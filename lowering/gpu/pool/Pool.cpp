@@ -5,7 +5,7 @@
 #include "Update.h"
 
 #include "lowering/emit/GateMass.h"
-#include "lowering/emit/Rounding.h"
+#include "lowering/emit/narrow/Rounding.h"
 
 using namespace mlir;
 using namespace peer;

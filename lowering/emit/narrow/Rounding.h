@@ -1,9 +1,9 @@
 //===- Rounding.h - what is kept in bf16 ---------------------------------===//
 
-#ifndef PEER_LOWERING_EMIT_ROUNDING_H
-#define PEER_LOWERING_EMIT_ROUNDING_H
+#ifndef PEER_LOWERING_EMIT_NARROW_ROUNDING_H
+#define PEER_LOWERING_EMIT_NARROW_ROUNDING_H
 
-#include "RoutingBuilder.h"
+#include "lowering/emit/RoutingBuilder.h"
 
 namespace peer {
 
@@ -17,4 +17,4 @@ Values emitRounded(LoopBuilder &b, mlir::Value seed, mlir::ValueRange updated, m
 
 } // namespace peer
 
-#endif // PEER_LOWERING_EMIT_ROUNDING_H
+#endif // PEER_LOWERING_EMIT_NARROW_ROUNDING_H
