@@ -3,6 +3,7 @@
 #ifndef PEER_DIALECT_OPTIMIZERSTATE_H
 #define PEER_DIALECT_OPTIMIZERSTATE_H
 
+#include "mlir/IR/Types.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 
@@ -15,11 +16,11 @@ enum class StateKind {
   Column, ///< each column: its last dimension
 };
 
-/// A state of f32.
 struct OptimizerState {
   llvm::StringRef name;
   StateKind kind;
   llvm::SmallVector<int64_t> shape;
+  mlir::Type element; ///< f32, or bf16
 };
 
 } // namespace peer

@@ -25,10 +25,14 @@ struct Field {
 
 /// Fields that are words.
 struct Words {
-  std::optional<bool> lazy = false; // none: the optimizer has no lazy step
-  StringAttr schedule;
+  std::optional<bool> lazy = false;          // none: the optimizer has no lazy step
+  std::optional<bool> narrow = std::nullopt; // none: no state of an optimizer is ever one of bf16
+  StringAttr schedule = {};
   bool nearest = false;
 };
+
+/// Of an optimizer that has states of elements.
+Words moments() { return {.narrow = false}; }
 
 constexpr StringLiteral kSchedules[] = {format::schedule::kConstant, format::schedule::kLinear,
                                         format::schedule::kCosine};
@@ -60,7 +64,7 @@ ParseResult parseLazy(AsmParser &parser, SMLoc loc, bool &lazy) {
   return success();
 }
 
-/// Parses `<key = number, ..., lazy = bool, schedule = word, rounding = word>`; `numbers` are those of the fields.
+/// Parses `<key = number, ..., lazy = bool, schedule = word, rounding = word, states = word>`; `numbers` are those of the fields.
 ParseResult parseFields(AsmParser &parser, ArrayRef<Field> fields, SmallVector<FloatAttr> &numbers, Words &words) {
   SmallVector<StringRef> known = llvm::map_to_vector(fields, [](const Field &f) -> StringRef { return f.key; });
   numbers = llvm::map_to_vector(fields, [&](const Field &f) { return f64(parser.getContext(), f.otherwise); });
@@ -68,6 +72,8 @@ ParseResult parseFields(AsmParser &parser, ArrayRef<Field> fields, SmallVector<F
   if (words.lazy)
     known.push_back("lazy");
   known.append({"schedule", "rounding"});
+  if (words.narrow)
+    known.push_back("states");
   auto parseOne = [&]() -> ParseResult {
     StringRef key, word;
     SMLoc loc = parser.getCurrentLocation();
@@ -85,6 +91,12 @@ ParseResult parseFields(AsmParser &parser, ArrayRef<Field> fields, SmallVector<F
       if (parseWord(parser, key, {"stochastic", "nearest"}, word))
         return failure();
       words.nearest = word == "nearest";
+      return success();
+    }
+    if (key == "states" && words.narrow) {
+      if (parseWord(parser, key, {"f32", "bf16"}, word))
+        return failure();
+      words.narrow = word == "bf16";
       return success();
     }
     const Field *field = llvm::find_if(fields, [&](const Field &f) { return f.key == key; });
@@ -113,7 +125,7 @@ ParseResult parseFields(AsmParser &parser, ArrayRef<Field> fields, SmallVector<F
 }
 
 void printFields(AsmPrinter &printer, ArrayRef<Field> fields, ArrayRef<FloatAttr> numbers,
-                 OptimizerAttrInterface optimizer, bool canBeLazy = true) {
+                 OptimizerAttrInterface optimizer, bool narrow = false, bool canBeLazy = true) {
   printer << "<";
   llvm::interleaveComma(llvm::zip_equal(fields, numbers), printer, [&](auto pair) {
     auto [field, number] = pair;
@@ -126,16 +138,21 @@ void printFields(AsmPrinter &printer, ArrayRef<Field> fields, ArrayRef<FloatAttr
     printer << ", schedule = " << schedule.getValue();
   if (optimizer.getNearest())
     printer << ", rounding = nearest";
+  if (narrow)
+    printer << ", states = bf16";
   printer << ">";
 }
 
-OptimizerState whole(StringRef name, ArrayRef<int64_t> shape) {
-  return {name, StateKind::Whole, llvm::to_vector(shape)};
+OptimizerState whole(MLIRContext *context, StringRef name, ArrayRef<int64_t> shape, bool narrow = false) {
+  Type element = Float32Type::get(context);
+  if (narrow)
+    element = BFloat16Type::get(context);
+  return {name, StateKind::Whole, llvm::to_vector(shape), element};
 }
 
 /// One number for what each first index picks.
-OptimizerState perRow(StringRef name, ArrayRef<int64_t> shape) {
-  return {name, StateKind::Row, llvm::to_vector(shape.take_front(1))};
+OptimizerState perRow(MLIRContext *context, StringRef name, ArrayRef<int64_t> shape) {
+  return {name, StateKind::Row, llvm::to_vector(shape.take_front(1)), Float32Type::get(context)};
 }
 } // namespace
 
@@ -144,7 +161,11 @@ OptimizerState perRow(StringRef name, ArrayRef<int64_t> shape) {
 //===----------------------------------------------------------------------===//
 
 SmallVector<OptimizerState> AdamWAttr::getStates(ArrayRef<int64_t> shape) const {
-  return {whole("m", shape), whole("v", shape)};
+  SmallVector<OptimizerState> states;
+  if (!getBeta1().getValue().isZero())
+    states.push_back(whole(getContext(), "m", shape, getNarrow()));
+  states.push_back(whole(getContext(), "v", shape, getNarrow()));
+  return states;
 }
 
 /// Of all that have Adam's moments.
@@ -154,15 +175,17 @@ static constexpr Field kAdamFields[] = {{"learning_rate", 1e-3, 0, 1e3}, {"beta1
 
 Attribute AdamWAttr::parse(AsmParser &parser, Type) {
   SmallVector<FloatAttr> n;
-  Words words;
+  Words words = moments();
   if (parseFields(parser, kAdamFields, n, words))
     return {};
-  return get(parser.getContext(), n[0], n[1], n[2], n[3], n[4], n[5], *words.lazy, words.schedule, words.nearest);
+  return get(parser.getContext(), n[0], n[1], n[2], n[3], n[4], n[5], *words.lazy, words.schedule, words.nearest,
+             *words.narrow);
 }
 
 void AdamWAttr::print(AsmPrinter &printer) const {
   printFields(printer, kAdamFields,
-              {getLearningRate(), getBeta1(), getBeta2(), getEpsilon(), getWeightDecay(), getClipNorm()}, *this);
+              {getLearningRate(), getBeta1(), getBeta2(), getEpsilon(), getWeightDecay(), getClipNorm()}, *this,
+              getNarrow());
 }
 
 //===----------------------------------------------------------------------===//
@@ -172,7 +195,7 @@ void AdamWAttr::print(AsmPrinter &printer) const {
 SmallVector<OptimizerState> SGDAttr::getStates(ArrayRef<int64_t> shape) const {
   if (getMomentum().getValueAsDouble() == 0)
     return {};
-  return {whole("momentum", shape)};
+  return {whole(getContext(), "momentum", shape, getNarrow())};
 }
 
 static constexpr Field kSGDFields[] = {{"learning_rate", 1e-2, 0, 1e3},
@@ -182,14 +205,15 @@ static constexpr Field kSGDFields[] = {{"learning_rate", 1e-2, 0, 1e3},
 
 Attribute SGDAttr::parse(AsmParser &parser, Type) {
   SmallVector<FloatAttr> n;
-  Words words;
+  Words words = moments();
   if (parseFields(parser, kSGDFields, n, words))
     return {};
-  return get(parser.getContext(), n[0], n[1], n[2], n[3], *words.lazy, words.schedule, words.nearest);
+  return get(parser.getContext(), n[0], n[1], n[2], n[3], *words.lazy, words.schedule, words.nearest, *words.narrow);
 }
 
 void SGDAttr::print(AsmPrinter &printer) const {
-  printFields(printer, kSGDFields, {getLearningRate(), getMomentum(), getWeightDecay(), getClipNorm()}, *this);
+  printFields(printer, kSGDFields, {getLearningRate(), getMomentum(), getWeightDecay(), getClipNorm()}, *this,
+              getNarrow());
 }
 
 //===----------------------------------------------------------------------===//
@@ -197,7 +221,7 @@ void SGDAttr::print(AsmPrinter &printer) const {
 //===----------------------------------------------------------------------===//
 
 SmallVector<OptimizerState> RowwiseAdagradAttr::getStates(ArrayRef<int64_t> shape) const {
-  return {perRow("sum", shape)};
+  return {perRow(getContext(), "sum", shape)};
 }
 
 static constexpr Field kAdagradFields[] = {{"learning_rate", 1e-2, 0, 1e3},
@@ -222,20 +246,26 @@ void RowwiseAdagradAttr::print(AsmPrinter &printer) const {
 //===----------------------------------------------------------------------===//
 
 SmallVector<OptimizerState> RowwiseAdamAttr::getStates(ArrayRef<int64_t> shape) const {
-  return {whole("m", shape), perRow("v", shape)};
+  SmallVector<OptimizerState> states;
+  if (!getBeta1().getValue().isZero())
+    states.push_back(whole(getContext(), "m", shape, getNarrow()));
+  states.push_back(perRow(getContext(), "v", shape));
+  return states;
 }
 
 Attribute RowwiseAdamAttr::parse(AsmParser &parser, Type) {
   SmallVector<FloatAttr> n;
-  Words words;
+  Words words = moments();
   if (parseFields(parser, kAdamFields, n, words))
     return {};
-  return get(parser.getContext(), n[0], n[1], n[2], n[3], n[4], n[5], *words.lazy, words.schedule, words.nearest);
+  return get(parser.getContext(), n[0], n[1], n[2], n[3], n[4], n[5], *words.lazy, words.schedule, words.nearest,
+             *words.narrow);
 }
 
 void RowwiseAdamAttr::print(AsmPrinter &printer) const {
   printFields(printer, kAdamFields,
-              {getLearningRate(), getBeta1(), getBeta2(), getEpsilon(), getWeightDecay(), getClipNorm()}, *this);
+              {getLearningRate(), getBeta1(), getBeta2(), getEpsilon(), getWeightDecay(), getClipNorm()}, *this,
+              getNarrow());
 }
 
 //===----------------------------------------------------------------------===//
@@ -244,8 +274,10 @@ void RowwiseAdamAttr::print(AsmPrinter &printer) const {
 
 SmallVector<OptimizerState> AdafactorAttr::getStates(ArrayRef<int64_t> shape) const {
   if (shape.size() < 2)
-    return {whole("v", shape)};
-  return {{"rows", StateKind::Row, llvm::to_vector(shape.drop_back())}, {"columns", StateKind::Column, {shape.back()}}};
+    return {whole(getContext(), "v", shape)};
+  Type f32 = Float32Type::get(getContext());
+  return {{"rows", StateKind::Row, llvm::to_vector(shape.drop_back()), f32},
+          {"columns", StateKind::Column, {shape.back()}, f32}};
 }
 
 bool AdafactorAttr::getLazy() const { return false; }
@@ -256,7 +288,7 @@ static constexpr Field kAdafactorFields[] = {
 
 Attribute AdafactorAttr::parse(AsmParser &parser, Type) {
   SmallVector<FloatAttr> n;
-  Words words{std::nullopt};
+  Words words{.lazy = std::nullopt};
   if (parseFields(parser, kAdafactorFields, n, words))
     return {};
   return get(parser.getContext(), n[0], n[1], n[2], n[3], n[4], n[5], words.schedule, words.nearest);
@@ -265,5 +297,5 @@ Attribute AdafactorAttr::parse(AsmParser &parser, Type) {
 void AdafactorAttr::print(AsmPrinter &printer) const {
   printFields(printer, kAdafactorFields,
               {getLearningRate(), getDecayRate(), getEpsilon(), getClipThreshold(), getWeightDecay(), getClipNorm()},
-              *this, /*canBeLazy=*/false);
+              *this, /*narrow=*/false, /*canBeLazy=*/false);
 }

@@ -26,12 +26,15 @@ def Peer_AdamWAttr : Peer_Optimizer<"AdamW", "adamw"> {
     token selected in this step: other rows, and their moments, do not move.
 
     All optimizers: `schedule` says how the learning rate moves in a run, `constant`, `linear` or `cosine`; without it the run
-    does. `rounding = nearest` rounds a bf16 parameter to the nearest number, which loses small steps; `stochastic` is the default.
+    does. `rounding = nearest` rounds what is kept in bf16 to the nearest number, which loses small steps; `stochastic` is the default.
+
+    Those with moments of elements: `states = bf16` keeps these in bf16 (`f32` is the default); what is kept of rows stays f32.
+    No `m` is kept when `beta1` is 0, nor by sgd a momentum of 0.
   }];
   let parameters = (ins "::mlir::FloatAttr":$learningRate, "::mlir::FloatAttr":$beta1,
                         "::mlir::FloatAttr":$beta2, "::mlir::FloatAttr":$epsilon,
                         "::mlir::FloatAttr":$weightDecay, "::mlir::FloatAttr":$clipNorm,
-                        "bool":$lazy, "::mlir::StringAttr":$schedule, "bool":$nearest);
+                        "bool":$lazy, "::mlir::StringAttr":$schedule, "bool":$nearest, "bool":$narrow);
 }
 
 def Peer_SGDAttr : Peer_Optimizer<"SGD", "sgd"> {
@@ -42,7 +45,7 @@ def Peer_SGDAttr : Peer_Optimizer<"SGD", "sgd"> {
   }];
   let parameters = (ins "::mlir::FloatAttr":$learningRate, "::mlir::FloatAttr":$momentum,
                         "::mlir::FloatAttr":$weightDecay, "::mlir::FloatAttr":$clipNorm,
-                        "bool":$lazy, "::mlir::StringAttr":$schedule, "bool":$nearest);
+                        "bool":$lazy, "::mlir::StringAttr":$schedule, "bool":$nearest, "bool":$narrow);
 }
 
 def Peer_RowwiseAdagradAttr : Peer_Optimizer<"RowwiseAdagrad", "rowwise_adagrad"> {
@@ -66,7 +69,7 @@ def Peer_RowwiseAdamAttr : Peer_Optimizer<"RowwiseAdam", "rowwise_adam"> {
   let parameters = (ins "::mlir::FloatAttr":$learningRate, "::mlir::FloatAttr":$beta1,
                         "::mlir::FloatAttr":$beta2, "::mlir::FloatAttr":$epsilon,
                         "::mlir::FloatAttr":$weightDecay, "::mlir::FloatAttr":$clipNorm,
-                        "bool":$lazy, "::mlir::StringAttr":$schedule, "bool":$nearest);
+                        "bool":$lazy, "::mlir::StringAttr":$schedule, "bool":$nearest, "bool":$narrow);
 }
 
 def Peer_AdafactorAttr : Peer_Optimizer<"Adafactor", "adafactor"> {

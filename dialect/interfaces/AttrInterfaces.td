@@ -64,7 +64,7 @@ def Peer_OptimizerAttrInterface : AttrInterface<"OptimizerAttrInterface"> {
     InterfaceMethod<"Whether it updates only the rows that a token selected.", "bool", "getLazy">,
     InterfaceMethod<"How its learning rate moves in a run: a name of format::schedule, or null where the run says it.",
       "::mlir::StringAttr", "getSchedule">,
-    InterfaceMethod<"Whether a bf16 parameter is rounded to the nearest, not by chance.", "bool", "getNearest">
+    InterfaceMethod<"Whether what is kept in bf16, parameter or state, is rounded to the nearest, not by chance.", "bool", "getNearest">
   ];
 }
 

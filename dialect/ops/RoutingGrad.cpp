@@ -231,13 +231,13 @@ static LogicalResult checkStates(Check &check, Value param, ValueRange like, Val
   SmallVector<OptimizerState> expected = optimizer.getStates(type.getShape());
   if (states.size() != expected.size())
     return check.fail(3, "expected " + Twine(expected.size()) + " states, got " + Twine(states.size()));
-  auto checkOne = [&](Value value, const Twine &what, ArrayRef<int64_t> shape) -> LogicalResult {
+  auto checkOne = [&](Value value, const Twine &what, ArrayRef<int64_t> shape, Type element) -> LogicalResult {
     auto other = cast<ShapedType>(value.getType());
-    if (other.getShape() == shape && other.getElementType().isF32())
+    if (other.getShape() == shape && other.getElementType() == element)
       return success();
     std::string text;
     llvm::raw_string_ostream out(text);
-    out << what << " to be f32 of ";
+    out << what << " to be " << element << " of ";
     if (shape == type.getShape())
       out << "the parameter's shape";
     else
@@ -246,10 +246,10 @@ static LogicalResult checkStates(Check &check, Value param, ValueRange like, Val
     return check.fail(1, "expected " + text);
   };
   for (Value value : like)
-    if (failed(checkOne(value, "the gradient", type.getShape())))
+    if (failed(checkOne(value, "the gradient", type.getShape(), Float32Type::get(type.getContext()))))
       return failure();
   for (auto [value, state] : llvm::zip_equal(states, expected))
-    if (failed(checkOne(value, "state '" + state.name + "'", state.shape)))
+    if (failed(checkOne(value, "state '" + state.name + "'", state.shape, state.element)))
       return failure();
   return success();
 }

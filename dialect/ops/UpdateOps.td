@@ -22,7 +22,7 @@ def Peer_UpdateOp : Peer_UpdateOpBase<"update",
          Peer_Shaped:$scale, Peer_OptimizerAttr:$optimizer)> {
   let summary = "one exact optimizer step over a whole parameter";
   let description = [{
-    Results: the parameter, then its states (adamw and rowwise_adam: m, v; sgd: a momentum buffer, if momentum is not 0; rowwise_adagrad: sum;
+    Results: the parameter, then its states (adamw and rowwise_adam: m, if beta1 is not 0, and v; sgd: a momentum buffer, if momentum is not 0; rowwise_adagrad: sum;
     adafactor: the rows' and columns' moments, or v of a vector), all in place.
     Where `scale` is NaN the step is vetoed and nothing changes. Otherwise `g = scale * grad`. adamw, with `step` counted from 1 (arXiv 1711.05101, algorithm 2):
     `m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
@@ -32,10 +32,12 @@ def Peer_UpdateOp : Peer_UpdateOpBase<"update",
     `sum += q; p -= lr * (g / (sqrt(sum) + eps) + weight_decay * p)`. adafactor (arXiv 1804.04235, algorithm 4), with `w = step^-decay_rate`:
     `rows = (1 - w) rows + w (mean of g^2 over a row + eps)`, columns likewise; `u = g / sqrt(rows * columns / mean(rows))`,
     `p -= lr * (u / max(1, rms(u) / clip_threshold) + weight_decay * p)`; of a vector `v = (1 - w) v + w (g^2 + eps)` and `u = g / sqrt(v)`.
-    A bf16 parameter is rounded stochastically (arXiv 1502.02551), or with `rounding = nearest` as ever: up with the probability that makes the mean exact, by bits
-    that are a hash of `step` and the element's number, the same on every target.
+    What is kept in bf16, the parameter or states, is computed in f32 and rounded stochastically (arXiv 1502.02551), or with
+    `rounding = nearest` as ever: up with the probability that makes the mean exact, by bits that are a hash of `step` and the element's
+    number, the same on every target and others for each thing kept. What is finite stays so.
 
-    - C1: the parameter is static, f32 or bf16; grad has its shape, states those that the optimizer asks for; all are f32.
+    - C1: the parameter is static, f32 or bf16; grad is f32 of its shape, states have the
+      shapes and elements that the optimizer asks for.
     - C2: learning_rate, step and scale are rank-0 f32.
     - C3: as many states as the optimizer keeps.
   }];
@@ -52,7 +54,7 @@ def Peer_RowUpdateOp : Peer_UpdateOpBase<"row_update",
     Deterministic: each touched expert belongs to one segment, each segment to one thread.
 
     - C1: the row-sparse gradient's operands as for pool_grad; the pool is `R x F x D`, static, f32 or bf16; states
-      have the shapes that the optimizer asks for and are f32.
+      have the shapes and elements that the optimizer asks for.
     - C2: learning_rate, step and scale are rank-0 f32.
     - C3: as many states as the optimizer keeps.
     - C4: r, the rows per expert, is at least 1 and divides R.

@@ -2,7 +2,7 @@
 
 #include "LoopBuilder.h"
 
-#include "FP8.h"
+#include "narrow/FP8.h"
 
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "OptimizerStep.h"
+#include "narrow/Rounding.h"
 
 using namespace mlir;
 using namespace peer;
@@ -56,29 +57,45 @@ static Value emitBlend(LoopBuilder &b, double a, Value x, Value y) {
   return b.fma(b.f32(a, x.getType()), x, b.mul(b.f32(1 - a, x.getType()), y));
 }
 
-/// The corrections of both moments.
+/// The corrections of the moments: of the first, where it is not the gradient itself, then of the second.
 template <typename AdamAttr>
 static Values emitAdamNumbers(LoopBuilder &b, OptimizerAttrInterface optimizer, Value count) {
   auto adam = cast<AdamAttr>(optimizer);
-  Value first = emitCorrection(b, number(adam.getBeta1()), count);
-  return {first, emitCorrection(b, number(adam.getBeta2()), count)};
+  Values numbers;
+  if (double beta = number(adam.getBeta1()); beta != 0)
+    numbers.push_back(emitCorrection(b, beta, count));
+  numbers.push_back(emitCorrection(b, number(adam.getBeta2()), count));
+  return numbers;
+}
+
+/// The new first moment: appended to what is kept, where beta1 is not 0.
+template <typename AdamAttr>
+static Value emitFirstMoment(LoopBuilder &b, AdamAttr adam, Value g, ValueRange states, Values &kept) {
+  double beta = number(adam.getBeta1());
+  if (beta == 0)
+    return g;
+  kept.push_back(emitBlend(b, beta, states.front(), g));
+  return kept.back();
 }
 
 /// The parameter after a step by the new moments m and v.
 template <typename AdamAttr>
 static Value emitAdamStep(LoopBuilder &b, const OptimizerStep &step, AdamAttr adam, Value param, Value m, Value v) {
   Type type = param.getType();
-  Value mean = b.mul(m, b.splat(step.numbers[0], type));
-  Value root = b.sqrt(b.mul(v, b.splat(step.numbers[1], type)));
+  Value mean = number(adam.getBeta1()) == 0 ? m : b.mul(m, b.splat(step.numbers.front(), type));
+  Value root = b.sqrt(b.mul(v, b.splat(step.numbers.back(), type)));
   Value direction = b.div(mean, b.add(root, b.f32(number(adam.getEpsilon()), type)));
   return emitStep(b, param, direction, step.rate, number(adam.getWeightDecay()));
 }
 
 static Values emitAdamW(LoopBuilder &b, const OptimizerStep &step, Value param, Value g, ValueRange states) {
   auto adamw = cast<AdamWAttr>(step.optimizer);
-  Value m = emitBlend(b, number(adamw.getBeta1()), states[0], g);
-  Value v = emitBlend(b, number(adamw.getBeta2()), states[1], b.mul(g, g));
-  return {emitAdamStep(b, step, adamw, param, m, v), m, v};
+  Values updated(1);
+  Value m = emitFirstMoment(b, adamw, g, states, updated);
+  Value v = emitBlend(b, number(adamw.getBeta2()), states.back(), b.mul(g, g));
+  updated.front() = emitAdamStep(b, step, adamw, param, m, v);
+  updated.push_back(v);
+  return updated;
 }
 
 //===----------------------------------------------------------------------===//
@@ -91,8 +108,10 @@ static Value emitRowwiseAdamMean(LoopBuilder &b, const OptimizerStep &step, Valu
 
 static Values emitRowwiseAdam(LoopBuilder &b, const OptimizerStep &step, Value param, Value g, ValueRange states) {
   auto adam = cast<RowwiseAdamAttr>(step.optimizer);
-  Value m = emitBlend(b, number(adam.getBeta1()), states[0], g);
-  return {emitAdamStep(b, step, adam, param, m, states[1]), m};
+  Values updated(1);
+  Value m = emitFirstMoment(b, adam, g, states, updated);
+  updated.front() = emitAdamStep(b, step, adam, param, m, states.back());
+  return updated;
 }
 
 static Value emitAdagradMean(LoopBuilder &b, const OptimizerStep &, Value mean, Value old) { return b.add(old, mean); }
@@ -180,70 +199,16 @@ static const Emitter &findEmitter(OptimizerAttrInterface optimizer) {
 }
 
 //===----------------------------------------------------------------------===//
-// Tables of bf16
-//===----------------------------------------------------------------------===//
-
-static Value constantLike(LoopBuilder &b, Type type, uint32_t bits) {
-  APInt value(32, bits);
-  if (auto vector = dyn_cast<VectorType>(type))
-    return arith::ConstantOp::create(b, DenseElementsAttr::get(vector, value));
-  return arith::ConstantOp::create(b, IntegerAttr::get(type, value));
-}
-
-/// A hash of 32 bits in which every bit depends on every one (C. Wellons, "Prospecting for hash functions").
-static Value emitHash(LoopBuilder &b, Value x) {
-  auto constant = [&](uint32_t bits) { return constantLike(b, x.getType(), bits); };
-  auto fold = [&](uint32_t distance) {
-    x = arith::XOrIOp::create(b, x, arith::ShRUIOp::create(b, x, constant(distance)));
-  };
-  fold(16);
-  x = b.mul(x, constant(0x7feb352d));
-  fold(15);
-  x = b.mul(x, constant(0x846ca68b));
-  fold(16);
-  return x;
-}
-
-/// The number of table[at...], as an i32 that wraps.
-static Value emitNumber(LoopBuilder &b, Value table, ValueRange at) {
-  Value number = b.index(0);
-  for (auto [i, position] : llvm::enumerate(at))
-    number = b.add(b.mul(number, b.dim(table, i)), position);
-  return b.toI32(number);
-}
-
-Value peer::emitRoundingSeed(LoopBuilder &b, OptimizerAttrInterface optimizer, Value table, Value step) {
-  if (optimizer.getNearest() || !cast<MemRefType>(table.getType()).getElementType().isBF16())
-    return {};
-  return emitHash(b, arith::BitcastOp::create(b, b.getI32Type(), b.load(step, {})));
-}
-
-Value peer::emitRounded(LoopBuilder &b, const OptimizerStep &step, Value updated, Value table, ValueRange at) {
-  if (!step.seed)
-    return updated;
-  Type type = updated.getType();
-  auto vector = dyn_cast<VectorType>(type);
-  auto like = [&](Type element) -> Type { return vector ? vector.clone(element) : element; };
-  Type i32 = like(b.getI32Type());
-  Value number = b.splat(emitNumber(b, table, at), i32);
-  if (vector) {
-    auto lanes = llvm::to_vector(llvm::seq<int32_t>(0, vector.getNumElements()));
-    number =
-        b.add(number, arith::ConstantOp::create(b, DenseElementsAttr::get(cast<VectorType>(i32), ArrayRef(lanes))));
-  }
-  Value bits = arith::BitcastOp::create(b, i32, updated);
-  Value chance = emitHash(b, arith::XOrIOp::create(b, number, b.splat(step.seed, i32)));
-  Value sixteen = constantLike(b, i32, 16), exponent = constantLike(b, i32, 0x7f800000);
-  // Nothing is added to what is no number: it could become one.
-  Value finite = b.cmp(CmpIPredicate::ne, both(b, bits, exponent), exponent);
-  chance = b.select(finite, arith::ShRUIOp::create(b, chance, sixteen), constantLike(b, i32, 0));
-  Value high = arith::ShRUIOp::create(b, b.add(bits, chance), sixteen);
-  return arith::BitcastOp::create(b, like(b.getBF16Type()), arith::TruncIOp::create(b, like(b.getI16Type()), high));
-}
-
-//===----------------------------------------------------------------------===//
 // Steps
 //===----------------------------------------------------------------------===//
+
+Value peer::emitRoundingSeed(LoopBuilder &b, OptimizerAttrInterface optimizer, Value table, Value step) {
+  auto type = cast<MemRefType>(table.getType());
+  bool rounds = type.getElementType().isBF16() ||
+                llvm::any_of(optimizer.getStates(type.getShape()),
+                             [](const OptimizerState &state) { return state.element.isBF16(); });
+  return rounds && !optimizer.getNearest() ? emitSeed(b, step) : Value();
+}
 
 OptimizerStep peer::emitOptimizerStep(LoopBuilder &b, OptimizerAttrInterface optimizer, Value table, Value rate,
                                       Value step, Value scale) {
@@ -325,8 +290,7 @@ void peer::emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, Value param, 
       old.push_back(b.load(state, at, lanes));
       tables.push_back(state);
     }
-  Values updated = emitUpdate(b, step, p, grad, old);
-  updated[0] = emitRounded(b, step, updated[0], param, at);
+  Values updated = emitRounded(b, step.seed, emitUpdate(b, step, p, grad, old), tables, at);
   for (auto [table, value] : llvm::zip_equal(tables, updated))
     b.store(value, table, at);
 }

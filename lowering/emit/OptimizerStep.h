@@ -13,7 +13,7 @@ struct OptimizerStep {
   llvm::SmallVector<OptimizerState> states; // of the parameter that it updates
   mlir::Value rate, scale;
   Values numbers;   // what the optimizer makes of the number of the step
-  mlir::Value seed; // of the bits that round a bf16 table, an i32; null where it is not rounded by chance
+  mlir::Value seed; // of the bits that round to bf16, an i32; null where nothing is rounded by chance
   static constexpr int64_t kMostNumbers = 2;
   mlir::Value rowMean,
       bound; // of passes over a whole parameter: the mean state of its rows, the factor that bounds its step
@@ -23,7 +23,7 @@ struct OptimizerStep {
 };
 OptimizerStep emitOptimizerStep(LoopBuilder &b, OptimizerAttrInterface optimizer, mlir::Value table, mlir::Value rate,
                                 mlir::Value step, mlir::Value scale);
-/// The seed of a step for a table.
+/// The seed of a step for a table and its states.
 mlir::Value emitRoundingSeed(LoopBuilder &b, OptimizerAttrInterface optimizer, mlir::Value table, mlir::Value step);
 
 /// The square of a scaled gradient, which means are taken of.
@@ -44,10 +44,6 @@ mlir::Value emitBound(LoopBuilder &b, const OptimizerStep &step, mlir::Value mea
 /// those of rows and columns, which are new.
 Values emitUpdate(LoopBuilder &b, const OptimizerStep &step, mlir::Value param, mlir::Value grad,
                   mlir::ValueRange states);
-/// New values of table[at...] as the table stores them: those of a bf16 one are rounded up or down, by chance, so that their
-/// mean is what was to be stored. The bits of chance follow from the step and the element alone.
-mlir::Value emitRounded(LoopBuilder &b, const OptimizerStep &step, mlir::Value updated, mlir::Value table,
-                        mlir::ValueRange at);
 /// Loads, updates and stores `lanes` elements of the parameter and its states. `means` has the new states of rows and columns,
 /// each for one element or for all lanes, and null for the others; it may be empty where there are none.
 void emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, mlir::Value param, mlir::ValueRange states,

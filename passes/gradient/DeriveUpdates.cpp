@@ -132,7 +132,7 @@ LogicalResult PairsEntry::buildUpdate() {
   SmallVector<BlockArgument> states;
   SmallVector<OptimizerState> kinds = optimizer.getStates(type.getShape());
   for (const OptimizerState &state : kinds)
-    states.push_back(entry.addArgument(RankedTensorType::get(state.shape, builder.getF32Type()), loc,
+    states.push_back(entry.addArgument(RankedTensorType::get(state.shape, state.element), loc,
                                        (name + "." + state.name).str(), role::kState));
   auto scalar = RankedTensorType::get({}, builder.getF32Type());
   StringRef group = getParameter(pool.function, pool.argument).getGroup();

@@ -49,7 +49,7 @@ void StepBuilder::addOptimizerArguments() {
   for (Group &group : groups)
     for (Member &member : group.members)
       for (const OptimizerState &state : statesOf(group, member))
-        member.states.push_back(entry.addArgument(RankedTensorType::get(state.shape, builder.getF32Type()),
+        member.states.push_back(entry.addArgument(RankedTensorType::get(state.shape, state.element),
                                                   member.argument.getLoc(), (member.name + "." + state.name).str(),
                                                   role::kState));
   for (Group &group : groups)
@@ -141,7 +141,7 @@ void StepBuilder::moveStatistics() {
     return;
   auto number = [&](double x) { return builder.getF64FloatAttr(x); };
   auto optimizer = SGDAttr::get(builder.getContext(), number(0), number(0), number(0), number(0), /*lazy=*/false,
-                                /*schedule=*/StringAttr(), /*nearest=*/false);
+                                /*schedule=*/StringAttr(), /*nearest=*/false, /*narrow=*/false);
   Value one = splat(1.0);
   Value scale = arith::AddFOp::create(builder, request.getLoc(), one, vetoed);
   for (Statistic &statistic : statistics) {

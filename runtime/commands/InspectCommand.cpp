@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <unistd.h>
 
 namespace peer::runtime {
@@ -96,11 +97,12 @@ void printEntry(const Entry &entry) {
   if (entry.most > 0)
     print(concat(", T at most ", entry.most));
   print("\n");
-  uint64_t stateBytes = 0, states = 0, parameters = 0;
+  uint64_t stateBytes = 0, parameters = 0;
+  std::map<std::string_view, uint64_t> states; // by type
   Table table({"", "name", "dtype", "shape", "values"});
   for (const Argument &argument : entry.arguments) {
     if (argument.role == Role::State) {
-      ++states;
+      ++states[dtypeName(argument.dtype)];
       stateBytes += static_cast<uint64_t>(*byteCount(argument.dtype, argument.shape));
     }
     parameters += argument.role == Role::Parameter;
@@ -117,8 +119,15 @@ void printEntry(const Entry &entry) {
     print(table.text("  "));
   if (parameters > 0)
     print(concat("  reads ", parameters, " parameter tensors\n"));
-  if (states > 0)
-    print(concat("  keeps ", states, " state tensors, ", bytesText(stateBytes), "\n"));
+  if (!states.empty()) {
+    uint64_t total = 0;
+    std::vector<std::string> counts;
+    for (auto &[dtype, count] : states) {
+      total += count;
+      counts.push_back(concat(count, " ", dtype));
+    }
+    print(concat("  keeps ", total, " state tensors (", joined(counts), "), ", bytesText(stateBytes), "\n"));
+  }
   for (const ResultInfo &result : entry.results)
     if (result.check)
       print(concat("  checks the indices of ", result.check->what, ": ", result.check->range[0], " <= v < ",

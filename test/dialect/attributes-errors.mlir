@@ -1,11 +1,11 @@
 // RUN: %peer-pass %s -split-input-file -verify-diagnostics
 
-// expected-error @+1 {{unknown field 'rate'; known are learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, lazy, schedule, rounding}}
+// expected-error @+1 {{unknown field 'rate'; known are learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, lazy, schedule, rounding, states}}
 module attributes {test.a = #peer.adamw<rate = 1.0>} {}
 
 // -----
 
-// expected-error @+1 {{unknown field 'beta1'; known are learning_rate, momentum, weight_decay, clip_norm, lazy, schedule, rounding}}
+// expected-error @+1 {{unknown field 'beta1'; known are learning_rate, momentum, weight_decay, clip_norm, lazy, schedule, rounding, states}}
 module attributes {test.a = #peer.sgd<beta1 = 1.0>} {}
 
 // -----
@@ -77,7 +77,7 @@ module attributes {test.a = #peer.sgd<momentum>} {}
 
 // -----
 
-// expected-error @+1 {{expected FIELD = VALUE; known fields are learning_rate, momentum, weight_decay, clip_norm, lazy, schedule, rounding}}
+// expected-error @+1 {{expected FIELD = VALUE; known fields are learning_rate, momentum, weight_decay, clip_norm, lazy, schedule, rounding, states}}
 module attributes {test.a = #peer.sgd<0.1>} {}
 
 // -----
@@ -99,6 +99,17 @@ module attributes {test.a = #peer.sgd<schedule = 1>} {}
 
 // expected-error @+1 {{'rounding' must be one of stochastic, nearest, got 'up'}}
 module attributes {test.a = #peer.sgd<rounding = up>} {}
+
+// -----
+
+// expected-error @+1 {{'states' must be one of f32, bf16, got 'bf1'; did you mean 'bf16'?}}
+module attributes {test.a = #peer.adamw<states = bf1>} {}
+
+// -----
+
+// What it keeps of rows is f32 always.
+// expected-error @+1 {{unknown field 'states'; known are learning_rate, epsilon, weight_decay, clip_norm, lazy, schedule, rounding}}
+module attributes {test.a = #peer.rowwise_adagrad<states = bf16>} {}
 
 // -----
 

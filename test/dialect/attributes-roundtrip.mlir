@@ -22,11 +22,17 @@ module attributes {test.a = #peer.rowwise_adagrad} {}
 module attributes {test.a = #peer.rowwise_adam<lazy>} {}
 // CHECK: #peer.adafactor<learning_rate = 1.000000e-03, decay_rate = 8.000000e-01, epsilon = 1.000000e-30, clip_threshold = 1.000000e+00, weight_decay = 0.000000e+00, clip_norm = 0.000000e+00>
 module attributes {test.a = #peer.adafactor} {}
-// What is the default is not printed of these two.
+// What is the default is not printed of these three.
 // CHECK: #peer.sgd<{{.*}}, lazy = false, schedule = constant, rounding = nearest>
 module attributes {test.a = #peer.sgd<rounding = nearest, schedule = constant>} {}
 // CHECK: #peer.sgd<{{.*}}, lazy = false>
 module attributes {test.a = #peer.sgd<rounding = stochastic>} {}
+// CHECK: #peer.adamw<{{.*}}, lazy = true, schedule = linear, rounding = nearest, states = bf16>
+module attributes {test.a = #peer.adamw<states = bf16, rounding = nearest, lazy, schedule = linear>} {}
+// CHECK: #peer.rowwise_adam<{{.*}}, lazy = false, states = bf16>
+module attributes {test.a = #peer.rowwise_adam<states = bf16>} {}
+// CHECK: #peer.sgd<{{.*}}, lazy = false>
+module attributes {test.a = #peer.sgd<momentum = 0.9, states = f32>} {}
 // Every digit of a number survives.
 // CHECK: #peer.sgd<learning_rate = 0.12345678901234568,
 module attributes {test.a = #peer.sgd<learning_rate = 0.12345678901234568>} {}

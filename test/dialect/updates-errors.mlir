@@ -52,6 +52,16 @@ func.func @update_c1_state(%p: tensor<64x2x32xf32>, %g: tensor<64x2x32xf32>, %lr
 
 // -----
 
+func.func @update_c1_narrow_state(%p: tensor<64x2x32xf32>, %g: tensor<64x2x32xf32>, %lr: tensor<f32>, %step: tensor<f32>,
+                                  %scale: tensor<f32>, %m: tensor<64x2x32xf32>) {
+  // expected-error @+1 {{'peer.update' op C1: expected state 'momentum' to be bf16 of the parameter's shape, got tensor<64x2x32xf32> beside tensor<64x2x32xf32>}}
+  %r:2 = peer.update %p, %g, %lr, %step, %scale, %m {optimizer = #peer.sgd<momentum = 0.9, states = bf16>}
+     : tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<64x2x32xf32>
+  return
+}
+
+// -----
+
 func.func @update_c2_learning_rate(%p: tensor<64x2x32xf32>, %g: tensor<64x2x32xf32>, %lr: tensor<1xf32>,
                                    %step: tensor<f32>, %scale: tensor<f32>) {
   // expected-error @+1 {{'peer.update' op C2: expected learning_rate to be of rank 0 f32, got tensor<1xf32>}}
@@ -87,6 +97,16 @@ func.func @update_c3_adamw(%p: tensor<64x2x32xf32>, %g: tensor<64x2x32xf32>, %lr
   // expected-error @+1 {{'peer.update' op C3: expected 2 states, got 1}}
   %r:2 = peer.update %p, %g, %lr, %step, %scale, %m {optimizer = #peer.adamw}
      : tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<64x2x32xf32>
+  return
+}
+
+// -----
+
+func.func @update_c3_adamw_without_m(%p: tensor<64x2x32xf32>, %g: tensor<64x2x32xf32>, %lr: tensor<f32>, %step: tensor<f32>,
+                                     %scale: tensor<f32>, %m: tensor<64x2x32xf32>, %v: tensor<64x2x32xf32>) {
+  // expected-error @+1 {{'peer.update' op C3: expected 1 states, got 2}}
+  %r:3 = peer.update %p, %g, %lr, %step, %scale, %m, %v {optimizer = #peer.adamw<beta1 = 0>}
+     : tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<64x2x32xf32>, tensor<64x2x32xf32>
   return
 }
 

@@ -26,6 +26,16 @@ func.func @sgd(%p: tensor<8x4xbf16>, %g: tensor<8x4xf32>, %m: tensor<8x4xf32>, %
   return %a, %b#0, %b#1 : tensor<8x4xbf16>, tensor<8x4xbf16>, tensor<8x4xf32>
 }
 
+// Moments of bf16; no first one where it is the gradient.
+// CHECK-LABEL: func.func @narrow(
+func.func @narrow(%p: tensor<8x4xf32>, %v: tensor<8x4xbf16>, %c: tensor<f32>) -> (tensor<8x4xf32>, tensor<8x4xbf16>) {
+  // CHECK: %[[N:.*]]:2 = peer.update %{{.*}} {optimizer = #peer.adamw<{{.*}}, beta1 = 0.000000e+00, {{.*}}, states = bf16>}
+  %n:2 = peer.update %p, %p, %c, %c, %c, %v {optimizer = #peer.adamw<beta1 = 0, states = bf16>}
+    : tensor<8x4xf32>, tensor<8x4xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<8x4xbf16>
+  // CHECK: return %[[N]]#0, %[[N]]#1 : tensor<8x4xf32>, tensor<8x4xbf16>
+  return %n#0, %n#1 : tensor<8x4xf32>, tensor<8x4xbf16>
+}
+
 // CHECK-LABEL: func.func @rows(
 func.func @rows(%pool: !table, %m: !table, %idx: tensor<?x8x4xi32>, %coef: tensor<?x8x4x1x2xf32>, %x: tensor<?x32xf32>,
                 %c: tensor<f32>) -> (!table, !table) {

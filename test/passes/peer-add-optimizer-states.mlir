@@ -1,6 +1,6 @@
 // RUN: %peer-pass %s --peer-inline-modules --peer-add-optimizer --canonicalize --split-input-file | FileCheck %s
 
-// States have the shapes that their optimizer asks for; a schedule is handed on.
+// States have the shapes and elements that their optimizer asks for; a schedule is handed on.
 // CHECK:       module attributes {peer.groups = [
 // CHECK-SAME:    {lazy = false, learning_rate = 1.000000e-03 : f64, name = "default", optimizer = "adafactor"},
 // CHECK-SAME:    {lazy = true, learning_rate = 1.000000e-03 : f64, name = "experts", optimizer = "rowwise_adam", schedule = "constant"},
@@ -9,7 +9,7 @@
 // CHECK-SAME:    tensor<8xf32> {{{[^}]*}}peer.name = "gain.v", peer.role = "state"}
 // CHECK-SAME:    tensor<8xf32> {{{[^}]*}}peer.name = "head.rows", peer.role = "state"}
 // CHECK-SAME:    tensor<4xf32> {{{[^}]*}}peer.name = "head.columns", peer.role = "state"}
-// CHECK-SAME:    %[[M:[a-z0-9]+]]: tensor<16x2x8xf32> {{{[^}]*}}peer.name = "pool.m", peer.role = "state"}
+// CHECK-SAME:    %[[M:[a-z0-9]+]]: tensor<16x2x8xbf16> {{{[^}]*}}peer.name = "pool.m", peer.role = "state"}
 // CHECK-SAME:    %[[V:[a-z0-9]+]]: tensor<16xf32> {{{[^}]*}}peer.name = "pool.v", peer.role = "state"}
 // CHECK-SAME:    %[[SUM:[a-z0-9]+]]: tensor<6xf32> {{{[^}]*}}peer.name = "pool2.sum", peer.role = "state"}
 // CHECK:         peer.row_update {{.*}}, %[[M]], %[[V]] {optimizer = #peer.rowwise_adam
@@ -28,7 +28,7 @@ func.func @loss(%x: tensor<?x8xf32>, %i: tensor<?x1x2xi32>, %w: tensor<?x1x2xf32
   return %m : tensor<f32>
 }
 peer.train @train_step of @loss {optimizer = #peer.adafactor, groups = {
-    experts = #peer.rowwise_adam<lazy, schedule = constant>, more = #peer.rowwise_adagrad}}
+    experts = #peer.rowwise_adam<lazy, schedule = constant, states = bf16>, more = #peer.rowwise_adagrad}}
 
 // -----
 

@@ -212,5 +212,5 @@ func.func @init() {
 
 // -----
 
-// expected-error @+1 {{unknown field 'weight_deacy'; known are learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, lazy, schedule, rounding; did you mean 'weight_decay'?}}
+// expected-error @+1 {{unknown field 'weight_deacy'; known are learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, lazy, schedule, rounding, states; did you mean 'weight_decay'?}}
 module attributes {test.a = #peer.adamw<weight_deacy = 0.1>} {}

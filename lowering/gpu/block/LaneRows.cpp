@@ -3,7 +3,7 @@
 #include "LaneRows.h"
 #include "Scan.h"
 
-#include "lowering/emit/FP8.h"
+#include "lowering/emit/narrow/FP8.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"

@@ -2,7 +2,7 @@
 
 #include "SharedTile.h"
 
-#include "lowering/emit/FP8.h"
+#include "lowering/emit/narrow/FP8.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"

@@ -5,7 +5,7 @@
 #include "LaneRows.h"
 #include "Scan.h"
 
-#include "lowering/emit/FP8.h"
+#include "lowering/emit/narrow/FP8.h"
 
 using namespace mlir;
 using namespace peer;

@@ -5,6 +5,7 @@
 #include "Update.h"
 
 #include "lowering/emit/GateMass.h"
+#include "lowering/emit/narrow/Rounding.h"
 
 using namespace mlir;
 using namespace peer;
@@ -159,17 +160,17 @@ static void launchUpdates(RowUpdateOp op, LoopBuilder &host, ValueRange tables, 
           tables, [&](Value table) { return b.loadWide(table, {place.row, place.vector, place.at}, place.lanes); });
     };
     auto use = [&, step](BlockBuilder &b, const RowPlace &place, ValueRange old, Value gradient, ValueRange means) {
-      Value param = old[0];
-      if (param.getType() != gradient.getType())
-        param = arith::ExtFOp::create(b, gradient.getType(), param);
+      auto takeNext = [&]() -> Value {
+        Value loaded = old.front();
+        old = old.drop_front();
+        return loaded.getType() == gradient.getType() ? loaded : arith::ExtFOp::create(b, gradient.getType(), loaded);
+      };
+      Value param = takeNext();
       Values states;
-      old = old.drop_front();
-      for (auto [i, kind] : llvm::enumerate(step.states)) {
-        states.push_back(kind.kind == StateKind::Whole ? old.front() : b.splat(means[i], gradient.getType()));
-        old = old.drop_front(kind.kind == StateKind::Whole);
-      }
+      for (auto [i, kind] : llvm::enumerate(step.states))
+        states.push_back(kind.kind == StateKind::Whole ? takeNext() : b.splat(means[i], gradient.getType()));
       Values updated = emitUpdate(b, step, param, gradient, states);
-      updated[0] = emitRounded(b, step, updated[0], op.getPool(), {place.row, place.vector, place.at});
+      updated = emitRounded(b, step.seed, updated, tables, {place.row, place.vector, place.at});
       for (auto [table, v] : llvm::zip_equal(tables, updated))
         storeInside(b, place, v, table);
     };

@@ -250,6 +250,6 @@ class Experts(_Described):
         return "\n".join(lines) + "\n" + self._mix("%given") + self._return(self.dim)
 
 
-def adamw(beta1, beta2, epsilon, weight_decay):
+def adamw(beta1, beta2, epsilon, weight_decay, states):
     """The optimizer as descriptions spell it."""
-    return f"#peer.adamw<beta1 = {beta1:e}, beta2 = {beta2:e}, epsilon = {epsilon:e}, weight_decay = {weight_decay:e}, lazy = true>"
+    return f"#peer.adamw<beta1 = {beta1:e}, beta2 = {beta2:e}, epsilon = {epsilon:e}, weight_decay = {weight_decay:e}, lazy = true, states = {states}>"

@@ -9,24 +9,29 @@ namespace {
 using namespace reference;
 
 struct GpuUpdate : RoutingOpTest {
-  void checkUpdate(std::vector<int64_t> shape, const std::string &element = "f32") {
+  void checkUpdate(std::vector<int64_t> shape, const std::string &element = "f32", const std::string &states = "f32") {
     auto scalar = [](double value) {
       Array array(std::vector<int64_t>{});
       array.values = {static_cast<float>(value)};
       return array;
     };
-    Input param{"p", random(shape, 1), false, element}, grad{"g", random(shape, 2)}, m{"m", random(shape, 3)},
-        v{"v", random(shape, 4, 0, 1)};
+    Input param{"p", random(shape, 1), false, element}, grad{"g", random(shape, 2)},
+        m{"m", random(shape, 3), false, states}, v{"v", random(shape, 4, 0, 1), false, states};
     if (element == "bf16")
       param.array = roundToBF16(param.array);
+    if (states == "bf16")
+      m.array = roundToBF16(m.array), v.array = roundToBF16(v.array);
+    double tolerance = states == "bf16" ? 8e-3 : 4e-6;
     Array p = param.array, newM = m.array, newV = v.array;
     adamw({static_cast<float>(0.01), 0.9, 0.95, 1e-8, 0.1}, 3, 0.25, p, grad.array, newM, newV);
     std::string types = type(grad) + ", tensor<f32>, tensor<f32>, tensor<f32>, " + type(m) + ", " + type(v);
     check({param, grad, {"rate", scalar(0.01)}, {"step", scalar(3)}, {"scale", scalar(0.25)}, m, v},
           "  %p_new, %m_new, %v_new = peer.update %p, %g, %rate, %step, %scale, %m, %v {optimizer = "
-          "#peer.adamw<weight_decay = 0.1>} : " +
-              type(param) + ", " + types,
-          {{"%p_new", p, false, element, element == "bf16" ? 8e-3 : 4e-6}, {"%m_new", newM}, {"%v_new", newV}});
+          "#peer.adamw<weight_decay = 0.1, states = " +
+              states + ">} : " + type(param) + ", " + types,
+          {{"%p_new", p, false, element, element == "bf16" ? 8e-3 : 4e-6},
+           {"%m_new", newM, false, states, tolerance},
+           {"%v_new", newV, false, states, tolerance}});
   }
 
   void checkSquares(std::vector<int64_t> shape, double scale = 1) {
@@ -45,6 +50,11 @@ TEST_P(GpuUpdate, OneElement) { checkUpdate({1}); }
 TEST_P(GpuUpdate, NoWholeVector) { checkUpdate({3}); }
 TEST_P(GpuUpdate, SeveralBlocksAndARest) { checkUpdate({4099, 3}); }
 TEST_P(GpuUpdate, SeveralBlocksOfBF16) { checkUpdate({41, 257}, "bf16"); }
+
+TEST_P(GpuUpdate, NarrowStates) {
+  checkUpdate({41, 257}, "f32", "bf16");
+  checkUpdate({3}, "bf16", "bf16");
+}
 
 TEST_P(GpuUpdate, SquaresOfOneBlock) {
   for (int64_t size : {1, 5, 1024, 1027})

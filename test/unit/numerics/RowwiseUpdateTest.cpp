@@ -19,6 +19,8 @@ Array scalar(double value) {
 
 struct RowwiseUpdate : RoutingOpTest {
   double scale = 0.5, tolerance = 4e-6;
+  /// No first moment, or one of bf16.
+  bool gradient = false, narrow = false;
 
   /// A step of `optimizer` by this op; `states` are in order, `expect` makes of them and the parameter what they become.
   template <typename Expect>
@@ -44,7 +46,8 @@ struct RowwiseUpdate : RoutingOpTest {
       expect(rate, updated, after);
     std::vector<Result> expected{{"%p_new", updated, false, param.element, param.element == "bf16" ? 8e-3 : tolerance}};
     for (size_t i = 0; i < states.size(); ++i)
-      expected.push_back({"%" + states[i].name + "_new", after[i], false, "f32", tolerance});
+      expected.push_back({"%" + states[i].name + "_new", after[i], false, states[i].element,
+                          states[i].element == "bf16" ? 8e-3 : tolerance});
     check(inputs,
           before + "  " + results + " = peer." + op + ", %rate, %step, %scale" + names + " {optimizer = #peer." +
               optimizer + "} : " + types + ", tensor<f32>, tensor<f32>, tensor<f32>" + stateTypes,
@@ -56,9 +59,16 @@ struct RowwiseUpdate : RoutingOpTest {
                     const std::vector<Input> &inputs, const std::string &before, const std::string &op,
                     const std::string &types) {
     Input v{"v", random({param.array.shape[0]}, 7, 0, 1)}, m{"m", random(param.array.shape, 6)};
-    if (isAdam)
-      checkStep("rowwise_adam<beta2 = 0.999, weight_decay = 0.1>", step, param, {m, v}, inputs, before, op, types,
-                [&](double rate, Array &p, std::vector<Array> &states) {
+    if (narrow)
+      m = {"m", roundToBF16(m.array), false, "bf16"};
+    if (isAdam && gradient)
+      checkStep("rowwise_adam<beta1 = 0, beta2 = 0.999, weight_decay = 0.1>", step, param, {v}, inputs, before, op,
+                types, [&](double rate, Array &p, std::vector<Array> &states) {
+                  rowwiseAdam({rate, 0, 0.999, 1e-8, 0.1}, step, scale, p, grad, m.array, states[0], touched);
+                });
+    else if (isAdam)
+      checkStep(std::string("rowwise_adam<beta2 = 0.999, weight_decay = 0.1") + (narrow ? ", states = bf16>" : ">"),
+                step, param, {m, v}, inputs, before, op, types, [&](double rate, Array &p, std::vector<Array> &states) {
                   rowwiseAdam({rate, 0.9, 0.999, 1e-8, 0.1}, step, scale, p, grad, states[0], states[1], touched);
                 });
     else
@@ -112,6 +122,16 @@ TEST_P(RowwiseUpdate, RowsOfExpertsByAdam) { checkRows(true, 3, 3, 3, 17); }
 TEST_P(RowwiseUpdate, WideRowsByAdam) { checkRows(true, 7, 1, 2, 300); }
 TEST_P(RowwiseUpdate, WideRowsOfExpertsByAdagrad) { checkRows(false, 7, 2, 3, 260); }
 TEST_P(RowwiseUpdate, BF16RowsByAdam) { checkRows(true, 7, 1, 2, 48, "bf16"); }
+TEST_P(RowwiseUpdate, ByAdamWithoutFirstMoment) {
+  gradient = true;
+  checkRows(true, 7, 1, 2, 48);
+  checkDense(true, 3, {9, 30});
+}
+TEST_P(RowwiseUpdate, ByAdamOfNarrowStates) {
+  narrow = true;
+  checkRows(true, 7, 1, 2, 48);
+  checkDense(true, 3, {9, 30});
+}
 TEST_P(RowwiseUpdate, RowsByAdagrad) { checkRows(false, 3, 1, 1, 33); }
 TEST_P(RowwiseUpdate, DenseByAdam) {
   checkDense(true, 3, {7, 11});

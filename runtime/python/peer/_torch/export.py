@@ -127,7 +127,7 @@ def _spelled(group, kind, clip):
         clip = group.get("clip_norm")
     if clip is not None:
         parts["clip_norm"] = clip
-    lazy = ["lazy = true"] * bool(group.get("lazy"))
+    lazy = ["lazy = true"] * bool(group.get("lazy")) + ["states = bf16"] * (group.get("state_dtype") == torch.bfloat16)
     return f"#peer.{'sgd' if kind == 'sgd' else 'adamw'}<{', '.join([f'{name} = {number(value)}' for name, value in parts.items()] + lazy)}>"
 
 

@@ -79,10 +79,12 @@ def _loss_of(closure):
 class _Rows:
     """What optimizers of tables share; `_tables` has them, and parameter groups of tables are marked `lazy`."""
 
-    def _lazy_group(self, lr, weight_decay, clip_norm):
+    def _lazy_group(self, lr, weight_decay, clip_norm, state_dtype):
+        if state_dtype not in (torch.float32, torch.bfloat16):
+            raise Error(f"the states of tables were to be {state_dtype}; expected torch.float32 or torch.bfloat16")
         # The probes are there for those who look at gradients, such as torch.amp.GradScaler.
         return {"params": [each for table in self._tables for each in (table.parameter, table.probe)], "lr": lr, "weight_decay": weight_decay,
-                "lazy": True, "clip_norm": clip_norm}
+                "lazy": True, "clip_norm": clip_norm, "state_dtype": state_dtype}
 
     def _waiting(self):
         """(table, pairs, what scales them, group) of all tables that have pairs."""
@@ -113,11 +115,9 @@ class _Rows:
             state = self.state[table.parameter]
             if not state:
                 state["step"] = torch.zeros((), dtype=torch.float32)
-                state["exp_avg"] = torch.zeros_like(table.parameter)
-                state["exp_avg_sq"] = torch.zeros_like(table.parameter)
             state["step"] += 1
             functions = table.of(_spelled(group))
-            functions.bind([("experts", table.parameter), ("state:experts.m", state["exp_avg"]), ("state:experts.v", state["exp_avg_sq"])])
+            functions.bind([("experts", table.parameter), *_moments(state, table.parameter, group)])
             functions.run("update", {**_inputs(pairs), "learning_rate.experts": group["lr"], "step": state["step"], "scale": scale * factor}, [])
             # A graph that has saved the table must not go on with other values in silence.
             torch.autograd.graph.increment_version(table.parameter)
@@ -135,7 +135,23 @@ def _inputs(pairs):
 
 def _spelled(group):
     beta1, beta2 = map(float, group["betas"])
-    return adamw(beta1, beta2, group["eps"], group["weight_decay"])
+    return adamw(beta1, beta2, group["eps"], group["weight_decay"], "bf16" if _state_dtype(group) == torch.bfloat16 else "f32")
+
+
+def _state_dtype(group):
+    # Groups of state dicts from before have none.
+    return group.get("state_dtype", torch.float32)
+
+
+def _moments(state, parameter, group):
+    """(name in the artifact, tensor) of those that are kept: where beta1 is 0, the first is the gradient."""
+    dtype = _state_dtype(group)
+    for name, short in (("exp_avg", "m"), ("exp_avg_sq", "v"))[0 if float(group["betas"][0]) else 1:]:
+        if name not in state:
+            state[name] = torch.zeros_like(parameter, dtype=dtype)
+        # torch's load_state_dict makes all states what the parameter is.
+        state[name] = state[name].to(dtype)
+        yield f"state:experts.{short}", state[name]
 
 
 class AdamW(_Rows, torch.optim.AdamW):
@@ -149,14 +165,15 @@ class AdamW(_Rows, torch.optim.AdamW):
     table_lr             of the tables; None: lr
     table_weight_decay   of the rows that a step touches
     table_clip_norm      the norm of the tables' gradients together is brought down to this; None: as it is
+    table_state_dtype    of the tables' moments: torch.bfloat16 halves them, and they are rounded by chance, so that they are right on average
     clip_norm            the norm of all gradients together, the tables' among them, is brought down to this; None: as it is
 
-    `zero_grad()` drops pairs that wait. `state_dict()` holds step, exp_avg and exp_avg_sq of tables as of all else. torch.amp.GradScaler scales pairs,
+    `zero_grad()` drops pairs that wait. `state_dict()` holds step, exp_avg and exp_avg_sq of tables as of all else, but no exp_avg where betas[0] is 0. torch.amp.GradScaler scales pairs,
     too, and leaves out the steps of pairs that are not finite; torch.nn.utils.clip_grad_norm_ does not see them: use clip_norm.
     """
 
     def __init__(self, model, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, *, table_lr=None, table_weight_decay=0.0,
-                 table_clip_norm=None, clip_norm=None, **rest):
+                 table_clip_norm=None, table_state_dtype=torch.float32, clip_norm=None, **rest):
         if not isinstance(model, torch.nn.Module):
             raise Error(f"the first argument is {type(model).__name__}, expected the model itself (a torch.nn.Module), whose layers know their "
                         "tables")
@@ -168,7 +185,7 @@ class AdamW(_Rows, torch.optim.AdamW):
         lazy = {id(table.parameter) for table in self._tables}
         groups = [{"params": [p for p in model.parameters() if p.requires_grad and id(p) not in lazy]}]
         if self._tables:
-            groups.append(self._lazy_group(lr if table_lr is None else table_lr, table_weight_decay, table_clip_norm))
+            groups.append(self._lazy_group(lr if table_lr is None else table_lr, table_weight_decay, table_clip_norm, table_state_dtype))
         super().__init__([group for group in groups if group["params"]], lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, **rest)
 
     @torch.no_grad()
@@ -192,9 +209,10 @@ class LazyAdamW(_Rows, torch.optim.Optimizer):
     tables        peer.tables(model), or a model
     lr, betas, eps, weight_decay      as of AdamW; the decay is of the rows that a step touches
     clip_norm     the norm of the tables' gradients together is brought down to this; None: as it is
+    state_dtype   of the moments, torch.float32 or torch.bfloat16, as AdamW's table_state_dtype
     """
 
-    def __init__(self, tables, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, clip_norm=None):
+    def __init__(self, tables, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, clip_norm=None, state_dtype=torch.float32):
         _positive("clip_norm", clip_norm)
         if isinstance(tables, torch.nn.Module):
             self._tables = _tables_of(tables)
@@ -202,7 +220,7 @@ class LazyAdamW(_Rows, torch.optim.Optimizer):
             self._tables = [_table_at(each) for each in ([tables] if isinstance(tables, torch.Tensor) else tables)]
         if not self._tables:
             raise Error("there is no table to optimize: no layer has grad=\"rows\"")
-        super().__init__([self._lazy_group(lr, weight_decay, clip_norm)], {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+        super().__init__([self._lazy_group(lr, weight_decay, clip_norm, state_dtype)], {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure=None):

@@ -1,9 +1,9 @@
 //===- FP8.h - floating-point numbers of a byte ---------------------------===//
 
-#ifndef PEER_LOWERING_EMIT_FP8_H
-#define PEER_LOWERING_EMIT_FP8_H
+#ifndef PEER_LOWERING_EMIT_NARROW_FP8_H
+#define PEER_LOWERING_EMIT_NARROW_FP8_H
 
-#include "LoopBuilder.h"
+#include "lowering/emit/LoopBuilder.h"
 
 namespace peer {
 
@@ -12,4 +12,4 @@ mlir::Value widenFP8(LoopBuilder &b, mlir::Value number);
 
 } // namespace peer
 
-#endif // PEER_LOWERING_EMIT_FP8_H
+#endif // PEER_LOWERING_EMIT_NARROW_FP8_H
