@@ -284,7 +284,7 @@ static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, 
   for (auto [state, kind] : llvm::zip_equal(op.getStates(), step.states))
     if (kind.kind == StateKind::Whole)
       tables.push_back(state);
-  // Of each chunk, the sum of squares of the row it is at: with those of rows in registers a row would be too wide.
+  // Of each chunk, the sum of squares of the row it is at.
   Value squares;
   if (step.hasMeans())
     squares = b.heap({ShapedType::kDynamic}, b.getF32Type(), {chunkCount(b, grad)});
@@ -299,25 +299,41 @@ static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, 
   int64_t bytes = elementBytes(op.getPool()) * grad.rowsPerExpert * grad.vectors * grad.width;
   int64_t ahead = std::clamp<int64_t>(tuned(b, tuning::kRowUpdateAhead) / bytes, 1, kMostSegmentsAhead);
   b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
-    auto update = [&](const Segment &segment, Value j, Value row, Value later) {
-      Values means;
-      if (squares) {
-        b.store(b.f32(0), squares, chunk);
-        emitRowGradients(b, grad, segment, j, row, width, [&](Value, Value, ArrayRef<Strip>, ValueRange gradients) {
-          addTo(b, squares, chunk,
-                llvm::map_to_vector(gradients, [&](Value gradient) { return emitSquare(b, step, gradient); }));
-        });
-        Value mean = b.div(b.load(squares, chunk), b.f32(double(grad.vectors * grad.width)));
-        means = emitRowStates(b, step, op.getStates(), row, mean);
-      }
-      emitRowGradients(
-          b, grad, segment, j, row, width, [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
-            prefetch(later, f, strips);
-            for (auto [strip, gradient] : llvm::zip(strips, gradients))
-              emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, strip.at}, strip.lanes, means);
-          });
+    auto store = [&](Value row, Value f, const Strip &strip, Value gradient, ArrayRef<Value> means) {
+      emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, strip.at}, strip.lanes, means);
     };
-    emitChunkRows(b, grad, chunk[0], ahead, update);
+    if (!squares) {
+      auto update = [&](const Segment &segment, Value j, Value row, Value later) {
+        emitRowGradients(b, grad, segment, j, row, width,
+                         [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
+                           prefetch(later, f, strips);
+                           for (auto [strip, gradient] : llvm::zip(strips, gradients))
+                             store(row, f, strip, gradient, {});
+                         });
+      };
+      return emitChunkRows(b, grad, chunk[0], ahead, update);
+    }
+    // The states of a row come before its elements, so its gradient waits for them.
+    Value waiting = b.heap({grad.vectors, grad.width}, b.getF32Type());
+    emitChunkRows(b, grad, chunk[0], ahead, [&](const Segment &segment, Value j, Value row, Value later) {
+      b.store(b.f32(0), squares, chunk);
+      emitRowGradients(
+          b, grad, segment, j, row, width, [&](Value, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
+            for (auto [strip, gradient] : llvm::zip(strips, gradients))
+              b.store(gradient, waiting, {f, strip.at});
+            addTo(b, squares, chunk,
+                  llvm::map_to_vector(gradients, [&](Value gradient) { return emitSquare(b, step, gradient); }));
+          });
+      Value mean = b.div(b.load(squares, chunk), b.f32(double(grad.vectors * grad.width)));
+      Values means = emitRowStates(b, step, op.getStates(), row, mean);
+      for (int64_t f = 0; f < grad.vectors; ++f)
+        forEachBlock(b, grad.width, width, [&](ArrayRef<Strip> strips) {
+          prefetch(later, b.index(f), strips);
+          for (const Strip &strip : strips)
+            store(row, b.index(f), strip, b.load(waiting, {b.index(f), strip.at}, strip.lanes), means);
+        });
+    });
+    b.free(waiting);
   });
   if (squares)
     b.free(squares);
