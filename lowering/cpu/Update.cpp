@@ -37,7 +37,7 @@ static void emitUpdateOp(UpdateOp op, LoopBuilder &b, const VectorOptions &optio
   Values states = llvm::map_to_vector(op.getStates(), [&](Value state) { return flatten(b, state); });
   int64_t total = b.staticDim(param, 0), width = options.width, whole = total / width * width;
   auto emit = [&](Value at, int64_t lanes) {
-    emitUpdateAt(b, step, param, states, b.load(grad, {at}, lanes), {at}, lanes);
+    emitUpdateAt(b, step, param, states, b.load(grad, {at}, lanes), {at}, lanes, /*means=*/{}, /*run=*/width);
   };
   // Whole vectors.
   int64_t each = llvm::alignTo(tuned(b, tuning::kUpdateElements), width);

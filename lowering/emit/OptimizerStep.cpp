@@ -280,7 +280,7 @@ Values peer::emitUpdate(LoopBuilder &b, const OptimizerStep &step, Value param, 
 }
 
 void peer::emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, Value param, ValueRange states, Value grad,
-                        ValueRange at, int64_t lanes, ArrayRef<Value> means) {
+                        ValueRange at, int64_t lanes, ArrayRef<Value> means, int64_t run) {
   Value p = b.load(param, at, lanes);
   Values old, tables{param};
   for (auto [i, state] : llvm::enumerate(states))
@@ -290,7 +290,7 @@ void peer::emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, Value param, 
       old.push_back(b.load(state, at, lanes));
       tables.push_back(state);
     }
-  Values updated = emitRounded(b, step.seed, emitUpdate(b, step, p, grad, old), tables, at);
+  Values updated = emitRounded(b, step.seed, emitUpdate(b, step, p, grad, old), tables, at, run);
   for (auto [table, value] : llvm::zip_equal(tables, updated))
     b.store(value, table, at);
 }

@@ -45,9 +45,10 @@ mlir::Value emitBound(LoopBuilder &b, const OptimizerStep &step, mlir::Value mea
 Values emitUpdate(LoopBuilder &b, const OptimizerStep &step, mlir::Value param, mlir::Value grad,
                   mlir::ValueRange states);
 /// Loads, updates and stores `lanes` elements of the parameter and its states. `means` has the new states of rows and columns,
-/// each for one element or for all lanes, and null for the others; it may be empty where there are none.
+/// each for one element or for all lanes, and null for the others; it may be empty where there are none. `run` is emitRounded's.
 void emitUpdateAt(LoopBuilder &b, const OptimizerStep &step, mlir::Value param, mlir::ValueRange states,
-                  mlir::Value grad, mlir::ValueRange at, int64_t lanes, llvm::ArrayRef<mlir::Value> means = {});
+                  mlir::Value grad, mlir::ValueRange at, int64_t lanes, llvm::ArrayRef<mlir::Value> means = {},
+                  int64_t run = 0);
 
 } // namespace peer
 

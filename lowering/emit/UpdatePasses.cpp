@@ -141,8 +141,8 @@ Values Passes::elementStates(LoopBuilder &b, Values means, Value row, Value colu
 void Passes::emitElements(LoopBuilder &b, const OptimizerStep &step, Value row, ArrayRef<Value> means) const {
   b.strips(b.index(columns), target.lanes, [&](Value at, int64_t lanes) {
     Values all = loadColumns(b, Values(means), at, lanes);
-    emitUpdateAt(b, step, param, states, loadGrad(b, row, at, lanes), place(b, param, numberOf(b, row, at)), lanes,
-                 all);
+    emitUpdateAt(b, step, param, states, loadGrad(b, row, at, lanes), place(b, param, numberOf(b, row, at)), lanes, all,
+                 columns);
   });
 }
 

@@ -117,7 +117,8 @@ static void emitUpdateOp(UpdateOp op, LoopBuilder &host, const GpuInfo &gpu) {
     OptimizerStep step =
         emitBlockStep(b, op.getOptimizer(), op.getParam(), op.getLearningRate(), op.getStep(), op.getScale());
     forElements(b, block, blocks, elements, wide, [&](Value at, int64_t lanes) {
-      emitUpdateAt(b, step, param, states, b.loadWide(grad, {at}, lanes, wide), {at}, lanes);
+      emitUpdateAt(b, step, param, states, b.loadWide(grad, {at}, lanes, wide), {at}, lanes, /*means=*/{},
+                   /*run=*/kLanes);
     });
   });
 }

@@ -22,9 +22,9 @@ constexpr float kLargest = 0x1.fep127f; // of bf16
 /// An f32 as element `position` of a bf16 table holds it after step `step`; `place`: among the table and its states, those of bf16.
 double rounded(double value, uint32_t position, float step, int place = 0) {
   auto bits = std::bit_cast<uint32_t>(static_cast<float>(value));
-  uint32_t chance = hash(position ^ hash(std::bit_cast<uint32_t>(step)) ^ (place < 2 ? 0 : 0x9e3779b9u));
+  uint32_t chance = hash(position >> 4 ^ hash(std::bit_cast<uint32_t>(step)) ^ (place < 2 ? 0 : 0x9e3779b9u));
   if (std::abs(value) < kLargest)
-    bits += place % 2 == 0 ? chance >> 16 : chance & 0xffffu;
+    bits += (place % 2 == 0 ? chance >> 16 : chance & 0xffffu) ^ (position & 15) << 12;
   return std::bit_cast<float>(bits & 0xffff0000u);
 }
 
@@ -166,6 +166,21 @@ TEST_P(StochasticRounding, NearestStandsStill) {
 TEST_P(StochasticRounding, Moments) {
   checkMoments("f32");
   checkMoments("bf16");
+}
+
+// Rows that begin anywhere in what bits are drawn for.
+TEST_P(StochasticRounding, MomentsBesideRows) {
+  for (std::vector<int64_t> shape : {std::vector<int64_t>{5, 24}, {3, 2, 9}}) {
+    Input param{"p", integers(shape, 1, -100, 100)}, grad{"g", integers(shape, 2, -2000, 2000)},
+        m{"m", integers(shape, 8, -100, 100), false, "bf16"}, v{"v", random({shape[0]}, 9, 0, 1)};
+    Array p = param.array, newM = m.array, newV = v.array;
+    rowwiseAdam({kRate, 0.9375, 0.5, 1e-8, 0}, 3, 1, p, grad.array, newM, newV);
+    check({param, grad, {"rate", scalar(kRate)}, {"step", scalar(3)}, {"scale", scalar(1)}, m, v},
+          "  %p_new, %m_new, %v_new = peer.update %p, %g, %rate, %step, %scale, %m, %v {optimizer = "
+          "#peer.rowwise_adam<beta1 = 0.9375, beta2 = 0.5, states = bf16>} : " +
+              type(param) + ", " + type(grad) + ", tensor<f32>, tensor<f32>, tensor<f32>, " + type(m) + ", " + type(v),
+          {{"%p_new", p}, {"%m_new", rounded(newM, 3, 0), false, "bf16", 0}, {"%v_new", newV}});
+  }
 }
 
 // To the nearest all steps are lost, by chance none on average.
