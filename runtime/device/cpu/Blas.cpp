@@ -4,6 +4,7 @@
 #include "core/Memory.h"
 #include "core/Tensor.h"
 #include "device/Hooks.h"
+#include "device/cpu/PanelProduct.h"
 
 #include <algorithm>
 #include <atomic>
@@ -182,6 +183,8 @@ void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t
   const Blas &library = blas();
   if (!library.status.ok())
     failInCompiledCode(library.status.message());
+  if (m > 1 && n > 1 && multiplyInPanels(transA != 0, transB != 0, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+    return;
   if (std::max({m, n, k, lda, ldb, ldc}) > INT_MAX)
     failInCompiledCode(
         concat("a matrix product of ", m, " x ", n, " x ", k, " is too large for the BLAS, which counts in 32 bits"));

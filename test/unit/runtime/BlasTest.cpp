@@ -2,7 +2,10 @@
 
 #include "TestSupport.h"
 #include "device/Hooks.h"
+#include "device/cpu/PanelProduct.h"
 #include "model/Random.h"
+
+#include <cmath>
 
 using namespace peer::runtime;
 
@@ -44,6 +47,36 @@ TEST(Blas, AllFormsAndSizes) {
             check(transA, transB, m, n, k, 1, 0);
             check(transA, transB, m, n, k, 0.5f, 2);
           }
+}
+
+// More than is multiplied at once in each direction; the last is nothing for panels.
+TEST(Blas, SeveralSlabsAndPanels) {
+  ASSERT_OK(loadBlas());
+  for (bool transA : {false, true})
+    for (bool transB : {false, true}) {
+      check(transA, transB, 259, 101, 40, 0.5f, 2);
+      check(transA, transB, 11, 50, 1030, 1, 1);
+      check(transA, transB, 11, 50, 1030, 0.5f, 0);
+      check(transA, transB, 11, 50, 1030, 0.5f, 2);
+    }
+}
+
+// What a token gets does not depend on the tokens and columns beside it.
+TEST(Blas, PanelsAddInOneOrder) {
+  constexpr int64_t m = 150, n = 90, k = 1500;
+  std::vector<float> a = randomValues(m * k, "a"), b = randomValues(k * n, "b"), c = randomValues(m * n, "c");
+  std::vector<float> expected = c, part = c;
+  if (!multiplyInPanels(false, false, m, n, k, 1, a.data(), k, b.data(), n, 1, c.data(), n))
+    GTEST_SKIP() << "this CPU multiplies by the BLAS";
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j)
+      for (int64_t p = 0; p < k; ++p)
+        expected[i * n + j] = std::fma(a[i * k + p], b[p * n + j], expected[i * n + j]);
+  EXPECT_EQ(c, expected);
+  multiplyInPanels(false, false, 3, 5, k, 1, a.data() + 70 * k, k, b.data() + 30, n, 1, part.data() + 70 * n + 30, n);
+  for (int64_t i = 70; i < 73; ++i)
+    for (int64_t j = 30; j < 35; ++j)
+      EXPECT_EQ(part[i * n + j], expected[i * n + j]) << i << ", " << j;
 }
 
 TEST(Blas, ManyThreadsAtOnce) {
