@@ -18,6 +18,9 @@ std::string blasCore();
 /// How wide vectors are in OpenBLAS's kernels, or in what a CPU executes.
 enum class BlasVectors { Unknown, Sse, Avx, Avx2, Avx512 };
 
+/// By OpenBLAS's name of its kernels.
+BlasVectors vectorsOf(std::string_view core);
+
 /// The name of kernels that are wider than these and fit this CPU; null: there are none.
 const char *widerKernels(std::string_view core);
 
