@@ -116,7 +116,8 @@ static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
                 /*alpha=*/1, op.getProducts().has_value());
   };
   int64_t rows = dimOf(op.getX(), 0);
-  if (width == 1 || op.getTransposeX() || op.getTransposeWeight() || (!ShapedType::isDynamic(rows) && rows > fewRowsOf(width)))
+  if (width == 1 || op.getTransposeX() || op.getTransposeWeight() ||
+      (!ShapedType::isDynamic(rows) && rows > fewRowsOf(width)))
     return product();
   auto fewRows = [&] {
     if (!bias)
