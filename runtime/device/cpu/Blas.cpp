@@ -168,6 +168,10 @@ private:
 } // namespace
 
 Status loadBlas() { return blas().status; }
+std::string productsText() {
+  int64_t lanes = panelLanes(blas().widest);
+  return concat(lanes > 0 ? concat("panels of ", lanes, " lanes, ") : std::string(), "BLAS kernels: ", blas().core);
+}
 std::string blasCore() { return opened ? blas().core : std::string(); }
 
 } // namespace peer::runtime

@@ -56,7 +56,8 @@ std::string blasAdvice(std::string_view core, BlasVectors cpu, const char *coreT
       return concat("OPENBLAS_CORETYPE=", coreType, " holds matrix products to OpenBLAS's kernels for ", core,
                     ", this CPU has wider vectors: unset it, or set it to ", best);
     return concat("OpenBLAS is older than this CPU and takes its kernels for ", core,
-                  ", so that matrix products are slow: OPENBLAS_CORETYPE=", best, " gives faster ones");
+                  ", so that products of a matrix by a vector are slow: OPENBLAS_CORETYPE=", best,
+                  " gives faster ones");
   }
   if (l2Size && !core.empty())
     return concat("OPENBLAS_L2_SIZE=", l2Size,

@@ -14,6 +14,8 @@ static SlabMultiplier multiplierOf(BlasVectors widest) {
   return widest >= BlasVectors::Avx2 ? avx2 : SlabMultiplier();
 }
 
+int64_t panelLanes(BlasVectors widest) { return multiplierOf(widest).lanes; }
+
 bool multiplyInPanels(bool transA, bool transB, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                       int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc, BlasVectors widest) {
   SlabMultiplier by = multiplierOf(widest);
@@ -27,8 +29,8 @@ bool multiplyInPanels(bool transA, bool transB, int64_t m, int64_t n, int64_t k,
   for (int64_t d = 0; d < depths.parts; ++d)
     for (int64_t s = 0; s < slabs.parts; ++s) {
       int64_t row = slabs[s], deep = depths[d];
-      by.multiply({.a = {left.at(row, deep), lda, transA},
-                   .b = {right.at(deep, 0), ldb, transB},
+      by.multiply({.a = left.from(row, deep),
+                   .b = right.from(deep, 0),
                    .rows = slabs[s + 1] - row,
                    .columns = n,
                    .depth = depths[d + 1] - deep,

@@ -15,4 +15,7 @@ bool multiplyInPanels(bool transA, bool transB, int64_t m, int64_t n, int64_t k,
                       int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc,
                       BlasVectors widest = BlasVectors::Avx512);
 
+/// Lanes of the vectors that it takes; 0: none.
+int64_t panelLanes(BlasVectors widest);
+
 } // namespace peer::runtime

@@ -165,7 +165,7 @@ PEER_VECTORS void multiplySlabBy(const Slab &slab) {
   for (int64_t p = 0; p < panels.parts; ++p) {
     int64_t column = panels[p] * kLanes, vectors = panels[p + 1] - panels[p], width = vectors * kLanes;
     int64_t present = std::min(width, slab.columns - column);
-    const float *b = slab.b.at(0, column);
+    const float *b = slab.b.from(0, column).data;
     if (slab.b.transposed)
       copyTransposed(b, slab.b.stride, present, slab.depth, width, panel);
     for (int64_t block = 0; block < blocks.parts; ++block) {
@@ -173,7 +173,7 @@ PEER_VECTORS void multiplySlabBy(const Slab &slab) {
       bool given = !slab.b.transposed && block == 0;
       // One block needs no copy but of columns that are no whole vector.
       bool copy = given && (blocks.parts > 1 || present < width);
-      Part part{.a = copyA ? scratch().rows + row * slab.depth : slab.a.at(row, 0),
+      Part part{.a = copyA ? scratch().rows + row * slab.depth : slab.a.from(row, 0).data,
                 .rowStep = slab.a.transposed ? 1 : slab.a.stride,
                 .depthStep = copyA               ? rows
                              : slab.a.transposed ? slab.a.stride

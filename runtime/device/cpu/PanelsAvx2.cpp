@@ -70,7 +70,7 @@ struct Vectors {
 namespace peer::runtime {
 SlabMultiplier multiplierByAvx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
-             ? SlabMultiplier{multiplySlabBy, Vectors::kDepth, 2 * Vectors::kDepth}
+             ? SlabMultiplier{multiplySlabBy, Vectors::kDepth, 2 * Vectors::kDepth, kLanes}
              : SlabMultiplier();
 }
 } // namespace peer::runtime

@@ -41,7 +41,7 @@ struct Vectors {
 
 namespace peer::runtime {
 SlabMultiplier multiplierByAvx512() {
-  return __builtin_cpu_supports("avx512f") ? SlabMultiplier{multiplySlabBy, Vectors::kDepth, INT64_MAX}
+  return __builtin_cpu_supports("avx512f") ? SlabMultiplier{multiplySlabBy, Vectors::kDepth, INT64_MAX, kLanes}
                                            : SlabMultiplier();
 }
 } // namespace peer::runtime

@@ -1,27 +1,19 @@
 // Products of elements that are rounded to bf16: by registers of tiles where the CPU has them, else by the BLAS, of rounded copies.
 
 #include "Avx512.h"
+#include "Matrix.h"
 #include "device/Hooks.h"
 
 #include <algorithm>
 #include <bit>
 #include <memory>
 
+using peer::runtime::Matrix;
+
 namespace {
 
 /// What is packed, or copied, at once: depth, rows of A, columns of B.
 constexpr int64_t kDepth = 256, kRows = 256, kColumns = 512;
-
-struct Matrix {
-  const float *data;
-  int64_t stride;
-  bool transposed;
-
-  /// From element (row, column) of what is multiplied.
-  Matrix from(int64_t row, int64_t column) const {
-    return {data + (transposed ? column * stride + row : row * stride + column), stride, transposed};
-  }
-};
 
 /// C = alpha A B + beta C of at most kRows x kColumns x kDepth.
 struct Block {

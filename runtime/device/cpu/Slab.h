@@ -1,7 +1,7 @@
 // What products are cut into, and who multiplies it.
 #pragma once
 
-#include <cstdint>
+#include "Matrix.h"
 
 namespace peer::runtime {
 
@@ -11,16 +11,6 @@ struct Cut {
   Cut(int64_t size, int64_t most) : size(size), parts((size + most - 1) / most) {}
   /// Where a part begins.
   int64_t operator[](int64_t part) const { return size * part / parts; }
-};
-
-struct Matrix {
-  const float *data;
-  int64_t stride;
-  bool transposed;
-
-  const float *at(int64_t row, int64_t column) const {
-    return data + (transposed ? column * stride + row : row * stride + column);
-  }
 };
 
 /// Rows of A that meet a panel of B: they stay in L2 for the panels that follow.
@@ -42,6 +32,7 @@ struct SlabMultiplier {
   int64_t depth = 0;
   /// Of many rows the BLAS does deeper products as fast or faster.
   int64_t deepest = 0;
+  int64_t lanes = 0;
 };
 SlabMultiplier multiplierByAvx2();
 SlabMultiplier multiplierByAvx512();

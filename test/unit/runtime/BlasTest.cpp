@@ -139,9 +139,9 @@ TEST(Blas, NarrowKernelsAreSaidWithTheCure) {
   auto advice = [](const char *core, BlasVectors cpu, const char *type = nullptr, const char *l2 = nullptr) {
     return blasAdvice(core, cpu, type, l2);
   };
-  EXPECT_EQ(advice("Prescott", BlasVectors::Avx512),
-            "OpenBLAS is older than this CPU and takes its kernels for Prescott, so that matrix products are slow: "
-            "OPENBLAS_CORETYPE=SkylakeX gives faster ones");
+  EXPECT_EQ(advice("Prescott", BlasVectors::Avx512), "OpenBLAS is older than this CPU and takes its kernels for "
+                                                     "Prescott, so that products of a matrix by a vector are slow: "
+                                                     "OPENBLAS_CORETYPE=SkylakeX gives faster ones");
   EXPECT_EQ(advice("Nehalem", BlasVectors::Avx2, "nehalem"),
             "OPENBLAS_CORETYPE=nehalem holds matrix products to OpenBLAS's kernels for Nehalem, this CPU has wider "
             "vectors: unset it, or set it to Haswell");
