@@ -70,9 +70,9 @@ void nn::emitBiasRows(LoopBuilder &b, Value bias, Value y, int64_t width) {
   });
 }
 
-/// So few rows are multiplied here: a library would first copy the whole weight to where it wants it. The runtime's products on vectors of 16 need no
-/// copy of their own, and keep the sums of 8 rows in registers.
-static int64_t fewRowsOf(int64_t width) { return width == 16 ? 4 : 8; }
+/// So few rows are multiplied here: a library would first copy the whole weight to where it wants it. The runtime's products of f32 on vectors of 16
+/// need no copy of their own, and keep the sums of 8 rows in registers.
+static int64_t fewRowsOf(LinearOp op, int64_t width) { return width == 16 && !op.getProducts() ? 4 : 8; }
 
 /// y += x w, walking several rows of w at once, for all rows of x: what bounds it is to read w. Of one row the factors stay in registers.
 static void emitFewRows(LoopBuilder &b, LinearOp op, int64_t width, bool one) {
@@ -117,7 +117,7 @@ static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
   };
   int64_t rows = dimOf(op.getX(), 0);
   if (width == 1 || op.getTransposeX() || op.getTransposeWeight() ||
-      (!ShapedType::isDynamic(rows) && rows > fewRowsOf(width)))
+      (!ShapedType::isDynamic(rows) && rows > fewRowsOf(op, width)))
     return product();
   auto fewRows = [&] {
     if (!bias)
@@ -125,7 +125,7 @@ static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
     auto rowsOf = [&](bool one) { emitFewRows(b, op, width, one); };
     b.ifThen(b.cmp(arith::CmpIPredicate::eq, b.dim(y, 0), b.index(1)), [&] { rowsOf(true); }, [&] { rowsOf(false); });
   };
-  b.ifThen(b.cmp(arith::CmpIPredicate::ule, b.dim(y, 0), b.index(fewRowsOf(width))), fewRows, product);
+  b.ifThen(b.cmp(arith::CmpIPredicate::ule, b.dim(y, 0), b.index(fewRowsOf(op, width))), fewRows, product);
 }
 
 void nn::emitOnRows(LoopBuilder &b, EmbeddingOp op, int64_t width) {
