@@ -288,17 +288,13 @@ static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, 
   Value squares;
   if (step.hasMeans())
     squares = b.heap({ShapedType::kDynamic}, b.getF32Type(), {chunkCount(b, grad)});
-  // Rows are scattered: a later one comes line by line as this one is computed. All of its lines asked for at once would fill the
-  // queue of misses, and this row would wait behind them.
-  auto prefetch = [&](Value row, Value f, ArrayRef<Strip> strips) {
-    for (Value table : tables)
-      for (int64_t number = 0, line = elementsOfLine(table); number < int64_t(strips.size()); ++number)
-        if (number * width % line == 0)
-          b.prefetch(table, {row, f, strips[number].at});
-  };
+  int64_t stripsOfLine = 1;
+  for (Value table : tables)
+    stripsOfLine = std::max(stripsOfLine, elementsOfLine(table) / width);
   int64_t bytes = elementBytes(op.getPool()) * grad.rowsPerExpert * grad.vectors * grad.width;
   int64_t ahead = std::clamp<int64_t>(tuned(b, tuning::kRowUpdateAhead) / bytes, 1, kMostSegmentsAhead);
   b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
+    Value held = b.heap({blockElements(width)}, b.getF32Type());
     auto update = [&](const Segment &segment, Value j, Value row, Value later) {
       Values means;
       if (squares) {
@@ -312,12 +308,32 @@ static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, 
       }
       emitRowGradients(
           b, grad, segment, j, row, width, [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
-            prefetch(later, f, strips);
-            for (auto [strip, gradient] : llvm::zip(strips, gradients))
+            // Rows are scattered: a later one comes line by line as this one is computed. All of its lines asked for at once would
+            // fill the queue of misses, and this row would wait behind them.
+            auto updateStrip = [&](int64_t number, const Strip &strip, Value gradient) {
+              for (Value table : tables)
+                if (number * width % elementsOfLine(table) == 0)
+                  b.prefetch(table, {later, f, strip.at});
               emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, strip.at}, strip.lanes, means);
+            };
+            // A loop, so that the divisions of a line are under way with all else of lines beside it.
+            int64_t looped = llvm::count_if(strips, [&](const Strip &strip) { return strip.lanes == width; });
+            looped -= looped % stripsOfLine;
+            for (int64_t i = 0; i < looped; ++i)
+              b.store(gradients[i], held, {b.index(i * width)});
+            auto updateLine = [&](Value offset) {
+              for (int64_t i = 0; i < stripsOfLine; ++i) {
+                Value place = b.add(offset, b.index(i * width));
+                updateStrip(i, {b.add(strips[0].at, place), width}, b.load(held, {place}, width));
+              }
+            };
+            b.loop(b.index(0), b.index(looped * width), updateLine, stripsOfLine * width);
+            for (int64_t i = looped; i < int64_t(strips.size()); ++i)
+              updateStrip(i, strips[i], gradients[i]);
           });
     };
     emitChunkRows(b, grad, chunk[0], ahead, update);
+    b.free(held);
   });
   if (squares)
     b.free(squares);
