@@ -78,6 +78,6 @@ func.func @loss(%tokens: !ids {peer.name = "tokens"}, %targets: !ids {peer.name 
 // Entries that the compiler derives: a training step that updates the dense weights and the rows of the expert table
 // that the batch touched, and decoding with a key-value cache. A row learns from few tokens of a batch, hence its larger rate; that
 // of the step before is of other tokens, hence no momentum. One second moment per row is enough.
-peer.train @train_step of @loss {optimizer = #peer.adamw<learning_rate = 7.0e-4, weight_decay = 0.01, clip_norm = 1.0>,
+peer.train @train_step of @loss {optimizer = #peer.adamw<learning_rate = 5.0e-4, weight_decay = 0.01, clip_norm = 1.0>,
                                  groups = {experts = #peer.rowwise_adam<learning_rate = 7.0e-3, beta1 = 0.0, lazy = true>}}
 peer.decode @decode prefill @prefill of @logits
