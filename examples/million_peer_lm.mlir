@@ -56,5 +56,5 @@ func.func @loss(%tokens: !ids {peer.name = "tokens"}, %targets: !ids {peer.name 
   return %m : tensor<f32>
 }
 peer.train @train_step of @loss {optimizer = #peer.adamw<learning_rate = 1.0e-3, weight_decay = 0.01, clip_norm = 1.0>,
-                                 groups = {experts = #peer.adamw<learning_rate = 4.0e-3, clip_norm = 1.0, lazy = true>}}
+                                 groups = {experts = #peer.adamw<learning_rate = 4.0e-3, beta1 = 0.0, clip_norm = 1.0, lazy = true>}}
 peer.decode @decode prefill @prefill of @logits

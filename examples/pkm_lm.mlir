@@ -65,5 +65,5 @@ func.func @loss(%tokens: !ids {peer.name = "tokens"}, %targets: !ids {peer.name 
 
 // The values learn with a rate of their own, and only those that a step used move.
 peer.train @train_step of @loss {optimizer = #peer.adamw<learning_rate = 2.0e-3, weight_decay = 0.01, clip_norm = 1.0>,
-                                 groups = {values = #peer.adamw<learning_rate = 8.0e-3, lazy = true>}}
+                                 groups = {values = #peer.adamw<learning_rate = 8.0e-3, beta1 = 0.0, lazy = true>}}
 peer.decode @decode prefill @prefill of @logits

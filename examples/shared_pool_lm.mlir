@@ -48,5 +48,5 @@ func.func @loss(%tokens: !ids {peer.name = "tokens"}, %targets: !ids {peer.name 
 
 // The pairs of both layers are one list: a row that both used moves once, by the sum of its gradients.
 peer.train @train_step of @loss {optimizer = #peer.adamw<learning_rate = 2.0e-3, weight_decay = 0.01, clip_norm = 1.0>,
-                                 groups = {experts = #peer.adamw<learning_rate = 4.0e-3, clip_norm = 1.0, lazy = true>}}
+                                 groups = {experts = #peer.adamw<learning_rate = 4.0e-3, beta1 = 0.0, clip_norm = 1.0, lazy = true>}}
 peer.decode @decode prefill @prefill of @logits

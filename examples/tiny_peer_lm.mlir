@@ -6,7 +6,7 @@
 !act = tensor<?x128xf32>  !hid = tensor<?x512xf32>  !ids = tensor<?xi32>  !logits = tensor<?x256xf32>  !vec = tensor<128xf32>
 !mat = tensor<128x128xf32>  !up = tensor<128x512xf32>  !down = tensor<512x128xf32>
 !table = tensor<256x128xf32>  !head = tensor<128x256xf32>
-!query = tensor<?x64xf32>  !qvec = tensor<64xf32>  !keys = tensor<4x2x256x32xf32>  !pool = tensor<65536x2x128xf32>
+!query = tensor<?x64xf32>  !qvec = tensor<64xf32>  !keys = tensor<4x2x256x32xf32>  !pool = tensor<65536x2x128xbf16>
 
 // Causal attention with 4 heads and rotary positions; normed before, added to its input after.
 func.func private @attention(%x: !act) -> !act {
@@ -49,8 +49,8 @@ func.func private @peer_block(%x0: !act) -> !act {
   // those of PKM (1907.05242), whose deviation is 1 / sqrt(3 * 32): beside normed queries smaller ones tell experts hardly apart.
   %c  = peer.param "ffw.keys" normal(0.1) : !keys        %s  = peer.score %q, %c : tensor<?x4x2x32xf32>, !keys
   %i, %v = peer.select %s product_topk<32> : tensor<?x4x2x256xf32>   %w = peer.gate %v softmax : tensor<?x4x32xf32>
-  // Row e holds expert e's vectors u and v: o = sum over the chosen of w * gelu(u . n) * v. The group tells the optimizer
-  // the table from the dense weights.
+  // Row e holds expert e's vectors u and v: o = sum over the chosen of w * gelu(u . n) * v. In bf16, since what rows cost is to
+  // read them; a step rounds them by chance, so that none is lost. The group tells the optimizer the table from the dense weights.
   %p  = peer.param "ffw.experts" normal(0.05) group("experts") : !pool
   %o  = peer.mix %n, %i, %w, %p gelu : !act, tensor<?x4x32xi32>, tensor<?x4x32xf32>, !pool
   %y  = arith.addf %x, %o : !act
@@ -76,7 +76,8 @@ func.func @loss(%tokens: !ids {peer.name = "tokens"}, %targets: !ids {peer.name 
 }
 
 // Entries that the compiler derives: a training step that updates the dense weights and the rows of the expert table
-// that the batch touched, and decoding with a key-value cache. A row learns from few tokens of a batch, hence its larger rate.
-peer.train @train_step of @loss {optimizer = #peer.adamw<learning_rate = 1.0e-3, weight_decay = 0.01, clip_norm = 1.0>,
-                                 groups = {experts = #peer.adamw<learning_rate = 1.0e-2, lazy = true>}}
+// that the batch touched, and decoding with a key-value cache. A row learns from few tokens of a batch, hence its larger rate; that
+// of the step before is of other tokens, hence no momentum. One second moment per row is enough.
+peer.train @train_step of @loss {optimizer = #peer.adamw<learning_rate = 7.0e-4, weight_decay = 0.01, clip_norm = 1.0>,
+                                 groups = {experts = #peer.rowwise_adam<learning_rate = 7.0e-3, beta1 = 0.0, lazy = true>}}
 peer.decode @decode prefill @prefill of @logits

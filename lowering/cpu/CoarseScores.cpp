@@ -21,7 +21,7 @@ static constexpr size_t kLeasts = 4;
 /// Vectors of maxima over groups of keys: of four times as many groups as are needed, the k-th largest maximum is about the (1.15 k)-th
 /// score. Each group has a key where there are so many blocks of keys.
 static int64_t maximaOf(int64_t n, int64_t k, int64_t width) {
-  int64_t vectors = std::max<int64_t>(n / width / PackedKeys::kVectors, 1);
+  int64_t vectors = std::max<int64_t>(n / width / PackedKeys::vectorsOf(width), 1);
   return std::min<int64_t>(4 * maximaVectors(k, width), llvm::bit_floor(uint64_t(vectors)));
 }
 
@@ -35,18 +35,19 @@ CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int6
   }
   Type f32 = b.getF32Type(), i32 = b.getI32Type();
   packed.allocate();
-  queries = b.heap({tokens(), packed.numPairs()}, i32);
+  queries = b.heap({tokens(), packed.numWords()}, i32);
   queryBounds = b.stack({tokens(), kQueryBounds}, f32);
   queriesFit = b.stack({tokens()}, i32);
+  starts = b.stack({tokens()}, i32);
   // One vector more, so that rows of tiles do not all lie in the same lines of a cache.
   bounds = b.heap({tokens(), packed.paddedKeys() + width}, f32);
   maxima = b.stack({tokens(), chains * width}, f32);
   leasts = b.stack({tokens()}, f32);
-  survivors = b.heap({survivorsOf(packed.paddedKeys(), width)}, i32);
-  if (int64_t most = mostRanked(k, width)) {
-    values = b.heap({survivorsOf(packed.paddedKeys(), width)}, f32);
-    ranks = b.stack({most}, i32);
-  }
+  survivors = b.heap({survivorsOf(packed.paddedKeys(), k, width)}, i32);
+  values = b.heap({survivorsOf(packed.paddedKeys(), k, width)}, f32);
+  ranks = b.stack({rankedOf(k, width)}, i32);
+  bestScores = b.stack({rankedOf(k, width)}, f32);
+  bestIndices = b.stack({rankedOf(k, width)}, i32);
 }
 
 void CoarseScores::free() {
@@ -58,8 +59,7 @@ void CoarseScores::free() {
   b.free(queries);
   b.free(bounds);
   b.free(survivors);
-  if (values)
-    b.free(values);
+  b.free(values);
 }
 
 Value CoarseScores::lowest() { return b.f32(-std::numeric_limits<double>::infinity(), b.floats(width)); }
@@ -101,10 +101,11 @@ void CoarseScores::setKeys(Value matrix, Value given) {
 //===----------------------------------------------------------------------===//
 
 void CoarseScores::emitQuery(Value query, Value t) {
-  Quantized q =
-      emitQuantized(b, query, d, width, bits, [&](Value at, Value pairs) { b.store(pairs, queries, {t, at}); });
-  // A sum of d products is off by less than d parts in 2^24 of |q| |c|, whatever its order; the bound itself by a few.
-  Value rounding = b.f32(double(d + 32) / (1 << 24));
+  auto words = [&](Value at, Value words) { b.store(words, queries, {t, at}); };
+  auto [q, start] = packed.emitQuery(query, bits, words);
+  b.store(start, starts, {t});
+  // A sum of d products is off by less than d parts in 2^24 of |q| |c|, whatever its order; the bound itself, and units, by a few.
+  Value rounding = b.f32(double(d + 40) / (1 << 24));
   auto keep = [&](Value value, QueryBound which) { b.store(value, queryBounds, {t, b.index(which)}); };
   keep(b.fma(rounding, q.norm, q.miss), PerNorm);
   keep(b.add(q.norm, q.miss), PerMiss);
@@ -114,37 +115,48 @@ void CoarseScores::emitQuery(Value query, Value t) {
   b.store(b.select(both(b, q.fits, packed.emitFits(row)), b.i32(1), b.i32(0)), queriesFit, {t});
 }
 
-Value CoarseScores::emitPairProducts(Value x, Value y, Value sum) {
-  StringRef name = width >= 16  ? "llvm.x86.avx512.pmaddw.d.512"
-                   : width == 8 ? "llvm.x86.avx2.pmadd.wd"
-                                : "llvm.x86.sse2.pmadd.wd";
-  Value products =
-      LLVM::CallIntrinsicOp::create(b, sum.getType(), b.getStringAttr(name), ValueRange{x, y}).getResult(0);
-  return b.add(sum, products);
+Values CoarseScores::emitSums(Value first, int64_t vectors, ArrayRef<Value> block) {
+  auto type = VectorType::get({width}, b.getI32Type());
+  int64_t words = packed.wordsTogether();
+  Values sums;
+  for (Value t : block)
+    sums.append(vectors, b.splat(b.load(starts, {t}), type));
+  return b.loop(
+      b.index(0), b.index(packed.numWords()), sums,
+      [&](Value at, ValueRange carried) {
+        Values now(carried);
+        SmallVector<Values> keys(vectors);
+        for (int64_t v = 0; v < vectors; ++v)
+          for (int64_t i = 0; i < words; ++i)
+            keys[v].push_back(packed.loadWord(row, b.add(first, b.index(v / packed.vectors())), b.add(at, b.index(i)),
+                                              v % packed.vectors()));
+        for (auto [i, t] : llvm::enumerate(block)) {
+          Values query;
+          for (int64_t word = 0; word < words; ++word)
+            query.push_back(b.splat(b.load(queries, {t, b.add(at, b.index(word))}), type));
+          for (int64_t v = 0; v < vectors; ++v)
+            now[i * vectors + v] = packed.emitProducts(keys[v], query, now[i * vectors + v]);
+        }
+        return now;
+      },
+      words);
+}
+
+Value CoarseScores::emitLarger(Value x, Value best) {
+  if (width != 8)
+    return emitMax(b, x, best);
+  // LLVM would make the store of some lanes of the select that it was, which is slow.
+  return LLVM::CallIntrinsicOp::create(b, x.getType(), b.getStringAttr("llvm.x86.avx.max.ps.256"), ValueRange{x, best})
+      .getResult(0);
 }
 
 void CoarseScores::emitBlocks(Value first, int64_t blocks, ArrayRef<Value> block) {
-  int64_t vectors = blocks * PackedKeys::kVectors;
+  int64_t vectors = blocks * packed.vectors();
   Type wide = b.floats(width);
-  auto halves = VectorType::get({2 * width}, b.getIntegerType(16));
-  Values sums(block.size() * vectors, emitIntegers(b, 0, width));
-  // One pair per turn: of two, LLVM takes the second's products and sums apart, to shorten a chain that nobody waits for.
-  sums = b.loop(b.index(0), b.index(packed.numPairs()), sums, [&](Value pair, ValueRange carried) {
-    Values now(carried), keys;
-    for (int64_t v = 0; v < vectors; ++v)
-      keys.push_back(
-          packed.loadPairs(row, b.add(first, b.index(v / PackedKeys::kVectors)), pair, v % PackedKeys::kVectors));
-    for (auto [i, t] : llvm::enumerate(block)) {
-      Value query = b.splat(b.load(queries, {t, pair}), sums[0].getType());
-      query = vector::BitCastOp::create(b, halves, query);
-      for (int64_t v = 0; v < vectors; ++v)
-        now[i * vectors + v] = emitPairProducts(query, keys[v], now[i * vectors + v]);
-    }
-    return now;
-  });
+  Values sums = emitSums(first, vectors, block);
   auto load = [&](Value t, int64_t which) { return b.splat(b.load(queryBounds, {t, b.index(which)}), wide); };
   for (int64_t v = 0; v < vectors; ++v) {
-    Value vector = b.add(b.mul(first, b.index(PackedKeys::kVectors)), b.index(v)), j = b.mul(vector, b.index(width));
+    Value vector = b.add(b.mul(first, b.index(packed.vectors())), b.index(v)), j = b.mul(vector, b.index(width));
     Value chain = b.mul(b.rem(vector, b.index(chains)), b.index(width));
     Value unit = packed.loadBounds(row, PackedKeys::Unit, j), norm = packed.loadBounds(row, PackedKeys::Norm, j),
           miss = packed.loadBounds(row, PackedKeys::Miss, j);
@@ -152,8 +164,7 @@ void CoarseScores::emitBlocks(Value first, int64_t blocks, ArrayRef<Value> block
       Value score = b.mul(arith::SIToFPOp::create(b, wide, sums[i * vectors + v]), unit);
       Value off = b.fma(load(t, PerNorm), norm, b.mul(load(t, PerMiss), miss));
       b.store(b.add(score, off), bounds, {t, j});
-      Value best = b.load(maxima, {t, chain}, width);
-      b.store(emitMax(b, b.sub(score, off), best), maxima, {t, chain});
+      b.store(emitLarger(b.sub(score, off), b.load(maxima, {t, chain}, width)), maxima, {t, chain});
     }
   }
 }
@@ -295,13 +306,14 @@ void CoarseScores::emitLeastOfPairs(ArrayRef<Value> ts, const OtherHalf &other) 
   }
   for (auto [t, maximum] : llvm::zip(ts, sorted)) {
     Value scale = b.load(queryBounds, {t, b.index(Scale)}), list = other.list(t);
-    Value best = emitLane(b, list, 0), last = emitLane(b, list, k - 1);
+    Value best = emitLane(b, list, 0), last = emitLane(b, list, k - 1), lowest = b.mul(last, scale);
     list = b.mul(list, b.splat(scale, list.getType()));
     Value first = emitLane(b, list, 0), sums = b.add(list, vector::ShuffleOp::create(b, maximum, maximum, partners));
     if (lanes > k)
       sums = b.select(emitConditions(b, meant), sums, b.f32(-std::numeric_limits<double>::infinity(), sums.getType()));
     Value least = b.maxLanes(sums), size = b.add(emitMax(b, least, b.neg(least)), emitMax(b, first, b.neg(first)));
-    // Each of the sums and this difference may be rounded up.
+    size = b.add(size, emitMax(b, lowest, b.neg(lowest)));
+    // Each score of the list in this unit, each of the sums and this difference may be rounded up.
     b.store(b.sub(b.sub(least, first), b.mul(size, b.f32(std::ldexp(1.0, -21)))), leasts, {t});
     // A list of what is no number bounds nothing, nor do huge scores, of which sums overflow, be it in the unit of a tiny query.
     Value most = b.f32(std::ldexp(1.0, 120)), bounded = b.cmp(arith::CmpFPredicate::OLT, size, most);
@@ -365,7 +377,7 @@ Values CoarseScores::emitSelection(Value t, llvm::function_ref<Values(ValueRange
   // Both sides of the comparison may be off.
   Value slack = b.load(queryBounds, {t, b.index(Slack)}), lowest = b.sub(b.sub(b.load(leasts, {t}), slack), slack);
   return RowTopK(b, b.slice(bounds, {t}), packed.paddedKeys(), k, width)
-      .emit({lowest, survivors, values, ranks, scores});
+      .emit({lowest, survivors, values, ranks, bestScores, bestIndices, scores});
 }
 
 Value CoarseScores::scoreRow(Value t) { return b.slice(bounds, {t}); }

@@ -8,10 +8,12 @@
 
 namespace peer::cpu {
 
-/// Keys of `d` elements in integers of 8 bits, queries in integers of up to 15, their products, and upper bounds of the scores that follow.
+/// Keys of `d` elements in integers of 8 bits, queries in integers of up to 15, or both in `Quads`, their products, and upper bounds of the
+/// scores that follow.
 ///
-/// A vector x is s * x' + rest, s a power of two, so that |q . c - s t q'. c'| <= |q - s q'| |c| + |s q'| |c - t c'| by Cauchy and Schwarz.
-/// A part of |q| |c| covers what rounding does to `emitScore` and to the bound, a constant what underflow does.
+/// A vector x is s * x' + rest, so that |q . c - s t q'. c'| <= |q - s q'| |c| + |s q'| |c - t c'| by Cauchy and Schwarz.
+/// A part of |q| |c| covers what rounding does to `emitScore`, to the bound, and to products with an s that is no power of two, a constant
+/// what underflow does.
 class CoarseScores {
 public:
   /// Allocates what one call of the op needs. Outside of its loops.
@@ -61,14 +63,16 @@ private:
   void emitQuery(mlir::Value query, mlir::Value t);
   /// Bounds of some tokens and all keys, or `blocks` blocks of them.
   void emitProducts(llvm::ArrayRef<mlir::Value> block);
+  /// `emitMax` of what is in memory, to be stored there.
+  mlir::Value emitLarger(mlir::Value x, mlir::Value best);
   void emitBlocks(mlir::Value first, int64_t blocks, llvm::ArrayRef<mlir::Value> block);
   /// Lower bounds of the scores that some of the block's tokens may select, less what underflow does: of the k-th, or of what the k best
   /// pairs with the other half have.
   void emitLeast(llvm::ArrayRef<mlir::Value> ts, const OtherHalf &other);
   void emitLeastOfScores(llvm::ArrayRef<mlir::Value> ts);
   void emitLeastOfPairs(llvm::ArrayRef<mlir::Value> ts, const OtherHalf &other);
-  /// sum + the products of pairs, 32 bits each.
-  mlir::Value emitPairProducts(mlir::Value x, mlir::Value y, mlir::Value sum);
+  /// The sums of some tokens' products, `vectors` vectors of keys from a block on for each.
+  Values emitSums(mlir::Value first, int64_t vectors, llvm::ArrayRef<mlir::Value> block);
 
   LoopBuilder &b;
   int64_t n, d, k, width;
@@ -81,7 +85,8 @@ private:
   mlir::Value tiled, byTiles;                   // whether registers are tiles, and whether products are
   mlir::Value row, has;                         // the keys, and whether there are some
   mlir::Value queries, queryBounds, queriesFit; // of a block of tokens
-  mlir::Value bounds, maxima, leasts, survivors, values, ranks;
+  mlir::Value starts;                           // of their sums
+  mlir::Value bounds, maxima, leasts, survivors, values, ranks, bestScores, bestIndices;
 };
 
 } // namespace peer::cpu

@@ -2,7 +2,10 @@
 
 #include "PackedKeys.h"
 #include "Kernels.h"
+#include "quads/Quads.h"
 #include "tiles/TileScores.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
 using namespace peer;
@@ -15,8 +18,8 @@ static constexpr int64_t kLeastExponent = 27, kMostExponent = 127 + 56;
 
 /// Of a row: where its parts begin.
 static constexpr int64_t kBoundsFrom = 64;
-static int64_t pairsFrom(int64_t n) { return kBoundsFrom + 4 * PackedKeys::kBounds * PackedKeys::capacityOf(n); }
-int64_t PackedKeys::tilesFrom(int64_t n, int64_t d) { return pairsFrom(n) + capacityOf(n) * llvm::alignTo(d, 32); }
+static int64_t wordsFrom(int64_t n) { return kBoundsFrom + 4 * PackedKeys::kBounds * PackedKeys::capacityOf(n); }
+int64_t PackedKeys::tilesFrom(int64_t n, int64_t d) { return wordsFrom(n) + capacityOf(n) * llvm::alignTo(d, 32); }
 
 //===----------------------------------------------------------------------===//
 // Integers
@@ -43,21 +46,35 @@ static Value powerOfTwo(LoopBuilder &b, Value exponent) {
 
 Value cpu::emitNorm(LoopBuilder &b, Value squares) { return b.mul(b.sqrt(b.sumLanes(squares)), b.f32(1 + kNormError)); }
 
+/// The bits of the largest |x|. As integers, magnitudes are in order, and infinity and NaN are the largest.
+static Value emitLargest(LoopBuilder &b, Value vector, int64_t d, int64_t width) {
+  Type i32 = b.getI32Type();
+  Value largest = b.loop(
+      b.index(0), b.index(d), {emitIntegers(b, 0, width)},
+      [&](Value at, ValueRange carried) {
+        Value bits = bitcast(b, b.load(vector, {at}, width), i32);
+        return Values{b.max(both(b, bits, emitIntegers(b, 0x7fffffff, width)), carried[0])};
+      },
+      width)[0];
+  return vector::ReductionOp::create(b, vector::CombiningKind::MAXSI, largest);
+}
+
+static Value emitFits(LoopBuilder &b, Value largest) {
+  return b.cmp(CmpIPredicate::slt, largest, b.i32(kMostExponent << 23));
+}
+
+Magnitude cpu::emitMagnitude(LoopBuilder &b, Value vector, int64_t d, int64_t width) {
+  Value largest = emitLargest(b, vector, d, width);
+  return {bitcast(b, largest, b.getF32Type()), emitFits(b, largest)};
+}
+
 Quantized cpu::emitQuantized(LoopBuilder &b, Value vector, int64_t d, int64_t width, int64_t bits,
                              llvm::function_ref<void(Value at, Value pairs)> keep) {
   Type i32 = b.getI32Type(), wide = b.floats(width);
   auto integers = [&](int64_t value) { return emitIntegers(b, value, width); };
-  // As integers, magnitudes are in order, and infinity and NaN are the largest.
-  Value largest = b.loop(
-      b.index(0), b.index(d), {integers(0)},
-      [&](Value at, ValueRange carried) {
-        Value magnitude = both(b, bitcast(b, b.load(vector, {at}, width), i32), integers(0x7fffffff));
-        return Values{b.max(magnitude, carried[0])};
-      },
-      width)[0];
-  largest = vector::ReductionOp::create(b, vector::CombiningKind::MAXSI, largest);
+  Value largest = emitLargest(b, vector, d, width);
   Quantized result;
-  result.fits = b.cmp(CmpIPredicate::slt, largest, b.i32(kMostExponent << 23));
+  result.fits = emitFits(b, largest);
   Value exponent = b.max(arith::ShRUIOp::create(b, largest, b.i32(23)), b.i32(kLeastExponent));
   result.scale = powerOfTwo(b, b.sub(b.i32(253 + bits), exponent));
   result.unit = powerOfTwo(b, b.sub(exponent, b.i32(bits - 1)));
@@ -137,9 +154,9 @@ Value PackedKeys::boundsAt(Bound which, Value j) {
   return b.add(b.index(kBoundsFrom + 4 * which * capacityOf(n)), b.mul(j, b.index(4)));
 }
 
-Value PackedKeys::pairsAt(Value block, Value pair, Value key) {
-  Value vector = b.add(b.mul(block, b.index(pairs)), pair);
-  return b.add(b.index(pairsFrom(n)), b.mul(b.add(b.mul(vector, b.index(blockKeys())), key), b.index(2)));
+Value PackedKeys::wordsAt(Value block, Value word, Value key) {
+  Value vector = b.add(b.mul(block, b.index(words)), word);
+  return b.add(b.index(wordsFrom(n)), b.mul(b.add(b.mul(vector, b.index(blockKeys())), key), b.index(elements())));
 }
 
 Value PackedKeys::emitIsMade(Value row) {
@@ -156,10 +173,37 @@ Value PackedKeys::loadBounds(Value row, Bound which, Value j) {
   return loadBytes(b, row, boundsAt(which, j), cast<VectorType>(b.floats(width)));
 }
 
-Value PackedKeys::loadPairs(Value row, Value block, Value pair, int64_t v) {
+Value PackedKeys::loadWord(Value row, Value block, Value word, int64_t v) {
+  Value at = wordsAt(block, word, b.index(v * width));
+  if (quads)
+    return loadBytes(b, row, at, VectorType::get({width}, b.getI32Type()));
   auto type = VectorType::get({2 * width}, b.getIntegerType(16));
   auto bytes = VectorType::get({2 * width}, b.getI8Type());
-  return arith::ExtSIOp::create(b, type, loadBytes(b, row, pairsAt(block, pair, b.index(v * width)), bytes));
+  return arith::ExtSIOp::create(b, type, loadBytes(b, row, at, bytes));
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+// Of pairs one per turn: of two, LLVM takes the second's products and sums apart, to shorten a chain that nobody waits for.
+int64_t PackedKeys::wordsTogether() const { return quads ? Quads::kWords : 1; }
+
+std::pair<Quantized, Value> PackedKeys::emitQuery(Value query, int64_t bits,
+                                                  llvm::function_ref<void(Value at, Value words)> keep) {
+  if (quads)
+    return Quads::emitQuery(b, query, d, width, keep);
+  return {emitQuantized(b, query, d, width, bits, keep), b.i32(0)};
+}
+
+Value PackedKeys::emitProducts(ValueRange keys, ValueRange query, Value sum) {
+  if (quads)
+    return Quads::emitProducts(b, keys, query, sum);
+  StringRef name = "llvm.x86.avx512.pmaddw.d.512";
+  Value pairs = vector::BitCastOp::create(b, keys[0].getType(), query[0]);
+  Value products =
+      LLVM::CallIntrinsicOp::create(b, sum.getType(), b.getStringAttr(name), ValueRange{pairs, keys[0]}).getResult(0);
+  return b.add(sum, products);
 }
 
 //===----------------------------------------------------------------------===//
@@ -168,7 +212,7 @@ Value PackedKeys::loadPairs(Value row, Value block, Value pair, int64_t v) {
 
 void PackedKeys::allocate() {
   row = b.heap({PackKeysOp::getRowBytes(n, d)}, b.getI8Type());
-  square = b.heap({width, pairs}, b.getI32Type());
+  square = b.heap({width, words}, b.getI32Type());
   follows = b.stack({kBounds, width}, b.getF32Type());
   fit = b.stack({1}, b.getI32Type());
 }
@@ -178,16 +222,30 @@ void PackedKeys::free() {
   b.free(square);
 }
 
-void PackedKeys::emitKeys(Value keys, Value row) {
+bool PackedKeys::takesQuads(int64_t width) { return Quads::areTaken(width); }
+
+Quantized PackedKeys::emitKey(Value key, Value lane) {
+  auto keep = [&](Value at, Value words) { b.store(words, square, {lane, at}); };
+  return quads ? Quads::emitKey(b, key, d, width, keep) : emitQuantized(b, key, d, width, kBits, keep);
+}
+
+Value PackedKeys::emitBytes(Value words) {
+  if (quads)
+    return words;
+  // The low bytes of both halves.
   auto integers = [&](int64_t value) { return emitIntegers(b, value, width); };
-  auto halves = VectorType::get({width}, b.getIntegerType(16));
+  Value high = both(b, arith::ShRUIOp::create(b, words, integers(8)), integers(0xff00));
+  return arith::TruncIOp::create(b, VectorType::get({width}, b.getIntegerType(16)),
+                                 either(b, high, both(b, words, integers(0xff))));
+}
+
+void PackedKeys::emitKeys(Value keys, Value row) {
   b.store(b.i32(kFits), fit, {b.index(0)});
   auto emitGroup = [&](Value group) {
     b.loop(width, [&](Value lane) {
       Value j = b.add(group, lane), isKey = b.cmp(CmpIPredicate::ult, j, b.index(n));
       Value key = b.slice(keys, {b.select(isKey, j, b.index(n - 1))});
-      Quantized q =
-          emitQuantized(b, key, d, width, kBits, [&](Value at, Value both) { b.store(both, square, {lane, at}); });
+      Quantized q = emitKey(key, lane);
       // What fills the last block has no scores: nothing that is not a number is a candidate or a maximum.
       Value unit = b.select(isKey, q.unit, b.f32(std::numeric_limits<double>::quiet_NaN()));
       b.store(unit, follows, {b.index(Unit), lane});
@@ -199,19 +257,14 @@ void PackedKeys::emitKeys(Value keys, Value row) {
       storeBytes(b, b.load(follows, {b.index(which), b.index(0)}, width), row, boundsAt(which, group));
     Value block = b.div(group, b.index(blockKeys())), first = b.rem(group, b.index(blockKeys()));
     b.loop(
-        b.index(0), b.index(pairs),
+        b.index(0), b.index(words),
         [&](Value at) {
           Values columns;
           for (int64_t lane = 0; lane < width; ++lane)
             columns.push_back(b.load(square, {b.index(lane), at}, width));
           emitTranspose(b, columns);
-          for (int64_t pair = 0; pair < width; ++pair) {
-            // The low bytes of both halves.
-            Value high = both(b, arith::ShRUIOp::create(b, columns[pair], integers(8)), integers(0xff00));
-            Value bytes = either(b, high, both(b, columns[pair], integers(0xff)));
-            storeBytes(b, arith::TruncIOp::create(b, halves, bytes), row,
-                       pairsAt(block, b.add(at, b.index(pair)), first));
-          }
+          for (auto [word, column] : llvm::enumerate(columns))
+            storeBytes(b, emitBytes(column), row, wordsAt(block, b.add(at, b.index(word)), first));
         },
         width);
   };

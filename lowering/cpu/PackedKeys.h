@@ -14,6 +14,12 @@ struct Quantized {
   mlir::Value norm, miss;  // upper bounds of |x| and |rest|, divided by unit
 };
 
+/// The largest |x| of a vector's d elements, and whether all are numbers, and not huge: what it is where they are not is open.
+struct Magnitude {
+  mlir::Value value, fits;
+};
+Magnitude emitMagnitude(LoopBuilder &b, mlir::Value vector, int64_t d, int64_t width);
+
 /// Writes the integers of `vector`, d elements of at most `bits` bits beside their sign, as pairs of 16 bits, `width` pairs at a time: those of
 /// elements at .. at + width in the low halves, of the next `width` in the high ones.
 Quantized emitQuantized(LoopBuilder &b, mlir::Value vector, int64_t d, int64_t width, int64_t bits,
@@ -25,21 +31,28 @@ inline constexpr double kNormError = 1.0 / 1024;
 mlir::Value emitNorm(LoopBuilder &b, mlir::Value squares);
 
 /// The bytes of `pack_keys`: a header, of which the first says whether there are keys and bounds of their scores; then for all keys what follows a
-/// key, f32; then blocks of keys, of each its first pair of elements, its second and so on, 8 bits each; then what `TileScores` wants of them.
+/// key, f32; then blocks of keys, of each its first word of elements, its second and so on, 8 bits each; then what `TileScores` wants of them.
+/// A word has two elements, of a block of two vectors of keys, or where `Quads` are taken four, of one vector.
 class PackedKeys {
 public:
   PackedKeys(LoopBuilder &b, int64_t n, int64_t d, int64_t width)
-      : b(b), n(n), d(d), width(width), pairs(llvm::alignTo(d, 2 * width) / 2) {}
+      : b(b), n(n), d(d), width(width), quads(takesQuads(width)),
+        words(llvm::alignTo(d, elements() * width) / elements()) {}
 
-  /// Bits of an integer beside its sign.
+  /// Whether words are `Quads`.
+  static bool takesQuads(int64_t width);
+
+  /// Bits of an integer beside its sign, of two in a word.
   static constexpr int64_t kBits = 7;
   /// What follows a key: its unit, and its norms times that. What fills the last block has no number for a unit.
   enum Bound { Unit, Norm, Miss, kBounds };
   /// Vectors of keys in a block.
-  static constexpr int64_t kVectors = 2;
-  int64_t blockKeys() const { return kVectors * width; }
+  static int64_t vectorsOf(int64_t width) { return takesQuads(width) ? 1 : 2; }
+  int64_t vectors() const { return vectorsOf(width); }
+  int64_t blockKeys() const { return vectors() * width; }
   int64_t paddedKeys() const { return llvm::alignTo(n, blockKeys()); }
-  int64_t numPairs() const { return pairs; }
+  /// Words of 32 bits of a query.
+  int64_t numWords() const { return words; }
 
   /// Memory for packing, and for one head and half. Outside of loops.
   void allocate();
@@ -61,15 +74,27 @@ public:
   static constexpr int64_t kFits = 1, kFitsNot = 2;
   static int64_t capacityOf(int64_t n) { return llvm::alignTo(n, 32); }
 
-  /// A pair of elements of a block's v-th vector of keys, widened to 16 bits.
-  mlir::Value loadPairs(mlir::Value row, mlir::Value block, mlir::Value pair, int64_t v);
+  /// Writes the words of a query, of up to `bits` bits beside the sign where words have two; from what its sums begin (i32).
+  std::pair<Quantized, mlir::Value> emitQuery(mlir::Value query, int64_t bits,
+                                              llvm::function_ref<void(mlir::Value at, mlir::Value words)> keep);
+  /// A word of a block's v-th vector of keys: two elements, widened to 16 bits, or the four of a quad.
+  mlir::Value loadWord(mlir::Value row, mlir::Value block, mlir::Value word, int64_t v);
+  /// sum + the products of that and a query's, 32 bits each; of as many words as are multiplied together.
+  mlir::Value emitProducts(mlir::ValueRange keys, mlir::ValueRange query, mlir::Value sum);
+  int64_t wordsTogether() const;
 
 private:
   mlir::Value boundsAt(Bound which, mlir::Value j);
-  mlir::Value pairsAt(mlir::Value block, mlir::Value pair, mlir::Value key);
+  int64_t elements() const { return quads ? 4 : 2; }
+  mlir::Value wordsAt(mlir::Value block, mlir::Value word, mlir::Value key);
+  /// Packs a key's integers as a row of `square`, and what keys of its lane have in a row of bytes.
+  Quantized emitKey(mlir::Value key, mlir::Value lane);
+  mlir::Value emitBytes(mlir::Value words);
 
   LoopBuilder &b;
-  int64_t n, d, width, pairs;
+  int64_t n, d, width;
+  bool quads;
+  int64_t words;
   mlir::Value row, square, follows, fit;
 };
 

@@ -284,56 +284,56 @@ static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, 
   for (auto [state, kind] : llvm::zip_equal(op.getStates(), step.states))
     if (kind.kind == StateKind::Whole)
       tables.push_back(state);
-  // Of each chunk, the sum of squares of the row it is at: with those of rows in registers a row would be too wide.
+  // Of each chunk, the sum of squares of the row it is at.
   Value squares;
   if (step.hasMeans())
     squares = b.heap({ShapedType::kDynamic}, b.getF32Type(), {chunkCount(b, grad)});
-  int64_t stripsOfLine = 1;
+  // Elements of a line of those whose lines have most.
+  int64_t line = width;
   for (Value table : tables)
-    stripsOfLine = std::max(stripsOfLine, elementsOfLine(table) / width);
+    line = std::max(line, elementsOfLine(table));
   int64_t bytes = elementBytes(op.getPool()) * grad.rowsPerExpert * grad.vectors * grad.width;
   int64_t ahead = std::clamp<int64_t>(tuned(b, tuning::kRowUpdateAhead) / bytes, 1, kMostSegmentsAhead);
   b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
-    Value held = b.heap({blockElements(width)}, b.getF32Type());
-    auto update = [&](const Segment &segment, Value j, Value row, Value later) {
+    // Gradients wait for the states of their row, if it has any, and for a loop of lines: so the divisions of one are under way with
+    // all else of those beside it.
+    Value waiting = b.heap({grad.vectors, grad.width}, b.getF32Type());
+    emitChunkRows(b, grad, chunk[0], ahead, [&](const Segment &segment, Value j, Value row, Value later) {
+      if (squares)
+        b.store(b.f32(0), squares, chunk);
+      emitRowGradients(
+          b, grad, segment, j, row, width, [&](Value, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
+            for (auto [strip, gradient] : llvm::zip(strips, gradients))
+              b.store(gradient, waiting, {f, strip.at});
+            if (squares)
+              addTo(b, squares, chunk,
+                    llvm::map_to_vector(gradients, [&](Value gradient) { return emitSquare(b, step, gradient); }));
+          });
       Values means;
       if (squares) {
-        b.store(b.f32(0), squares, chunk);
-        emitRowGradients(b, grad, segment, j, row, width, [&](Value, Value, ArrayRef<Strip>, ValueRange gradients) {
-          addTo(b, squares, chunk,
-                llvm::map_to_vector(gradients, [&](Value gradient) { return emitSquare(b, step, gradient); }));
-        });
         Value mean = b.div(b.load(squares, chunk), b.f32(double(grad.vectors * grad.width)));
         means = emitRowStates(b, step, op.getStates(), row, mean);
       }
-      emitRowGradients(
-          b, grad, segment, j, row, width, [&](Value row, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
-            // Rows are scattered: a later one comes line by line as this one is computed. All of its lines asked for at once would
-            // fill the queue of misses, and this row would wait behind them.
-            auto updateStrip = [&](int64_t number, const Strip &strip, Value gradient) {
-              for (Value table : tables)
-                if (number * width % elementsOfLine(table) == 0)
-                  b.prefetch(table, {later, f, strip.at});
-              emitUpdateAt(b, step, op.getPool(), op.getStates(), gradient, {row, f, strip.at}, strip.lanes, means);
-            };
-            // A loop, so that the divisions of a line are under way with all else of lines beside it.
-            int64_t looped = llvm::count_if(strips, [&](const Strip &strip) { return strip.lanes == width; });
-            looped -= looped % stripsOfLine;
-            for (int64_t i = 0; i < looped; ++i)
-              b.store(gradients[i], held, {b.index(i * width)});
-            auto updateLine = [&](Value offset) {
-              for (int64_t i = 0; i < stripsOfLine; ++i) {
-                Value place = b.add(offset, b.index(i * width));
-                updateStrip(i, {b.add(strips[0].at, place), width}, b.load(held, {place}, width));
-              }
-            };
-            b.loop(b.index(0), b.index(looped * width), updateLine, stripsOfLine * width);
-            for (int64_t i = looped; i < int64_t(strips.size()); ++i)
-              updateStrip(i, strips[i], gradients[i]);
-          });
-    };
-    emitChunkRows(b, grad, chunk[0], ahead, update);
-    b.free(held);
+      for (int64_t f = 0; f < grad.vectors; ++f) {
+        // Rows are scattered: a later one comes line by line as this one is computed. All of its lines asked for at once would fill
+        // the queue of misses, and this row would wait behind them.
+        auto updateLine = [&](Value at, int64_t elements) {
+          for (int64_t place = 0; place < elements; place += width) {
+            Value here = b.add(at, b.index(place));
+            int64_t lanes = std::min(width, elements - place);
+            for (Value table : tables)
+              if (place % elementsOfLine(table) == 0)
+                b.prefetch(table, {later, b.index(f), here});
+            emitUpdateAt(b, step, op.getPool(), op.getStates(), b.load(waiting, {b.index(f), here}, lanes),
+                         {row, b.index(f), here}, lanes, means);
+          }
+        };
+        int64_t whole = grad.width / line * line;
+        b.loop(b.index(0), b.index(whole), [&](Value at) { updateLine(at, line); }, line);
+        updateLine(b.index(whole), grad.width - whole);
+      }
+    });
+    b.free(waiting);
   });
   if (squares)
     b.free(squares);

@@ -22,9 +22,6 @@ using arith::CmpIPredicate;
 
 Value cpu::emitMax(LoopBuilder &b, Value x, Value m) { return b.select(b.cmp(CmpFPredicate::OGT, x, m), x, m); }
 
-/// Survivors of which sums are in registers at once where there are 32.
-static constexpr int64_t kScoredTogether = 4;
-
 static int64_t groupsOf(int64_t k) { return std::max<int64_t>(llvm::PowerOf2Ceil(k), 4); }
 
 int64_t cpu::maximaVectors(int64_t k, int64_t width) { return std::max<int64_t>(1, groupsOf(k) / width); }
@@ -126,17 +123,26 @@ Value RowTopK::emitSurvivors(Value lowest, Value survivors) {
   auto conditions = [&](Value at) { return b.cmp(CmpFPredicate::OGE, b.load(row, {at}, width), reached); };
   int64_t vectors = n / width;
   if (width < 16) {
-    // One mask word covers 64 bounds.
-    auto listBlock = [&](Value from, int64_t count, ValueRange carried) {
-      Value bits;
-      for (int64_t v = 0; v < count; ++v) {
+    // One mask word covers 64 bounds. As many of them as nearly every word has are listed whether they are there or not: what is not is
+    // overwritten by the next ones, and how many a word has is what a CPU cannot foresee.
+    const int64_t certain = std::min<int64_t>(6, width);
+    auto listBlock = [&](Value from, int64_t vectors, ValueRange carried) {
+      Value bits, count = carried[0];
+      for (int64_t v = 0; v < vectors; ++v) {
         Value part = emitBits(b, conditions(b.add(from, b.index(v * width))));
         bits = v == 0 ? part : either(b, bits, emitShiftLeft(b, part, v * width));
       }
-      return forEachBit(b, bits, carried, [&](Value position, ValueRange now) {
-        b.store(b.toI32(b.add(from, position)), survivors, {now[0]});
+      Value next = b.add(count, b.toIndex(emitPopulation(b, bits)));
+      auto list = [&](Value position, Value at) { b.store(b.toI32(b.add(from, position)), survivors, {at}); };
+      for (int64_t i = 0; i < certain; ++i) {
+        list(b.toIndex(math::CountTrailingZerosOp::create(b, bits)), b.add(count, b.index(i)));
+        bits = both(b, bits, b.sub(bits, b.i64(1)));
+      }
+      forEachBit(b, bits, {b.add(count, b.index(certain))}, [&](Value position, ValueRange now) {
+        list(position, now[0]);
         return Values{b.add(now[0], b.index(1))};
       });
+      return Values{next};
     };
     int64_t perBlock = 64 / width, blocked = vectors / perBlock * 64;
     Values count = b.loop(
@@ -168,50 +174,24 @@ Value RowTopK::emitSurvivors(Value lowest, Value survivors) {
       together * width)[0];
 }
 
-/// A rank is how many scores are larger. So nobody waits for the one before, as insertions do.
-Values RowTopK::emitRanked(const CoarseRow &bounds, Value count) {
-  constexpr int64_t kTogether = 8;
-  const int64_t most = mostRanked(k, width);
-  Type wide = b.floats(width);
-  Value none = b.f32(-std::numeric_limits<double>::infinity());
-  Value few = b.select(b.cmp(CmpIPredicate::ule, count, b.index(most)), count, b.index(0));
-  b.loop(
-      b.index(0), few,
-      [&](Value at) {
-        Values places, js;
-        for (int64_t i = 0; i < kScoredTogether; ++i) {
-          places.push_back(b.add(at, b.index(i)));
-          js.push_back(b.toIndex(b.load(bounds.survivors, {places[i]})));
-        }
-        for (auto [place, score] : llvm::zip(places, bounds.scores(js)))
-          b.store(score, bounds.values, {place});
-      },
-      kScoredTogether);
-  b.store(b.splat(none, wide), bounds.values, {few});
-  auto integers = [&](int64_t value) { return b.splat(b.i32(value), VectorType::get({width}, b.getI32Type())); };
-  Values scores, ranks;
-  for (int64_t at = 0; at < most; at += width) {
-    scores.push_back(b.load(bounds.values, {b.index(at)}, width));
-    ranks.push_back(integers(0));
-  }
-  ranks = b.loop(
-      b.index(0), few, ranks,
-      [&](Value at, ValueRange carried) {
-        Values now(carried);
-        for (int64_t i = 0; i < kTogether; ++i) {
-          Value other = b.splat(b.load(bounds.values, {b.add(at, b.index(i))}), wide);
-          for (auto [rank, own] : llvm::zip(now, scores))
-            rank = b.add(rank, b.select(b.cmp(CmpFPredicate::OGT, other, own), integers(1), integers(0)));
-        }
-        return now;
-      },
-      kTogether);
-  for (auto [v, rank] : llvm::enumerate(ranks))
-    b.store(rank, bounds.ranks, {b.index(v * width)});
-  // From the last on: where equal scores share rank k - 1, the first of them stays.
-  Value iota = emitIota(b, lanes), blocks = b.ceilDiv(few, b.index(kTogether));
+/// From the last on: where equal scores share rank k - 1, the first of them stays.
+Values RowTopK::emitInOrder(const CoarseRow &bounds, Value count) {
+  Value none = b.f32(-std::numeric_limits<double>::infinity()), iota = emitIota(b, lanes), front = b.index(0);
   Values list{b.splat(none, b.floats(lanes)), b.splat(b.i32(0), iota.getType())};
-  list = b.loop(b.index(0), blocks, list, [&](Value block, ValueRange carried) {
+  if (width < 16) {
+    // Each to its place in memory: many lanes are many vectors.
+    b.store(list[0], bounds.bestScores, {front});
+    b.store(list[1], bounds.bestIndices, {front});
+    b.loop(count, [&](Value before) {
+      Value j = b.sub(b.sub(count, b.index(1)), before), rank = b.toIndex(b.load(bounds.ranks, {j}));
+      b.store(b.load(bounds.values, {j}), bounds.bestScores, {rank});
+      b.store(b.load(bounds.survivors, {j}), bounds.bestIndices, {rank});
+    });
+    return {b.load(bounds.bestScores, {front}, lanes), b.load(bounds.bestIndices, {front}, lanes)};
+  }
+  constexpr int64_t kTogether = 8;
+  Value blocks = b.ceilDiv(count, b.index(kTogether));
+  return b.loop(b.index(0), blocks, list, [&](Value block, ValueRange carried) {
     Values now(carried);
     Value end = b.mul(b.sub(blocks, block), b.index(kTogether));
     for (int64_t i = 1; i <= kTogether; ++i) {
@@ -222,6 +202,53 @@ Values RowTopK::emitRanked(const CoarseRow &bounds, Value count) {
     }
     return now;
   });
+}
+
+/// A rank is how many scores are larger. So nobody waits for the one before, as insertions do.
+Values RowTopK::emitRanked(const CoarseRow &bounds, Value count) {
+  // Scores that are compared with one after the other, and vectors of those that are.
+  const int64_t others = std::min<int64_t>(8, width), own = 2;
+  const int64_t most = mostRanked(k, width), group = scoredTogether();
+  Type wide = b.floats(width);
+  Value none = b.f32(-std::numeric_limits<double>::infinity());
+  Value few = b.select(b.cmp(CmpIPredicate::ule, count, b.index(most)), count, b.index(0));
+  b.loop(
+      b.index(0), few,
+      [&](Value at) {
+        Values places, js;
+        for (int64_t i = 0; i < group; ++i) {
+          places.push_back(b.add(at, b.index(i)));
+          js.push_back(b.toIndex(b.load(bounds.survivors, {places[i]})));
+        }
+        for (auto [place, score] : llvm::zip(places, bounds.scores(js)))
+          b.store(score, bounds.values, {place});
+      },
+      group);
+  b.store(b.splat(none, wide), bounds.values, {few});
+  auto integers = [&](int64_t value) { return b.splat(b.i32(value), VectorType::get({width}, b.getI32Type())); };
+  b.loop(
+      b.index(0), few,
+      [&](Value from) {
+        Values scores, ranks(own, integers(0));
+        for (int64_t v = 0; v < own; ++v)
+          scores.push_back(b.load(bounds.values, {b.add(from, b.index(v * width))}, width));
+        ranks = b.loop(
+            b.index(0), few, ranks,
+            [&](Value at, ValueRange carried) {
+              Values now(carried);
+              for (int64_t i = 0; i < others; ++i) {
+                Value other = b.splat(b.load(bounds.values, {b.add(at, b.index(i))}), wide);
+                for (auto [rank, score] : llvm::zip(now, scores))
+                  rank = b.add(rank, b.select(b.cmp(CmpFPredicate::OGT, other, score), integers(1), integers(0)));
+              }
+              return now;
+            },
+            others);
+        for (auto [v, rank] : llvm::enumerate(ranks))
+          b.store(rank, bounds.ranks, {b.add(from, b.index(v * width))});
+      },
+      own * width);
+  Values list = emitInOrder(bounds, few);
   // Of equal scores the ranks that follow theirs are nobody's.
   Value filled = b.cmp(CmpFPredicate::OGT, list[0], b.splat(none, list[0].getType()));
   Value wanted = b.min(count, b.index(k));
@@ -232,21 +259,17 @@ Values RowTopK::emitRanked(const CoarseRow &bounds, Value count) {
 
 Values RowTopK::emit(const CoarseRow &bounds) {
   assert(n % width == 0 && "bounds of whole vectors");
-  // As many sums as there are registers for.
-  const int64_t group = width < 16 ? 2 : kScoredTogether;
+  const int64_t group = scoredTogether();
   Value count = emitSurvivors(bounds.lowest, bounds.survivors), survivors = bounds.survivors;
   // The first survivor fills the last group, with a score that nobody selects.
   Value none = b.f32(-std::numeric_limits<double>::infinity());
   for (int64_t i = 1; i < group; ++i)
     b.store(b.load(survivors, {b.index(0)}), survivors, {b.add(count, b.index(i - 1))});
   Values list{b.splat(none, b.floats(lanes)), b.splat(b.i32(0), emitIota(b, lanes).getType())};
-  Value end = count;
-  if (mostRanked(k, width) > 0) {
-    Values ranked = emitRanked(bounds, count);
-    end = b.select(ranked[2], b.index(0), count);
-    for (int64_t i = 0; i < 2; ++i)
-      list[i] = b.select(ranked[2], ranked[i], list[i]);
-  }
+  Values ranked = emitRanked(bounds, count);
+  Value end = b.select(ranked[2], b.index(0), count);
+  for (int64_t i = 0; i < 2; ++i)
+    list[i] = b.select(ranked[2], ranked[i], list[i]);
   return b.loop(
       b.index(0), end, list,
       [&](Value at, ValueRange carried) {

@@ -14,20 +14,23 @@ inline constexpr int64_t kMostSelected = 64;
 struct CoarseRow {
   /// A score that reaches the k-th has a bound of at least this, and so have at least k.
   mlir::Value lowest;
-  /// Room for the i32 indices of those whose bounds reach it, `survivorsOf` the row's length.
-  mlir::Value survivors;
-  /// Room for their scores, f32, as many, and for the ranks of `mostRanked`, i32.
-  mlir::Value values, ranks;
+  /// Room for the i32 indices of those whose bounds reach it, and for their scores, f32: `survivorsOf` the row's length.
+  mlir::Value survivors, values;
+  /// Room for what is ranked, `rankedOf`: ranks, i32, scores in their order, f32, and their indices, i32.
+  mlir::Value ranks, bestScores, bestIndices;
   /// The scores of some, formed together.
   llvm::function_ref<Values(mlir::ValueRange js)> scores;
 };
 
-/// Elements of `CoarseRow::survivors` for n bounds: vectors are stored there whole, and the last group is filled.
-inline int64_t survivorsOf(int64_t n, int64_t width) { return n + width; }
-/// Survivors that are ranked side by side, where vectors have conditions of their own; more are inserted one after the other.
+/// Survivors that are ranked side by side; more are inserted one after the other. Narrow vectors have more: their bounds are wider, and
+/// an insertion takes as long as the ranks of several.
 inline int64_t mostRanked(int64_t k, int64_t width) {
-  return width < 16 ? 0 : std::max(2 * listLanes(k, width), width);
+  return std::max((width < 16 ? 6 : 2) * listLanes(k, width), (width < 16 ? 4 : 1) * width);
 }
+/// A rank of none is the number of all.
+inline int64_t rankedOf(int64_t k, int64_t width) { return mostRanked(k, width) + width; }
+/// Elements of `CoarseRow::survivors` for n bounds: vectors are stored there whole, and the last group is filled.
+inline int64_t survivorsOf(int64_t n, int64_t k, int64_t width) { return std::max(n, mostRanked(k, width)) + width; }
 
 /// Selects the k best of the first n entries of a row of scores. Lists have `listLanes(k, width)` lanes, of which k are meant:
 /// scores in descending order, then indices; equal scores in the order of their indices.
@@ -41,6 +44,8 @@ public:
   Values emit(const CoarseRow &bounds);
 
 private:
+  /// Survivors that are scored at once: as many sums as there are registers for.
+  int64_t scoredTogether() const { return width < 16 ? 2 : 4; }
   Values emitList(mlir::Value bound);
   mlir::Value emitBound();
   /// Offers the scores of `vectors` vectors from `at` on to the list.
@@ -50,6 +55,8 @@ private:
   mlir::Value emitSurvivors(mlir::Value lowest, mlir::Value survivors);
   /// The list of `count` survivors, and whether it is one: there are not too many, and no equal scores among the k best.
   Values emitRanked(const CoarseRow &bounds, mlir::Value count);
+  /// The best of `count` survivors whose scores and ranks are known.
+  Values emitInOrder(const CoarseRow &bounds, mlir::Value count);
   /// Lists the lowest indices of -inf (or NaN) where fewer than k scores are larger.
   Values emitFill(mlir::ValueRange list);
 

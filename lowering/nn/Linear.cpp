@@ -70,8 +70,9 @@ void nn::emitBiasRows(LoopBuilder &b, Value bias, Value y, int64_t width) {
   });
 }
 
-/// So few rows are multiplied here: a library would first copy the whole weight to where it wants it.
-static constexpr int64_t kFewRows = 8;
+/// So few rows are multiplied here: a library would first copy the whole weight to where it wants it. The runtime's products of f32 on vectors of 16
+/// need no copy of their own, and keep the sums of 8 rows in registers.
+static int64_t fewRowsOf(LinearOp op, int64_t width) { return width == 16 && !op.getProducts() ? 4 : 8; }
 
 /// y += x w, walking several rows of w at once, for all rows of x: what bounds it is to read w. Of one row the factors stay in registers.
 static void emitFewRows(LoopBuilder &b, LinearOp op, int64_t width, bool one) {
@@ -115,7 +116,8 @@ static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
                 /*alpha=*/1, op.getProducts().has_value());
   };
   int64_t rows = dimOf(op.getX(), 0);
-  if (width == 1 || op.getTransposeX() || op.getTransposeWeight() || (!ShapedType::isDynamic(rows) && rows > kFewRows))
+  if (width == 1 || op.getTransposeX() || op.getTransposeWeight() ||
+      (!ShapedType::isDynamic(rows) && rows > fewRowsOf(op, width)))
     return product();
   auto fewRows = [&] {
     if (!bias)
@@ -123,7 +125,7 @@ static void emit(LoopBuilder &b, LinearOp op, int64_t width) {
     auto rowsOf = [&](bool one) { emitFewRows(b, op, width, one); };
     b.ifThen(b.cmp(arith::CmpIPredicate::eq, b.dim(y, 0), b.index(1)), [&] { rowsOf(true); }, [&] { rowsOf(false); });
   };
-  b.ifThen(b.cmp(arith::CmpIPredicate::ule, b.dim(y, 0), b.index(kFewRows)), fewRows, product);
+  b.ifThen(b.cmp(arith::CmpIPredicate::ule, b.dim(y, 0), b.index(fewRowsOf(op, width))), fewRows, product);
 }
 
 void nn::emitOnRows(LoopBuilder &b, EmbeddingOp op, int64_t width) {
@@ -156,8 +158,10 @@ static std::optional<TileSizes> linearTiles(LinearOp op) {
     return tile({{"t", longSum ? 128 : 256}, {"j", most}});
   if (longSum)
     return tile({{"t", tuned(op, tuning::kLinearGradientRows)}});
-  // Calls of few tokens share out the columns of a wide weight; to many it makes no difference.
-  if (ShapedType::isDynamic(rows) && !ShapedType::isDynamic(columns) && columns >= 2 * most)
+  // Calls of few tokens share out the columns of a weight; to many it makes no difference.
+  if (!ShapedType::isDynamic(columns) && columns >= 256)
+    most = std::min<int64_t>(most, llvm::alignTo(columns / 2, 64));
+  if (ShapedType::isDynamic(rows) && !ShapedType::isDynamic(columns) && columns > most)
     return tile({{"t", tokens}, {"j", most}});
   if (ShapedType::isDynamic(rows) || rows > 64)
     return tile({{"t", tokens}});

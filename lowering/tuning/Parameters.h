@@ -59,7 +59,7 @@ inline constexpr TuningParameter kRouteTokens{"route.tokens",
 inline constexpr TuningParameter kLinearTokens{
     "linear.tokens", "tokens of a product", 128, {32, 64, 128, 256, 512}, {"linear"}, 65536};
 inline constexpr TuningParameter kLinearColumns{"linear.columns",
-                                                "columns of a product, of weights that have twice as many",
+                                                "columns of a product, or half of those that the weight has",
                                                 512,
                                                 {128, 256, 512, 1024, 2048},
                                                 {"linear"},

@@ -1,4 +1,5 @@
 // RUN: peer-opt %s --peer-lower-to-vectors=width=16 --canonicalize | FileCheck %s
+// RUN: peer-opt %s --peer-lower-to-vectors=width=8 --canonicalize | FileCheck %s --check-prefix=EIGHT
 // RUN: peer-opt %s --peer-lower-to-loops --canonicalize | FileCheck %s --check-prefix=LOOPS
 
 // A tile of a product is one call; the row strides are those of the buffers it is a part of.
@@ -33,6 +34,23 @@ func.func @linear(%x: memref<?x40xf32, strided<[64, 1]>>, %w: memref<24x40xf32>,
 // LOOPS-COUNT-2: arith.truncf %{{.*}} : f32 to bf16
 func.func @rounded(%x: memref<?x40xf32>, %w: memref<24x40xf32>, %y: memref<?x24xf32>) {
   peer.linear %x, %w outs(%y : memref<?x24xf32>) {products = bf16, transpose_weight} : memref<?x40xf32>, memref<24x40xf32>
+  return
+}
+
+// Of up to 4 rows the weight is walked row by row here, of up to 8 where the runtime's products have narrower vectors, or round.
+// CHECK-LABEL: func.func @few_rows(
+// CHECK:         arith.cmpi ule, %{{.*}}, %c4 : index
+// EIGHT-LABEL: func.func @few_rows(
+// EIGHT:         arith.cmpi ule, %{{.*}}, %c8 : index
+func.func @few_rows(%x: memref<?x40xf32>, %w: memref<40x24xf32>, %y: memref<?x24xf32>) {
+  peer.linear %x, %w outs(%y : memref<?x24xf32>) : memref<?x40xf32>, memref<40x24xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @few_rounded_rows(
+// CHECK:         arith.cmpi ule, %{{.*}}, %c8 : index
+func.func @few_rounded_rows(%x: memref<?x40xf32>, %w: memref<40x24xf32>, %y: memref<?x24xf32>) {
+  peer.linear %x, %w outs(%y : memref<?x24xf32>) {products = bf16} : memref<?x40xf32>, memref<40x24xf32>
   return
 }
 

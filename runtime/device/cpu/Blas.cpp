@@ -4,6 +4,7 @@
 #include "core/Memory.h"
 #include "core/Tensor.h"
 #include "device/Hooks.h"
+#include "device/cpu/PanelProduct.h"
 
 #include <algorithm>
 #include <atomic>
@@ -29,6 +30,8 @@ struct Blas {
   Sgemm sgemm = nullptr;
   Sgemv sgemv = nullptr;
   std::string core;
+  /// What our own products may take: a person who chose kernels holds them to these, too.
+  BlasVectors widest = BlasVectors::Avx512;
   /// How many calls may run at once; 0: any number. The serial flavour hands its work buffers out without a lock, so that two calls at once
   /// compute in the same one; and each call at the same time needs a buffer.
   int most = 0;
@@ -106,6 +109,8 @@ Blas open() {
   if (!blas.sgemm || !blas.sgemv)
     blas.status = Status::error("the OpenBLAS found has no cblas_sgemm");
   blas.core = coreOf(handle);
+  if (BlasVectors chosen = vectorsOf(blas.core); std::getenv(kCoreType) && chosen != BlasVectors::Unknown)
+    blas.widest = chosen;
   // One that was loaded before us has its threads already.
   if (auto threads = reinterpret_cast<void (*)(int)>(dlsym(handle, "openblas_set_num_threads")))
     threads(1);
@@ -163,6 +168,10 @@ private:
 } // namespace
 
 Status loadBlas() { return blas().status; }
+std::string productsText() {
+  int64_t lanes = panelLanes(blas().widest);
+  return concat(lanes > 0 ? concat("panels of ", lanes, " lanes, ") : std::string(), "BLAS kernels: ", blas().core);
+}
 std::string blasCore() { return opened ? blas().core : std::string(); }
 
 } // namespace peer::runtime
@@ -182,6 +191,9 @@ void peer_rt_sgemm(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t
   const Blas &library = blas();
   if (!library.status.ok())
     failInCompiledCode(library.status.message());
+  if (m > 1 && n > 1 &&
+      multiplyInPanels(transA != 0, transB != 0, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, library.widest))
+    return;
   if (std::max({m, n, k, lda, ldb, ldc}) > INT_MAX)
     failInCompiledCode(
         concat("a matrix product of ", m, " x ", n, " x ", k, " is too large for the BLAS, which counts in 32 bits"));

@@ -5,6 +5,7 @@
 
 #include "core/Status.h"
 
+#include <string>
 #include <string_view>
 
 namespace peer::runtime {
@@ -17,6 +18,12 @@ std::string blasCore();
 
 /// How wide vectors are in OpenBLAS's kernels, or in what a CPU executes.
 enum class BlasVectors { Unknown, Sse, Avx, Avx2, Avx512 };
+
+/// What products are made with: "panels of 16 lanes, BLAS kernels: SkylakeX". After loadBlas().
+std::string productsText();
+
+/// By OpenBLAS's name of its kernels.
+BlasVectors vectorsOf(std::string_view core);
 
 /// The name of kernels that are wider than these and fit this CPU; null: there are none.
 const char *widerKernels(std::string_view core);

@@ -9,7 +9,23 @@
 namespace peer::runtime {
 namespace {
 
-/// By OpenBLAS's names; of those that are not here nothing is said.
+BlasVectors vectorsOfThisCpu() {
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl"))
+    return BlasVectors::Avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return BlasVectors::Avx2;
+#endif
+  return BlasVectors::Unknown;
+}
+
+/// OpenBLAS's name for the best ones that every version since 2018 has.
+const char *kernelsOf(BlasVectors cpu) { return cpu == BlasVectors::Avx512 ? "SkylakeX" : "Haswell"; }
+
+} // namespace
+
+// Of names that are not here nothing is said.
 BlasVectors vectorsOf(std::string_view core) {
   static const std::vector<std::pair<BlasVectors, std::vector<std::string_view>>> kKnown = {
       {BlasVectors::Sse,
@@ -27,22 +43,6 @@ BlasVectors vectorsOf(std::string_view core) {
   return BlasVectors::Unknown;
 }
 
-BlasVectors vectorsOfThisCpu() {
-#ifdef __x86_64__
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl"))
-    return BlasVectors::Avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return BlasVectors::Avx2;
-#endif
-  return BlasVectors::Unknown;
-}
-
-/// OpenBLAS's name for the best ones that every version since 2018 has.
-const char *kernelsOf(BlasVectors cpu) { return cpu == BlasVectors::Avx512 ? "SkylakeX" : "Haswell"; }
-
-} // namespace
-
 const char *widerKernels(std::string_view core) {
   BlasVectors used = vectorsOf(core), cpu = vectorsOfThisCpu();
   return used != BlasVectors::Unknown && used < cpu ? kernelsOf(cpu) : nullptr;
@@ -56,7 +56,8 @@ std::string blasAdvice(std::string_view core, BlasVectors cpu, const char *coreT
       return concat("OPENBLAS_CORETYPE=", coreType, " holds matrix products to OpenBLAS's kernels for ", core,
                     ", this CPU has wider vectors: unset it, or set it to ", best);
     return concat("OpenBLAS is older than this CPU and takes its kernels for ", core,
-                  ", so that matrix products are slow: OPENBLAS_CORETYPE=", best, " gives faster ones");
+                  ", so that products of a matrix by a vector are slow: OPENBLAS_CORETYPE=", best,
+                  " gives faster ones");
   }
   if (l2Size && !core.empty())
     return concat("OPENBLAS_L2_SIZE=", l2Size,

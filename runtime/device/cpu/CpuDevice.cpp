@@ -200,7 +200,7 @@ private:
 class CpuDevice : public Device {
 public:
   std::string_view name() const override { return "cpu"; }
-  std::string description() const override { return concat("BLAS kernels: ", blasCore()); }
+  std::string description() const override { return productsText(); }
   std::string place() const override { return ""; }
   Result<DeviceMemory> memory() override {
     uint64_t pages = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)),

@@ -1,30 +1,19 @@
 // Products of elements that are rounded to bf16: by registers of tiles where the CPU has them, else by the BLAS, of rounded copies.
 
+#include "Avx512.h"
+#include "Matrix.h"
 #include "device/Hooks.h"
 
 #include <algorithm>
 #include <bit>
 #include <memory>
 
-#ifdef __x86_64__
-#include <immintrin.h>
-#endif
+using peer::runtime::Matrix;
 
 namespace {
 
 /// What is packed, or copied, at once: depth, rows of A, columns of B.
 constexpr int64_t kDepth = 256, kRows = 256, kColumns = 512;
-
-struct Matrix {
-  const float *data;
-  int64_t stride;
-  bool transposed;
-
-  /// From element (row, column) of what is multiplied.
-  Matrix from(int64_t row, int64_t column) const {
-    return {data + (transposed ? column * stride + row : row * stride + column), stride, transposed};
-  }
-};
 
 /// C = alpha A B + beta C of at most kRows x kColumns x kDepth.
 struct Block {
@@ -69,6 +58,8 @@ void multiplyCopies(const Block &block) {
 }
 
 #ifdef __x86_64__
+using peer::runtime::maskOf;
+
 #define PEER_TILES __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
 
 bool hasTiles() {
@@ -90,39 +81,6 @@ struct Tiles {
   uint8_t *bytes;
   float *exponents; // of the power of two for each line
 };
-
-PEER_TILES inline __mmask16 maskOf(int64_t count) {
-  return count >= 16 ? 0xffff : count <= 0 ? 0 : static_cast<__mmask16>((1u << count) - 1);
-}
-
-/// 16 x 16 elements of 32 bits.
-PEER_TILES inline void transpose(__m512i *rows) {
-  __m512i t[16];
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    rows[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-    rows[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-    rows[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-    rows[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-  }
-  // Now the quarters of rows[4 q + c] are columns c, c + 4, ... of rows 4 q to 4 q + 3.
-  constexpr int kEven = 0x88, kOdd = 0xdd;
-  for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(rows[i], rows[i + 4], kEven);
-    t[i + 4] = _mm512_shuffle_i32x4(rows[i], rows[i + 4], kOdd);
-    t[i + 8] = _mm512_shuffle_i32x4(rows[i + 8], rows[i + 12], kEven);
-    t[i + 12] = _mm512_shuffle_i32x4(rows[i + 8], rows[i + 12], kOdd);
-  }
-  for (int i = 0; i < 4; ++i) {
-    rows[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], kEven);
-    rows[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], kOdd);
-    rows[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], kEven);
-    rows[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], kOdd);
-  }
-}
 
 /// Absolute values as numbers that are in the same order, NaN above infinity.
 PEER_TILES inline __m512i magnitudes(__m512 values) {
@@ -197,15 +155,15 @@ PEER_TILES bool packPanel(const float *data, int64_t stride, bool depthInner, in
         rows[i] = narrow(_mm512_mul_ps(factor, low), _mm512_mul_ps(factor, high));
       }
       if (pairs)
-        transpose(rows);
+        peer::runtime::transpose(rows);
     } else {
       __m512i highs[kLines];
       for (int64_t k = 0; k < kLines; ++k) {
         rows[k] = _mm512_castps_si512(atDepth(k));
         highs[k] = _mm512_castps_si512(atDepth(16 + k));
       }
-      transpose(rows);
-      transpose(highs);
+      peer::runtime::transpose(rows);
+      peer::runtime::transpose(highs);
       for (int64_t i = 0; i < kLines; ++i)
         rows[i] = narrow(_mm512_castsi512_ps(rows[i]), _mm512_castsi512_ps(highs[i]));
     }

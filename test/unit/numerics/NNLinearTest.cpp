@@ -1,6 +1,7 @@
 #include "NNOpTest.h"
 #include "StoredReference.h"
 
+#include <array>
 #include <bit>
 
 namespace peer::numerics {
@@ -96,9 +97,17 @@ TEST_P(NNLinear, ColumnSums) {
 }
 
 TEST_P(NNLinear, FewRows) {
-  for (int64_t rows : {2, 8, 9}) {
+  for (int64_t rows : {2, 5, 8, 9}) {
     Array x = random({rows, 43}, 1), w = random({43, 37}, 2);
     check("linear", "", {{"x", x, true}, {"w", w}}, {{linear(x, false, w, false), true}});
+  }
+}
+
+// No token; one term and one column; tiles of 192 columns and of the rest, which is no whole vector.
+TEST_P(NNLinear, OddShapes) {
+  for (auto [rows, inner, columns] : {std::array<int64_t, 3>{0, 5, 24}, {12, 1, 1}, {10, 17, 327}}) {
+    Array x = random({rows, inner}, 1), w = random({inner, columns}, 2), b = random({columns}, 3);
+    check("linear", "", {{"x", x, true}, {"w", w}, {"b", b}}, {{biased(linear(x, false, w, false), b), true}});
   }
 }
 

@@ -2,7 +2,10 @@
 
 #include "TestSupport.h"
 #include "device/Hooks.h"
+#include "device/cpu/PanelProduct.h"
 #include "model/Random.h"
+
+#include <cmath>
 
 using namespace peer::runtime;
 
@@ -15,8 +18,18 @@ std::vector<float> randomValues(size_t count, const char *name) {
   return values;
 }
 
+using Product = decltype(&peer_rt_sgemm);
+
+/// By panels of vectors of 8, which a CPU with wider ones would not take.
+void multiplyByAvx2(int64_t transA, int64_t transB, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                    int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+  if (m < 1 || n < 1 || k < 1 ||
+      !multiplyInPanels(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, BlasVectors::Avx2))
+    peer_rt_sgemm(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
 /// The product of an m x k and a k x n matrix with padding in every leading dimension, against the sum in double precision.
-void check(bool transA, bool transB, int64_t m, int64_t n, int64_t k, float alpha, float beta) {
+void checkBy(Product product, bool transA, bool transB, int64_t m, int64_t n, int64_t k, float alpha, float beta) {
   int64_t lda = (transA ? m : k) + 3, ldb = (transB ? k : n) + 1, ldc = n + 2;
   std::vector<float> a = randomValues(static_cast<size_t>(lda * (transA ? k : m) + 1), "a"),
                      b = randomValues(static_cast<size_t>(ldb * (transB ? n : k) + 1), "b"),
@@ -28,9 +41,14 @@ void check(bool transA, bool transB, int64_t m, int64_t n, int64_t k, float alph
         sum += static_cast<double>(a[transA ? p * lda + i : i * lda + p]) * b[transB ? j * ldb + p : p * ldb + j];
       expected[i * ldc + j] = static_cast<float>(alpha * sum + (beta == 0 ? 0 : beta * expected[i * ldc + j]));
     }
-  peer_rt_sgemm(transA, transB, m, n, k, alpha, a.data(), lda, b.data(), ldb, beta, c.data(), ldc);
+  product(transA, transB, m, n, k, alpha, a.data(), lda, b.data(), ldb, beta, c.data(), ldc);
   for (size_t i = 0; i < c.size(); ++i)
     ASSERT_NEAR(c[i], expected[i], 1e-4) << "m " << m << " n " << n << " k " << k << " at " << i;
+}
+
+void check(bool transA, bool transB, int64_t m, int64_t n, int64_t k, float alpha, float beta) {
+  checkBy(peer_rt_sgemm, transA, transB, m, n, k, alpha, beta);
+  checkBy(multiplyByAvx2, transA, transB, m, n, k, alpha, beta);
 }
 } // namespace
 
@@ -44,6 +62,41 @@ TEST(Blas, AllFormsAndSizes) {
             check(transA, transB, m, n, k, 1, 0);
             check(transA, transB, m, n, k, 0.5f, 2);
           }
+}
+
+// More than is multiplied at once in each direction; sums of 1030 that are scaled and added are none for panels, nor those of 600 by vectors of 8.
+TEST(Blas, SeveralSlabsAndPanels) {
+  ASSERT_OK(loadBlas());
+  for (bool transA : {false, true})
+    for (bool transB : {false, true}) {
+      check(transA, transB, 259, 101, 40, 0.5f, 2);
+      check(transA, transB, 11, 50, 1030, 1, 1);
+      check(transA, transB, 11, 50, 1030, 0.5f, 0);
+      check(transA, transB, 11, 50, 1030, 0.5f, 2);
+      check(transA, transB, 70, 20, 600, 1, 1);
+    }
+}
+
+// What a token gets does not depend on the tokens and columns beside it, nor on the vectors of the CPU.
+TEST(Blas, PanelsAddInOneOrder) {
+  constexpr int64_t m = 150, n = 90, k = 500;
+  std::vector<float> a = randomValues(m * k, "a"), b = randomValues(k * n, "b"), c = randomValues(m * n, "c");
+  std::vector<float> expected = c;
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j)
+      for (int64_t p = 0; p < k; ++p)
+        expected[i * n + j] = std::fma(a[i * k + p], b[p * n + j], expected[i * n + j]);
+  for (BlasVectors widest : {BlasVectors::Avx2, BlasVectors::Avx512}) {
+    std::vector<float> all = c, part = c;
+    if (!multiplyInPanels(false, false, m, n, k, 1, a.data(), k, b.data(), n, 1, all.data(), n, widest))
+      GTEST_SKIP() << "this CPU multiplies by the BLAS";
+    EXPECT_EQ(all, expected);
+    multiplyInPanels(false, false, 3, 5, k, 1, a.data() + 70 * k, k, b.data() + 30, n, 1, part.data() + 70 * n + 30, n,
+                     widest);
+    for (int64_t i = 70; i < 73; ++i)
+      for (int64_t j = 30; j < 35; ++j)
+        EXPECT_EQ(part[i * n + j], expected[i * n + j]) << i << ", " << j;
+  }
 }
 
 TEST(Blas, ManyThreadsAtOnce) {
@@ -86,9 +139,9 @@ TEST(Blas, NarrowKernelsAreSaidWithTheCure) {
   auto advice = [](const char *core, BlasVectors cpu, const char *type = nullptr, const char *l2 = nullptr) {
     return blasAdvice(core, cpu, type, l2);
   };
-  EXPECT_EQ(advice("Prescott", BlasVectors::Avx512),
-            "OpenBLAS is older than this CPU and takes its kernels for Prescott, so that matrix products are slow: "
-            "OPENBLAS_CORETYPE=SkylakeX gives faster ones");
+  EXPECT_EQ(advice("Prescott", BlasVectors::Avx512), "OpenBLAS is older than this CPU and takes its kernels for "
+                                                     "Prescott, so that products of a matrix by a vector are slow: "
+                                                     "OPENBLAS_CORETYPE=SkylakeX gives faster ones");
   EXPECT_EQ(advice("Nehalem", BlasVectors::Avx2, "nehalem"),
             "OPENBLAS_CORETYPE=nehalem holds matrix products to OpenBLAS's kernels for Nehalem, this CPU has wider "
             "vectors: unset it, or set it to Haswell");
