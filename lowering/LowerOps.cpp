@@ -49,7 +49,7 @@ struct LowerToVectors : peer::impl::LowerToVectorsBase<LowerToVectors> {
       return signalPassFailure();
     }
     RewritePatternSet patterns(&getContext());
-    getLoopEmitters().populateVectors(patterns, VectorOptions{width, tiles});
+    getLoopEmitters().populateVectors(patterns, VectorOptions{width, tiles, dots});
     if (failed(lower(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

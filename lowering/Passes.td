@@ -177,7 +177,8 @@ def LowerToVectors : Peer_LoweringPass<"peer-lower-to-vectors"> {
   }];
   let options = [
     Option<"width", "width", "int64_t", "16", "f32 lanes of a vector register: 16, 8 or 4">,
-    Option<"tiles", "tiles", "bool", "false", "the CPU has registers of tiles and multiplies bf16 in them">
+    Option<"tiles", "tiles", "bool", "false", "the CPU has registers of tiles and multiplies bf16 in them">,
+    Option<"dots", "dots", "bool", "false", "the CPU sums four products of integers of 8 bits at once">
   ];
 }
 

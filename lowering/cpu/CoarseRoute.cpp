@@ -110,7 +110,7 @@ public:
   CoarseRoute(RouteOp op, LoopBuilder &b, const VectorOptions &options)
       : b(b), query(op.getQuery()), keys(op.getKeys()), packed(op.getPacked()), n(b.staticDim(keys, 2)),
         d(b.staticDim(keys, 3)), k(op.getNumSelected()), width(options.width), lanes(listLanes(k, width)),
-        coarse(b, n, d, k, width, emitAtLeast(kFewTokens), options.tiles ? emitAtLeast(kFewForTiles) : Value()) {}
+        coarse(b, n, d, k, options, emitAtLeast(kFewTokens), options.tiles ? emitAtLeast(kFewForTiles) : Value()) {}
 
   /// Selects experts and their scores.
   void emit(Value idx, Value val);

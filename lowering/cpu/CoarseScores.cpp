@@ -25,9 +25,11 @@ static int64_t maximaOf(int64_t n, int64_t k, int64_t width) {
   return std::min<int64_t>(4 * maximaVectors(k, width), llvm::bit_floor(uint64_t(vectors)));
 }
 
-CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width, Value many, Value enough)
-    : b(b), n(n), d(d), k(k), width(width), bits(std::min<int64_t>(30 - llvm::Log2_64_Ceil(d) - PackedKeys::kBits, 14)),
-      chains(maximaOf(n, k, width)), packed(b, n, d, width), many(many), enough(enough) {
+CoarseScores::CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, const VectorOptions &options, Value many,
+                           Value enough)
+    : b(b), n(n), d(d), k(k), width(options.width),
+      bits(std::min<int64_t>(30 - llvm::Log2_64_Ceil(d) - PackedKeys::kBits, 14)), chains(maximaOf(n, k, width)),
+      packed(b, n, d, width, options.dots), many(many), enough(enough) {
   if (enough) {
     tiles.emplace(b, n, d);
     tiled = both(b, many, TileScores::emitIsAllowed(b));
@@ -65,7 +67,7 @@ void CoarseScores::free() {
 Value CoarseScores::lowest() { return b.f32(-std::numeric_limits<double>::infinity(), b.floats(width)); }
 
 // Sums, a block of keys, a query and a product: 16 registers, or 32 where vectors have 16 lanes.
-int64_t CoarseScores::together() const { return width >= 16 ? 8 : 6; }
+int64_t CoarseScores::together() const { return 8; }
 
 //===----------------------------------------------------------------------===//
 // Keys

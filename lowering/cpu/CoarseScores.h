@@ -4,6 +4,7 @@
 #define PEER_LOWERING_CPU_COARSESCORES_H
 
 #include "PackedKeys.h"
+#include "lowering/emit/Emitters.h"
 #include "tiles/TileScores.h"
 
 namespace peer::cpu {
@@ -19,7 +20,8 @@ public:
   /// Allocates what one call of the op needs. Outside of its loops.
   /// Keys that nobody has packed are if there are `many` tokens. `enough`, null where the CPU has no tiles, says whether
   /// they pay for keys that nobody has packed; for others they do if there are many.
-  CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, int64_t width, mlir::Value many, mlir::Value enough);
+  CoarseScores(LoopBuilder &b, int64_t n, int64_t d, int64_t k, const VectorOptions &options, mlir::Value many,
+               mlir::Value enough);
   void free();
 
   /// Tokens of a block.

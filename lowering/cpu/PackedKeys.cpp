@@ -150,6 +150,10 @@ void cpu::storeBytes(LoopBuilder &b, Value vector, Value row, Value at) {
   vector::StoreOp::create(b, vector::BitCastOp::create(b, bytes, vector), row, ValueRange{at});
 }
 
+PackedKeys::PackedKeys(LoopBuilder &b, int64_t n, int64_t d, int64_t width, bool dots)
+    : b(b), n(n), d(d), width(width), dots(dots), quads(Quads::areTaken(d, width)),
+      words(llvm::alignTo(d, elements() * width) / elements()) {}
+
 Value PackedKeys::boundsAt(Bound which, Value j) {
   return b.add(b.index(kBoundsFrom + 4 * which * capacityOf(n)), b.mul(j, b.index(4)));
 }
@@ -187,18 +191,18 @@ Value PackedKeys::loadWord(Value row, Value block, Value word, int64_t v) {
 //===----------------------------------------------------------------------===//
 
 // Of pairs one per turn: of two, LLVM takes the second's products and sums apart, to shorten a chain that nobody waits for.
-int64_t PackedKeys::wordsTogether() const { return quads ? Quads::kWords : 1; }
+int64_t PackedKeys::wordsTogether() const { return quads ? Quads(d, width, dots).together() : 1; }
 
 std::pair<Quantized, Value> PackedKeys::emitQuery(Value query, int64_t bits,
                                                   llvm::function_ref<void(Value at, Value words)> keep) {
   if (quads)
-    return Quads::emitQuery(b, query, d, width, keep);
+    return Quads(d, width, dots).emitQuery(b, query, keep);
   return {emitQuantized(b, query, d, width, bits, keep), b.i32(0)};
 }
 
 Value PackedKeys::emitProducts(ValueRange keys, ValueRange query, Value sum) {
   if (quads)
-    return Quads::emitProducts(b, keys, query, sum);
+    return Quads(d, width, dots).emitProducts(b, keys, query, sum);
   StringRef name = "llvm.x86.avx512.pmaddw.d.512";
   Value pairs = vector::BitCastOp::create(b, keys[0].getType(), query[0]);
   Value products =
@@ -222,11 +226,9 @@ void PackedKeys::free() {
   b.free(square);
 }
 
-bool PackedKeys::takesQuads(int64_t width) { return Quads::areTaken(width); }
-
 Quantized PackedKeys::emitKey(Value key, Value lane) {
   auto keep = [&](Value at, Value words) { b.store(words, square, {lane, at}); };
-  return quads ? Quads::emitKey(b, key, d, width, keep) : emitQuantized(b, key, d, width, kBits, keep);
+  return quads ? Quads(d, width, dots).emitKey(b, key, keep) : emitQuantized(b, key, d, width, kBits, keep);
 }
 
 Value PackedKeys::emitBytes(Value words) {
@@ -275,7 +277,7 @@ void PackedKeys::emitKeys(Value keys, Value row) {
 
 static void emitPackKeys(PackKeysOp op, LoopBuilder &b, const VectorOptions &options) {
   Value keys = op.getKeys();
-  PackedKeys packed(b, b.staticDim(keys, 2), b.staticDim(keys, 3), options.width);
+  PackedKeys packed(b, b.staticDim(keys, 2), b.staticDim(keys, 3), options.width, options.dots);
   packed.allocate();
   std::optional<TileScores> tiles;
   Value tiled;

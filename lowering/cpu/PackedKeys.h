@@ -35,19 +35,15 @@ mlir::Value emitNorm(LoopBuilder &b, mlir::Value squares);
 /// A word has two elements, of a block of two vectors of keys, or where `Quads` are taken four, of one vector.
 class PackedKeys {
 public:
-  PackedKeys(LoopBuilder &b, int64_t n, int64_t d, int64_t width)
-      : b(b), n(n), d(d), width(width), quads(takesQuads(width)),
-        words(llvm::alignTo(d, elements() * width) / elements()) {}
-
-  /// Whether words are `Quads`.
-  static bool takesQuads(int64_t width);
+  /// `dots`: the CPU has an instruction for a word of `Quads`.
+  PackedKeys(LoopBuilder &b, int64_t n, int64_t d, int64_t width, bool dots);
 
   /// Bits of an integer beside its sign, of two in a word.
   static constexpr int64_t kBits = 7;
   /// What follows a key: its unit, and its norms times that. What fills the last block has no number for a unit.
   enum Bound { Unit, Norm, Miss, kBounds };
   /// Vectors of keys in a block.
-  static int64_t vectorsOf(int64_t width) { return takesQuads(width) ? 1 : 2; }
+  static int64_t vectorsOf(int64_t width) { return width == 8 ? 1 : 2; }
   int64_t vectors() const { return vectorsOf(width); }
   int64_t blockKeys() const { return vectors() * width; }
   int64_t paddedKeys() const { return llvm::alignTo(n, blockKeys()); }
@@ -93,7 +89,7 @@ private:
 
   LoopBuilder &b;
   int64_t n, d, width;
-  bool quads;
+  bool dots, quads;
   int64_t words;
   mlir::Value row, square, follows, fit;
 };

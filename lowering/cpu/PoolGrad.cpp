@@ -288,52 +288,52 @@ static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, 
   Value squares;
   if (step.hasMeans())
     squares = b.heap({ShapedType::kDynamic}, b.getF32Type(), {chunkCount(b, grad)});
-  // Elements of a line of those whose lines have most.
-  int64_t line = width;
+  int64_t elementsAtOnce = width;
   for (Value table : tables)
-    line = std::max(line, elementsOfLine(table));
+    elementsAtOnce = std::max(elementsAtOnce, elementsOfLine(table));
   int64_t bytes = elementBytes(op.getPool()) * grad.rowsPerExpert * grad.vectors * grad.width;
   int64_t ahead = std::clamp<int64_t>(tuned(b, tuning::kRowUpdateAhead) / bytes, 1, kMostSegmentsAhead);
   b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
-    // Gradients wait for the states of their row, if it has any, and for a loop of lines: so the divisions of one are under way with
-    // all else of those beside it.
-    Value waiting = b.heap({grad.vectors, grad.width}, b.getF32Type());
-    emitChunkRows(b, grad, chunk[0], ahead, [&](const Segment &segment, Value j, Value row, Value later) {
+    // A row's gradient waits for all of it: states of rows come before their elements.
+    Value gradient = b.heap({grad.vectors, grad.width}, b.getF32Type());
+    auto update = [&](const Segment &segment, Value j, Value row, Value later) {
       if (squares)
         b.store(b.f32(0), squares, chunk);
-      emitRowGradients(
-          b, grad, segment, j, row, width, [&](Value, Value f, ArrayRef<Strip> strips, ValueRange gradients) {
-            for (auto [strip, gradient] : llvm::zip(strips, gradients))
-              b.store(gradient, waiting, {f, strip.at});
-            if (squares)
-              addTo(b, squares, chunk,
-                    llvm::map_to_vector(gradients, [&](Value gradient) { return emitSquare(b, step, gradient); }));
-          });
+      auto keep = [&](Value, Value f, ArrayRef<Strip> strips, ValueRange sums) {
+        for (auto [strip, sum] : llvm::zip(strips, sums))
+          b.store(sum, gradient, {f, strip.at});
+        if (squares)
+          addTo(b, squares, chunk, llvm::map_to_vector(sums, [&](Value sum) { return emitSquare(b, step, sum); }));
+      };
+      emitRowGradients(b, grad, segment, j, row, width, keep);
       Values means;
       if (squares) {
         Value mean = b.div(b.load(squares, chunk), b.f32(double(grad.vectors * grad.width)));
         means = emitRowStates(b, step, op.getStates(), row, mean);
       }
       for (int64_t f = 0; f < grad.vectors; ++f) {
-        // Rows are scattered: a later one comes line by line as this one is computed. All of its lines asked for at once would fill
-        // the queue of misses, and this row would wait behind them.
-        auto updateLine = [&](Value at, int64_t elements) {
-          for (int64_t place = 0; place < elements; place += width) {
-            Value here = b.add(at, b.index(place));
-            int64_t lanes = std::min(width, elements - place);
+        // Rows are scattered: a later one comes line by line as this one is computed. All of its lines asked for at once would
+        // fill the queue of misses, and this row would wait behind them.
+        auto updateSome = [&](Value from, int64_t count) {
+          for (int64_t offset = 0; offset < count; offset += width) {
+            Value at = b.add(from, b.index(offset));
+            int64_t lanes = std::min(width, count - offset);
             for (Value table : tables)
-              if (place % elementsOfLine(table) == 0)
-                b.prefetch(table, {later, b.index(f), here});
-            emitUpdateAt(b, step, op.getPool(), op.getStates(), b.load(waiting, {b.index(f), here}, lanes),
-                         {row, b.index(f), here}, lanes, means);
+              if (offset % elementsOfLine(table) == 0)
+                b.prefetch(table, {later, b.index(f), at});
+            emitUpdateAt(b, step, op.getPool(), op.getStates(), b.load(gradient, {b.index(f), at}, lanes),
+                         {row, b.index(f), at}, lanes, means);
           }
         };
-        int64_t whole = grad.width / line * line;
-        b.loop(b.index(0), b.index(whole), [&](Value at) { updateLine(at, line); }, line);
-        updateLine(b.index(whole), grad.width - whole);
+        // A loop, so that the divisions of a line are under way with all else of lines beside it.
+        int64_t looped = grad.width / elementsAtOnce * elementsAtOnce;
+        if (looped > 0)
+          b.loop(b.index(0), b.index(looped), [&](Value from) { updateSome(from, elementsAtOnce); }, elementsAtOnce);
+        updateSome(b.index(looped), grad.width - looped);
       }
-    });
-    b.free(waiting);
+    };
+    emitChunkRows(b, grad, chunk[0], ahead, update);
+    b.free(gradient);
   });
   if (squares)
     b.free(squares);

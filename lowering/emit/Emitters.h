@@ -18,6 +18,8 @@ struct VectorOptions {
   int64_t width = 16;
   /// Whether code may multiply tiles of bf16 where the process is allowed to.
   bool tiles = false;
+  /// Whether an instruction sums four products of integers of 8 bits.
+  bool dots = false;
 };
 
 /// Vector code of a routing op.

@@ -69,6 +69,7 @@ Expected<CpuTarget> resolveCpuTarget(StringRef name) {
   for (StringRef set : kInstructionSets)
     if (info->checkFeatures(("+" + set).str()))
       result.required.push_back(set.str());
+  result.dots = has(result, result.vectorWidth() == 16 ? "avx512vnni" : "avxvnni");
   result.tiles = result.vectorWidth() == 16 && info->checkFeatures("+amx-tile,+amx-bf16");
   return result;
 }

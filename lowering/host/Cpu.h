@@ -22,6 +22,8 @@ struct CpuTarget {
   std::vector<std::string> required;
   /// Registers of tiles, and products of bf16 in them, which generated code uses where a process is allowed to.
   bool tiles = false;
+  /// An instruction for its widest vectors that sums four products of integers of 8 bits.
+  bool dots = false;
 
   /// f32 lanes of the widest vector register: 16, 8 or 4.
   int64_t vectorWidth() const;

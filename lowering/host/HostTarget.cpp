@@ -76,6 +76,7 @@ void HostTarget::buildKernelPipeline(OpPassManager &pm) const {
     LowerToVectorsOptions vectors;
     vectors.width = cpu.vectorWidth();
     vectors.tiles = cpu.tiles;
+    vectors.dots = cpu.dots;
     pm.addPass(createLowerToVectors(vectors));
   }
   pm.addPass(createLowerMarks());

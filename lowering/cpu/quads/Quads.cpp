@@ -14,13 +14,13 @@ static constexpr int64_t kBytes = 4;
 /// Below it, a vector has less precise integers.
 static const double kLeastMagnitude = std::ldexp(1.0, -100);
 
-/// The largest of all sums that `kWords` words of a query have of those of its elements that have one sign, in each lane.
-static Value emitLargestSum(LoopBuilder &b, Value vector, int64_t d, int64_t width) {
+/// The largest of all sums that words of a query that are multiplied at once have, in each half, of its elements of one sign.
+Value Quads::emitLargestSum(LoopBuilder &b, Value vector) const {
   Type wide = b.floats(width);
   auto magnitude = [&](Value x) -> Value { return math::AbsFOp::create(b, x); };
   // Of all lanes whose words are added together.
   auto joined = [&](Value x) {
-    for (int64_t part = 1; part < Quads::kWords; part *= 2) {
+    for (int64_t part = 1; part < kTogether; part *= 2) {
       SmallVector<int64_t> partners;
       for (int64_t lane = 0; lane < width; ++lane)
         partners.push_back(lane ^ part);
@@ -54,10 +54,9 @@ static Value emitLargestSum(LoopBuilder &b, Value vector, int64_t d, int64_t wid
   return b.mul(b.maxLanes(largest), b.f32(0.5));
 }
 
-/// Integers of a vector whose elements fit, of which the largest times `scale` is one; their sum (i32), and words of `offset` more.
-static std::pair<Quantized, Value> emitWords(LoopBuilder &b, Value vector, int64_t d, int64_t width, Value fits,
-                                             Value scale, int64_t offset,
-                                             llvm::function_ref<void(Value at, Value words)> keep) {
+/// A vector's elements times `scale` as integers, and the sum of these (i32); words of integers of `added` more.
+std::pair<Quantized, Value> Quads::emitWords(LoopBuilder &b, Value vector, Value fits, Value scale, int64_t added,
+                                             llvm::function_ref<void(Value at, Value words)> keep) const {
   Type i32 = b.getI32Type(), wide = b.floats(width);
   auto type = VectorType::get({width}, i32);
   auto integers = [&](int64_t value) { return emitIntegers(b, value, width); };
@@ -70,13 +69,13 @@ static std::pair<Quantized, Value> emitWords(LoopBuilder &b, Value vector, int64
     Value rounded = math::RoundEvenOp::create(b, x), rest = b.sub(x, rounded);
     Value integer = arith::FPToSIOp::create(b, type, rounded);
     sums = {b.fma(x, x, sums[0]), b.fma(rest, rest, sums[1]), b.add(sums[2], integer)};
-    return b.add(integer, integers(offset));
+    return b.add(integer, integers(added));
   };
   auto block = [&](Value at, int64_t vectors, Values &sums) {
     Value word;
     for (int64_t i = 0; i < vectors; ++i) {
       Value byte = quantize(b.add(at, b.index(i * width)), sums);
-      if (offset == 0 && i + 1 < kBytes)
+      if (added == 0 && i + 1 < kBytes)
         byte = both(b, byte, integers(0xff));
       byte = arith::ShLIOp::create(b, byte, integers(8 * i));
       word = word ? either(b, word, byte) : byte;
@@ -104,37 +103,39 @@ static Value scaleOf(LoopBuilder &b, double most, Value largest) {
   return b.div(b.f32(most), emitMax(b, largest, b.f32(kLeastMagnitude)));
 }
 
-Quantized Quads::emitKey(LoopBuilder &b, Value vector, int64_t d, int64_t width,
-                         llvm::function_ref<void(Value at, Value words)> keep) {
+Quantized Quads::emitKey(LoopBuilder &b, Value vector, llvm::function_ref<void(Value at, Value words)> keep) const {
   Magnitude largest = emitMagnitude(b, vector, d, width);
-  return emitWords(b, vector, d, width, largest.fits, scaleOf(b, kMostKey, largest.value), kOffset, keep).first;
+  return emitWords(b, vector, largest.fits, scaleOf(b, mostKey(), largest.value), offset(), keep).first;
 }
 
-std::pair<Quantized, Value> Quads::emitQuery(LoopBuilder &b, Value vector, int64_t d, int64_t width,
-                                             llvm::function_ref<void(Value at, Value words)> keep) {
+std::pair<Quantized, Value> Quads::emitQuery(LoopBuilder &b, Value vector,
+                                             llvm::function_ref<void(Value at, Value words)> keep) const {
   Magnitude largest = emitMagnitude(b, vector, d, width);
-  // Each element may be rounded up by a half, and the sums themselves are rounded.
-  constexpr double most = kMostSum - kWords - 0.5;
-  Value scale = scaleOf(b, kMostQuery, largest.value);
-  Value bySums = scaleOf(b, most, emitLargestSum(b, vector, d, width));
-  scale = b.select(b.cmp(CmpFPredicate::OLT, bySums, scale), bySums, scale);
-  auto [integers, sum] = emitWords(b, vector, d, width, largest.fits, scale, 0, keep);
-  return {integers, b.mul(sum, b.i32(-kOffset))};
+  Value scale = scaleOf(b, 127, largest.value);
+  if (!dots) {
+    // Each element may be rounded up by a half, and the sums themselves are rounded.
+    Value bySums = scaleOf(b, double(mostSum() - kTogether) - 0.5, emitLargestSum(b, vector));
+    scale = b.select(b.cmp(CmpFPredicate::OLT, bySums, scale), bySums, scale);
+  }
+  auto [integers, sum] = emitWords(b, vector, largest.fits, scale, 0, keep);
+  return {integers, b.mul(sum, b.i32(-offset()))};
 }
 
-Value Quads::emitProducts(LoopBuilder &b, ValueRange keys, ValueRange query, Value sum) {
-  auto words = cast<VectorType>(sum.getType());
-  auto halves = VectorType::get({2 * words.getDimSize(0)}, b.getIntegerType(16));
-  auto bytes = VectorType::get({4 * words.getDimSize(0)}, b.getI8Type());
-  auto call = [&](StringRef name, Type type, Value x, Value y) {
-    return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name), ValueRange{x, y}).getResult(0);
+Value Quads::emitProducts(LoopBuilder &b, ValueRange keys, ValueRange query, Value sum) const {
+  auto halves = VectorType::get({2 * width}, b.getIntegerType(16));
+  auto bytes = VectorType::get({4 * width}, b.getI8Type());
+  auto call = [&](StringRef name, Type type, ValueRange operands) {
+    return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(("llvm.x86." + name).str()), operands).getResult(0);
   };
+  if (dots)
+    return call(width == 8 ? "avx512.vpdpbusd.256" : "avx512.vpdpbusd.512", sum.getType(),
+                {sum, vector::BitCastOp::create(b, bytes, keys[0]), vector::BitCastOp::create(b, bytes, query[0])});
   Value products;
   for (auto [key, own] : llvm::zip(keys, query)) {
-    Value pairs = call("llvm.x86.avx2.pmadd.ub.sw", halves, vector::BitCastOp::create(b, bytes, key),
-                       vector::BitCastOp::create(b, bytes, own));
+    Value pairs = call(width == 8 ? "avx2.pmadd.ub.sw" : "avx512.pmaddubs.w.512", halves,
+                       {vector::BitCastOp::create(b, bytes, key), vector::BitCastOp::create(b, bytes, own)});
     products = products ? b.add(products, pairs) : pairs;
   }
   Value ones = arith::ConstantOp::create(b, DenseElementsAttr::get(halves, int16_t(1)));
-  return b.add(sum, call("llvm.x86.avx2.pmadd.wd", words, products, ones));
+  return b.add(sum, call(width == 8 ? "avx2.pmadd.wd" : "avx512.pmaddw.d.512", sum.getType(), {products, ones}));
 }

@@ -7,29 +7,46 @@
 
 namespace peer::cpu {
 
-/// Words of four integers each, of which one instruction (`vpmaddubsw`) adds products of two and two in 16 bits.
+/// Words of four integers each. Instructions that multiply them want one side without signs: a key's integer c' is kept as c' + offset(), and
+/// that times the sum of a query's integers is taken off each sum.
 ///
-/// It wants one side without signs: a key's integer c' is kept as c' + kOffset, and kOffset times the sum of a query's integers is taken off
-/// each sum. The sums of kWords words are added before they are widened. Of integers in 1 .. 2 * kOffset - 1 no such sum overflows if
-/// neither those of a query that are positive nor those that are negative add up to more than kMostSum there, so that is what a query
-/// is scaled for: its integers are nearly as large as 8 bits allow, where a bound for any query would leave them 5.
-struct Quads {
-  static constexpr int64_t kWords = 4;
-  static constexpr int64_t kOffset = 64, kMostKey = kOffset - 1, kMostQuery = 127;
-  static constexpr int64_t kMostSum = 32767 / (kOffset + kMostKey);
+/// One instruction (`vpdpbusd`) adds all products of a word in 32 bits. A CPU without it adds products of two and two in 16 bits
+/// (`vpmaddubsw`), and those of kTogether words before they are widened. No such sum overflows if neither those of a query's integers that
+/// are positive nor those that are negative add up to more than mostSum() there, so that is what a query is scaled for: its integers are
+/// nearly as large as 8 bits allow, where a bound for any query would leave them 5.
+class Quads {
+public:
+  /// Whether keys of d elements take this form: what fills the last vectors up costs too much where vectors are wide.
+  static bool areTaken(int64_t d, int64_t width) { return width == 8 || d % (4 * width) == 0; }
 
-  /// Whether vectors of so many lanes take this form.
-  static bool areTaken(int64_t width) { return width == 8; }
+  /// `dots`: the CPU has the one instruction.
+  Quads(int64_t d, int64_t width, bool dots) : d(d), width(width), dots(dots) {}
+
+  /// Words whose products are formed at once.
+  static constexpr int64_t kTogether = 4;
+  int64_t together() const { return dots ? 1 : kTogether; }
 
   /// The words of a key's integers, `width` at a time: those of elements at .. at + width are the lowest bytes, of the next `width` the next.
-  static Quantized emitKey(LoopBuilder &b, mlir::Value vector, int64_t d, int64_t width,
-                           llvm::function_ref<void(mlir::Value at, mlir::Value words)> keep);
+  Quantized emitKey(LoopBuilder &b, mlir::Value vector,
+                    llvm::function_ref<void(mlir::Value at, mlir::Value words)> keep) const;
   /// The same of a query, and from what its sums begin (i32).
-  static std::pair<Quantized, mlir::Value> emitQuery(LoopBuilder &b, mlir::Value vector, int64_t d, int64_t width,
-                                                     llvm::function_ref<void(mlir::Value at, mlir::Value words)> keep);
+  std::pair<Quantized, mlir::Value> emitQuery(LoopBuilder &b, mlir::Value vector,
+                                              llvm::function_ref<void(mlir::Value at, mlir::Value words)> keep) const;
 
-  /// sum + the products of kWords words of some keys and a query, vectors of i32.
-  static mlir::Value emitProducts(LoopBuilder &b, mlir::ValueRange keys, mlir::ValueRange query, mlir::Value sum);
+  /// sum + the products of `together()` words of some keys and a query, vectors of i32.
+  mlir::Value emitProducts(LoopBuilder &b, mlir::ValueRange keys, mlir::ValueRange query, mlir::Value sum) const;
+
+private:
+  int64_t offset() const { return dots ? 128 : 64; }
+  int64_t mostKey() const { return offset() - 1; }
+  int64_t mostSum() const { return 32767 / (offset() + mostKey()); }
+  mlir::Value emitLargestSum(LoopBuilder &b, mlir::Value vector) const;
+  std::pair<Quantized, mlir::Value> emitWords(LoopBuilder &b, mlir::Value vector, mlir::Value fits, mlir::Value scale,
+                                              int64_t added,
+                                              llvm::function_ref<void(mlir::Value at, mlir::Value words)> keep) const;
+
+  int64_t d, width;
+  bool dots;
 };
 
 } // namespace peer::cpu

@@ -7,6 +7,9 @@ namespace peer::runtime {
 /// Up to so many, what a BLAS gains by its order of blocks is less than its packing costs.
 static constexpr int64_t kFewRows = 64;
 
+/// Of up to so many, a panel has the sums of 8 rows in registers, and OpenBLAS's kernels for small products those of more.
+static constexpr int64_t kFewColumns = 16;
+
 static SlabMultiplier multiplierOf(BlasVectors widest) {
   static const SlabMultiplier avx2 = multiplierByAvx2(), avx512 = multiplierByAvx512();
   if (widest >= BlasVectors::Avx512 && avx512.multiply)
@@ -19,7 +22,8 @@ int64_t panelLanes(BlasVectors widest) { return multiplierOf(widest).lanes; }
 bool multiplyInPanels(bool transA, bool transB, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                       int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc, BlasVectors widest) {
   SlabMultiplier by = multiplierOf(widest);
-  if (!by.multiply || (k > by.deepest && (m > kFewRows || transA)))
+  bool deep = k > by.deepest && (m > kFewRows || transA), narrow = n <= kFewColumns && (transA || by.lanes == 16);
+  if (!by.multiply || deep || narrow)
     return false;
   // C holds sums between two depths: no place for what is added to them once they are multiplied.
   if (alpha != 1 && beta != 0 && k > by.depth)
