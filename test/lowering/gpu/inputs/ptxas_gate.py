@@ -2,7 +2,7 @@
 
 usage: ptxas_gate.py --budgets TABLE --out FOLDER [--arch sm_80,sm_90] MODEL.mlir ... [--last MODEL.mlir ...]
 
-No kernel spills or uses local memory, no kernel takes more registers than its budget (registers are what limits how many
+No kernel spills or uses local memory beyond what its row allows, no kernel takes more registers than its budget (registers are what limits how many
 blocks an SM holds, so a budget is an occupancy), and no PTX calls a library. Prints one row per kernel and what is wrong;
 exit code 1 if anything is. Without ptxas on the machine only the PTX is looked at.
 """
@@ -71,8 +71,8 @@ class Budgets:
         if row is None:
             return ["has no budget"]
         wrong = []
-        if kernel.spills:
-            wrong.append(f"spills {kernel.spills} bytes")
+        if kernel.spills > row[3]:
+            wrong.append(f"spills {kernel.spills} bytes, allowed are {row[3]}")
         if kernel.stack > row[3]:
             wrong.append(f"has {kernel.stack} bytes of local memory, allowed are {row[3]}")
         if kernel.registers > row[2]:
