@@ -151,6 +151,13 @@ OptimizerState whole(MLIRContext *context, StringRef name, ArrayRef<int64_t> sha
 }
 
 /// One number for what each first index picks.
+/// None is kept where its factor is 0.
+SmallVector<OptimizerState> firstMoment(StringRef name, ArrayRef<int64_t> shape, FloatAttr factor, bool narrow) {
+  if (factor.getValue().isZero())
+    return {};
+  return {whole(factor.getContext(), name, shape, narrow)};
+}
+
 OptimizerState perRow(MLIRContext *context, StringRef name, ArrayRef<int64_t> shape) {
   return {name, StateKind::Row, llvm::to_vector(shape.take_front(1)), Float32Type::get(context)};
 }
@@ -161,9 +168,7 @@ OptimizerState perRow(MLIRContext *context, StringRef name, ArrayRef<int64_t> sh
 //===----------------------------------------------------------------------===//
 
 SmallVector<OptimizerState> AdamWAttr::getStates(ArrayRef<int64_t> shape) const {
-  SmallVector<OptimizerState> states;
-  if (!getBeta1().getValue().isZero())
-    states.push_back(whole(getContext(), "m", shape, getNarrow()));
+  SmallVector<OptimizerState> states = firstMoment("m", shape, getBeta1(), getNarrow());
   states.push_back(whole(getContext(), "v", shape, getNarrow()));
   return states;
 }
@@ -193,9 +198,7 @@ void AdamWAttr::print(AsmPrinter &printer) const {
 //===----------------------------------------------------------------------===//
 
 SmallVector<OptimizerState> SGDAttr::getStates(ArrayRef<int64_t> shape) const {
-  if (getMomentum().getValueAsDouble() == 0)
-    return {};
-  return {whole(getContext(), "momentum", shape, getNarrow())};
+  return firstMoment("momentum", shape, getMomentum(), getNarrow());
 }
 
 static constexpr Field kSGDFields[] = {{"learning_rate", 1e-2, 0, 1e3},
@@ -246,9 +249,7 @@ void RowwiseAdagradAttr::print(AsmPrinter &printer) const {
 //===----------------------------------------------------------------------===//
 
 SmallVector<OptimizerState> RowwiseAdamAttr::getStates(ArrayRef<int64_t> shape) const {
-  SmallVector<OptimizerState> states;
-  if (!getBeta1().getValue().isZero())
-    states.push_back(whole(getContext(), "m", shape, getNarrow()));
+  SmallVector<OptimizerState> states = firstMoment("m", shape, getBeta1(), getNarrow());
   states.push_back(perRow(getContext(), "v", shape));
   return states;
 }

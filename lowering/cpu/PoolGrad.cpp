@@ -255,24 +255,42 @@ static void emitPoolGradNorm(PoolGradNormOp op, LoopBuilder &b, const VectorOpti
   emitEither(b, op, grad, [&] { sumOf(panels.count(), byExpert); }, [&] { sumOf(chunkCount(b, grad), byRow); });
 }
 
+/// Row j of a gradient in scratch is that of a pool's row: makes the states of rows, then the elements, some of them at a time, with
+/// ahead(f, at, offset), offset being a constant, before each vector that is updated.
+static void emitUpdateOfRow(LoopBuilder &b, RowUpdateOp op, const RowGrad &grad, const OptimizerStep &step,
+                            Value gradient, Value j, Value row, int64_t width, int64_t elementsAtOnce,
+                            llvm::function_ref<void(Value f, Value at, int64_t offset)> ahead) {
+  Values means;
+  if (step.hasMeans()) {
+    Value squares = sumOfRow(b, grad, gradient, j, width, [&](Value value) { return emitSquare(b, step, value); });
+    means = emitRowStates(b, step, op.getStates(), row, b.div(squares, b.f32(double(grad.vectors * grad.width))));
+  }
+  for (int64_t vector = 0; vector < grad.vectors; ++vector) {
+    Value f = b.index(vector);
+    auto updateSome = [&](Value from, int64_t count) {
+      for (int64_t offset = 0; offset < count; offset += width) {
+        Value at = b.add(from, b.index(offset));
+        int64_t lanes = std::min(width, count - offset);
+        ahead(f, at, offset);
+        emitUpdateAt(b, step, op.getPool(), op.getStates(), b.load(gradient, {j, f, at}, lanes), {row, f, at}, lanes,
+                     means);
+      }
+    };
+    int64_t looped = grad.width / elementsAtOnce * elementsAtOnce;
+    if (looped > 0)
+      b.loop(b.index(0), b.index(looped), [&](Value from) { updateSome(from, elementsAtOnce); }, elementsAtOnce);
+    updateSome(b.index(looped), grad.width - looped);
+  }
+}
+
 /// Rows of a pool, each with its gradient at once.
 static void emitRowsOfExperts(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, const OptimizerStep &step,
                               int64_t width) {
   Panels(b, grad, width).forEach([&](Value, Value row, Value rows, auto addTo) {
     withGradient(b, grad, width, addTo, [&](Value gradient) {
       b.loop(rows, [&](Value j) {
-        Values means;
-        Value at = b.add(row, j);
-        if (step.hasMeans()) {
-          Value squares =
-              sumOfRow(b, grad, gradient, j, width, [&](Value value) { return emitSquare(b, step, value); });
-          means = emitRowStates(b, step, op.getStates(), at, b.div(squares, b.f32(double(grad.vectors * grad.width))));
-        }
-        for (int64_t f = 0; f < grad.vectors; ++f)
-          b.strips(b.index(grad.width), width, [&](Value d, int64_t lanes) {
-            emitUpdateAt(b, step, op.getPool(), op.getStates(), b.load(gradient, {j, b.index(f), d}, lanes),
-                         {at, b.index(f), d}, lanes, means);
-          });
+        emitUpdateOfRow(b, op, grad, step, gradient, j, b.add(row, j), width, /*elementsAtOnce=*/width,
+                        [](Value, Value, int64_t) {});
       });
     });
   });
@@ -284,59 +302,30 @@ static void emitSingleRows(RowUpdateOp op, LoopBuilder &b, const RowGrad &grad, 
   for (auto [state, kind] : llvm::zip_equal(op.getStates(), step.states))
     if (kind.kind == StateKind::Whole)
       tables.push_back(state);
-  // Of each chunk, the sum of squares of the row it is at.
-  Value squares;
-  if (step.hasMeans())
-    squares = b.heap({ShapedType::kDynamic}, b.getF32Type(), {chunkCount(b, grad)});
+  // Lines at once, so that the divisions of one are under way with all else of lines beside it.
   int64_t elementsAtOnce = width;
   for (Value table : tables)
     elementsAtOnce = std::max(elementsAtOnce, elementsOfLine(table));
   int64_t bytes = elementBytes(op.getPool()) * grad.rowsPerExpert * grad.vectors * grad.width;
   int64_t ahead = std::clamp<int64_t>(tuned(b, tuning::kRowUpdateAhead) / bytes, 1, kMostSegmentsAhead);
   b.parallel({chunkCount(b, grad)}, [&](ValueRange chunk) {
-    // A row's gradient waits for all of it: states of rows come before their elements.
-    Value gradient = b.heap({grad.vectors, grad.width}, b.getF32Type());
-    auto update = [&](const Segment &segment, Value j, Value row, Value later) {
-      if (squares)
-        b.store(b.f32(0), squares, chunk);
-      auto keep = [&](Value, Value f, ArrayRef<Strip> strips, ValueRange sums) {
+    Value gradient = b.heap({1, grad.vectors, grad.width}, b.getF32Type()), none = b.index(0);
+    emitChunkRows(b, grad, chunk[0], ahead, [&](const Segment &segment, Value j, Value row, Value later) {
+      emitRowGradients(b, grad, segment, j, row, width, [&](Value, Value f, ArrayRef<Strip> strips, ValueRange sums) {
         for (auto [strip, sum] : llvm::zip(strips, sums))
-          b.store(sum, gradient, {f, strip.at});
-        if (squares)
-          addTo(b, squares, chunk, llvm::map_to_vector(sums, [&](Value sum) { return emitSquare(b, step, sum); }));
+          b.store(sum, gradient, {none, f, strip.at});
+      });
+      // Rows are scattered: a later one comes line by line as this one is computed. All of its lines asked for at once would fill
+      // the queue of misses, and this row would wait behind them.
+      auto fetch = [&](Value f, Value at, int64_t offset) {
+        for (Value table : tables)
+          if (offset % elementsOfLine(table) == 0)
+            b.prefetch(table, {later, f, at});
       };
-      emitRowGradients(b, grad, segment, j, row, width, keep);
-      Values means;
-      if (squares) {
-        Value mean = b.div(b.load(squares, chunk), b.f32(double(grad.vectors * grad.width)));
-        means = emitRowStates(b, step, op.getStates(), row, mean);
-      }
-      for (int64_t f = 0; f < grad.vectors; ++f) {
-        // Rows are scattered: a later one comes line by line as this one is computed. All of its lines asked for at once would
-        // fill the queue of misses, and this row would wait behind them.
-        auto updateSome = [&](Value from, int64_t count) {
-          for (int64_t offset = 0; offset < count; offset += width) {
-            Value at = b.add(from, b.index(offset));
-            int64_t lanes = std::min(width, count - offset);
-            for (Value table : tables)
-              if (offset % elementsOfLine(table) == 0)
-                b.prefetch(table, {later, b.index(f), at});
-            emitUpdateAt(b, step, op.getPool(), op.getStates(), b.load(gradient, {b.index(f), at}, lanes),
-                         {row, b.index(f), at}, lanes, means);
-          }
-        };
-        // A loop, so that the divisions of a line are under way with all else of lines beside it.
-        int64_t looped = grad.width / elementsAtOnce * elementsAtOnce;
-        if (looped > 0)
-          b.loop(b.index(0), b.index(looped), [&](Value from) { updateSome(from, elementsAtOnce); }, elementsAtOnce);
-        updateSome(b.index(looped), grad.width - looped);
-      }
-    };
-    emitChunkRows(b, grad, chunk[0], ahead, update);
+      emitUpdateOfRow(b, op, grad, step, gradient, none, row, width, elementsAtOnce, fetch);
+    });
     b.free(gradient);
   });
-  if (squares)
-    b.free(squares);
 }
 
 static void emitRowUpdate(RowUpdateOp op, LoopBuilder &b, const VectorOptions &options) {
